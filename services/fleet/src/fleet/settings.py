@@ -1,0 +1,16 @@
+"""Django's settings. It keeps nothing itself: no database, no sessions, no users; writes go to the gate."""
+
+from __future__ import annotations
+
+import secrets
+
+# Django wants one; nothing that outlives the process is signed with it.
+SECRET_KEY = secrets.token_hex(32)
+DEBUG = False
+# Whoever may reach the port may name the host: nothing here makes links from it.
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "fleet.urls"
+DATABASES: dict[str, object] = {}
+INSTALLED_APPS: list[str] = []
+MIDDLEWARE: list[str] = []
+USE_TZ = True

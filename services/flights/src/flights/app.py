@@ -1,0 +1,14 @@
+"""The HTTP service, for an ASGI server: ``uvicorn flights.app:app``."""
+
+from __future__ import annotations
+
+import sys
+
+from flights.http import service
+from writegate.config import Settings
+from writegate.errors import SettingsError
+
+try:
+    app = service(Settings.load(need=("broker_url",)))
+except SettingsError as error:
+    sys.exit(f"flights: {error}")

@@ -1,0 +1,76 @@
+"""The process that follows the feed: publishes at a steady rate, and says over HTTP whether it lives and is ready."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from weather.contract import Observe
+from weather.recorded import observations
+from writegate.config import Settings
+from writegate.errors import WritegateError
+from writegate.publish import Publisher
+from writegate.stream import publish_stream
+
+
+def follow(rate: float) -> None:
+    """Publish ``rate`` observations a second until SIGTERM or SIGINT.
+
+    The feed starts again when it ends: an observation told again changes nothing.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        settings = Settings.load(need=("broker_url",))
+        with Publisher(settings) as publisher, HealthServer(settings.http_port, publisher) as health:
+            threading.Thread(target=health.serve_forever, name="health", daemon=True).start()
+            publish_stream(publisher, _for_ever(), rate=rate, stop=stop)
+            health.shutdown()
+    except WritegateError as error:
+        sys.exit(f"weather: {error}")
+
+
+def _for_ever() -> Iterator[Observe]:
+    while True:
+        yield from observations()
+
+
+class HealthServer(ThreadingHTTPServer):
+    """Answers ``/livez``, which touches nothing, and ``/readyz``: 200 when a command published now would leave."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, publisher: Publisher) -> None:
+        super().__init__(("127.0.0.1", port), _Health)
+        self.publisher = publisher
+
+
+class _Health(BaseHTTPRequestHandler):
+    server: HealthServer
+
+    def do_GET(self) -> None:
+        match self.path:
+            case "/livez":
+                self._answer(HTTPStatus.OK, {"live": True})
+            case "/readyz":
+                ready = self.server.publisher.connected
+                self._answer(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, {"broker": ready})
+            case _:
+                self._answer(HTTPStatus.NOT_FOUND, {"error": "expected /livez or /readyz"})
+
+    def _answer(self, status: HTTPStatus, body: dict[str, object]) -> None:
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its name in http.server
+        """Say nothing: probes come every second."""

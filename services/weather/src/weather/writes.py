@@ -1,0 +1,10 @@
+"""How observations change the table: the columns are the command's fields, so the ready-made handler does."""
+
+from __future__ import annotations
+
+from weather.contract import Observe, weather
+from weather.tables import observation
+from writegate_writer import Writes, rows
+
+writes = Writes(weather, tables=[observation])
+writes.add(Observe, rows.upsert(observation))

@@ -1,0 +1,71 @@
+"""One difference between what is declared and what is there, and the step that ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from writegate.errors import WritegateError
+
+Action = Literal["create", "change", "refused"]
+
+
+class ApplyError(WritegateError):
+    """A plan could not be made or carried out. The text says which part, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One migration file; ``hash`` is of its content (SHA-256, hexadecimal)."""
+
+    service: str
+    name: str
+    hash: str
+    sql: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A statement, in a transaction of its own. ``password_of`` names whose password is its last parameter."""
+
+    text: str
+    parameters: tuple[Any, ...] = ()
+    password_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to the broker's management API: the path's parts and a JSON body.
+
+    ``password_of`` names whose password goes into the body.
+    """
+
+    method: Literal["PUT", "POST"]
+    path: tuple[str, ...]
+    body: Mapping[str, Any]
+    password_of: str | None = None
+
+
+Step = Migration | Sql | Call
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """``name`` (a thing of some ``kind``) is not as declared. Without a ``step`` it is refused: see ``detail``."""
+
+    action: Action
+    kind: str
+    name: str
+    detail: str
+    step: Step | None = None
+
+    @property
+    def password_of(self) -> str | None:
+        """Whose password this change needs."""
+        return None if self.step is None or isinstance(self.step, Migration) else self.step.password_of
+
+
+def password_variable(name: str) -> str:
+    """Return the environment variable that holds the password of a broker user or database role."""
+    return f"WRITEGATE_PASSWORD_{name.upper()}"

@@ -1,0 +1,137 @@
+"""From declarations to changes, and from changes to done."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from writegate.config import Settings
+from writegate.errors import SettingsError
+from writegate_writer.apply import broker, database
+from writegate_writer.apply.broker_diff import desired_broker, diff_broker
+from writegate_writer.apply.change import ApplyError, Call, Change, Migration, password_variable
+from writegate_writer.apply.database_diff import DatabaseDesired, desired_database, diff_database
+from writegate_writer.apply.domains import Domain
+from writegate_writer.apply.lanes_diff import refusals
+from writegate_writer.declare import Writes
+from writegate_writer.load import load_services, migrations_of
+
+NEED = ("broker_api_url", "database_url")
+# Migrations make what the rest refers to, so the second look finds more to do; a third one must find nothing.
+_MOST_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What differs, and the domains the services form."""
+
+    changes: tuple[Change, ...]
+    domains: tuple[Domain, ...]
+
+    @property
+    def possible(self) -> tuple[Change, ...]:
+        """The changes that can be made."""
+        return tuple(change for change in self.changes if change.step is not None)
+
+    @property
+    def refused(self) -> tuple[Change, ...]:
+        """Those that a person has to make possible first."""
+        return tuple(change for change in self.changes if change.step is None)
+
+
+class Applier:
+    """Compares and applies, over one connection to each server. Open one with :func:`opened`."""
+
+    def __init__(
+        self,
+        at_broker: broker.Broker,
+        at_database: database.Database,
+        vhost: str,
+        desired: DatabaseDesired,
+        passwords: Mapping[str, str],
+    ) -> None:
+        self._broker = at_broker
+        self._database = at_database
+        self._vhost = vhost
+        self._desired = desired
+        self._passwords = passwords
+
+    def plan(self) -> Plan:
+        """Return what differs now."""
+        actual = self._database.read(tuple(self._desired.roles), self._passwords)
+        refused = refusals(self._desired.domains, actual.domains, actual.lanes)
+        held = {service for domain in self._desired.domains if domain.name in refused for service in domain.services}
+        # While a service's lanes may not change, its queues stay as they are: a queue that no writer serves is a trap.
+        services = [one.service for one in self._desired.services if one.service.name not in held]
+        wanted = desired_broker(self._vhost, services)
+        changes = [*diff_database(self._desired, actual), *diff_broker(wanted, self._broker.read(self._passwords))]
+        return Plan(tuple(changes), self._desired.domains)
+
+    def apply(self, first: Plan, done: Callable[[Change], None]) -> Plan:
+        """Make the possible changes, calling ``done`` after each, and return what is left: the refused ones.
+
+        Raises :class:`SettingsError` before the first change if a password is missing.
+        """
+        plan = first
+        for _ in range(_MOST_ROUNDS):
+            if not plan.possible:
+                return plan
+            self._check_passwords(plan.possible)
+            for change in plan.possible:
+                self._run(change)
+                done(change)
+            plan = self.plan()
+        if plan.possible:
+            left = "; ".join(f"{change.kind} {change.name}: {change.detail}" for change in plan.possible)
+            raise ApplyError(f"applied, and still not as declared: {left}. Does something else change it back?")
+        return plan
+
+    def _check_passwords(self, changes: Iterable[Change]) -> None:
+        missing = sorted({change.password_of for change in changes if change.password_of} - set(self._passwords))
+        if missing:
+            raise SettingsError(
+                f"{', '.join(map(password_variable, missing))} not set: "
+                f"expected the password{'s' if len(missing) > 1 else ''} of {', '.join(missing)}, to be created"
+            )
+
+    def _run(self, change: Change) -> None:
+        if isinstance(change.step, Call):
+            self._broker.run(change.step, self._passwords)
+        elif change.step is not None:
+            self._database.run(change.step, self._passwords)
+
+
+def migrations(services: Iterable[Writes]) -> list[Migration]:
+    """Return every migration in the order in which they run: Writegate's own, then each service's."""
+    own = sorted(Path(str(files("writegate_writer") / "schema")).glob("*.sql"))
+    found = [_migration("writegate", path) for path in own]
+    return found + [_migration(one.service.name, path) for one in services for path in migrations_of(one)]
+
+
+def passwords_of(names: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the passwords that the environment gives for users and roles, by name."""
+    given = {name: environ.get(password_variable(name)) for name in names}
+    return {name: password for name, password in given.items() if password}
+
+
+def _migration(service: str, path: Path) -> Migration:
+    content = path.read_bytes()
+    return Migration(service, path.name, hashlib.sha256(content).hexdigest(), content.decode())
+
+
+@contextmanager
+def opened(
+    settings: Settings, services: Mapping[str, Writes] | None = None, environ: Mapping[str, str] | None = None
+) -> Iterator[Applier]:
+    """Connect to both servers. ``services``: default all installed ones. ``environ``: where passwords come from."""
+    loaded = list((load_services() if services is None else services).values())
+    desired = desired_database(loaded, migrations(loaded), settings.connections)
+    names = {*desired.roles, *(one.service.name for one in loaded)}
+    passwords = passwords_of(names, os.environ if environ is None else environ)
+    with database.connect(settings) as at_database, broker.connect(settings) as at_broker:
+        yield Applier(at_broker, at_database, broker.vhost_of(settings.broker_url), desired, passwords)

@@ -1,0 +1,73 @@
+"""What ``database`` asks the catalogue. Paths are arrays: the schema, then the name."""
+
+from __future__ import annotations
+
+ROLES = """
+select rolname, rolcanlogin, rolinherit, rolconnlimit, rolsuper from pg_catalog.pg_roles where rolname = any(%(roles)s)
+"""
+
+MEMBERS = """
+select role.rolname, member.rolname
+from pg_catalog.pg_auth_members m
+join pg_catalog.pg_roles role on role.oid = m.roleid
+join pg_catalog.pg_roles member on member.oid = m.member
+where member.rolname = any(%(roles)s)
+"""
+
+# Up to 15, CREATEROLE is enough to give out any role that is no superuser's; from 16 it takes the admin option.
+MAY_GRANT_MONITOR = """
+select rolsuper
+    or (rolcreaterole and current_setting('server_version_num')::int < 160000)
+    or exists (select from pg_catalog.pg_auth_members m
+               where m.roleid = 'pg_monitor'::regrole and m.member = owner.oid and m.admin_option)
+from pg_catalog.pg_roles owner where rolname = current_user
+"""
+
+TABLES = """
+select array[n.nspname, c.relname]::text[]
+from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p') and not c.relispartition and n.nspname !~ '^(pg_|information_schema$)'
+"""
+
+OWNED_SEQUENCES = """
+select array[tn.nspname, t.relname]::text[], array[sn.nspname, s.relname]::text[]
+from pg_catalog.pg_depend d
+join pg_catalog.pg_class s on s.oid = d.objid and s.relkind = 'S'
+join pg_catalog.pg_namespace sn on sn.oid = s.relnamespace
+join pg_catalog.pg_class t on t.oid = d.refobjid
+join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
+where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+"""
+
+FUNCTIONS = """
+select array['writegate', p.proname]::text[]
+from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace where n.nspname = 'writegate'
+"""
+
+GRANTS = """
+with rights (kind, path, acl) as (
+    select 'schema', array[nspname]::text[], nspacl from pg_catalog.pg_namespace
+    union all
+    select case relkind when 'S' then 'sequence' else 'table' end, array[n.nspname, c.relname]::text[], relacl
+    from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    union all
+    select 'function', array[n.nspname, p.proname]::text[], proacl
+    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+)
+select role.rolname, kind, path, privilege_type
+from rights cross join lateral aclexplode(acl) as one
+join pg_catalog.pg_roles role on role.oid = one.grantee
+where role.rolname = any(%(roles)s)
+"""
+
+HAS_MIGRATIONS = "select to_regclass('writegate.migration') is not null"
+MIGRATIONS = "select service, name, hash from writegate.migration"
+RECORD_MIGRATION = "insert into writegate.migration (service, name, hash) values (%s, %s, %s)"
+DOMAINS = "select name, tables, reason from writegate.domain"
+LANES = "select service, lane, domain from writegate.lane"
+
+# The days that add_ledger_partitions(7) makes.
+MISSING_PARTITIONS = """
+select count(*) from generate_series(current_date - 1, current_date + 7, interval '1 day') as of_day
+where to_regclass('writegate.ledger_' || to_char(of_day, 'YYYYMMDD')) is null
+"""

@@ -1,0 +1,241 @@
+"""Reading a delivery: what is in it, and what may be done with each part. Pure, and trusting nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from writegate.command import Command, contract_of, key_of
+from writegate.envelope import LOOKUP_TASK, MANY_TASK, Item, decode
+from writegate.errors import MalformedMessage
+from writegate.ids import millis_of
+from writegate.lanes import lane_of
+from writegate.receipt import Cause
+from writegate.service import Service
+from writegate.topology import Route, route_of
+
+# In JSON as the decoder writes it; a backslash before it would make it the text of an escape.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """One message as the broker delivered it. ``open`` counts its parts that are undecided: at 0 it is acknowledged."""
+
+    service: str
+    lane: int
+    tag: int
+    generation: int  # of the channel it came on: its tag means nothing on another
+    body: bytes
+    headers: Mapping[str, Any]
+    properties: Mapping[str, Any]
+    open: int = 0
+    origin: str | None = None
+    reply_to: str | None = None
+
+    @property
+    def delivery_count(self) -> int:
+        """How often the broker delivered it before, as a quorum queue counts."""
+        count = self.headers.get("x-delivery-count", 0)
+        return count if isinstance(count, int) else 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrived:
+    """A command that may be applied; without a ``command`` its version is newer than this writer: it has to wait."""
+
+    delivery: Delivery
+    item: Item
+    ledger_id: str
+    hash: int
+    command: Command | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refused:
+    """What came and cannot be a command of this lane: it is parked.
+
+    ``ledger_id`` is None when its id cannot be trusted.
+    """
+
+    delivery: Delivery
+    id: str
+    hash: int
+    cause: Cause
+    item: Item | None
+    raw: bytes
+    ledger_id: str | None = None
+    parks_key: bool = False  # later commands of its key wait until people have decided about it
+    arrived: Arrived | None = None  # what it was before something was found wrong with it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stray:
+    """A command of this service that belongs in another lane: it is forwarded."""
+
+    delivery: Delivery
+    item: Item
+    route: Route
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """Somebody asks what became of a command."""
+
+    delivery: Delivery
+    message_id: str
+    command_id: str
+
+
+Part = Arrived | Refused | Stray | Question
+
+
+@dataclass(slots=True)
+class Reading:
+    """The parts of some deliveries of one service, by what is to be done with them, in arrival order."""
+
+    arrived: list[Arrived] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    strays: list[Stray] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+
+    def add(self, part: Part) -> None:
+        """Sort a part in."""
+        match part:
+            case Arrived():
+                self.arrived.append(part)
+            case Refused():
+                self.refused.append(part)
+            case Stray():
+                self.strays.append(part)
+            case Question():
+                self.questions.append(part)
+
+
+def read(delivery: Delivery, service: Service, now_millis: int) -> list[Part]:
+    """Return the parts of a delivery. Whatever was sent, it returns at least one part and never raises."""
+    try:
+        envelope = decode(delivery.body, delivery.headers, delivery.properties)
+    except MalformedMessage as error:
+        return [_refuse_message(delivery, error)]
+    delivery.origin = envelope.user
+    delivery.reply_to = envelope.reply_to
+    return [_part(delivery, item, envelope.hops, service, now_millis) for item in envelope.items]
+
+
+def _part(delivery: Delivery, item: Item, hops: int, service: Service, now_millis: int) -> Part:
+    try:
+        return _decided(delivery, item, hops, service, now_millis)
+    except MalformedMessage as error:
+        digest = content_hash(item)
+        cause = Cause(error.cause, str(error))
+        # Its id is taken note of when it is this service's to use: a later good command may not pass under it.
+        known = ledger_id(item.id) if _owner(item.task) == service.name else None
+        return Refused(delivery, item.id, digest, cause, item, item.fields, known)
+
+
+def _decided(delivery: Delivery, item: Item, hops: int, service: Service, now_millis: int) -> Part:
+    if item.task == LOOKUP_TASK:
+        return _question(delivery, item)
+    if item.task == MANY_TASK or _owner(item.task) != service.name:
+        raise MalformedMessage(
+            "wrong-service", f"expected a command of {service.name}, whose queue this is, got {item.task}"
+        )
+    command = command_of(item, service)
+    # Of a version that is not known yet, only what the producer says of its key is known.
+    key = item.key if command is None else key_of(command)
+    if item.key is not None and item.key != key:
+        raise MalformedMessage("wrong-key", f"expected the key {key!r} that the fields give, got {item.key!r}")
+    item = replace(item, key=key)  # a stock producer sends none: from here on it is always the contract's
+    lane = delivery.lane if command is None and key is None else lane_of(key, service.lanes)
+    if lane != delivery.lane:
+        if hops:
+            raise MalformedMessage(
+                "second-hop", f"expected in lane {lane}, forwarded once already to lane {delivery.lane}"
+            )
+        return Stray(delivery, item, route_of(service.name, key, service.lanes))
+    _refuse_too_old(item, service, now_millis)
+    return Arrived(delivery, item, ledger_id(item.id), content_hash(item), command)
+
+
+def _question(delivery: Delivery, item: Item) -> Question:
+    asked = from_json(item.fields).get("id")
+    if not isinstance(asked, str):
+        raise MalformedMessage("bad-fields", "a look-up needs the id of a command as text")
+    return Question(delivery, item.id, asked)
+
+
+def command_of(item: Item, service: Service) -> Command | None:
+    """Return the command in an item; None when its version is newer than the contract known here.
+
+    Raises :class:`MalformedMessage` when it is no command of the service or its fields fail the contract.
+    """
+    kind = service.commands.get(item.task)
+    if kind is None:
+        names = ", ".join(sorted(service.commands))
+        raise MalformedMessage("unknown-task", f"expected one of {names}; got {item.task}")
+    if item.version > contract_of(kind).version:
+        return None
+    if _NUL.search(item.fields):
+        raise MalformedMessage("bad-fields", f"{item.task}: text with a NUL character, which PostgreSQL cannot store")
+    try:
+        command = kind.model_validate_json(item.fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(step) for step in first["loc"]) or "fields"
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise MalformedMessage(
+            "bad-fields", f"{item.task} version {item.version}, {where}: {first['msg']}{more}"
+        ) from error
+    return command.with_id(item.id)
+
+
+def _refuse_too_old(item: Item, service: Service, now_millis: int) -> None:
+    made = millis_of(item.id)
+    if made is not None and made < now_millis - service.retention.total_seconds() * 1000:
+        days = service.retention.days
+        raise MalformedMessage(
+            "too-old", f"the id was made over {days} days ago: whether it was applied is not known any more"
+        )
+
+
+def _refuse_message(delivery: Delivery, error: MalformedMessage) -> Refused:
+    digest = hashlib.blake2b(delivery.body, digest_size=16)
+    claimed = delivery.headers.get("id")
+    named = isinstance(claimed, str) and 0 < len(claimed) <= 128
+    # Without an id of its own its content is its id, so that a redelivery is not parked twice.
+    identity = str(claimed) if named else f"content-{digest.hexdigest()}"
+    cause = Cause(error.cause, str(error))
+    return Refused(delivery, identity, _signed(digest.digest()), cause, None, delivery.body)
+
+
+def ledger_id(command_id: str) -> str:
+    """Return the UUID under which the ledger knows an id: itself, or a UUIDv8 made of its digest."""
+    try:
+        return str(uuid.UUID(command_id))
+    except ValueError:
+        digest = int.from_bytes(hashlib.blake2b(command_id.encode(), digest_size=16).digest())
+        return str(uuid.UUID(int=digest & ~(0xF << 76 | 0x3 << 62) | 0x8 << 76 | 0b10 << 62))
+
+
+def content_hash(item: Item) -> int:
+    """Return a signed 64-bit hash of what a command says.
+
+    The decoder gives ``fields`` one form for all producers.
+    """
+    return _signed(hashlib.blake2b(item.task.encode() + b"\0" + item.fields, digest_size=8).digest())
+
+
+def _signed(digest: bytes) -> int:
+    return int.from_bytes(digest[:8], signed=True)
+
+
+def _owner(task: str) -> str:
+    return task.partition(".")[0]

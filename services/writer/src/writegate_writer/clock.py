@@ -1,0 +1,23 @@
+"""The real clock."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import UTC, datetime
+
+
+class SystemClock:
+    """Time as the machine tells it."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def spread(self) -> float:
+        return random.random()  # noqa: S311  spreading, not security

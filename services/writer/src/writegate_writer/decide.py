@@ -1,0 +1,96 @@
+"""Deciding a batch: as one transaction when all is well, as several when commands in it are at fault. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from writegate.receipt import Cause
+from writegate_writer.arrival import Arrived, Refused
+from writegate_writer.faults import DatabaseFault, Fault, HandlerFault, Reject
+from writegate_writer.isolate import Isolation, Span
+from writegate_writer.sorting import Done, Work
+
+Apply = Callable[[Work], Done]
+
+# So many rejections of one type for one cause in a row are rather a broken deployment than that many bad commands.
+# They are recorded at the latest then, so that whoever counts them can hold the type for the rest.
+MOST_REJECTIONS = 50
+
+# A row that another service's command is still to bring: waited for before the command is given up.
+_MISSING_PARENT = "23503"
+
+
+def decide(apply: Apply, work: Work, done: Callable[[Done], None], patience: Callable[[Arrived], bool]) -> None:
+    """Decide all of ``work``, calling ``done`` after each commit. ``apply`` runs one transaction.
+
+    ``patience``: whether a command whose parent row is missing may still wait for it. Errors that are no command's
+    fault are raised; what was passed to ``done`` before stays decided.
+    """
+    _Deciding(apply, work, done, patience).run()
+
+
+class _Deciding:
+    def __init__(
+        self, apply: Apply, work: Work, done: Callable[[Done], None], patience: Callable[[Arrived], bool]
+    ) -> None:
+        self._apply = apply
+        self._work = work
+        self._done = done
+        self._patience = patience
+        self._rejected: dict[str, Cause] = dict(work.rejected)
+        self._postponed: dict[str, str] = dict(work.postponed)
+        self._isolation = Isolation(len(work.arrived))
+        self._refused: Sequence[Refused] = work.refused
+        self._sent = work.outbox_sent
+        self._nothing = Span(len(work.arrived), len(work.arrived))
+        self._unrecorded: list[Arrived] = []  # found at fault, to be recorded with the next commit
+
+    def run(self) -> None:
+        while (span := self._isolation.next) is not None:
+            try:
+                self._attempt(span)
+            except Reject as error:
+                self._note_reasons(error, span)
+            except DatabaseFault as error:
+                if error.fault is not Fault.COMMAND:
+                    raise
+                to_blame = self._isolation.failed()
+                if to_blame is not None:
+                    self._blame(self._work.arrived[to_blame.start], error)
+            else:
+                self._isolation.succeeded()
+        if self._refused or self._unrecorded or self._sent is not None:
+            self._attempt(self._nothing)
+
+    def _attempt(self, span: Span) -> None:
+        part = [*self._unrecorded, *self._work.arrived[span.start : span.stop]]
+        work = replace(
+            self._work,
+            arrived=part,
+            refused=self._refused,
+            rejected=self._rejected,
+            postponed=self._postponed,
+            outbox_sent=self._sent,
+        )
+        self._done(self._apply(work))
+        self._refused, self._sent, self._unrecorded = (), None, []
+
+    def _blame(self, one: Arrived, error: DatabaseFault) -> None:
+        if error.sqlstate == _MISSING_PARENT and self._patience(one):
+            self._postponed[one.ledger_id] = str(error)
+        else:
+            self._rejected[one.ledger_id] = Cause(f"sqlstate-{error.sqlstate}", str(error), error.sqlstate)
+        self._unrecorded.append(one)
+        if len(self._unrecorded) == MOST_REJECTIONS:
+            self._attempt(self._nothing)
+
+    def _note_reasons(self, error: Reject, span: Span) -> None:
+        """Take a handler's word for which commands are wrong; the span is tried again without them."""
+        part = self._work.arrived[span.start : span.stop]
+        named = [one for one in part if one.item.id in error.reasons and one.ledger_id not in self._rejected]
+        if not named:
+            task = part[0].item.task if part else "?"
+            raise HandlerFault(task, f"the handler rejected ids that it was not given: {', '.join(error.reasons)}")
+        for one in named:
+            self._rejected[one.ledger_id] = Cause("rejected", error.reasons[one.item.id])

@@ -1,0 +1,80 @@
+"""What a service's ``writes.py`` uses to say how its commands are applied.
+
+::
+
+    writes = Writes(flights, tables=[departure, airport_day])
+
+    @writes.handler(RecordDeparture)
+    def record_departure(connection: Connection, commands: Sequence[RecordDeparture]) -> None:
+        ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Table
+
+from writegate import Command, Service, contract_of
+from writegate.errors import DeclarationError
+
+C = TypeVar("C", bound=Command)
+Results = Mapping[str, Any] | None
+ManyHandler = Callable[[Connection, Sequence[C]], Results]
+OneHandler = Callable[[Connection, C], Any]
+
+
+class Writes:
+    """How one service's commands are applied: its tables, and a handler for each command type.
+
+    ``tables``: every table the handlers change. The writer's role for this service gets rights on these and no
+    others, and services that name the same table are applied as one domain. ``migrations``: the folder of ``.sql``
+    files, by default ``migrations/`` in the package or beside its ``src/``.
+    """
+
+    def __init__(self, service: Service, *, tables: Iterable[Table], migrations: Path | None = None) -> None:
+        self.service = service
+        self.tables = tuple(tables)
+        self.migrations = migrations
+        self.handlers: dict[str, ManyHandler[Any]] = {}
+
+    def handler(self, command: type[C]) -> Callable[[ManyHandler[C]], ManyHandler[C]]:
+        """Register a handler of many commands, in arrival order; a key may occur more than once.
+
+        It may return ``{command_id: result}`` with results of at most 1 KiB of JSON each, for the receipts.
+        """
+
+        def register(function: ManyHandler[C]) -> ManyHandler[C]:
+            self.add(command, function)
+            return function
+
+        return register
+
+    def each(self, command: type[C]) -> Callable[[OneHandler[C]], OneHandler[C]]:
+        """Register a handler of one command at a time, for what need not be fast. What it returns is the result."""
+
+        def register(function: OneHandler[C]) -> OneHandler[C]:
+            def one_by_one(connection: Connection, commands: Sequence[C]) -> Results:
+                results = {one.command_id: function(connection, one) for one in commands}
+                return {command_id: result for command_id, result in results.items() if result is not None}
+
+            self.add(command, one_by_one)
+            return function
+
+        return register
+
+    def add(self, command: type[C], function: ManyHandler[C]) -> None:
+        """Register a ready-made handler, such as ``rows.upsert(table)``."""
+        task = contract_of(command).task
+        if task not in self.service.commands:
+            raise DeclarationError(f"{task} is not a command of service {self.service.name}")
+        if task in self.handlers:
+            raise DeclarationError(f"{task} has a handler already: one command type, one handler")
+        self.handlers[task] = function
+
+    def check(self) -> None:
+        """Raise :class:`DeclarationError` when a command of the service has no handler."""
+        if missing := sorted(set(self.service.commands) - set(self.handlers)):
+            raise DeclarationError(f"service {self.service.name}: no handler for {', '.join(missing)}")

@@ -1,0 +1,97 @@
+"""Which commands must wait, and what they make wait behind them. Pure.
+
+One mechanism serves every reason: a hold, a contract version this writer does not know, a parent row that is not
+there yet, a parked command whose key must wait. What waits is kept in order; while a key has something waiting,
+everything of that key joins the end of its queue.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from writegate.command import contract_of
+from writegate_writer.arrival import Arrived, Refused
+
+Key = tuple[str, str]  # service, key
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aside:
+    """A command to be deferred. ``patience_seconds``: how long it may wait before it is parked after all."""
+
+    one: Arrived
+    reason: str
+    patience_seconds: float | None = None
+
+
+@dataclass(slots=True)
+class Sweep:
+    """How far one pass over what waits has come, a page at a time.
+
+    ``stuck`` are the keys of which something waits on: their later commands, on later pages, wait on with it.
+    """
+
+    after: int = 0
+    stuck: set[Key] = field(default_factory=set)
+    due: float = 0.0  # when the next page may be tried, of the process's clock
+
+    def stick(self, waits_on: Iterable[Arrived]) -> None:
+        """These wait on."""
+        self.stuck.update(key for one in waits_on if (key := key_of(one)) is not None)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What waits in a domain: deferred commands by key, and keys that wait behind a parked command."""
+
+    deferred: Counter[Key | None] = field(default_factory=Counter)
+    parked: set[Key] = field(default_factory=set)
+    sweep: Sweep = field(default_factory=Sweep)
+
+    @property
+    def total(self) -> int:
+        """Commands that are deferred."""
+        return self.deferred.total()
+
+    def blocks(self, one: Arrived) -> bool:
+        """Whether a newly arrived command must join a queue."""
+        key = key_of(one)
+        return key is not None and (key in self.parked or self.deferred[key] > 0)
+
+    def blocks_replay(self, one: Arrived) -> bool:
+        """Whether a deferred command must wait on, whatever it waited for."""
+        key = key_of(one)
+        return key is not None and (key in self.parked or key in self.sweep.stuck)
+
+    def end_sweep(self, due: float) -> None:
+        """All of what waits was tried: begin again later."""
+        self.sweep = Sweep(due=due)
+
+    def add(self, one: Arrived | Refused) -> None:
+        """A command was deferred."""
+        self.deferred[key_of(one)] += 1
+
+    def remove(self, one: Arrived | Refused) -> None:
+        """A deferred command was decided."""
+        key = key_of(one)
+        self.deferred[key] -= 1
+        if self.deferred[key] <= 0:
+            del self.deferred[key]
+
+    def park(self, one: Refused) -> None:
+        """A command was parked: its key waits for it if its contract says so."""
+        key = key_of(one)
+        if key is not None and one.parks_key:
+            self.parked.add(key)
+
+
+def key_of(one: Arrived | Refused) -> Key | None:
+    """Return the key under which a command waits; None when it has no key: nothing waits for it then."""
+    return (one.delivery.service, one.item.key) if one.item is not None and one.item.key is not None else None
+
+
+def parks_key(one: Arrived) -> bool:
+    """Whether later commands of its key wait when this one is parked."""
+    return one.command is not None and contract_of(one.command).on_reject == "park_key"

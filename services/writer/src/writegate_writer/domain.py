@@ -1,0 +1,123 @@
+"""What this process knows of a domain it holds: its epoch, what waits in it, what it has sent."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import Enum
+
+from writegate_writer.arrival import Delivery
+from writegate_writer.deferral import Waiting
+from writegate_writer.store import Outgoing
+
+
+class Phase(Enum):
+    """Where a domain stands."""
+
+    STARTING = "starting"  # nothing is consumed until an empty fenced transaction has committed
+    SERVING = "serving"
+    LEAVING = "leaving"  # being given up: no further turn
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Rows of the outbox up to ``seq``, on their way to the broker."""
+
+    seq: int
+    confirmed: Future[None]
+
+
+class Outbox:
+    """What a domain's handlers emitted and the broker has not confirmed yet, in order."""
+
+    def __init__(self) -> None:
+        self._sent: deque[Sent] = deque()
+        self._forgettable: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._sent)
+
+    def add(self, outgoing: list[Outgoing], confirmed: Future[None]) -> None:
+        """Take note of rows that are being published."""
+        self._sent.append(Sent(outgoing[-1].seq, confirmed))
+
+    def forgettable(self) -> int | None:
+        """Return the number up to which rows may be deleted, or None. Raises the error of a failed publish."""
+        while self._sent and self._sent[0].confirmed.done():
+            self._sent[0].confirmed.result()
+            self._forgettable = self._sent.popleft().seq
+        return self._forgettable
+
+    def forgotten(self, seq: int) -> None:
+        """The rows up to ``seq`` are deleted."""
+        if self._forgettable == seq:
+            self._forgettable = None
+
+
+class Streak:
+    """How many commands of one type were rejected in a row for one cause."""
+
+    def __init__(self) -> None:
+        self.task = ""
+        self._cause = ""
+        self._count = 0
+
+    def add(self, task: str, cause: str) -> int:
+        """Count one; return how many there are now."""
+        if (task, cause) != (self.task, self._cause):
+            self.task, self._cause, self._count = task, cause, 0
+        self._count += 1
+        return self._count
+
+    def end(self) -> None:
+        """One was applied, or enough were counted."""
+        self.task, self._cause, self._count = "", "", 0
+
+
+class Domain:
+    """A domain this process holds. Changed under the gate's lock only, but for ``outbox`` and
+    ``aside``, which are its slot's."""
+
+    def __init__(self, name: str, epoch: int, lanes: tuple[tuple[str, int], ...]) -> None:
+        self.name = name
+        self.epoch = epoch
+        self.lanes = lanes
+        self.phase = Phase.STARTING
+        self.generation = 0  # counts channels: what came on an earlier one is void
+        self.stopped: frozenset[tuple[str, int]] = frozenset()  # lanes that a hold keeps from being consumed
+        self.busy = False
+        self.queued = False
+        self.failures = 0  # in a row, for the back-off
+        self.tripped: set[str] = set()  # command types that a broken deployment holds
+        self.streak = Streak()
+        self.resume_at = 0.0  # of the gate's clock: not to be started before
+        self.outbox = Outbox()
+        self.aside = Waiting()
+        # A queue per service, since a batch is of one service; served in turn.
+        self._inbox: dict[str, deque[Delivery]] = {service: deque() for service, _ in lanes}
+        self._turn = deque(self._inbox)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that wait here."""
+        return sum(len(queue) for queue in self._inbox.values())
+
+    def put(self, delivery: Delivery) -> None:
+        """Take in a delivery."""
+        self._inbox[delivery.service].append(delivery)
+
+    def next_queue(self) -> deque[Delivery] | None:
+        """Return the queue of the service whose turn it is among those that have something waiting."""
+        for _ in range(len(self._turn)):
+            service = self._turn[0]
+            self._turn.rotate(-1)
+            if self._inbox[service]:
+                return self._inbox[service]
+        return None
+
+    def empty(self) -> None:
+        """Drop what waits, since its channel goes: the broker will deliver it again, in order."""
+        for queue in self._inbox.values():
+            queue.clear()
+        self.generation += 1

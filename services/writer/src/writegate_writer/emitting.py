@@ -1,0 +1,44 @@
+"""Emitting: commands to other services from inside a handler, in the same transaction."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from writegate import Command, contract_of
+from writegate.errors import WritegateError
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """A command that a handler emitted; ``parent_id`` is the command it follows from, when it said so."""
+
+    command: Command
+    parent_id: str | None
+
+
+_emitted: ContextVar[list[Emitted] | None] = ContextVar("emitted", default=None)
+
+
+def emit(command: Command, *, parent: Command | None = None) -> None:
+    """Send a command to another service from inside a handler, in the same transaction.
+
+    It is stored with the effect and published after the commit: it happens exactly if the handler's writes do.
+    """
+    emitted = _emitted.get()
+    if emitted is None:
+        raise WritegateError("emit() was called outside a handler; to publish from a service use a Publisher")
+    contract_of(command)
+    emitted.append(Emitted(command, parent.command_id if parent is not None else None))
+
+
+class collecting:  # noqa: N801  used as `with collecting() as emitted:`
+    """Collect what handlers emit in this context, such as a thread."""
+
+    def __enter__(self) -> list[Emitted]:
+        emitted: list[Emitted] = []
+        _emitted.set(emitted)
+        return emitted
+
+    def __exit__(self, *_: object) -> None:
+        _emitted.set(None)

@@ -1,0 +1,82 @@
+"""What a database error means: whose fault it is, and so what is done. The one table of SQLSTATEs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+from writegate.errors import WritegateError
+
+FENCED_SQLSTATE = "WG001"  # raised by writegate.fence()
+
+
+class Fault(Enum):
+    """Whose fault an error is."""
+
+    COMMAND = "command"  # its own: find it, park it, go on
+    CONFLICT = "conflict"  # a fight with an outsider: try the same batch again
+    OUTAGE = "outage"  # the database cannot, just now: let go, wait, come back
+    DEPLOYMENT = (
+        "deployment"  # a missing grant, table or module, a bug in a handler: stop that domain and raise an alarm
+    )
+    FENCED = "fenced"  # another writer owns the domain now
+
+
+# By SQLSTATE, the longest prefix wins (PostgreSQL manual, appendix A).
+_TABLE = {
+    "22": Fault.COMMAND,  # data exception
+    "23": Fault.COMMAND,  # integrity constraint violation
+    "40": Fault.CONFLICT,  # serialization failure, deadlock
+    "55P03": Fault.CONFLICT,  # lock not available
+    "55": Fault.OUTAGE,  # object not in prerequisite state
+    "08": Fault.OUTAGE,  # connection exception
+    "25": Fault.OUTAGE,  # invalid transaction state: 25006 a read-only server, 25P03 idle too long
+    "53": Fault.OUTAGE,  # insufficient resources
+    "57": Fault.OUTAGE,  # operator intervention, shutdown, query cancelled
+    "58": Fault.OUTAGE,  # system error
+    "42": Fault.DEPLOYMENT,  # syntax error or access rule violation: a missed migration or grant
+    FENCED_SQLSTATE: Fault.FENCED,
+}
+
+
+def fault_of(sqlstate: str | None) -> Fault:
+    """Return whose fault an error with this SQLSTATE is; without one the connection was lost."""
+    if sqlstate is None:
+        return Fault.OUTAGE
+    for length in (5, 2):
+        if sqlstate[:length] in _TABLE:
+            return _TABLE[sqlstate[:length]]
+    return Fault.DEPLOYMENT  # unknown: never park for it
+
+
+class DatabaseFault(WritegateError):
+    """An error of PostgreSQL or of the way to it.
+
+    ``sqlstate`` is None when the connection was lost; ``task`` names the command type whose handler ran.
+    """
+
+    def __init__(self, sqlstate: str | None, message: str) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+        self.fault: Fault = fault_of(sqlstate)
+        self.task: str | None = None
+
+
+class HandlerFault(WritegateError):
+    """A handler did what none may, or failed for a reason that is not the command's: the deployment is broken."""
+
+    def __init__(self, task: str, text: str) -> None:
+        super().__init__(f"{task}: {text}")
+        self.fault = Fault.DEPLOYMENT
+        self.task: str | None = task
+
+
+class Reject(WritegateError):
+    """Raised by a handler that knows which commands are wrong: ``Reject({command.command_id: reason})``.
+
+    The writer rolls back, parks those with their reasons and applies the rest, without searching by bisection.
+    """
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{command_id}: {reason}" for command_id, reason in reasons.items()))
+        self.reasons = dict(reasons)

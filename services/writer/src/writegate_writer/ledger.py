@@ -1,0 +1,244 @@
+"""The SQL of a batch's transaction around the handlers: fence, ledger, parked, outbox, batch.
+
+Every function is one round trip (`start` is two). Arrays go in and are unnested there: the number of commands changes
+the length of a statement, never the number of statements.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from writegate.envelope import Item
+from writegate.receipt import Cause, Receipt
+from writegate_writer.arrival import Refused, ledger_id
+from writegate_writer.deferral import Waiting
+from writegate_writer.holds import holds_of
+from writegate_writer.plain import plain_json, plain_text
+from writegate_writer.roles import role_of
+from writegate_writer.session import Session
+from writegate_writer.store import APPLIED, Holder, Known, Opened, Outgoing, Started
+
+# The ledger is read in a statement of its own, after the fence: its snapshot must not be older than the lock.
+_OPEN = """
+BEGIN;
+SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));
+SELECT nextval('writegate.batch_id_seq'), pg_current_xact_id()::text::bigint, clock_timestamp(),
+       (SELECT coalesce(json_agg(json_build_array(id, outcome, hash::text)), '[]') FROM writegate.ledger
+        WHERE service = %(service)s AND id = ANY(%(ids)s::uuid[]) AND day >= %(since)s),
+       (SELECT coalesce(json_agg(json_build_array(ledger_id, hash::text)), '[]') FROM writegate.deferred
+        WHERE service = %(service)s AND ledger_id = ANY(%(ids)s::uuid[]) AND state = 'deferred'),
+       (SELECT coalesce(json_agg(json_build_array(target, reason)), '[]') FROM writegate.hold
+        WHERE until IS NULL OR until > clock_timestamp())
+"""
+
+
+def open_transaction(session: Session, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
+    """Begin, pass the fence, look the ids up and read the holds."""
+    parameters = {**_fence(holder), "service": service, "ids": list(ids), "since": since}
+    [(batch, xid, started_at, decided, waiting, holds)] = session.own(_OPEN, parameters)
+    return Opened(
+        batch,
+        xid,
+        started_at,
+        {found: Known(outcome, int(digest)) for found, outcome, digest in decided},
+        {found: int(digest) for found, digest in waiting},
+        holds_of((target, reason) for target, reason in holds),
+    )
+
+
+def _fence(holder: Holder) -> dict[str, Any]:
+    return {"domain": holder.domain, "epoch": holder.epoch, "lease": holder.lease_seconds}
+
+
+_ENTER = """
+INSERT INTO writegate.batch (id, domain, service, writer, xid, commands, started_at)
+OVERRIDING SYSTEM VALUE VALUES (%(batch)s, %(domain)s, %(service)s, %(writer)s, %(xid)s, %(commands)s, %(started_at)s);
+INSERT INTO writegate.ledger (day, service, id, outcome, hash, batch)
+SELECT current_date, %(service)s, id, outcome, hash, %(batch)s
+FROM unnest(%(ids)s::uuid[], %(outcomes)s::char[], %(hashes)s::bigint[]) AS given (id, outcome, hash) ORDER BY id;
+SET LOCAL ROLE {role}
+"""
+
+
+def enter(session: Session, holder: Holder, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
+    """Write the batch's row and the decisions ``(id, outcome, hash)``; become the service's role for the handlers."""
+    ids, outcomes, hashes = zip(*rows, strict=True) if rows else ((), (), ())
+    parameters = {
+        "batch": opened.batch,
+        "domain": holder.domain,
+        "service": service,
+        "writer": holder.writer,
+        "xid": opened.xid,
+        "commands": len(rows),
+        "started_at": opened.started_at,
+        "ids": list(ids),
+        "outcomes": list(outcomes),
+        "hashes": list(hashes),
+    }
+    session.own(_ENTER.format(role='"' + role_of(service).replace('"', '""') + '"'), parameters)
+
+
+_FORGET_SENT = "DELETE FROM writegate.outbox WHERE domain = %(domain)s AND seq <= %(sent)s;"
+_LEAVE = """
+RESET ROLE; {forget}
+UPDATE writegate.batch SET committed_at = clock_timestamp() WHERE id = %(batch)s RETURNING id
+"""
+
+
+def leave(session: Session, holder: Holder, opened: Opened, sent: int | None) -> bool:
+    """Leave the service's role, end the batch, and forget what of the outbox is the broker's by now.
+
+    Returns whether the batch's row is there: it is not in another transaction than the one that entered.
+    """
+    forget = "" if sent is None else _FORGET_SENT
+    parameters = {"batch": opened.batch, "domain": holder.domain, "sent": sent}
+    return bool(session.own(_LEAVE.format(forget=forget), parameters))
+
+
+_PARK = """
+INSERT INTO writegate.parked
+       (service, lane, id, task, version, key, parks_key, hash, cause, sqlstate, message, origin, headers, raw)
+SELECT * FROM unnest(%s::text[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[], %s::bool[], %s::bigint[],
+                     %s::text[], %s::text[], %s::text[], %s::text[], %s::jsonb[], %s::bytea[])
+ON CONFLICT (service, id, hash) DO NOTHING
+"""
+
+
+def park(session: Session, refused: Sequence[Refused]) -> None:
+    """Keep what was refused, with its cause and its raw form. A redelivery finds it there already."""
+    rows = [_parked_row(one) for one in refused]
+    session.own(_PARK, [list(column) for column in zip(*rows, strict=True)])
+
+
+def _parked_row(one: Refused) -> tuple[Any, ...]:
+    item, delivery = one.item, one.delivery
+    return (
+        delivery.service,
+        delivery.lane,
+        plain_text(one.id),
+        plain_text(item.task) if item else _header_text(delivery.headers.get("task")),
+        item.version if item else None,
+        plain_text(item.key) if item and item.key is not None else None,
+        one.parks_key,
+        one.hash,
+        one.cause.cause,
+        one.cause.sqlstate,
+        plain_text(one.cause.message),
+        plain_text(delivery.origin) if delivery.origin else _header_text(delivery.properties.get("user_id")),
+        json.dumps(plain_json(dict(delivery.headers))),
+        one.raw,
+    )
+
+
+def _header_text(value: Any) -> str | None:
+    return plain_text(value) if isinstance(value, str) else None
+
+
+_OUTBOX = """
+INSERT INTO writegate.outbox (domain, service, task, id, version, key, parent, origin, fields)
+SELECT %s, service, task, id, version, key, parent, origin, fields
+FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::bytea[])
+     WITH ORDINALITY AS given (service, task, id, version, key, parent, origin, fields, position)
+ORDER BY position RETURNING seq
+"""
+
+
+def fill_outbox(session: Session, domain: str, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
+    """Store emitted commands; return them with their numbers."""
+    rows = [
+        (
+            one.service,
+            one.item.task,
+            one.item.id,
+            one.item.version,
+            one.item.key,
+            one.parent,
+            one.origin,
+            one.item.fields,
+        )
+        for one in outgoing
+    ]
+    numbers = session.own(_OUTBOX, [domain, *(list(column) for column in zip(*rows, strict=True))])
+    return [
+        Outgoing(seq, one.item, one.service, one.parent, one.origin)
+        for (seq,), one in zip(numbers, outgoing, strict=True)
+    ]
+
+
+_START = """
+BEGIN;
+SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));
+SELECT (SELECT coalesce(json_agg(json_build_array(service, key, n)), '[]')
+        FROM (SELECT service, key, count(*) AS n FROM writegate.deferred
+              WHERE domain = %(domain)s AND state = 'deferred' GROUP BY service, key) AS waiting),
+       (SELECT coalesce(json_agg(DISTINCT jsonb_build_array(service, key)), '[]') FROM writegate.parked p
+        JOIN writegate.lane l USING (service, lane)
+        WHERE l.domain = %(domain)s AND p.state = 'parked' AND p.parks_key)
+"""
+
+_LEFTOVERS = """
+SELECT seq, service, task, id::text, version, key, parent, origin, fields FROM writegate.outbox
+WHERE domain = %(domain)s ORDER BY seq
+"""
+
+
+def start(session: Session, holder: Holder) -> Started:
+    """Commit an otherwise empty fenced transaction: proof that the database takes writes and that the domain is ours.
+
+    Returns what an earlier owner left: the outbox, which goes out before anything new, and what waits.
+    """
+    [(deferred, parked)] = session.own(_START, _fence(holder))
+    rows = session.own(_LEFTOVERS, _fence(holder))
+    session.own("COMMIT")
+    leftovers = [
+        Outgoing(seq, Item(id_, task, version, key, bytes(fields)), service, parent, origin)
+        for seq, service, task, id_, version, key, parent, origin, fields in rows
+    ]
+    waiting = Waiting(
+        Counter({(service, key) if key is not None else None: count for service, key, count in deferred}),
+        {(service, key) for service, key in parked},
+    )
+    return Started(leftovers, waiting)
+
+
+def commit(session: Session) -> tuple[str, datetime]:
+    """Commit; return a WAL position that is not before the commit's, and the time."""
+    [(lsn, at)] = session.run("COMMIT; SELECT pg_current_wal_insert_lsn()::text, clock_timestamp()")
+    return lsn, at
+
+
+_FORGET = f"""
+BEGIN;
+SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));
+{_FORGET_SENT}
+COMMIT
+"""
+
+
+def forget_sent(session: Session, holder: Holder, sent: int) -> None:
+    """Delete from the outbox what is the broker's by now, when there is no batch to do it with."""
+    session.own(_FORGET, {**_fence(holder), "sent": sent})
+
+
+_LOOK_UP = """
+SELECT l.outcome, b.xid, b.committed_at, p.cause, p.message, p.sqlstate
+FROM writegate.ledger l
+LEFT JOIN writegate.batch b ON b.id = l.batch
+LEFT JOIN writegate.parked p ON l.outcome = 'p' AND p.service = l.service AND p.id = %(id)s AND p.hash = l.hash
+WHERE l.service = %(service)s AND l.id = %(ledger_id)s::uuid
+"""
+
+
+def look_up(session: Session, service: str, command_id: str) -> Receipt | None:
+    """Return what the ledger knows of a command; None when it was never decided. The result is not kept."""
+    rows = session.own(_LOOK_UP, {"service": service, "id": plain_text(command_id), "ledger_id": ledger_id(command_id)})
+    if not rows:
+        return None
+    outcome, xid, at, cause, message, sqlstate = rows[0]
+    if outcome == APPLIED:
+        return Receipt(command_id, "applied", xid, None, at)
+    return Receipt(command_id, "parked", xid, None, at, cause=Cause(cause or "parked", message or "", sqlstate))

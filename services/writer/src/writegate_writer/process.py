@@ -1,0 +1,122 @@
+"""The parts of a writer process, put together; and the order in which they start and stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from writegate.config import Settings
+from writegate.publish import Publisher
+from writegate_writer.apply.domains import table_name
+from writegate_writer.clock import SystemClock
+from writegate_writer.control import APPLICATION as CONTROL_APPLICATION
+from writegate_writer.control import Control
+from writegate_writer.declare import Writes
+from writegate_writer.gate import Gate
+from writegate_writer.health import Health
+from writegate_writer.lanes import Lanes
+from writegate_writer.ports import Served
+from writegate_writer.session import APPLICATION, engine_of
+from writegate_writer.slot import Slot
+from writegate_writer.turn import Turns
+from writegate_writer.watchdog import Watchdog
+
+log = structlog.get_logger(__name__)
+
+_STOP_SECONDS = 20.0
+
+
+class Process:
+    """One writer: a hub thread that is Celery's, a control thread, slots, and a publisher."""
+
+    def __init__(self, settings: Settings, services: Mapping[str, Writes]) -> None:
+        self.settings = settings
+        self.services = services
+        self.gate = Gate()
+        self.lanes = Lanes(self.gate, settings.memory_bytes)
+        self.name = ""
+        self._started = False
+        self._slots: list[Slot] = []
+
+    def start(self) -> None:
+        """Start what is not running. Harmless when repeated: it is called on every connection to the broker."""
+        if self._started:
+            return
+        self._started = True
+        settings = self.settings
+        self._publisher = Publisher(settings, app_id="writegate")
+        self._control = Control(
+            settings,
+            self.name,
+            self.services,
+            self.gate,
+            self.lanes,
+            engine_of(settings, f"{CONTROL_APPLICATION} {self.name}"),
+            lambda: sum(slot.connected for slot in self._slots),
+        )
+        clock = SystemClock()
+        turns = Turns(
+            settings=settings,
+            name=self.name,
+            services={
+                name: Served(writes.service, tuple(table_name(table) for table in writes.tables))
+                for name, writes in self.services.items()
+            },
+            gate=self.gate,
+            consuming=self.lanes,
+            publishing=self._publisher,
+            clock=clock,
+        )
+        engine = engine_of(settings, f"{APPLICATION} {self.name}")
+        # The rest of the budget: one connection is the control thread's.
+        self._slots = [
+            Slot(number, self.gate, turns, engine, self.services, clock, lambda: self._control.connected)
+            for number in range(min(settings.slots, settings.connections - 1))
+        ]
+        self._watchdog = Watchdog(self._slots, settings.handler_seconds, clock)
+        self._watchdog.start()
+        self._control.start()
+        for slot in self._slots:
+            slot.start()
+        if settings.health_port:
+            self._health = Health(settings.health_port, self.info)
+            self._health.start()
+
+    def stop(self) -> None:
+        """Stop in the one order that loses and repeats nothing.
+
+        Slots finish their batches first; their acknowledgements are sent while the channels are still open; only
+        then do the channels close, which gives the rest back in order; and the leases go last, so that no writer starts
+        on a domain that still has a batch in flight.
+        """
+        if not self._started:
+            return
+        self._started = False
+        self.gate.close()
+        self._watchdog.stop()
+        deadline = time.monotonic() + _STOP_SECONDS
+        while any(slot.is_alive() for slot in self._slots) and time.monotonic() < deadline:
+            self.lanes.run_posts()
+            time.sleep(0.01)
+        self._publisher.close(timeout=2.0)
+        self.lanes.run_posts()
+        self.lanes.close_all()
+        self._control.stop(timeout=5.0)
+        self.lanes.run_posts()
+
+    def info(self) -> dict[str, Any]:
+        """What this process is doing, for monitors."""
+        domains = self.gate.domains() if self._started else []
+        connections = sum(slot.connected for slot in self._slots) + (self._started and self._control.connected)
+        return {
+            "writer": self.name,
+            "standing_by": self._started and self._control.standing_by,
+            "broker": self._started and self._publisher.connected,
+            "connections": int(connections),
+            "domains": {
+                one.name: {"phase": one.phase.value, "epoch": one.epoch, "waiting": one.waiting} for one in domains
+            },
+        }

@@ -1,0 +1,11 @@
+"""Names of the database roles and of the writer's broker user: here, and nowhere else."""
+
+from __future__ import annotations
+
+WRITER = "writegate_writer"  # also the writers' broker user
+READER = "writegate_reader"
+
+
+def role_of(service: str) -> str:
+    """Return the role under which a service's handlers run."""
+    return f"writegate_service_{service}"

@@ -1,0 +1,87 @@
+"""What a writer publishes: emitted commands, commands in the wrong lane, receipts, answers to questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+import structlog
+
+from writegate.envelope import HOPS_HEADER, USER_HEADER
+from writegate.receipt import Receipt, to_result_message, unknown_result_message
+from writegate.topology import route_of
+from writegate_writer.arrival import Arrived, Delivery, Question, Refused, Stray
+from writegate_writer.domain import Domain
+from writegate_writer.gate import Gate
+from writegate_writer.ports import Consuming, Publishing, Served
+from writegate_writer.store import Outgoing, Store
+
+log = structlog.get_logger(__name__)
+
+_FORWARD_AGAIN_SECONDS = 2.0
+
+
+class Sending:
+    """Publishes for turns. Nothing here waits for the broker: confirms come back as futures."""
+
+    def __init__(
+        self, services: Mapping[str, Served], gate: Gate, consuming: Consuming, publishing: Publishing
+    ) -> None:
+        self._services = services
+        self._gate = gate
+        self._consuming = consuming
+        self._publishing = publishing
+
+    def emitted(self, domain: Domain, outgoing: list[Outgoing]) -> None:
+        """Send what was emitted, in order. Consecutive rows of one origin travel together."""
+        groups: list[tuple[str | None, list[Outgoing]]] = []
+        for one in outgoing:
+            if not groups or groups[-1][0] != one.origin:
+                groups.append((one.origin, []))
+            groups[-1][1].append(one)
+        for origin, rows in groups:
+            addressed = [
+                (route_of(one.service, one.item.key, self._services[one.service].service.lanes), one.item)
+                for one in rows
+            ]
+            headers = {USER_HEADER: origin} if origin else {}
+            domain.outbox.add(rows, self._publishing.pass_on(addressed, headers))
+
+    def strays(self, domain: Domain, strays: list[Stray]) -> None:
+        """Forward commands to their right lanes; each is acknowledged once the broker has confirmed it there."""
+        for stray in strays:
+            delivery = stray.delivery
+            headers: dict[str, Any] = {HOPS_HEADER: 1}
+            if delivery.origin is not None:
+                headers[USER_HEADER] = delivery.origin
+            confirmed = self._publishing.pass_on([(stray.route, stray.item)], headers, delivery.reply_to)
+            confirmed.add_done_callback(partial(self._forwarded, domain, delivery))
+
+    def _forwarded(self, domain: Domain, delivery: Delivery, confirmed: Future[None]) -> None:
+        error = confirmed.exception()
+        if error is None:
+            self._consuming.settle(domain, [delivery])
+            return
+        # Not acknowledged, so not lost: with its channel it goes back to the broker and comes again.
+        log.error("forward.failed", domain=domain.name, error=str(error))
+        self._gate.suspend(domain, _FORWARD_AGAIN_SECONDS)
+        self._consuming.refresh(domain)
+
+    def receipts(self, receipts: list[tuple[Arrived | Refused, Receipt]]) -> None:
+        """Reply to whoever asked for one."""
+        for part, receipt in receipts:
+            reply_to = part.delivery.reply_to
+            if reply_to is not None:
+                self._publishing.reply(reply_to, receipt.id, to_result_message(receipt))
+
+    def answers(self, store: Store, domain: Domain, service: str, questions: list[Question]) -> None:
+        """Tell what became of commands."""
+        for question in questions:
+            receipt = store.look_up(service, question.command_id)
+            reply_to = question.delivery.reply_to
+            if reply_to is not None:
+                known = to_result_message(receipt) if receipt else unknown_result_message(question.command_id)
+                self._publishing.reply(reply_to, question.message_id, known)
+        self._consuming.settle(domain, [question.delivery for question in questions])

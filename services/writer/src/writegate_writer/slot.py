@@ -1,0 +1,97 @@
+"""A slot: one thread with one database connection, which takes turns at domains."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+import structlog
+from sqlalchemy import Engine
+
+from writegate_writer.declare import Writes
+from writegate_writer.faults import DatabaseFault
+from writegate_writer.gate import Gate
+from writegate_writer.ports import Clock, backoff
+from writegate_writer.session import Session
+from writegate_writer.sql_store import SqlStore
+from writegate_writer.turn import Turns
+
+log = structlog.get_logger(__name__)
+
+# An idle slot wakes up so often to see whether the process stops.
+_IDLE_SECONDS = 1.0
+_LONGEST_BACKOFF_SECONDS = 2.0
+_NOT_ALLOWED_SECONDS = 0.2
+
+
+class Slot(threading.Thread):
+    """Serves one domain after another until the gate closes.
+
+    ``may_connect``: whether this process has its control connection; without it a slot takes none either.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  the parts of a process, put together in one place
+        self,
+        number: int,
+        gate: Gate,
+        turns: Turns,
+        engine: Engine,
+        services: Mapping[str, Writes],
+        clock: Clock,
+        may_connect: Callable[[], bool],
+    ) -> None:
+        super().__init__(name=f"writegate-slot-{number}", daemon=True)
+        self._gate = gate
+        self._turns = turns
+        self._engine = engine
+        self._services = services
+        self._clock = clock
+        self._may_connect = may_connect
+        self._store: SqlStore | None = None
+        self._failures = 0
+        self.busy_since: float | None = None  # of the clock's monotonic time, for the watchdog
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has its connection."""
+        return self._store is not None
+
+    def run(self) -> None:
+        while not self._gate.closed:
+            store = self._store or self._connect()
+            if store is None:
+                continue
+            domain = self._gate.take(_IDLE_SECONDS)
+            if domain is None:
+                if not self._may_connect():
+                    self._disconnect()
+                continue
+            self.busy_since = self._clock.monotonic()
+            try:
+                usable = self._turns.take(domain, store)
+            finally:
+                self.busy_since = None
+                self._gate.give_back(domain)
+            if not usable:
+                self._disconnect()
+        self._disconnect()
+
+    def _connect(self) -> SqlStore | None:
+        if not self._may_connect():
+            self._clock.pause(_NOT_ALLOWED_SECONDS)
+            return None
+        try:
+            self._store = SqlStore(Session(self._engine), self._services)
+        except DatabaseFault as error:
+            self._failures += 1
+            if self._failures == 1:
+                log.warning("slot.no_connection", slot=self.name, error=str(error))
+            self._clock.pause(backoff(self._clock, self._failures, longest=_LONGEST_BACKOFF_SECONDS))
+            return None
+        self._failures = 0
+        return self._store
+
+    def _disconnect(self) -> None:
+        store, self._store = self._store, None
+        if store is not None:
+            store.session.close()

@@ -1,0 +1,95 @@
+"""The database behind a turn: PostgreSQL, over one session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from writegate.command import Command
+from writegate.receipt import Receipt
+from writegate_writer import aside, ledger
+from writegate_writer.arrival import Refused
+from writegate_writer.declare import Writes
+from writegate_writer.deferral import Aside, Key
+from writegate_writer.faults import DatabaseFault, HandlerFault, Reject
+from writegate_writer.session import Session, translated
+from writegate_writer.store import DeferredRow, Holder, Opened, Outgoing, Started
+
+
+class SqlStore:
+    """A :class:`~writegate_writer.store.Store` over a :class:`Session`."""
+
+    def __init__(self, session: Session, services: Mapping[str, Writes]) -> None:
+        self.session = session
+        self._services = services
+
+    def start(self, holder: Holder) -> Started:
+        return ledger.start(self.session, holder)
+
+    def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
+        return ledger.open_transaction(self.session, holder, service, ids, since)
+
+    def enter(self, holder: Holder, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
+        ledger.enter(self.session, holder, opened, service, rows)
+
+    def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
+        handler = self._services[service].handlers[task]
+        try:
+            with translated():
+                returned = handler(self.session.connection, commands)
+        except DatabaseFault as error:
+            error.task = task
+            raise
+        except Reject:
+            raise
+        except Exception as error:
+            raise HandlerFault(task, f"the handler failed: {type(error).__name__}: {error}") from error
+        if not self.session.in_transaction:
+            raise HandlerFault(task, "the handler ended the writer's transaction, or went on after an error in it")
+        return returned
+
+    def leave(self, holder: Holder, opened: Opened, sent: int | None) -> bool:
+        return ledger.leave(self.session, holder, opened, sent)
+
+    def park(self, refused: Sequence[Refused]) -> None:
+        ledger.park(self.session, refused)
+
+    def defer(self, holder: Holder, aside_: Sequence[Aside]) -> None:
+        aside.defer(self.session, holder, aside_)
+
+    def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
+        aside.settle(self.session, applied, parked)
+
+    def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
+        return ledger.fill_outbox(self.session, holder.domain, outgoing)
+
+    def commit(self) -> tuple[str, datetime]:
+        return ledger.commit(self.session)
+
+    def roll_back(self) -> None:
+        self.session.roll_back()
+
+    def forget_sent(self, holder: Holder, sent: int) -> None:
+        ledger.forget_sent(self.session, holder, sent)
+
+    def look_up(self, service: str, command_id: str) -> Receipt | None:
+        return ledger.look_up(self.session, service, command_id)
+
+    def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
+        return aside.deferred(self.session, holder, after, limit)
+
+    def parked_keys(self, holder: Holder) -> set[Key]:
+        return aside.parked_keys(self.session, holder)
+
+    def hold_task(self, task: str, reason: str) -> float:
+        return aside.hold_task(self.session, task, reason)
+
+    def release_task(self, task: str) -> None:
+        aside.release_task(self.session, task)
+
+    def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
+        return aside.suspect(self.session, holder, service, ledger_id)
+
+    def clear_suspect(self, service: str, ledger_id: str) -> None:
+        aside.clear_suspect(self.session, service, ledger_id)

@@ -1,0 +1,146 @@
+"""What a turn asks of the database, as a protocol: the SQL stands behind it, and so can a simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from writegate.command import Command
+from writegate.envelope import Item
+from writegate.receipt import Receipt
+from writegate_writer.arrival import Refused
+from writegate_writer.deferral import Aside, Key, Waiting
+from writegate_writer.holds import Holds
+
+APPLIED, PARKED = "a", "p"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who applies: the writer, and the domain it holds with which epoch."""
+
+    writer: str
+    domain: str
+    epoch: int
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger says of an id it has seen."""
+
+    outcome: str
+    hash: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open, fenced transaction.
+
+    ``known``: which of the ids were decided before; ``deferred``: which wait, with their content's hash.
+    """
+
+    batch: int
+    xid: int
+    started_at: datetime
+    known: Mapping[str, Known]
+    deferred: Mapping[str, int]
+    holds: Holds
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A row of the outbox."""
+
+    seq: int
+    item: Item
+    service: str
+    parent: str | None
+    origin: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What an earlier owner of a domain left."""
+
+    leftovers: list[Outgoing]
+    waiting: Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredRow:
+    """A command that waits. ``overdue``: it has waited as long as it may."""
+
+    seq: int
+    service: str
+    lane: int
+    item: Item
+    origin: str | None
+    reply_to: str | None
+    overdue: bool
+
+
+class Store(Protocol):
+    """A database connection, as a turn sees it. Every method may raise :class:`DatabaseFault`."""
+
+    def start(self, holder: Holder) -> Started:
+        """Commit an empty fenced transaction; return what was left."""
+
+    def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
+        """Begin, pass the fence, look up ids (as the ledger has them) decided since a day, read the holds."""
+
+    def enter(self, holder: Holder, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
+        """Write the batch's row and the decisions ``(ledger id, outcome, hash)``; become the service's role."""
+
+    def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
+        """Run a handler. Also raises :class:`Reject` and :class:`HandlerFault`."""
+
+    def leave(self, holder: Holder, opened: Opened, sent: int | None) -> bool:
+        """Leave the service's role, end the batch, forget the outbox up to ``sent``.
+
+        Returns False when this is not the transaction that was entered.
+        """
+
+    def park(self, refused: Sequence[Refused]) -> None:
+        """Keep what was refused."""
+
+    def defer(self, holder: Holder, aside: Sequence[Aside]) -> None:
+        """Keep what must wait, in this order."""
+
+    def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
+        """Note that rows were decided; a conflict when one of them no longer waits."""
+
+    def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
+        """Store emitted commands; return them with their numbers."""
+
+    def commit(self) -> tuple[str, datetime]:
+        """Commit; return a WAL position not before the commit's, and the time."""
+
+    def roll_back(self) -> None:
+        """Undo the open transaction, if there is one."""
+
+    def forget_sent(self, holder: Holder, sent: int) -> None:
+        """Delete from the outbox up to ``sent``, in a transaction of its own."""
+
+    def look_up(self, service: str, command_id: str) -> Receipt | None:
+        """Return what became of a command, None when it was never seen."""
+
+    def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
+        """Return what waits in a domain, oldest first, after a row's number."""
+
+    def parked_keys(self, holder: Holder) -> set[Key]:
+        """Return the keys of a domain that wait behind a parked command."""
+
+    def hold_task(self, task: str, reason: str) -> float:
+        """Hold a command type for a while, longer each time in a row; return for how many seconds."""
+
+    def release_task(self, task: str) -> None:
+        """Take a writer's hold off a command type."""
+
+    def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
+        """Note, for good, that a command is about to be applied alone; return how many writers have noted that."""
+
+    def clear_suspect(self, service: str, ledger_id: str) -> None:
+        """It did not end the process."""

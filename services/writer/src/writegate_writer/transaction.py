@@ -1,0 +1,122 @@
+"""One transaction: fence → holds → ledger → handlers → parked, deferred → outbox → COMMIT.
+
+Either all of it happens or none: the ledger row, the effect, the parked row and the emitted commands stand or fall
+together, which is what makes the effect exactly-once however often a message is delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import to_json
+
+from writegate import contract_of
+from writegate.envelope import item_of, row_bytes
+from writegate.publish.pipeline import PACK_BYTES
+from writegate.receipt import Cause, Receipt
+from writegate_writer.arrival import Arrived, Refused
+from writegate_writer.emitting import Emitted, collecting
+from writegate_writer.faults import HandlerFault
+from writegate_writer.ledger_days import oldest_day
+from writegate_writer.ports import Served
+from writegate_writer.runs import runs_of
+from writegate_writer.sorting import Done, Sorted, Work, sort
+from writegate_writer.store import Holder, Outgoing, Store
+
+MAX_RESULT_BYTES = 1024
+
+
+def apply(  # noqa: PLR0913, PLR0917  what a transaction is about
+    store: Store, holder: Holder, services: Mapping[str, Served], service: str, work: Work, now: datetime
+) -> Done:
+    """Decide ``work``, commands of ``service``, in one transaction.
+
+    Raises :class:`DatabaseFault`, :class:`Reject` or :class:`HandlerFault`; nothing has happened then, except
+    that after a lost connection the fate of the COMMIT is unknown: the ledger settles it when the batch is tried again.
+    """
+    try:
+        return _apply(store, holder, services, service, work, now)
+    except Exception:
+        store.roll_back()
+        raise
+
+
+def _apply(  # noqa: PLR0913, PLR0917
+    store: Store, holder: Holder, services: Mapping[str, Served], service: str, work: Work, now: datetime
+) -> Done:
+    ids = [one.ledger_id for one in work.arrived] + [one.ledger_id for one in work.refused if one.ledger_id]
+    since = oldest_day([*work.arrived, *work.refused], now)
+    opened = store.open(holder, service, ids, since)
+    plan = sort(work, opened, services[service].tables)
+    if not plan.changes_anything and work.outbox_sent is None:
+        store.roll_back()
+        return Done(_receipts(plan, None, None, None, {}), plan=plan)
+    store.enter(holder, opened, service, plan.rows)
+    results, emitted = _run_handlers(store, services, service, plan.fresh)
+    if not store.leave(holder, opened, work.outbox_sent):
+        raise HandlerFault(plan.fresh[0].item.task, "a handler ended the writer's transaction and began another")
+    outgoing = _record(store, holder, plan, emitted)
+    lsn, at = store.commit()
+    return Done(_receipts(plan, opened.xid, lsn, at, results), outgoing, plan)
+
+
+def _record(store: Store, holder: Holder, plan: Sorted, emitted: list[Outgoing]) -> list[Outgoing]:
+    if plan.parked:
+        store.park(plan.parked)
+    if plan.aside:
+        store.defer(holder, plan.aside)
+    if plan.replayed_applied or plan.replayed_parked:
+        store.settle_deferred(plan.replayed_applied, plan.replayed_parked)
+    return store.fill_outbox(holder, emitted) if emitted else []
+
+
+def _run_handlers(
+    store: Store, services: Mapping[str, Served], service: str, fresh: Sequence[Arrived]
+) -> tuple[dict[str, Any], list[Outgoing]]:
+    results: dict[str, Any] = {}
+    outgoing: list[Outgoing] = []
+    for run in runs_of(fresh):
+        task = run[0].item.task
+        with collecting() as emitted:
+            returned = store.call(service, task, [one.command for one in run if one.command is not None])
+        if returned:
+            results.update(_checked(task, returned))
+        origins = {one.item.id: one.delivery.origin for one in run}
+        outgoing += [_outgoing(task, one, origins, services) for one in emitted]
+    return results, outgoing
+
+
+def _checked(task: str, returned: Mapping[str, Any]) -> Mapping[str, Any]:
+    for command_id, result in returned.items():
+        size = len(to_json(result))
+        if size > MAX_RESULT_BYTES:
+            raise HandlerFault(
+                task, f"the result for {command_id} is {size} bytes of JSON, at most {MAX_RESULT_BYTES} are kept"
+            )
+    return returned
+
+
+def _outgoing(
+    task: str, emitted: Emitted, origins: Mapping[str, str | None], services: Mapping[str, Served]
+) -> Outgoing:
+    item, service = item_of(emitted.command), contract_of(emitted.command).service
+    if service not in services:
+        raise HandlerFault(task, f"it emitted {item.task}, a command of a service that is not installed here")
+    if row_bytes(item) > PACK_BYTES:
+        raise HandlerFault(
+            task, f"it emitted {item.task} with {len(item.fields)} bytes of JSON, at most {PACK_BYTES} can be sent"
+        )
+    origin = origins.get(emitted.parent_id) if emitted.parent_id else None
+    return Outgoing(0, item, service, emitted.parent_id, origin)
+
+
+def _receipts(
+    plan: Sorted, xid: int | None, lsn: str | None, at: datetime | None, results: Mapping[str, Any]
+) -> list[tuple[Arrived | Refused, Receipt]]:
+    applied = [(one, Receipt(one.item.id, "applied", xid, lsn, at, results.get(one.item.id))) for one in plan.fresh]
+    parked = [(one, Receipt(one.id, "parked", xid, lsn, at, cause=one.cause)) for one in plan.parked]
+    aside = [(one.one, Receipt(one.one.item.id, "deferred", cause=Cause("deferred", one.reason))) for one in plan.aside]
+    repeated = [(one, Receipt(one.item.id, outcome)) for one, outcome in plan.repeated]
+    return [*applied, *parked, *aside, *repeated]

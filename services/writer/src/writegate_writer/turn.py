@@ -1,0 +1,157 @@
+"""A turn at a domain: start it, replay what waits in it, apply one batch.
+
+What goes wrong is told apart here, by whose fault it is, and nowhere else: the commands' own faults and broken command
+types have been dealt with by then (`batch`, `decide`), so what is left stops a domain for a while, never a command for
+good. Database, broker and time are handed in: a simulation runs this very code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from writegate.config import Settings
+from writegate_writer.batch import Deciding, cut
+from writegate_writer.domain import Domain, Outbox, Phase
+from writegate_writer.faults import DatabaseFault, Fault, HandlerFault
+from writegate_writer.gate import Gate
+from writegate_writer.ports import Clock, Consuming, Publishing, Served, backoff
+from writegate_writer.sending import Sending
+from writegate_writer.store import Holder, Store
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_BACKOFF_SECONDS = 30.0
+# How long an idle domain keeps rows in the outbox that the broker has confirmed.
+_FORGET_SECONDS = 0.5
+# More emitted batches than this on their way and the domain waits for the broker: bounded memory.
+_MOST_SENT = 64
+_CROWDED_SECONDS = 0.02
+# With more set aside the domain takes no new commands: the broker's queue has room, the table should not grow.
+_MOST_DEFERRED = 100_000
+
+
+class Turns:
+    """Takes turns at domains, for all slots of a process."""
+
+    def __init__(  # noqa: PLR0913  the parts of a process, put together in one place
+        self,
+        *,
+        settings: Settings,
+        name: str,
+        services: Mapping[str, Served],
+        gate: Gate,
+        consuming: Consuming,
+        publishing: Publishing,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._name = name
+        self._services = services
+        self._gate = gate
+        self._consuming = consuming
+        self._sending = Sending(services, gate, consuming, publishing)
+        self._clock = clock
+
+    def take(self, domain: Domain, store: Store) -> bool:
+        """Take one turn. Returns whether the store's connection can still be used."""
+        holder = Holder(self._name, domain.name, domain.epoch, self._settings.lease_seconds)
+        try:
+            if domain.phase is Phase.STARTING:
+                self._start(store, holder, domain)
+            else:
+                self._serve(store, holder, domain)
+        except DatabaseFault as error:
+            return self._database_fault(store, domain, error)
+        except HandlerFault as error:
+            self._suspend(domain, "domain.handler_fault", str(error))
+        except Exception as error:
+            # A bug of ours or an error of the publisher: as for a broken deployment, nothing is parked for it.
+            log.exception("domain.failed", domain=domain.name)
+            self._suspend(domain, "domain.failed", repr(error))
+        return True
+
+    def _database_fault(self, store: Store, domain: Domain, error: DatabaseFault) -> bool:
+        if error.fault is Fault.FENCED:
+            log.warning("domain.lost", domain=domain.name, epoch=domain.epoch)
+            self._gate.disown(domain)
+            self._consuming.refresh(domain)
+        else:
+            self._suspend(domain, f"domain.{error.fault.value}", f"{error.sqlstate or 'connection lost'}: {error}")
+        return error.fault is not Fault.OUTAGE and _rolled_back(store)
+
+    def _suspend(self, domain: Domain, event: str, text: str) -> None:
+        domain.failures += 1
+        seconds = backoff(self._clock, domain.failures, longest=_LONGEST_BACKOFF_SECONDS)
+        log.error(event, domain=domain.name, error=text, again_in_seconds=round(seconds, 1))
+        domain.outbox = Outbox()  # what it held is in the table; starting reads it from there
+        self._gate.suspend(domain, seconds)
+        self._consuming.refresh(domain)
+
+    def _start(self, store: Store, holder: Holder, domain: Domain) -> None:
+        started = store.start(holder)
+        domain.aside = started.waiting
+        if started.leftovers:
+            self._sending.emitted(domain, started.leftovers)
+        if self._gate.serve(domain):
+            log.info(
+                "domain.serving",
+                domain=domain.name,
+                epoch=domain.epoch,
+                leftovers=len(started.leftovers),
+                deferred=started.waiting.total,
+            )
+            self._consuming.refresh(domain)
+            self._look_again(domain)
+
+    def _serve(self, store: Store, holder: Holder, domain: Domain) -> None:
+        domain.outbox.forgettable()  # what the broker has confirmed by now no longer counts
+        if len(domain.outbox) > _MOST_SENT:
+            self._clock.pause(_CROWDED_SECONDS)
+            self._gate.again(domain, _FORGET_SECONDS)
+            return
+        deciding = Deciding(store, holder, domain, self._services, self._sending, self._consuming, self._clock)
+        if domain.aside.total and self._clock.monotonic() >= domain.aside.sweep.due:
+            deciding.replay()
+        if domain.aside.total < _MOST_DEFERRED:
+            self._batch(store, domain, deciding)
+        else:
+            self._clock.pause(_CROWDED_SECONDS)
+        self._forget_sent(store, holder, domain)
+        self._look_again(domain)
+
+    def _batch(self, store: Store, domain: Domain, deciding: Deciding) -> None:
+        service, reading = cut(domain, self._services, self._settings, self._clock)
+        if service is None:
+            return
+        self._sending.strays(domain, reading.strays)
+        if reading.arrived or reading.refused:
+            deciding.batch(service, reading)
+            # Not when it starts: a broken handler would fail twice a second, and each time its messages come back, the
+            # broker counts a delivery.
+            domain.failures = 0
+        self._sending.answers(store, domain, service, reading.questions)
+
+    def _forget_sent(self, store: Store, holder: Holder, domain: Domain) -> None:
+        """Delete what the broker has confirmed from the outbox, when no batch is about to do it."""
+        sent = domain.outbox.forgettable()
+        if sent is not None and not domain.waiting:
+            store.forget_sent(holder, sent)
+            domain.outbox.forgotten(sent)
+
+    def _look_again(self, domain: Domain) -> None:
+        """See to it that there is another turn, even if nothing arrives."""
+        if domain.outbox:
+            self._gate.again(domain, _FORGET_SECONDS)
+        if domain.aside.total:
+            self._gate.again(domain, max(0.0, domain.aside.sweep.due - self._clock.monotonic()))
+
+
+def _rolled_back(store: Store) -> bool:
+    """End what is left of a failed transaction; return whether the connection still answers."""
+    try:
+        store.roll_back()
+    except DatabaseFault:
+        return False
+    return True

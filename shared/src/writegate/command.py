@@ -1,0 +1,132 @@
+"""Commands: what a service asks to have written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+
+from writegate.errors import DeclarationError
+from writegate.ids import new_id
+
+OnReject = Literal["continue", "park_key"]
+KeyRule = str | tuple[str, ...] | Callable[[Any], str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a command type declares. ``service`` is empty until a :class:`writegate.Service` takes it in."""
+
+    name: str
+    version: int
+    key: KeyRule
+    on_reject: OnReject
+    service: str = ""
+    lanes: int = 1
+
+    @property
+    def task(self) -> str:
+        """The Celery task name, ``<service>.<command>``."""
+        return f"{self.service}.{self.name}"
+
+
+class Command(BaseModel):
+    """One write, as a frozen, strict, versioned model.
+
+    ::
+
+        class RecordDeparture(Command, key="flight", version=1):
+            flight: str
+            left_at: datetime
+
+    Class arguments: ``key`` names the field (or fields, or a function of the command) that says what the
+    command is about; commands of one key are applied in order. ``version`` counts changes of the contract.
+    ``name`` defaults to the class name in snake case. ``on_reject`` says what happens to the key's later commands when
+    one is parked: they go on (``"continue"``) or wait behind it (``"park_key"``).
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    __writegate__: ClassVar[Contract]
+    _command_id: str = PrivateAttr(default="")
+
+    def __init_subclass__(cls, **_: Any) -> None:
+        # Python calls this one first, with the same arguments; the fields are not known yet.
+        super().__init_subclass__()
+
+    @classmethod
+    def __pydantic_init_subclass__(
+        cls,
+        *,
+        key: KeyRule = None,
+        version: int = 1,
+        name: str | None = None,
+        on_reject: OnReject = "continue",
+        **kwargs: Any,
+    ) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        fields = (key,) if isinstance(key, str) else key if isinstance(key, tuple) else ()
+        if missing := [field for field in fields if field not in cls.model_fields]:
+            raise DeclarationError(f"{cls.__name__}: key names {missing[0]!r}, which is not one of its fields")
+        if version < 1:
+            raise DeclarationError(f"{cls.__name__}: version counts from 1, not {version}")
+        cls.__writegate__ = Contract(name or _snake(cls.__name__), version, key, on_reject)
+
+    @property
+    def command_id(self) -> str:
+        """This command's id, given at first use: publishing the same object again is a retry, not a second write."""
+        if not self._command_id:
+            self._command_id = new_id()
+        return self._command_id
+
+    def with_id(self, command_id: str) -> Command:
+        """Return the same command under an id you choose (for your own idempotency keys)."""
+        copy = self.model_copy()
+        copy._command_id = command_id  # noqa: SLF001  our own attribute, on our own copy
+        return copy
+
+    # The id says which write, the fields say what: two commands that say the same are equal.
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    __hash__ = BaseModel.__hash__
+
+
+def contract_of(command: Command | type[Command]) -> Contract:
+    """Return the contract of a command or command type; :class:`DeclarationError` when no service has taken it in."""
+    contract: Contract | None = getattr(command, "__writegate__", None)
+    if contract is None or not contract.service:
+        name = command.__name__ if isinstance(command, type) else type(command).__name__
+        raise DeclarationError(f"{name} belongs to no service: list it in Service(..., commands=[{name}])")
+    return contract
+
+
+def key_of(command: Command) -> str | None:
+    """Return the key of a command as text, or None when its contract declares none."""
+    rule = contract_of(command).key
+    if rule is None:
+        return None
+    if isinstance(rule, str):
+        return str(getattr(command, rule))
+    if isinstance(rule, tuple):
+        return "/".join(str(getattr(command, field)) for field in rule)
+    return rule(command)
+
+
+def bind(command: type[Command], service: str, lanes: int) -> None:
+    """Make ``command`` one of ``service``'s. A command type belongs to one service for good."""
+    contract: Contract | None = command.__dict__.get("__writegate__")
+    if contract is None:
+        raise DeclarationError(f"{command.__name__} is not a Command subclass of its own")
+    if contract.service not in ("", service):
+        raise DeclarationError(
+            f"{command.__name__} belongs to {contract.service!r} already, {service!r} cannot take it"
+        )
+    command.__writegate__ = replace(contract, service=service, lanes=lanes)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

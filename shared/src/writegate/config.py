@@ -1,0 +1,86 @@
+"""Settings: read from the environment once, here, typed. The README's table is made from this module."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from writegate.errors import SettingsError
+
+PREFIX = "WRITEGATE_"
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(value: str) -> str:
+        expected = f"expected {schemes[0]}://user:password@host:port/…"
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        except ValueError as error:
+            raise ValueError(f"{expected}: {error}") from error
+        if not usable:
+            raise ValueError(expected)
+        return value
+
+    return AfterValidator(check)
+
+
+class Settings(BaseModel):
+    """Every setting, with its default. ``Settings.load()`` reads ``WRITEGATE_<NAME>`` for each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    broker_url: Annotated[str, _url("amqp", "amqps")] = Field("", description="RabbitMQ, with this process's own user")
+    broker_api_url: Annotated[str, _url("http", "https")] = Field(
+        "", description="RabbitMQ's management API (`plan`, `apply`)"
+    )
+    database_url: Annotated[str, _url("postgresql")] = Field(
+        "", description="PostgreSQL (the writer: the writer role; `apply`: the owner)"
+    )
+    connections: int = Field(5, ge=2, description="connection budget of the whole fleet of writers")
+    slots: int = Field(4, ge=1, le=64, description="transactions one writer process may run at once, a connection each")
+    batch_commands: int = Field(1000, ge=1, description="most commands in one transaction")
+    batch_bytes: int = Field(4 * 1024**2, ge=1024, description="most bytes of messages in one transaction")
+    memory_bytes: int = Field(64 * 1024**2, ge=1024**2, description="most bytes of messages a writer holds at once")
+    lease_seconds: float = Field(
+        6.0,
+        ge=1,
+        le=60,
+        description="after so long without a sign of life a writer's domains are taken over; "
+        "also the longest a handler may compute between two statements",
+    )
+    handler_seconds: float = Field(60.0, ge=1, description="longest a batch may take before it is cancelled")
+    publish_timeout_seconds: float = Field(10.0, gt=0, description="time limit of one publish call")
+    publish_waiting: int = Field(50_000, ge=1, description="most commands a publisher keeps in memory")
+    heartbeat_seconds: int = Field(5, ge=1, le=60, description="AMQP heartbeat: how soon a dead connection is noticed")
+    http_port: int = Field(8000, ge=0, le=65535, description="port a service listens on")
+    health_port: int = Field(0, ge=0, le=65535, description="port of the writer's /livez and /readyz; 0: none")
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, *, need: tuple[str, ...] = ()) -> Self:
+        """Read the settings; ``need`` names those that must be given.
+
+        Raises :class:`SettingsError` with one line that names the variable, what was expected and what came.
+        """
+        environ = os.environ if environ is None else environ
+        given = {
+            name: environ[PREFIX + name.upper()] for name in cls.model_fields if environ.get(PREFIX + name.upper())
+        }
+        for name in need:
+            if name not in given:
+                raise SettingsError(f"{PREFIX}{name.upper()} is not set: expected {cls.model_fields[name].description}")
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            # A URL may carry a password: say what is wrong with it, not what it is.
+            came = "" if name.endswith("_url") else f", not {first['input']!r}"
+            text = first["msg"].removeprefix("Value error, ")
+            raise SettingsError(
+                f"{PREFIX}{name.upper()}: {text}{came} ({cls.model_fields[name].description})"
+            ) from None

@@ -1,0 +1,103 @@
+"""Every error the library raises, in one tree.
+
+::
+
+    WritegateError
+    ├── SettingsError            an environment variable is missing or wrong
+    ├── DeclarationError         a service or command is declared wrongly
+    ├── MalformedMessage         a message is not a command (the writer parks it)
+    ├── ReceiptTimeout           no receipt yet: the write may still happen
+    └── PublishError             this command was not accepted
+        ├── TooLarge             over the size cap
+        ├── Unroutable           no such service or lane at the broker
+        ├── AccessDenied         this user may not publish there
+        ├── PublisherClosed      publish after close
+        ├── UsedAfterFork        the publisher belongs to the parent process
+        └── RetryablePublishError    the same call, with the same id, may succeed later
+            ├── QueueFull            the broker refused: the lane is full
+            ├── PublisherBusy        too much is waiting in this process already
+            └── PublishTimeout       no confirm in time: it may or may not have arrived
+
+Whether a retry makes sense is a property of the class (``retryable``), decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WritegateError(Exception):
+    """Base of all errors of this library."""
+
+    retryable: ClassVar[bool] = False
+
+
+class SettingsError(WritegateError):
+    """A setting is missing or not of the expected form. One line: which, what was expected, what came."""
+
+
+class DeclarationError(WritegateError):
+    """A service or a command is declared in a way that cannot work."""
+
+
+class MalformedMessage(WritegateError):
+    """A message that is not an acceptable command.
+
+    ``cause`` is a short stable word for grouping (``"invalid-json"``); the text says what was expected and what came.
+    """
+
+    def __init__(self, cause: str, text: str) -> None:
+        super().__init__(text)
+        self.cause = cause
+
+
+class ReceiptTimeout(WritegateError):
+    """No final receipt arrived in time. The command stays accepted: ask again, or look it up by its id."""
+
+    retryable = True
+
+
+class PublishError(WritegateError):
+    """The command was not accepted. ``command_id`` is the id it would have had: retry with the same command."""
+
+    def __init__(self, command_id: str, text: str) -> None:
+        super().__init__(f"{text} (command {command_id})")
+        self.command_id = command_id
+
+
+class TooLarge(PublishError):
+    """The encoded command is over the size cap."""
+
+
+class Unroutable(PublishError):
+    """The broker has no exchange or queue for it: run ``writegate apply`` for that service."""
+
+
+class AccessDenied(PublishError):
+    """The broker user may not publish there: a service publishes to its own exchange only."""
+
+
+class PublisherClosed(PublishError):
+    """The publisher was closed before this call."""
+
+
+class UsedAfterFork(PublishError):
+    """The publisher was made before a fork: make one in each process."""
+
+
+class RetryablePublishError(PublishError):
+    """Not accepted now; the same command, which keeps its id, may be published again without harm."""
+
+    retryable = True
+
+
+class QueueFull(RetryablePublishError):
+    """The broker refused it because the lane is at its length limit."""
+
+
+class PublisherBusy(RetryablePublishError):
+    """This process already has as much waiting for the broker as it may keep in memory."""
+
+
+class PublishTimeout(RetryablePublishError):
+    """No confirm within the time limit: it may have arrived. The ledger makes a retry with the same id harmless."""

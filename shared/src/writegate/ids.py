@@ -1,0 +1,47 @@
+"""Command ids: UUIDv7 (RFC 9562, section 5.7), increasing within a process.
+
+The time in the id tells the writer's ledger in which partitions a duplicate could be.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+
+_lock = threading.Lock()
+_last = 0
+
+_COUNTER_BITS = 74  # all of rand_a and rand_b: 62 random bits start each millisecond, the rest is head-room to count
+
+
+def new_id() -> str:
+    """Return a new UUIDv7 in canonical text form, greater than every one returned before in this process."""
+    global _last  # noqa: PLW0603  one counter a process is what makes ids increase
+    with _lock:
+        fresh = (time.time_ns() // 1_000_000) << _COUNTER_BITS | int.from_bytes(os.urandom(9)) >> 1
+        _last = fresh if fresh > _last else _last + 1
+        value = _last
+    millis, counter = divmod(value, 1 << _COUNTER_BITS)
+    rand_a, rand_b = divmod(counter, 1 << 62)
+    return str(uuid.UUID(int=millis << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b))
+
+
+def millis_of(command_id: str) -> int | None:
+    """Return the Unix time in milliseconds that a UUIDv7 carries, or None for any other id."""
+    try:
+        value = uuid.UUID(command_id)
+    except ValueError:
+        return None
+    return value.int >> 80 if value.version == 7 else None
+
+
+def _start_anew() -> None:
+    """Count from a value of its own in a forked child: both processes would go on with the same ids."""
+    global _lock, _last  # noqa: PLW0603  see new_id
+    _lock = threading.Lock()  # another thread of the parent may have held it
+    _last = 0
+
+
+os.register_at_fork(after_in_child=_start_anew)

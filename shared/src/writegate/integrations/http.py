@@ -1,0 +1,104 @@
+"""How publishing looks over HTTP, in plain values: any framework turns an :class:`Answer` into its own response.
+
+- accepted: 202, the id, and where its receipt will be;
+- with ``Prefer: wait=N`` (RFC 7240) and committed within N seconds: 201 with the receipt, or 422 with the cause when
+  the command was parked;
+- fields that fail the contract: 422, naming each path;
+- not accepted: 503 with ``Retry-After`` when the same request may succeed later, else 500 (413 when it is too large).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from writegate.errors import PublishError, ReceiptTimeout, TooLarge
+from writegate.receipt import Receipt
+
+# A client that prefers to wait longer holds a connection of ours for nothing.
+LONGEST_WAIT_SECONDS = 30.0
+RETRY_AFTER_SECONDS = 1
+
+_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response: its status, a body of plain values, and extra headers."""
+
+    status: int
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def json(self) -> bytes:
+        """Return the body as JSON."""
+        return to_json(self.body)
+
+
+def preferred_wait(prefer: str | None) -> float | None:
+    """Return the seconds that a ``Prefer`` header asks to wait for the outcome, or None when it does not ask."""
+    match = _WAIT.search(prefer or "")
+    return min(float(match[1]), LONGEST_WAIT_SECONDS) if match else None
+
+
+def accepted(command_id: str) -> Answer:
+    """The broker has it; what becomes of it is for the receipt to say."""
+    return Answer(202, {"id": command_id}, {"Location": _location(command_id)})
+
+
+def decided(receipt: Receipt) -> Answer:
+    """The outcome, or 202 while it is not final."""
+    if not receipt.final:
+        return accepted(receipt.id)
+    status = 422 if receipt.outcome == "parked" else 201
+    return Answer(status, _plain(receipt), {"Location": _location(receipt.id), "Preference-Applied": "wait"})
+
+
+def looked_up(command_id: str, receipt: Receipt | None) -> Answer:
+    """What ``GET /receipts/{id}`` says."""
+    if receipt is None:
+        return Answer(404, {"id": command_id, "error": "nothing is known of this id yet: ask again, or check the id"})
+    return Answer(200, _plain(receipt))
+
+
+def invalid(error: ValidationError) -> Answer:
+    """The fields that fail the contract."""
+    errors = [
+        {"path": ".".join(str(part) for part in one["loc"]), "message": one["msg"]}
+        for one in error.errors(include_url=False, include_input=False)
+    ]
+    return Answer(422, {"errors": errors})
+
+
+def refused(error: PublishError) -> Answer:
+    """The command was not accepted."""
+    body = {"id": error.command_id, "error": str(error)}
+    if error.retryable:
+        return Answer(503, body, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    return Answer(413 if isinstance(error, TooLarge) else 500, body)
+
+
+def undecided(command_id: str, error: ReceiptTimeout | PublishError) -> Answer:
+    """The writer could not be asked in time."""
+    return Answer(503, {"id": command_id, "error": str(error)}, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+def _location(command_id: str) -> str:
+    return f"/receipts/{command_id}"
+
+
+def _plain(receipt: Receipt) -> dict[str, Any]:
+    return {
+        "id": receipt.id,
+        "outcome": receipt.outcome,
+        "xid": receipt.xid,
+        "commit_lsn": receipt.commit_lsn,
+        "committed_at": receipt.committed_at,
+        "result": receipt.result,
+        "cause": receipt.cause,
+    }

@@ -1,0 +1,242 @@
+"""Publishing commands: typed, confirmed, in order per key, within a time limit."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from functools import partial
+from typing import Any, Literal, Self, overload
+from weakref import WeakValueDictionary
+
+from pydantic_core import to_json
+
+from writegate.command import Command, contract_of
+from writegate.config import Settings
+from writegate.envelope import LOOKUP_TASK, Item, item_of, row_bytes
+from writegate.errors import PublisherBusy, PublisherClosed, ReceiptTimeout, TooLarge, UsedAfterFork
+from writegate.ids import new_id
+from writegate.publish.engine import Engine
+from writegate.publish.pending import Accepted, PendingReceipt
+from writegate.publish.pipeline import PACK_BYTES, Call, parcels_of
+from writegate.publish.room import Room
+from writegate.publish.wire import Wire
+from writegate.receipt import Receipt, from_result_message
+from writegate.topology import ANY, Route, exchange_name, route_of
+
+
+class Publisher:
+    """Publishes commands over one connection, for any number of threads and event loops of one process.
+
+    ``app_id`` names the publishing service in its messages; by default it is the broker user's name.
+    """
+
+    def __init__(self, settings: Settings, *, app_id: str | None = None) -> None:
+        self._timeout_seconds = settings.publish_timeout_seconds
+        self._room = Room(settings.publish_waiting)
+        self._pid = os.getpid()
+        self._closed = False
+        # Nobody may ever answer: what the caller has let go of is not kept.
+        self._receipts: WeakValueDictionary[str, Future[Receipt | None]] = WeakValueDictionary()
+        self._engine = Engine(partial(Wire, settings), app_id, self._replied)
+        self._engine.wire.start()
+        atexit.register(self.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def connected(self) -> bool:
+        """Whether a command published now would leave at once."""
+        return self._engine.connected
+
+    @property
+    def user(self) -> str:
+        """The broker user it publishes as."""
+        return self._engine.wire.user
+
+    @overload
+    def publish(self, command: Command, *, timeout: float | None = None) -> Accepted: ...
+    @overload
+    def publish(self, command: Command, *, receipt: Literal[True], timeout: float | None = None) -> PendingReceipt: ...
+    def publish(
+        self, command: Command, *, receipt: bool = False, timeout: float | None = None
+    ) -> Accepted | PendingReceipt:
+        """Publish one command; return once the broker has confirmed it.
+
+        ``timeout`` in seconds (default: the setting). Raises a :class:`~writegate.errors.PublishError`. Publishing the
+        same object again is a retry under the same id, and never a second write.
+        """
+        item = item_of(command)
+        answer = self._expect(item.id) if receipt else None
+        self._hand_in([_addressed(command, item)], timeout, receipt=receipt).result()
+        return PendingReceipt(item.id, answer) if answer is not None else Accepted(item.id)
+
+    @overload
+    async def apublish(self, command: Command, *, timeout: float | None = None) -> Accepted: ...
+    @overload
+    async def apublish(
+        self, command: Command, *, receipt: Literal[True], timeout: float | None = None
+    ) -> PendingReceipt: ...
+    async def apublish(
+        self, command: Command, *, receipt: bool = False, timeout: float | None = None
+    ) -> Accepted | PendingReceipt:
+        """:meth:`publish` for event loops."""
+        item = item_of(command)
+        answer = self._expect(item.id) if receipt else None
+        await asyncio.wrap_future(self._hand_in([_addressed(command, item)], timeout, receipt=receipt, may_block=False))
+        return PendingReceipt(item.id, answer) if answer is not None else Accepted(item.id)
+
+    def publish_many(self, commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]:
+        """Publish many commands, packed by lane into few messages; return once all are confirmed.
+
+        Order per key is the order given. When it raises, some of them may have been accepted: publish the same objects
+        again, which is harmless.
+        """
+        addressed = [_addressed(command, item_of(command)) for command in commands]
+        if addressed:
+            self._hand_in(addressed, timeout).result()
+        return [Accepted(item.id) for _, item in addressed]
+
+    async def apublish_many(self, commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]:
+        """:meth:`publish_many` for event loops."""
+        addressed = [_addressed(command, item_of(command)) for command in commands]
+        if addressed:
+            await asyncio.wrap_future(self._hand_in(addressed, timeout, may_block=False))
+        return [Accepted(item.id) for _, item in addressed]
+
+    def lookup(self, service: str, command_id: str, timeout: float = 5.0) -> Receipt | None:
+        """Ask the writer what became of a command; None when it has not been decided.
+
+        The question waits behind what waits in its lane. Raises :class:`~writegate.errors.ReceiptTimeout`.
+        """
+        answer = self._ask(service, command_id, timeout)
+        try:
+            return answer.result(timeout)
+        except FutureTimeout:
+            raise _no_answer(command_id, timeout) from None
+
+    async def alookup(self, service: str, command_id: str, timeout: float = 5.0) -> Receipt | None:
+        """:meth:`lookup` for event loops."""
+        answer = self._ask(service, command_id, timeout)
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(answer), timeout)
+        except TimeoutError:
+            raise _no_answer(command_id, timeout) from None
+
+    def pass_on(
+        self, addressed: Sequence[tuple[Route, Item]], headers: Mapping[str, Any], reply_to: str | None = None
+    ) -> Future[None]:
+        """Send items as they are, without a time limit: for writers, which pass on what others published.
+
+        They wait for their turn among items of their keys like any command.
+        """
+        future: Future[None] = _future()
+        call = Call(_finisher(future), None, addressed[0][1].id)
+        self._engine.submit(call, parcels_of(addressed, call, headers, reply_to))
+        return future
+
+    def reply(self, reply_to: str, correlation_id: str, body: bytes) -> None:
+        """Send a Celery result message, without waiting for anything: whoever asked may be gone."""
+        self._engine.reply(reply_to, correlation_id, body)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Refuse new commands, wait for the confirms of those on their way, and disconnect. Harmless when repeated."""
+        if self._closed or os.getpid() != self._pid:
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        self._room.wait_empty(self._timeout_seconds if timeout is None else timeout)
+        self._engine.wire.stop(timeout=2.0)
+
+    def _hand_in(
+        self,
+        addressed: Sequence[tuple[Route, Item]],
+        timeout: float | None,
+        *,
+        receipt: bool = False,
+        may_block: bool = True,
+    ) -> Future[None]:
+        first = addressed[0][1].id
+        seconds = self._timeout_seconds if timeout is None else timeout
+        deadline = time.monotonic() + seconds
+        self._check(addressed)
+        count = len(addressed)
+        if not self._room.take(count, seconds if may_block else 0):
+            raise PublisherBusy(
+                first, "as many commands as this process may keep are waiting for the broker; try again later"
+            )
+        future: Future[None] = _future()
+        future.add_done_callback(lambda _: self._room.give_back(count))
+        call = Call(_finisher(future), deadline, first, receipt)
+        self._engine.submit(call, parcels_of(addressed, call))
+        return future
+
+    def _check(self, addressed: Sequence[tuple[Route, Item]]) -> None:
+        first = addressed[0][1].id
+        if os.getpid() != self._pid:
+            raise UsedAfterFork(first, "this publisher belongs to the parent process: make one after the fork")
+        if self._closed:
+            raise PublisherClosed(first, "this publisher is closed")
+        for _, item in addressed:
+            if row_bytes(item) > PACK_BYTES:
+                raise TooLarge(
+                    item.id, f"{item.task} is {len(item.fields)} bytes of JSON, at most {PACK_BYTES - 512} can be sent"
+                )
+
+    def _expect(self, correlation_id: str) -> Future[Receipt | None]:
+        answer: Future[Receipt | None] = _future()
+        self._receipts[correlation_id] = answer
+        return answer
+
+    def _ask(self, service: str, command_id: str, timeout: float) -> Future[Receipt | None]:
+        question = Item(new_id(), LOOKUP_TASK, 1, None, to_json({"id": command_id}))
+        answer = self._expect(question.id)
+        route = Route(exchange_name(service), ANY)
+        self._hand_in([(route, question)], timeout, receipt=True, may_block=False)
+        return answer
+
+    def _replied(self, correlation_id: str, body: bytes) -> None:
+        answer = self._receipts.pop(correlation_id, None)
+        if answer is None:
+            return
+        try:
+            receipt = from_result_message(body)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            # Such as one of a later version. This is the I/O thread: it serves everybody.
+            answer.set_exception(ReceiptTimeout(f"the receipt of {correlation_id} cannot be read: {error!r}"))
+        else:
+            answer.set_result(receipt)
+
+
+def _addressed(command: Command, item: Item) -> tuple[Route, Item]:
+    contract = contract_of(command)
+    return route_of(contract.service, item.key, contract.lanes), item
+
+
+def _future() -> Future[Any]:
+    """Return a future that cannot be cancelled: a task that is cancelled stops waiting, the message is on its way."""
+    future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()
+    return future
+
+
+def _finisher(future: Future[None]) -> Any:
+    def finish(error: Exception | None) -> None:
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+    return finish
+
+
+def _no_answer(command_id: str, timeout: float) -> ReceiptTimeout:
+    return ReceiptTimeout(f"no answer about {command_id} within {timeout} s; ask again")

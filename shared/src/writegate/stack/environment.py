@@ -1,0 +1,66 @@
+"""The settings each process gets, as environment variables. Nobody gets more than it needs."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from writegate.stack.errors import StackError
+from writegate.stack.memory import Memory
+
+OWNER, WRITER, READER, SUPERUSER = "writegate_owner", "writegate_writer", "writegate_reader", "postgres"
+ADDRESS = "127.0.0.1"
+EXAMPLES = ("flights", "fleet", "weather")
+
+
+def services() -> list[str]:
+    """Names of the example services and of all that are installed here: each gets a broker user."""
+    return sorted({*EXAMPLES, *(entry_points(group="writegate.services").names - {"writegate"})})
+
+
+def users() -> list[str]:
+    """Every broker user and database role that needs a password."""
+    return [SUPERUSER, OWNER, WRITER, READER, *services()]
+
+
+def environment(name: str, memory: Memory) -> dict[str, str]:
+    """Return the settings of one process: ``owner`` (``apply``), ``writer``, ``writer-N``, ``reader``, a service.
+
+    Raises :class:`StackError` for a name it does not know.
+    """
+    if name == "owner":
+        return {
+            **memory.settings,
+            "WRITEGATE_BROKER_URL": _broker_url(OWNER, memory),
+            "WRITEGATE_BROKER_API_URL": f"http://{OWNER}:{memory.passwords[OWNER]}@{ADDRESS}:{memory.ports['management']}",
+            "WRITEGATE_DATABASE_URL": _database_url(OWNER, memory),
+            **{
+                f"WRITEGATE_PASSWORD_{user.upper()}": password
+                for user, password in memory.passwords.items()
+                if user not in {OWNER, SUPERUSER}
+            },
+        }
+    if name == "reader":
+        return {"WRITEGATE_DATABASE_URL": _database_url(READER, memory)}
+    if name == "writer" or name.startswith("writer-"):
+        return {
+            **memory.settings,
+            "WRITEGATE_BROKER_URL": _broker_url(WRITER, memory),
+            "WRITEGATE_DATABASE_URL": _database_url(WRITER, memory),
+            **({"WRITEGATE_HEALTH_PORT": str(memory.ports[name])} if name in memory.ports else {}),
+        }
+    if name in memory.passwords and name not in {SUPERUSER, OWNER, WRITER, READER}:
+        return {
+            **memory.settings,
+            "WRITEGATE_BROKER_URL": _broker_url(name, memory),
+            **({"WRITEGATE_HTTP_PORT": str(memory.ports[name])} if name in memory.ports else {}),
+        }
+    known = ["owner", "writer", "reader", *services()]
+    raise StackError(f"no process named {name!r}: expected one of {', '.join(known)}")
+
+
+def _broker_url(user: str, memory: Memory) -> str:
+    return f"amqp://{user}:{memory.passwords[user]}@{ADDRESS}:{memory.ports['rabbitmq']}/%2F"
+
+
+def _database_url(role: str, memory: Memory) -> str:
+    return f"postgresql://{role}:{memory.passwords[role]}@{ADDRESS}:{memory.ports['postgres']}/writegate"

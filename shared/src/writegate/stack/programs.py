@@ -1,0 +1,60 @@
+"""What the stack runs: a program is a command with its settings, its user and how it is stopped."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from writegate.stack.environment import ADDRESS, EXAMPLES, environment
+from writegate.stack.home import Home
+from writegate.stack.memory import Memory
+
+SERVERS = ("epmd", "rabbitmq", "postgres")
+WRITERS = ("writer-1", "writer-2")
+SERVICES = EXAMPLES
+PORTS = (*SERVERS, "management", "distribution", *WRITERS, *SERVICES)
+
+
+@dataclass(frozen=True)
+class Program:
+    """One supervised process. ``user`` is the one it runs as when root starts the stack; None: whoever starts it."""
+
+    name: str
+    command: tuple[str, ...]
+    address: str
+    environment: Mapping[str, str]
+    directory: Path
+    priority: int
+    user: str | None = None
+    stop_signal: str = "TERM"
+    stop_seconds: int = 20
+
+
+def writers_and_services(home: Home, memory: Memory) -> list[Program]:
+    """Return the programs of this project, run by this interpreter in the checkout."""
+    return [
+        Program(
+            name,
+            (sys.executable, "-m", *_arguments(name, str(memory.ports[name]))),
+            address=f"http://{ADDRESS}:{memory.ports[name]}",
+            environment=environment(name, memory),
+            directory=home.checkout,
+            priority=30 if name in WRITERS else 40,
+        )
+        for name in (*WRITERS, *SERVICES)
+    ]
+
+
+def _arguments(name: str, port: str) -> tuple[str, ...]:
+    if name in WRITERS:
+        return ("celery", "-A", "writegate_writer.app", "worker", "--hostname", f"{name}@%h", "--loglevel", "INFO")
+    if name == "flights":
+        return ("uvicorn", "flights.app:app", "--host", ADDRESS, "--port", port, "--no-access-log")
+    if name == "fleet":
+        # One process with threads: a publisher belongs to one process. gunicorn's control socket would be shared
+        # by every gunicorn of this user.
+        one = ("--workers", "1", "--threads", "8", "--no-control-socket")
+        return ("gunicorn", "fleet.wsgi:application", "--bind", f"{ADDRESS}:{port}", *one)
+    return (name, "follow")

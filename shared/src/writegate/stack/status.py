@@ -1,0 +1,60 @@
+"""What a stack looks like now."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from writegate.stack.errors import StackError
+from writegate.stack.stack import Stack
+
+
+@dataclass(frozen=True)
+class Row:
+    """One program. ``state``: ready, starting (it runs and does not answer), failing (it ends at once), or stopped."""
+
+    program: str
+    state: str
+    pid: int
+    address: str
+    log: Path
+
+
+@dataclass(frozen=True)
+class Status:
+    """``state``: the directory all is kept in; ``programs`` is empty for a stack that was never started."""
+
+    state: Path
+    programs: tuple[Row, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether every program runs and answers."""
+        return bool(self.programs) and all(row.state == "ready" for row in self.programs)
+
+    @classmethod
+    def of(cls, stack: Stack) -> Self:
+        """Look at each program of ``stack``."""
+        running = stack.running()
+        try:
+            declared = stack.declared()
+        except StackError:
+            declared = []
+        rows = []
+        for program in declared:
+            seen = running.get(program.name)
+            if seen is None or not (seen.pid or seen.failed):
+                state = "stopped"
+            elif seen.failed:
+                state = "failing"
+            else:
+                state = "ready" if stack.ready(program.name) else "starting"
+            pid, log = seen.pid if seen else 0, stack.log(program.name)
+            rows.append(Row(program.name, state, pid, program.address, log))
+        return cls(stack.home.state, tuple(rows))
+
+    def as_dict(self) -> dict[str, object]:
+        """Return it as JSON has it."""
+        rows = [{**asdict(row), "log": str(row.log)} for row in self.programs]
+        return {"ready": self.ready, "state": str(self.state), "programs": rows}

@@ -1,0 +1,52 @@
+"""The ways of publishing, which must not differ in what they promise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from tests.broker import Vhost, vhost_of
+from tests.servers import Servers
+from writegate import Command
+from writegate.publish import Publisher
+
+Way = Callable[[Publisher, Sequence[Command]], None]
+
+
+def publish(publisher: Publisher, commands: Sequence[Command]) -> None:
+    for command in commands:
+        assert publisher.publish(command).command_id == command.command_id
+
+
+def apublish(publisher: Publisher, commands: Sequence[Command]) -> None:
+    async def each() -> None:
+        for command in commands:
+            assert (await publisher.apublish(command)).command_id == command.command_id
+
+    asyncio.run(each())
+
+
+def publish_many(publisher: Publisher, commands: Sequence[Command]) -> None:
+    accepted = publisher.publish_many(commands)
+    assert [one.command_id for one in accepted] == [command.command_id for command in commands]
+
+
+def apublish_many(publisher: Publisher, commands: Sequence[Command]) -> None:
+    accepted = asyncio.run(publisher.apublish_many(commands))
+    assert [one.command_id for one in accepted] == [command.command_id for command in commands]
+
+
+@pytest.fixture(params=[publish, apublish, publish_many, apublish_many], ids=lambda way: way.__name__)
+def way(request: pytest.FixtureRequest) -> Way:
+    """One of the ways of publishing."""
+    chosen: Way = request.param
+    return chosen
+
+
+@pytest.fixture
+def vhost(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Vhost]:
+    """A vhost of this test's own."""
+    with vhost_of(servers, f"test-{request.node.name}".replace("[", "-").replace("]", "")) as made:
+        yield made

@@ -1,0 +1,51 @@
+"""Fixtures for every test: real servers, started once a run and only if a test asks for them."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import place as places
+from tests.place import Place
+from tests.servers import Servers, servers_running
+
+
+def pytest_configure() -> None:
+    """Whoever ends this run wants its servers to end with it, as when it is interrupted."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """A private PostgreSQL and RabbitMQ. A test that creates something gives it names of its own."""
+    with servers_running() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def bare_servers() -> Iterator[Servers]:
+    """Another pair, for tests of ``apply``: roles belong to a whole server, and a fresh apply wants none."""
+    with servers_running() as running:
+        yield running
+
+
+@pytest.fixture
+def place(bare_servers: Servers, tmp_path: Path) -> Iterator[Place]:
+    """Two services and an empty database, to which nothing is applied."""
+    made = places.made(bare_servers, tmp_path)
+    yield made
+    places.removed(made)
+
+
+@pytest.fixture
+def applied(place: Place) -> Place:
+    """The same, applied."""
+    place.apply()
+    return place

@@ -1,0 +1,1 @@
+"""The demo: the same real flights written directly and through the gate, both checked row by row."""

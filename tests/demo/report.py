@@ -1,0 +1,97 @@
+"""The figures of both phases, as a table for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What was measured in one phase. ``commands`` were committed in ``seconds``."""
+
+    peak_connections: int
+    deadlocks: int
+    writes_per_s: float
+    worst_wait_s: float
+    exact: bool
+    commands: int
+    seconds: float
+    parked: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values, rounded to what was measured."""
+        return {
+            "peak_connections": self.peak_connections,
+            "deadlocks": self.deadlocks,
+            "writes_per_s": round(self.writes_per_s, 1),
+            "worst_wait_s": round(self.worst_wait_s, 3),
+            "exact": self.exact,
+            "commands": self.commands,
+            "parked": self.parked,
+            "seconds": round(self.seconds, 1),
+            **self.extra,
+        }
+
+
+LEGEND = """\
+committed writes: commands whose transaction committed
+peak connections: all client connections in pg_stat_activity, looked at 20 times a second; our own left out
+deadlocks: from pg_stat_database
+worst wait: before, from the call to its commit, retries included (what the end cut off had waited so long already);
+  after, from the publish call (of up to 500 commands) until the broker has confirmed it
+end state exact: every row of every table is what plain Python computes from the CSV files"""
+
+
+def show(before: Phase, after: Phase, console: Console) -> None:
+    """Print both phases side by side, and what the figures mean."""
+    table = Table(title="The same flights, before and after")
+    table.add_column("")
+    table.add_column("before: direct", justify="right")
+    table.add_column("after: the gate", justify="right")
+    for name, *texts in zip(_ROWS, _texts(before), _texts(after), strict=True):
+        table.add_row(name, *texts)
+    console.print(table)
+    console.print(LEGEND, style="dim", highlight=False)
+    console.print(
+        f"After: {after.extra['longest_lag_s']:.1f} s was the longest way from publish to commit, with services that "
+        f"publish as fast as they can; {after.parked} parked; {after.extra['writers_killed']} writers killed and "
+        f"{after.extra['broker_restarts']} broker restarts on the way.",
+        highlight=False,
+    )
+
+
+_ROWS = (
+    "committed writes",
+    "in seconds",
+    "committed writes a second",
+    "peak connections",
+    "deadlocks",
+    "worst wait of a service",
+    "end state exact",
+)
+
+
+def _texts(phase: Phase) -> list[str]:
+    return [
+        f"{phase.commands:,}",
+        f"{phase.seconds:.0f}",
+        f"{phase.writes_per_s:,.0f}",
+        f"{phase.peak_connections}",
+        f"{phase.deadlocks:,}",
+        f"{phase.worst_wait_s:.2f} s",
+        "yes" if phase.exact else "NO",
+    ]
+
+
+def write(path: Path, before: Phase, after: Phase) -> None:
+    """Write both phases as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"before": before.as_dict(), "after": after.as_dict()}, indent=2) + "\n")

@@ -1,0 +1,127 @@
+"""Each service, installed as another team would: its base is a contract, its app has no database driver."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = sorted(path.parents[2].name for path in ROOT.glob("services/*/src/*/contract.py"))
+DATABASE = ("sqlalchemy", "psycopg2", "writegate_writer")
+# What starts each app; importing it must be enough to find out what is missing.
+APPS = {"flights": "flights.app", "fleet": "fleet.wsgi", "weather": "weather.recorded"}
+# An app makes its publisher when it is imported; nobody listens there, and nothing is published.
+SETTINGS = {"WRITEGATE_BROKER_URL": "amqp://nobody:nothing@127.0.0.1:1/"}
+
+
+def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program that knows nothing of this environment or checkout."""
+    hidden = {"VIRTUAL_ENV", "PYTHONPATH"}
+    environment = {name: value for name, value in os.environ.items() if name not in hidden} | package_index() | SETTINGS
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def output_of(*command: str | Path, cwd: Path) -> str:
+    done = run(*command, cwd=cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def package_index() -> dict[str, str]:
+    """Point uv to where this machine's pip gets packages, as the set-up does."""
+    trust = {"UV_SYSTEM_CERTS": "1"} if Path("/etc/ssl/certs/ca-certificates.crt").exists() else {}
+    if any(name in os.environ for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_CONFIG_FILE")):
+        return trust
+    asked = subprocess.run(["pip", "config", "get", "global.index-url"], capture_output=True, text=True, check=False)
+    index = os.environ.get("PIP_INDEX_URL") or asked.stdout.strip()
+    return trust | ({"UV_DEFAULT_INDEX": index} if index else {})
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of everything of ours."""
+    built = tmp_path_factory.mktemp("wheels")
+    for project in ("shared", "services/writer", *(f"services/{name}" for name in SERVICES)):
+        output_of(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built), cwd=ROOT / project)
+    return built
+
+
+@pytest.fixture
+def uv() -> Path:
+    found = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    assert found, f"no uv beside {sys.executable} or in PATH: run `make setup`"
+    return Path(found)
+
+
+def locked(uv: Path, distribution: str, extra: str = "") -> list[str]:
+    """What the lock file says that a distribution of ours needs, itself included: requirements, paths for ours."""
+    chosen = ("--extra", extra) if extra else ()
+    plain = ("--no-dev", "--no-hashes", "--no-annotate", "--no-header")
+    return output_of(
+        uv, "export", "--quiet", "--frozen", "--package", distribution, *chosen, *plain, cwd=ROOT
+    ).splitlines()
+
+
+class Environment:
+    """A throw-away environment with one of our distributions and what the lock file says that it needs."""
+
+    def __init__(self, uv: Path, wheels: Path, where: Path, distribution: str, extra: str = "") -> None:
+        self._outside = where.parent
+        self.python = where / "bin" / "python"
+        theirs: list[str] = []
+        ours: list[Path] = []
+        for line in locked(uv, distribution, extra):
+            if line.startswith(("-e ", ".")):
+                project = line.removeprefix("-e ").rpartition("/")[2]
+                name = {"shared": "writegate", "writer": "writegate_writer"}.get(project, project)
+                ours += wheels.glob(f"{name}-*.whl")
+            else:
+                theirs.append(line)
+        assert ours
+        requirements = where.with_suffix(".txt")
+        requirements.write_text("\n".join(theirs))
+        output_of(uv, "venv", "--quiet", "--python", sys.executable, where, cwd=self._outside)
+        install = (uv, "pip", "install", "--quiet", "--no-deps", "--python", self.python)
+        output_of(*install, "--requirements", requirements, *ours, cwd=self._outside)
+
+    def imports(self, module: str) -> bool:
+        done = run(self.python, "-c", f"import {module}", cwd=self._outside)
+        assert done.returncode == 0 or "ModuleNotFoundError" in done.stderr, done.stderr
+        return done.returncode == 0
+
+    def prints(self, program: str) -> str:
+        return output_of(self.python, "-c", program, cwd=self._outside)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_base_is_the_contract(uv: Path, wheels: Path, tmp_path: Path, service: str) -> None:
+    base = Environment(uv, wheels, tmp_path / "base", service)
+    assert base.imports(f"{service}.contract")
+    assert [name for name in (*DATABASE, "celery", "django", "fastapi") if base.imports(name)] == []
+    more = set(locked(uv, service)) - set(locked(uv, "writegate"))
+    assert more == {f"-e ./services/{service}"}, "the base needs more than the library"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_app_has_no_database_driver(uv: Path, wheels: Path, tmp_path: Path, service: str) -> None:
+    app = Environment(uv, wheels, tmp_path / "app", service, "app")
+    assert app.imports(APPS[service])
+    assert [name for name in DATABASE if app.imports(name)] == []
+    assert not app.imports(f"{service}.writes")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_the_writer_loads_carries_its_migrations(uv: Path, wheels: Path, tmp_path: Path, service: str) -> None:
+    writes = Environment(uv, wheels, tmp_path / "writes", service, "writes")
+    found = writes.prints(
+        f"from {service}.writes import writes; from writegate_writer.load import migrations_of; writes.check();"
+        "print(*(path.name for path in migrations_of(writes)))"
+    )
+    expected = sorted(path.name for path in (ROOT / "services" / service / "migrations").glob("*.sql"))
+    assert found.split() == expected
+    assert expected

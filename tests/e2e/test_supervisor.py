@@ -1,0 +1,111 @@
+"""The production supervisor configuration, really run by supervisord: start, stop, crash."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from writegate.stack import Stack
+from writegate.stack.ports import choose
+from writegate.stack.readiness import wait_until
+
+CONFIGURATION = Path(__file__).parents[2] / "deploy/supervisor/writegate.conf"
+PROGRAMS = ("writer-1", "writer-2", "flights", "fleet", "weather")
+
+
+class Supervised:
+    """A supervisord that runs the configuration; asked through supervisorctl, as an operator would."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment = environment
+        self.ports = {name: environment[f"PORT_{name.upper().replace('-', '_')}"] for name in PROGRAMS}
+
+    def ask(self, *words: str) -> str:
+        line = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(CONFIGURATION), *words]
+        return subprocess.run(line, env=self.environment, capture_output=True, text=True, check=False).stdout.strip()
+
+    def ready(self, name: str) -> bool:
+        try:
+            with urlopen(f"http://127.0.0.1:{self.ports[name]}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (URLError, OSError):
+            return False
+
+    def pid(self, name: str) -> int:
+        return int(self.ask("pid", name))
+
+    def wait_ready(self, name: str) -> None:
+        assert wait_until(lambda: self.ready(name), 30), self.ask("tail", name)
+
+
+@pytest.fixture(scope="module")
+def supervised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]:
+    stack = Stack(tmp_path_factory.mktemp("supervisor") / "state")
+    stack.up(())
+    run = tmp_path_factory.mktemp("run")
+    try:
+        environment = settings(stack, run)
+        line = [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", str(CONFIGURATION)]
+        with subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL) as supervisord:
+            yield Supervised(environment)
+            supervisord.send_signal(signal.SIGTERM)
+            assert supervisord.wait(60) == 0
+    finally:
+        stack.down(wipe=True)
+
+
+def settings(stack: Stack, run: Path) -> dict[str, str]:
+    """Return what the head of the configuration asks for."""
+    writer = stack.environment("writer")
+    ports = choose(PROGRAMS, stack.memory.ports, free=lambda port: port not in stack.memory.ports.values())
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(run),
+        "WRITEGATE_BIN": str(Path(sys.executable).parent),
+        "WRITEGATE_RUN": str(run),
+        "WRITEGATE_LOGS": str(run),
+        "WRITEGATE_CONNECTIONS": writer["WRITEGATE_CONNECTIONS"],
+        "WRITEGATE_SLOTS": writer["WRITEGATE_SLOTS"],
+        "DATABASE_URL_WRITER": writer["WRITEGATE_DATABASE_URL"],
+        "BROKER_URL_WRITER": writer["WRITEGATE_BROKER_URL"],
+        **{
+            f"BROKER_URL_{name.upper()}": stack.environment(name)["WRITEGATE_BROKER_URL"]
+            for name in ("flights", "fleet", "weather")
+        },
+        **{f"PORT_{name.upper().replace('-', '_')}": str(port) for name, port in ports.items()},
+    }
+
+
+def test_all_programs_become_ready(supervised: Supervised) -> None:
+    for name in PROGRAMS:
+        supervised.wait_ready(name)
+    assert supervised.ask("status").count("RUNNING") == len(PROGRAMS)
+
+
+@pytest.mark.parametrize("name", ["writer-1", "flights", "fleet"])
+def test_a_crashed_program_comes_back(supervised: Supervised, name: str) -> None:
+    supervised.wait_ready(name)
+    before = supervised.pid(name)
+    os.kill(before, signal.SIGKILL)
+    assert wait_until(lambda: supervised.pid(name) not in {0, before}, 10)
+    supervised.wait_ready(name)
+
+
+@pytest.mark.parametrize("name", ["writer-2", "weather"])
+def test_a_stopped_program_ends_by_itself_and_stays_down(supervised: Supervised, name: str) -> None:
+    supervised.wait_ready(name)
+    assert supervised.ask("stop", name) == f"{name}: stopped"
+    assert "STOPPED" in supervised.ask("status", name)
+    assert not supervised.ready(name)
+    log = (Path(supervised.environment["WRITEGATE_LOGS"]) / "supervisord.log").read_text()
+    assert f"stopped: {name} (terminated by SIGKILL)" not in log
+    supervised.ask("start", name)
+    supervised.wait_ready(name)

@@ -1,0 +1,135 @@
+"""Writers under load while processes and servers die: nothing lost, nothing doubled, no key out of order."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.gate import Gate, gate_running
+from tests.integration.load import Budget, Load
+from tests.servers import Servers
+
+TAKE_OVER_SECONDS = 20.0  # it takes 10; the rest is for a busy machine
+OWNERS = "SELECT DISTINCT split_part(owner, '@', 1) FROM writegate.domain WHERE owner IS NOT NULL"
+
+
+@pytest.fixture(scope="module")
+def gate(servers: Servers) -> Iterator[Gate]:
+    with gate_running(servers, "gate_writers", connections=6) as running:
+        yield running
+
+
+@pytest.fixture
+def two(gate: Gate) -> Iterator[Gate]:
+    """Both writers, each serving its share of the domains."""
+    for name in ("writer-1", "writer-2"):
+        gate.start(name, wait=False)
+    both_serve(gate)
+    yield gate
+    gate.stop_all()
+
+
+def both_serve(gate: Gate) -> None:
+    def shared() -> bool:
+        return [len(writer.serving()) for writer in gate.writers.values()] in ([3, 4], [4, 3])
+
+    gate.wait(shared, "two writers share the seven domains evenly")
+
+
+def owner_of_trial(gate: Gate) -> str:
+    """Return the name of the writer that holds the domain the load is for."""
+    return str(gate.value("SELECT split_part(owner, '@', 1) FROM writegate.domain WHERE name = 'trial'"))
+
+
+def test_writers_killed_at_random_moments(two: Gate) -> None:
+    moments = random.Random(7)
+    with Budget(two), Load(two, "killed") as load:
+        for _ in range(4):
+            victim = owner_of_trial(two)
+            time.sleep(moments.uniform(0, 0.5))  # not a wait for anything: the moment is what is tried
+            two.kill(victim)
+            two.start(victim, wait=False)
+            load.wait_applied(20)
+        both_serve(two)
+    load.check()
+    two.assert_drained()
+
+
+def test_a_stopped_writer_finishes_and_hands_over(two: Gate) -> None:
+    with Budget(two), Load(two, "stopped") as load:
+        for _ in range(2):
+            leaver = owner_of_trial(two)
+            began = time.monotonic()
+            assert two.stop(leaver) == 0
+            assert time.monotonic() - began < 15
+            assert "Traceback" not in two.writers[leaver].log
+            # Released, not run out: the other one need not wait for the lease.
+            assert (leaver,) not in two.sql(OWNERS)
+            load.wait_applied(20)
+            two.start(leaver, wait=False)
+            both_serve(two)
+    load.check()
+    two.assert_drained()
+    assert two.sql(OWNERS) == []
+
+
+def test_the_broker_restarts(two: Gate) -> None:
+    pids = {name: writer.process.pid for name, writer in two.writers.items()}
+    stack = two.servers.stack
+    with Budget(two), Load(two, "broker") as load:
+        pid = stack.kill("rabbitmq", signal.SIGKILL)
+        stack.wait_ready("rabbitmq", other_than=pid)
+        load.wait_applied(20)
+    load.check()
+    assert {name: writer.process.pid for name, writer in two.writers.items() if writer.alive} == pids
+    two.assert_drained()
+
+
+def test_the_database_restarts(two: Gate) -> None:
+    stack = two.servers.stack
+    with Load(two, "database") as load:
+        for number in (signal.SIGQUIT, signal.SIGKILL):  # an immediate shutdown, a crash
+            pid = stack.kill("postgres", number)
+            stack.wait_ready("postgres", other_than=pid)
+            two.reconnect()
+            load.wait_applied(20)
+    load.check()
+    assert all(writer.alive for writer in two.writers.values())
+    two.assert_drained()
+
+
+@pytest.mark.parametrize("server", ["rabbitmq", "postgres"])
+def test_a_writer_stops_in_order_while_a_server_is_down(two: Gate, server: str) -> None:
+    stack = two.servers.stack
+    with Load(two, f"without {server}") as load:
+        stack.stop(server)
+        try:
+            assert [two.stop(name) for name in two.writers] == [0, 0]
+        finally:
+            stack.start(server)
+            two.reconnect()
+        if server == "rabbitmq":
+            assert two.sql(OWNERS) == [], two.writers["writer-1"].log
+        two.start()
+        load.wait_applied(20)
+    load.check()
+    two.assert_drained()
+
+
+def test_a_standby_takes_over(servers: Servers) -> None:
+    with gate_running(servers, "gate_standby", connections=3) as gate, Budget(gate):
+        gate.start("writer-1", writegate_lease_seconds=6)
+        gate.start("writer-2", writegate_lease_seconds=6, wait=False)
+        gate.wait(lambda: gate.writers["writer-2"].state().get("standing_by") is True, "writer-2 stands by")
+        with Load(gate, "standby") as load:
+            gate.kill("writer-1")
+            began = time.monotonic()
+            gate.wait(lambda: gate.serving() == {"writer-2"}, "writer-2 takes over", TAKE_OVER_SECONDS)
+            print(f"taken over after {time.monotonic() - began:.1f} s")  # noqa: T201  a figure for people
+            load.wait_applied(20)
+        load.check()
+        gate.assert_drained()

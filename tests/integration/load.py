@@ -1,0 +1,98 @@
+"""A stream of deposits from one publisher, and what must be true of them in the end, whatever happened meanwhile."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from types import TracebackType
+from typing import Self
+
+from tests.integration.gate import WRITER, Gate
+from tests.services.trial.contract import Deposit
+from writegate.errors import RetryablePublishError
+from writegate.stack.readiness import POLL_SECONDS
+
+ACCOUNTS = 8
+PACE_SECONDS = 0.02  # about 1500 commands a second: enough to be always in the middle of something
+
+
+class Load:
+    """Publishes as long as the block lasts, and retries what the broker does not take, as a service must."""
+
+    def __init__(self, gate: Gate, name: str, pace_seconds: float = PACE_SECONDS) -> None:
+        self._gate = gate
+        self._pace_seconds = pace_seconds
+        self._accounts = [f"{name}-{number}" for number in range(ACCOUNTS)]
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._publish, daemon=True)
+        self.accepted = 0  # commands of each account
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.wait_applied(1)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join(60)
+        assert error is not None or not self._thread.is_alive()
+
+    def wait_applied(self, more: int) -> None:
+        """Wait until so many more commands of an account are applied: what was broken works again."""
+        [account, *_] = self._accounts
+        count = len(self._gate.entries(account)[account]) + more
+        self._gate.wait_entries(account, count)
+
+    def check(self) -> None:
+        """Every accepted command has its effect, once, in the order of its key."""
+        for account in self._accounts:
+            self._gate.wait_entries(account, self.accepted)
+        for account in self._accounts:
+            self._gate.assert_exactly_once(account, range(self.accepted))
+
+    def _publish(self) -> None:
+        with self._gate.publisher(WRITEGATE_PUBLISH_TIMEOUT_SECONDS="2") as publisher:
+            for first in itertools.count(step=5):
+                commands = [
+                    Deposit(account=account, seq=seq) for seq in range(first, first + 5) for account in self._accounts
+                ]
+                while True:
+                    try:
+                        publisher.publish_many(commands)
+                        break
+                    except RetryablePublishError:
+                        self._stop.wait(POLL_SECONDS)
+                self.accepted = first + 5
+                if self._stop.wait(self._pace_seconds):
+                    return
+
+
+class Budget:
+    """Samples the writers' connections as long as the block lasts."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self.most = 0
+        self.samples = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
+        assert self.samples > 10
+        assert 0 < self.most <= self._gate.connections
+
+    def _sample(self) -> None:
+        connection = self._gate.servers.superuser(self._gate.name)
+        with connection.cursor() as cursor:
+            while not self._stop.wait(0.02):
+                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = %s", [WRITER])
+                [count] = cursor.fetchone() or (0,)
+                self.most = max(self.most, count)
+                self.samples += 1
+        connection.close()

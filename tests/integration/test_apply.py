@@ -1,0 +1,213 @@
+"""``plan`` and ``apply`` on real servers: what they make, what they repair, what they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from tests.place import NAME, PASSWORD, Place, passwords
+from tests.servers import Servers
+from writegate.errors import SettingsError
+from writegate_writer.apply.change import ApplyError
+from writegate_writer.apply.plan import opened
+
+
+def test_a_fresh_apply_makes_everything_and_a_second_one_nothing(place: Place) -> None:
+    assert not place.plan().refused
+    kinds = {change.kind for change in place.apply()}
+    assert kinds >= {
+        "vhost",
+        "exchange",
+        "queue",
+        "binding",
+        "broker user",
+        "permission",
+        "role",
+        "migration",
+        "domain",
+    }
+    assert place.apply() == []
+    assert place.plan().changes == ()
+    assert place.sql("select service, lane, domain from writegate.lane order by 1, 2") == [
+        ("alpha", 0, "alpha"), ("alpha", 1, "alpha"), ("beta", 0, "beta"),
+    ]  # fmt: skip
+
+
+def test_two_applies_at_once_do_not_disturb_each_other(place: Place) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (future.result() for future in [pool.submit(place.apply) for _ in range(2)])
+    assert bool(first) != bool(second)
+    assert place.plan().changes == ()
+
+
+Broken = tuple[Callable[[Place], object], str, str]
+BROKEN: dict[str, Broken] = {
+    "queue": (lambda place: place.api("DELETE", f"/queues/{NAME}/writes.alpha.1"), "queue", "writes.alpha.1"),
+    "binding": (
+        lambda place: place.api("DELETE", f"/bindings/{NAME}/e/writes.alpha/q/writes.alpha.0/any"),
+        "binding",
+        "writes.alpha -> writes.alpha.0",
+    ),
+    "permission": (
+        lambda place: place.api("PUT", f"/permissions/{NAME}/alpha", configure=".*", write=".*", read=".*"),
+        "permission",
+        "alpha",
+    ),
+    "broker password": (
+        lambda place: place.api("PUT", "/users/alpha", password="other", tags=""),
+        "broker user",
+        "alpha",
+    ),
+    "grant": (
+        lambda place: place.sql("revoke update on alpha.item from writegate_service_alpha"),
+        "grant",
+        "writegate_service_alpha",
+    ),
+    "extra grant": (
+        lambda place: place.sql("grant select on beta.item to writegate_service_alpha"),
+        "grant",
+        "writegate_service_alpha",
+    ),
+    "membership": (
+        lambda place: place.sql("revoke writegate_service_beta from writegate_writer"),
+        "membership",
+        "writegate_writer",
+    ),
+    "limit": (lambda place: place.sql("alter role writegate_writer connection limit 99"), "role", "writegate_writer"),
+    "role password": (
+        lambda place: place.sql("alter role writegate_reader password 'other'"),
+        "role",
+        "writegate_reader",
+    ),
+    "migration": (
+        lambda place: (place.migrations / "beta/002_more.sql").write_text("alter table beta.item add column n int"),
+        "migration",
+        "beta/002_more.sql",
+    ),
+    "partition": (
+        lambda place: place.sql(
+            "do $$ begin execute 'drop table writegate.ledger_' || to_char(current_date + 3, 'YYYYMMDD'); end $$"
+        ),
+        "ledger partitions",
+        "1 days",
+    ),
+    "lane": (lambda place: place.sql("delete from writegate.lane where service = 'beta'"), "domain", "beta"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_what_went_missing_is_named_and_repaired(applied: Place, broken: str) -> None:
+    break_, kind, name = BROKEN[broken]
+    break_(applied)
+    planned = [(change.kind, change.name) for change in applied.plan().changes]
+    assert planned[0] == (kind, name)
+    assert len(planned) == (2 if broken == "queue" else 1)  # a queue takes its binding with it
+    assert [(change.kind, change.name) for change in applied.apply()] == planned
+    assert applied.plan().changes == ()
+
+
+def test_a_missing_password_is_named_before_anything_is_done(place: Place) -> None:
+    environ = {**passwords(PASSWORD)}
+    del environ["WRITEGATE_PASSWORD_ALPHA"]
+    with opened(place.settings(), place.services(), environ) as applier, pytest.raises(SettingsError) as raised:
+        applier.apply(applier.plan(), lambda _: None)
+    assert "WRITEGATE_PASSWORD_ALPHA not set" in str(raised.value)
+    assert place.sql("select to_regnamespace('writegate')") == [(None,)]
+
+
+def test_passwords_that_are_not_given_are_left_alone(applied: Place) -> None:
+    applied.api("PUT", "/users/alpha", password="their own", tags="")
+    with opened(applied.settings(), applied.services(), {}) as applier:
+        assert applier.plan().changes == ()
+
+
+def test_a_queue_with_other_arguments_is_refused_and_keeps_its_messages(applied: Place) -> None:
+    applied.api("DELETE", f"/queues/{NAME}/writes.beta.0")
+    applied.api("PUT", f"/queues/{NAME}/writes.beta.0", durable=True, arguments={"x-queue-type": "quorum"})
+    applied.api("POST", f"/bindings/{NAME}/e/writes.beta/q/writes.beta.0", routing_key="0")
+    applied.publish("beta", "writes.beta", "0")
+    applied.apply()
+    (change,) = applied.plan().changes
+    assert (change.action, change.name) == ("refused", "writes.beta.0")
+    with closing(applied.broker("writegate_writer")) as connection:
+        method, _, _ = connection.channel().basic_get("writes.beta.0")
+    assert method is not None
+
+
+def test_a_changed_number_of_lanes_is_refused_at_both_servers(applied: Place) -> None:
+    (change,) = applied.plan(lanes=4).changes
+    assert (change.action, change.kind, change.name) == ("refused", "domain", "alpha")
+    assert "drain" in change.detail
+    assert applied.apply(lanes=4) == []
+
+
+def test_a_changed_migration_is_refused(applied: Place) -> None:
+    (applied.migrations / "alpha/001_item.sql").write_text("select 1")
+    (change,) = applied.plan().changes
+    assert (change.action, change.name) == ("refused", "alpha/001_item.sql")
+
+
+@pytest.mark.parametrize(
+    ("sql", "text"),
+    [
+        ("create table alpha.more (id int); select 1/0", "division by zero"),
+        ("create table alpha.more (id int); commit", "COMMIT"),
+    ],
+)
+def test_a_migration_that_fails_is_named_and_not_recorded(applied: Place, sql: str, text: str) -> None:
+    (applied.migrations / "alpha/002_more.sql").write_text(sql)
+    with pytest.raises(ApplyError, match=text) as raised:
+        applied.apply()
+    assert "alpha/002_more.sql" in str(raised.value)
+    assert applied.sql("select count(*) from writegate.migration where name = '002_more.sql'") == [(0,)]
+
+
+def test_a_migration_does_not_wait_long_for_a_table_in_use(applied: Place) -> None:
+    (applied.migrations / "alpha/002_more.sql").write_text("alter table alpha.item add column n int")
+    with closing(applied.login("postgres")) as busy, busy.cursor() as cursor:
+        cursor.execute("select from alpha.item")
+        with pytest.raises(ApplyError, match=r"alpha/002_more\.sql: a table it needs was in use"):
+            applied.apply()
+    assert [change.name for change in applied.apply()] == ["alpha/002_more.sql"]
+
+
+def run(servers: Servers, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, **servers.stack.environment("owner"), **more}
+    command = [sys.executable, "-m", "writegate", *arguments]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_the_commands_with_the_installed_services(bare_servers: Servers, place: Place) -> None:
+    there = {
+        "WRITEGATE_DATABASE_URL": bare_servers.database_url(database=NAME),
+        "WRITEGATE_BROKER_URL": bare_servers.broker_url(vhost=NAME),
+    }
+    before = run(bare_servers, "plan", "--json", **there)
+    assert before.returncode == 2, before.stderr
+    assert {change["action"] for change in json.loads(before.stdout)["changes"]} == {"create"}
+    assert run(bare_servers, "apply", **there).returncode == 1  # asks, and nobody answers
+    assert run(bare_servers, "apply", "--json", **there).returncode == 2
+    made = run(bare_servers, "apply", "--yes", "--json", **there)
+    assert (made.returncode, json.loads(made.stdout)["changes"]) == (0, []), made.stderr
+    again = run(bare_servers, "apply", "--yes", **there)
+    assert (again.returncode, again.stdout) == (0, "nothing to change: broker and database are as declared\n")
+    after = run(bare_servers, "plan", **there)
+    assert after.returncode == 0
+    assert "flights" in after.stdout
+
+
+@pytest.mark.parametrize("variable", ["WRITEGATE_DATABASE_URL", "WRITEGATE_BROKER_API_URL"])
+def test_a_server_that_does_not_answer_is_one_line_and_exit_code_1(bare_servers: Servers, variable: str) -> None:
+    scheme = "postgresql" if "DATABASE" in variable else "http"
+    done = run(bare_servers, "plan", **{variable: f"{scheme}://u:hidden@127.0.0.1:1/x"})
+    assert done.returncode == 1
+    assert variable in done.stderr
+    assert "hidden" not in done.stderr
+    assert done.stderr.count("Traceback") == 0

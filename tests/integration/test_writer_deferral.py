@@ -1,0 +1,101 @@
+"""What must wait, waits in order and is applied once, and nobody else waits with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.gate import Gate, gate_running, send
+from tests.servers import Servers
+from tests.services.trial.contract import Careful, Choose, Deposit, trial
+from writegate.envelope import VERSION_HEADER, Message, encode, item_of
+from writegate.lanes import lane_of
+from writegate.topology import queue_name
+
+
+@pytest.fixture(scope="module")
+def gate(servers: Servers) -> Iterator[Gate]:
+    with gate_running(servers, "gate_deferral") as running:
+        running.start()
+        yield running
+        running.assert_drained()
+
+
+def hold(gate: Gate, target: str) -> None:
+    gate.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES (%s, 'a test', 'me')", [target])
+
+
+def release(gate: Gate) -> None:
+    gate.sql("DELETE FROM writegate.hold WHERE holder = 'me'")
+
+
+def deferred(gate: Gate, account: str) -> int:
+    return int(gate.value("SELECT count(*) FROM writegate.deferred WHERE key = %s AND state = 'deferred'", [account]))
+
+
+@pytest.mark.parametrize("target", ["trial.deposit", "trial key=held-1", "table:trial.entry"])
+def test_a_hold_on_less_than_a_lane_defers_and_its_release_applies_in_order(gate: Gate, target: str) -> None:
+    account = f"held-{1 if 'key' in target else target}"
+    hold(gate, target)
+    gate.publish([Deposit(account=account, seq=0), Choose(account=account, seq=1), Deposit(account=account, seq=2)])
+    gate.wait(lambda: deferred(gate, account) == 3, "3 deferred")
+    # A writer that comes anew knows what waits.
+    gate.stop()
+    gate.start()
+    gate.publish([Choose(account=account, seq=3)])
+    gate.wait(lambda: deferred(gate, account) == 4, "4 deferred")
+    assert gate.entries(account) == {account: []}
+    if target != "table:trial.entry":
+        gate.publish([Choose(account=f"{account}-beside", seq=0)])
+        gate.wait_entries(f"{account}-beside", 1)
+    release(gate)
+    gate.wait_entries(account, 4)
+    gate.assert_exactly_once(account, range(4))
+
+
+@pytest.mark.parametrize("target", ["trial", "trial.0"])
+def test_a_hold_on_a_lane_stops_consuming_it(gate: Gate, target: str) -> None:
+    account = next(name for name in (f"lane-{target}-{n}" for n in range(99)) if lane_of(name, trial.lanes) == 0)
+    other = next(name for name in (f"other-{target}-{n}" for n in range(99)) if lane_of(name, trial.lanes) == 1)
+    hold(gate, target)
+    gate.wait(
+        lambda: "lanes.held" in gate.writers["writer-1"].log.rpartition("lanes.released")[2], "the lanes are held"
+    )
+    gate.publish([*(Deposit(account=account, seq=seq) for seq in range(20)), Deposit(account=other, seq=0)])
+    if target == "trial.0":
+        gate.wait_entries(other, 1)
+    assert gate.entries(account) == {account: []}
+    release(gate)
+    gate.wait_entries(account, 20)
+    gate.assert_exactly_once(account, range(20))
+    gate.wait_entries(other, 1)
+
+
+def test_a_version_that_is_not_known_yet_waits_and_its_key_behind_it(gate: Gate) -> None:
+    account = "newer"
+    item = item_of(Deposit(account=account, seq=0))
+    made = encode(item)
+    with gate.channel() as channel:
+        newer = Message(made.body, {**made.headers, VERSION_HEADER: 2}, made.properties)
+        send(channel, queue_name("trial", lane_of(account, trial.lanes)), newer)
+    gate.publish([Deposit(account=account, seq=1)])
+    gate.wait(lambda: deferred(gate, account) == 2, "2 deferred")
+    assert gate.parked(item.id) == {}
+    # As if the writer that knows it had come: for this one it is the version that it knows.
+    gate.sql("UPDATE writegate.deferred SET version = 1 WHERE key = %s", [account])
+    gate.wait_entries(account, 2)
+    gate.assert_exactly_once(account, [0, 1])
+
+
+def test_a_key_waits_behind_a_parked_command_that_asks_for_it(gate: Gate) -> None:
+    account = "careful"
+    gate.publish([Careful(account=account, seq=0), bad := Careful(account=account, seq=1, amount=-1)])
+    gate.wait_parked(bad.command_id)
+    gate.publish([Careful(account=account, seq=2), Deposit(account=account, seq=3), Deposit(account="careless", seq=0)])
+    gate.wait_entries("careless", 1)
+    gate.wait(lambda: deferred(gate, account) == 2, "2 deferred")
+    assert gate.entries(account) == {account: [0]}
+    gate.sql("UPDATE writegate.parked SET state = 'dropped' WHERE id = %s", [bad.command_id])
+    gate.wait_entries(account, 3)
+    gate.assert_exactly_once(account, [0, 2, 3])

@@ -1,0 +1,55 @@
+"""What tests ask of the writer."""
+
+from __future__ import annotations
+
+from writegate import Command, Service
+
+
+class Deposit(Command, key="account"):
+    """Book an amount. That it is at least 0 is the database's own rule."""
+
+    account: str
+    seq: int
+    amount: int = 1
+
+
+class Careful(Command, key="account", on_reject="park_key"):
+    """Book an amount as a deposit does; when one is rejected, its account waits."""
+
+    account: str
+    seq: int
+    amount: int = 1
+
+
+class Split(Command, key="account"):
+    """Emit deposits of 1, numbered from ``first``, to another account."""
+
+    account: str
+    into: str
+    first: int
+    count: int
+
+
+class Choose(Command, key="account"):
+    """Be rejected by the handler itself when a reason is given; otherwise book 1."""
+
+    account: str
+    seq: int
+    reason: str | None = None
+
+
+class Run(Command, key="account"):
+    """Run the SQL that table ``script`` has under this name."""
+
+    account: str
+    name: str
+
+
+class Once(Command, key="account", version=2):
+    """Book 1; older messages of it say the same."""
+
+    account: str
+    seq: int
+
+
+trial = Service("trial", commands=[Deposit, Careful, Split, Choose, Run, Once], lanes=2)

@@ -1,0 +1,18 @@
+"""The tables of migrations/ that the handlers may change. There are others, which they may not."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Identity, Integer, MetaData, Table, Text
+
+metadata = MetaData(schema="trial")
+
+entry = Table(
+    "entry",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("account", Text),
+    Column("seq", Integer),
+    Column("amount", Integer),
+)
+balance = Table("balance", metadata, Column("account", Text, primary_key=True), Column("total", BigInteger))
+script = Table("script", metadata, Column("name", Text, primary_key=True), Column("sql", Text))

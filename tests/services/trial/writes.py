@@ -1,0 +1,65 @@
+"""How they change the tables. Nothing here makes an effect exactly-once: that is the writer's part."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, insert, select, text
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from writegate_writer import Reject, Writes, emit
+
+from .contract import Careful, Choose, Deposit, Once, Run, Split, trial
+from .tables import balance, entry, script
+
+writes = Writes(trial, tables=[entry, balance, script])
+
+
+@writes.handler(Deposit)
+def deposit(connection: Connection, commands: Sequence[Deposit]) -> dict[str, dict[str, int]]:
+    _book(connection, [(one.account, one.seq, one.amount) for one in commands])
+    return {one.command_id: {"booked": one.amount} for one in commands}
+
+
+@writes.handler(Careful)
+def careful(connection: Connection, commands: Sequence[Careful]) -> None:
+    _book(connection, [(one.account, one.seq, one.amount) for one in commands])
+
+
+@writes.handler(Choose)
+def choose(connection: Connection, commands: Sequence[Choose]) -> None:
+    _book(connection, [(one.account, one.seq, 1) for one in commands])
+    if reasons := {one.command_id: one.reason for one in commands if one.reason is not None}:
+        raise Reject(reasons)
+
+
+@writes.handler(Once)
+def once(connection: Connection, commands: Sequence[Once]) -> None:
+    _book(connection, [(one.account, one.seq, 1) for one in commands])
+
+
+@writes.each(Split)
+def split(connection: Connection, command: Split) -> None:
+    for seq in range(command.first, command.first + command.count):
+        emit(Deposit(account=command.into, seq=seq), parent=command)
+
+
+@writes.each(Run)
+def run(connection: Connection, command: Run) -> None:
+    # A name that is not there is a KeyError, as a handler with a bug would raise it.
+    scripts = dict(connection.execute(select(script.c.name, script.c.sql)).tuples().all())
+    connection.execute(text(scripts[command.name]))
+
+
+def _book(connection: Connection, entries: Sequence[tuple[str, int, int]]) -> None:
+    rows = [{"account": account, "seq": seq, "amount": amount} for account, seq, amount in entries]
+    connection.execute(insert(entry), rows)
+    totals: Counter[str] = Counter()
+    for account, _, amount in entries:
+        totals[account] += amount
+    adding = upsert(balance)
+    adding = adding.on_conflict_do_update(
+        index_elements=[balance.c.account], set_={"total": balance.c.total + adding.excluded.total}
+    )
+    connection.execute(adding, [{"account": account, "total": total} for account, total in totals.items()])

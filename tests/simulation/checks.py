@@ -1,0 +1,107 @@
+"""What must hold: looked at with every commit, now and then, and when all is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.simulation.database import Database, Lock, Row, Session
+from tests.simulation.history import History, Violation
+from tests.simulation.schedule import Schedule
+from tests.simulation.services import Numbered, Order
+from tests.simulation.writers import Writer
+from writegate.command import contract_of
+
+
+class Checks:
+    """The guarantees."""
+
+    def __init__(self, schedule: Schedule, history: History) -> None:
+        self._schedule = schedule
+        self._history = history
+        self._made: dict[str, Numbered] = {}
+        self._accepted: set[str] = set()
+        self._applied: dict[str, Row] = {}
+        self._last: dict[tuple[str, str], int] = {}
+
+    # Told by the publishers.
+
+    def published(self, thread: str, commands: Sequence[Numbered]) -> None:
+        """A call begins."""
+        self._made.update((one.command_id, one) for one in commands)
+        self._history.add(self._schedule.now, thread, "publishes {}", commands)
+
+    def accepted(self, thread: str, commands: Sequence[Numbered]) -> None:
+        """A call was accepted."""
+        self._accepted.update(one.command_id for one in commands)
+        self._history.add(self._schedule.now, thread, "accepted  {}", commands)
+
+    # Told by the database.
+
+    def committed(self, session: Session, changes: dict[Lock, Row]) -> None:
+        """Each effect once, and in its key's order."""
+        for (table, _), row in changes.items():
+            if table == "journal":
+                self._effect(session, *row)
+
+    def _effect(self, session: Session, task: str, id_: str, key: str, n: int) -> None:
+        self._history.add(self._schedule.now, session.name, "applied {} {} n={}", task, key, n)
+        if id_ in self._applied:
+            raise Violation(f"applied twice: {task} {key} n={n} ({id_})")
+        self._applied[id_] = (task, key, n)
+        place = (task.partition(".")[0], key)
+        if n <= self._last.get(place, 0):
+            raise Violation(f"out of order: {task} {key} n={n} was applied after n={self._last[place]}")
+        self._last[place] = n
+
+    # Now and then.
+
+    def bounded(self, database: Database, writers: Sequence[Writer], slots: int) -> None:
+        """Connections."""
+        if len(database.sessions) > database.budget:
+            raise Violation(f"{len(database.sessions)} connections, the budget is {database.budget}")
+        for writer in writers:
+            mine = [one.name for one in database.sessions if one.group is writer.group]
+            if len(mine) > slots + 1:
+                raise Violation(f"{writer.group.name} has {len(mine)} connections: {', '.join(mine)}")
+
+    # In the end.
+
+    def complete(self, database: Database) -> None:
+        """Nothing accepted is lost, only what is bad is parked, and what was emitted arrived."""
+        parked: dict[str, Any] = {id_: row for (_, id_, _), row in database.tables.get("parked", {}).items()}
+        for id_ in sorted(self._accepted):
+            if id_ not in self._applied and id_ not in parked:
+                raise Violation(f"lost: {_shown(self._made[id_])} ({id_}) was accepted, not applied and not parked")
+        for id_, row in sorted(parked.items()):
+            one = self._made.get(id_)
+            if id_ in self._applied:
+                raise Violation(f"applied and parked: {_shown(one)} ({id_})")
+            if one is None or not one.bad:
+                raise Violation(f"parked though nothing is wrong with it: {_shown(one)} ({id_}): {row[3]}")
+        for id_ in self._applied:
+            if id_ in self._made and self._made[id_].bad:
+                raise Violation(f"applied though it breaks a constraint: {_shown(self._made[id_])}")
+        self._emitted_once(database)
+        self._totals(database)
+
+    def _emitted_once(self, database: Database) -> None:
+        orders = sorted(id_ for id_ in self._applied if isinstance(self._made.get(id_), Order))
+        parcels = sorted(database.tables.get("parcel", {}))
+        shipped = sum(task == "parcels.ship" for task, _, _ in self._applied.values())
+        if orders != parcels or shipped != len(orders):
+            raise Violation(f"{len(orders)} orders were applied, {len(parcels)} parcels are there, {shipped} shipped")
+
+    def _totals(self, database: Database) -> None:
+        total = sum(database.tables.get("total", {}).values())
+        if total != len(self._applied):
+            raise Violation(f"{len(self._applied)} commands were applied, the rows say {total}")
+
+    @property
+    def figures(self) -> tuple[int, int]:
+        """How many commands were accepted and applied."""
+        return len(self._accepted), len(self._applied)
+
+
+def _shown(one: Numbered | None) -> str:
+    return "?" if one is None else f"{contract_of(one).task} {one!r}"

@@ -1,0 +1,234 @@
+"""The consuming side: a connection as the writer's :class:`Lanes` knows it, and the hub thread that reads from it."""
+
+# ruff: noqa: ARG002  the signatures are given by what is simulated
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+from tests.simulation.broker import Broker
+from tests.simulation.history import Violation
+from tests.simulation.link import Channel, ConnectionLost, Consumer, Frame, Link, Message
+from tests.simulation.schedule import Actor, Group, Schedule
+from writegate_writer.lanes import Lanes
+
+_RETRY_SECONDS = 0.5
+_LARGEST_BYTES = 1500  # of a message of the simulated services
+
+
+class ChannelClosed(Exception):
+    """The broker closed a channel."""
+
+
+class ConsumingConnection:
+    """The part of a kombu connection that `Lanes` uses."""
+
+    channel_errors = (ChannelClosed,)
+
+    def __init__(self, schedule: Schedule, broker: Broker, link: Link, channel_class: type[ConsumingChannel]) -> None:
+        self.schedule = schedule
+        self.broker = broker
+        self.link = link
+        self.transport = None
+        self.connection = SimpleNamespace(sock=self, on_inbound_frame=None)
+        self._channel_class = channel_class
+
+    def channel(self) -> ConsumingChannel:
+        """Open a channel."""
+        opened: list[Channel] = []
+        self.round_trip(lambda: opened.append(Channel(self.link)))
+        return self._channel_class(self, opened[0])
+
+    def drain_events(self, timeout: float) -> None:
+        """Act on one frame. Raises TimeoutError when there is none."""
+        assert timeout == 0
+        if not self.link.up:
+            raise ConnectionLost("connection lost")
+        if not self.link.to_client:
+            raise TimeoutError
+        self.link.to_client.popleft()()
+
+    def round_trip(self, frame: Frame) -> None:
+        """Send a frame and act on what comes until it is answered, as py-amqp does."""
+        answered: list[bool] = []
+
+        def act() -> None:
+            frame()
+            self.link.answer(lambda: answered.append(True))
+
+        self.link.send(act)
+        while not answered:
+            try:
+                self.drain_events(timeout=0)
+            except TimeoutError:
+                self.schedule.pause(0.005)
+
+
+class ConsumingChannel:
+    """The part of a py-amqp channel that `Lanes` uses."""
+
+    def __init__(self, connection: ConsumingConnection, at_broker: Channel) -> None:
+        self.is_open = True
+        self.auto_decode = True
+        self.on_open: Callable[[object], None] = lambda _: None
+        self._connection = connection
+        self._at_broker = at_broker
+        at_broker.on_close = self._closed_by_broker
+        self._prefetch = 0
+
+    def basic_qos(self, _size: int, count: int, _whole: bool) -> None:
+        """Limit what may be unacknowledged."""
+        self._prefetch = count
+
+    def basic_consume(self, queue: str, callback: Callable[[Any], None], on_cancel: Callable[[str], None]) -> None:
+        """Consume a queue."""
+
+        def deliver(tag: int, message: Message) -> None:
+            if self.is_open:
+                self._deliver(tag, message, callback)
+
+        broker = self._connection.broker
+        consumer = Consumer(broker.queues[queue], self._at_broker, self._prefetch, deliver)
+        self._connection.round_trip(lambda: broker.consume(consumer))
+
+    def _deliver(self, tag: int, message: Message, callback: Callable[[Any], None]) -> None:
+        headers = dict(message.headers)
+        if message.deliveries:
+            headers["x-delivery-count"] = message.deliveries
+        given = {**message.properties, "application_headers": headers}
+        callback(SimpleNamespace(delivery_info={"delivery_tag": tag}, properties=given, body=message.body))
+
+    def basic_ack(self, tag: int, multiple: bool) -> None:
+        """Acknowledge."""
+        broker, channel = self._connection.broker, self._at_broker
+        self._connection.link.send(lambda: broker.ack(channel, tag, multiple=multiple) if channel.open else None)
+
+    def close(self) -> None:
+        """Close it and wait until that is done."""
+        self.is_open = False
+        self._connection.round_trip(self._end)
+
+    def _end(self) -> None:
+        self._connection.broker.close(self._at_broker)
+
+    def _closed_by_broker(self) -> None:
+        """Open it again, without its consumers, and raise: that is what py-amqp does."""
+        self.is_open = False
+        opened: list[Channel] = []
+        self._connection.round_trip(lambda: opened.append(Channel(self._connection.link)))
+        self._at_broker, self.is_open = opened[0], True
+        self._at_broker.on_close = self._closed_by_broker
+        self.on_open(self)
+        raise ChannelClosed("PRECONDITION_FAILED - delivery acknowledgement timed out")
+
+
+class CancellingChannel(ConsumingChannel):
+    """A broken one: it stops by `basic.cancel`, and its unacknowledged messages return some time later."""
+
+    def _end(self) -> None:
+        broker, channel = self._connection.broker, self._at_broker
+        for consumer in channel.consumers:
+            broker.cancel(consumer)
+        broker.close_later(channel, 3.0)
+
+
+class HastyChannel(ConsumingChannel):
+    """A broken one: it acknowledges what it is given before anything was done about it."""
+
+    def _deliver(self, tag: int, message: Message, callback: Callable[[Any], None]) -> None:
+        super()._deliver(tag, message, callback)
+        super().basic_ack(tag, False)
+
+    def basic_ack(self, tag: int, multiple: bool) -> None:
+        """Done long ago."""
+
+
+class Hub:
+    """The hub thread of a writer: runs what is due, in no particular order, reads, and reconnects."""
+
+    def __init__(  # noqa: PLR0917  what it connects
+        self,
+        schedule: Schedule,
+        random: Random,
+        broker: Broker,
+        group: Group,
+        lanes: Lanes,
+        channel_class: type[ConsumingChannel],
+        held_bytes: Callable[[], int],
+        may_hold_bytes: int,
+        after: Callable[[], None],
+    ) -> None:
+        self._schedule = schedule
+        self._random = random
+        self._broker = broker
+        self._lanes = lanes
+        self._channel_class = channel_class
+        self._held_bytes = held_bytes
+        self._may_hold_bytes = may_hold_bytes
+        self._after = after
+        self._ready: list[Callable[[], None]] = []
+        self._reader: Callable[[], None] | None = None
+        self.connection: ConsumingConnection | None = None
+        self._name = f"{group.name}/hub"
+        self._actor: Actor = schedule.spawn(self._name, group, self._run)
+
+    def call_soon(self, work: Callable[[], None]) -> None:
+        """Run ``work`` with the next turn. From any thread."""
+        self._ready.append(work)
+        self._schedule.wake(self._actor)
+
+    def add_reader(self, _sock: object, read: Callable[[], None]) -> None:
+        """Read when there is something to read."""
+        self._reader = read
+
+    def remove_reader(self, _sock: object) -> None:
+        """Do not."""
+        self._reader = None
+
+    remove = remove_reader
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._connect()
+                self._loop()
+            except ConnectionLost:
+                self.connection = None
+                self._ready.clear()
+                self._lanes.detach()
+                self._schedule.pause(_RETRY_SECONDS)
+
+    def _read(self, read: Callable[[], None]) -> None:
+        """Read, and see that it stops when enough is held."""
+        before = self._held_bytes()
+        read()
+        held = self._held_bytes()
+        if held > max(before, self._may_hold_bytes) + _LARGEST_BYTES:
+            raise Violation(f"{self._name} read on: it held {before} bytes, now {held}")
+
+    def _connect(self) -> None:
+        link = self._broker.connect(self._name)
+        link.wake_client = lambda: self._schedule.wake(self._actor)
+        self.connection = ConsumingConnection(self._schedule, self._broker, link, self._channel_class)
+        self._lanes.attach(self.connection, self)
+        self._lanes.consume()
+
+    def _loop(self) -> None:
+        assert self.connection is not None
+        while True:
+            while self._ready:
+                self._ready.pop(int(self._random.random() * len(self._ready)))()
+                self._after()
+                self._schedule.point()
+            link = self.connection.link
+            if not link.up:
+                raise ConnectionLost("connection lost")
+            if link.to_client and self._reader is not None:
+                self._read(self._reader)
+                self._after()
+                self._schedule.point()
+            elif not self._ready:
+                self._schedule.pause(math.inf)

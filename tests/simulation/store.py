@@ -1,0 +1,256 @@
+"""The ports of a writer to the database, with the meaning of the writer's SQL on simulated tables."""
+
+# ruff: noqa: ARG002  the signatures are given by what is simulated
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from tests.simulation import services
+from tests.simulation.database import Session
+from tests.simulation.history import Violation
+from tests.simulation.leases import SimulatedLeases
+from writegate.command import Command
+from writegate.receipt import Receipt
+from writegate_writer.arrival import Refused
+from writegate_writer.deferral import Aside, Key, Waiting
+from writegate_writer.faults import DatabaseFault, Fault
+from writegate_writer.store import DeferredRow, Holder, Known, Opened, Outgoing, Started
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+_WRITER = "writer"
+_FIRST_HOLD_SECONDS, _LONGEST_HOLD_SECONDS = 1.0, 60.0
+
+
+class SimulatedStore:
+    """A :class:`~writegate_writer.store.Store` over a simulated session."""
+
+    def __init__(self, session: Session, fresh_id: Callable[[], str], broken: Callable[[str], bool]) -> None:
+        self.session = session
+        self._fresh_id = fresh_id
+        self._broken = broken  # whether a command type's deployment is broken now
+
+    @property
+    def _now(self) -> float:
+        return self.session.database.schedule.now
+
+    def fence(self, holder: Holder) -> None:
+        """What the function of that name does in the database."""
+        self.session.lock("domain", holder.domain)
+        owner, epoch, until = self.session.get("domain", holder.domain)
+        if epoch != holder.epoch:
+            raise DatabaseFault("WG001", f"domain {holder.domain} is not held with epoch {holder.epoch} any more")
+        if until < self._now + holder.lease_seconds / 2:
+            self.session.put("domain", holder.domain, (owner, epoch, self._now + holder.lease_seconds))
+
+    def begin(self, holder: Holder) -> None:
+        """Begin a transaction and pass the fence."""
+        self.session.begin()
+        self.fence(holder)
+        self.session.past_fence = holder.domain
+        inside = [one.name for one in self.session.database.sessions if one.past_fence == holder.domain]
+        self.session.database.history.add(self._now, self.session.name, "in {} with epoch {}", *_of(holder))
+        if len(inside) > 1:
+            raise Violation(f"{len(inside)} transactions at once in {holder.domain}: {', '.join(inside)}")
+
+    def start(self, holder: Holder) -> Started:
+        def work() -> Started:
+            self.begin(holder)
+            outbox = [row for _, (domain, row) in self.session.rows("outbox") if domain == holder.domain]
+            waiting = Waiting(Counter(_key_of(row) for row in self._waiting(holder)), self._parked_keys(holder))
+            self.session.end(commit=True)
+            return Started(outbox, waiting)
+
+        started: Started = self._own("start", work)
+        return started
+
+    def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
+        def work() -> Opened:
+            self.begin(holder)
+            known = {one: row for one in ids if (row := self.session.get("ledger", (service, one))) is not None}
+            deferred = {
+                one: seq_hash[1]
+                for one in ids
+                if (seq_hash := self.session.get("deferred id", (service, one))) is not None
+                and self.session.get("deferred", seq_hash[0])[1] == "deferred"
+            }
+            at = datetime.fromtimestamp(START.timestamp() + self._now, UTC)
+            return Opened(
+                next(self.session.database.numbers), 0, at, known, deferred, SimulatedLeases(self.session).held()
+            )
+
+        opened: Opened = self._own("open", work)
+        return opened
+
+    def enter(self, holder: Holder, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
+        def work() -> None:
+            for id_, outcome, hash_ in sorted(rows):
+                self.session.insert("ledger", (service, id_), Known(outcome, hash_))
+
+        self._own("enter", work)
+
+    def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
+        def work() -> dict[str, Any]:
+            if self._broken(task):
+                raise DatabaseFault("42P01", "relation does not exist")
+            return services.apply(self.session, commands, self._fresh_id)
+
+        try:
+            results: dict[str, Any] = self.session.request(f"{task} x{len(commands)}", work)
+        except DatabaseFault as error:
+            error.task = task
+            raise
+        return results
+
+    def leave(self, holder: Holder, opened: Opened, sent: int | None) -> bool:
+        def work() -> bool:
+            if sent is not None:
+                self._forget(holder, sent)
+            return True
+
+        return bool(self._own("leave", work))
+
+    def park(self, refused: Sequence[Refused]) -> None:
+        def work() -> None:
+            for one in refused:
+                row = (one.delivery.lane, one.item.key if one.item else None, one.parks_key, one.cause, "parked")
+                key = (one.delivery.service, one.id, one.hash)
+                self.session.lock("parked", key)
+                if self.session.get("parked", key) is None:
+                    self.session.put("parked", key, row)
+
+        self._own("park", work)
+
+    def defer(self, holder: Holder, aside: Sequence[Aside]) -> None:
+        def work() -> None:
+            for one in aside:
+                seq = next(self.session.database.numbers)
+                delivery = one.one.delivery
+                until = None if one.patience_seconds is None else self._now + one.patience_seconds
+                row = DeferredRow(seq, delivery.service, delivery.lane, one.one.item, delivery.origin, None, False)
+                self.session.insert("deferred id", (delivery.service, one.one.ledger_id), (seq, one.one.hash))
+                self.session.put("deferred", seq, (holder.domain, "deferred", until, row))
+
+        self._own("defer", work)
+
+    def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
+        def work() -> None:
+            for seq, state in [*((seq, "applied") for seq in applied), *((seq, "parked") for seq in parked)]:
+                self.session.lock("deferred", seq)
+                domain, before, until, row = self.session.get("deferred", seq)
+                if before != "deferred":
+                    raise DatabaseFault("40001", "a deferred command was decided meanwhile")
+                self.session.put("deferred", seq, (domain, state, until, row))
+
+        self._own("settle", work)
+
+    def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
+        def work() -> list[Outgoing]:
+            rows = [replace(one, seq=next(self.session.database.numbers)) for one in outgoing]
+            for row in rows:
+                self.session.put("outbox", row.seq, (holder.domain, row))
+            return rows
+
+        filled: list[Outgoing] = self._own("outbox", work)
+        return filled
+
+    def commit(self) -> tuple[str, datetime]:
+        self._own("COMMIT", lambda: self.session.end(commit=True))
+        return "0/0", START
+
+    def roll_back(self) -> None:
+        if self.session.up and self.session.changes is not None:
+            self.session.end(commit=False)
+
+    def forget_sent(self, holder: Holder, sent: int) -> None:
+        def work() -> None:
+            self.begin(holder)
+            self._forget(holder, sent)
+            self.session.end(commit=True)
+
+        self._own("forget", work)
+
+    def look_up(self, service: str, command_id: str) -> Receipt | None:
+        raise AssertionError("no question is published here: look-ups are tested on real servers")
+
+    def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
+        rows: list[DeferredRow] = self.session.alone(
+            "read deferred", lambda: [row for row in self._waiting(holder) if row.seq > after][:limit]
+        )
+        return rows
+
+    def parked_keys(self, holder: Holder) -> set[Key]:
+        keys: set[Key] = self.session.alone("read parked", lambda: self._parked_keys(holder))
+        return keys
+
+    def hold_task(self, task: str, reason: str) -> float:
+        def work() -> float:
+            self.session.lock("hold", task)
+            _, holder, since, until = self.session.get("hold", task) or ("", _WRITER, 0.0, -1000.0)
+            if holder != _WRITER:
+                return _FIRST_HOLD_SECONDS
+            lately = until > self._now - 2 * _LONGEST_HOLD_SECONDS
+            seconds = min(2 * (until - since), _LONGEST_HOLD_SECONDS) if lately else _FIRST_HOLD_SECONDS
+            self.session.put("hold", task, (reason, _WRITER, self._now, self._now + seconds))
+            return float(seconds)
+
+        return float(self.session.alone("hold", work))
+
+    def release_task(self, task: str) -> None:
+        def work() -> None:
+            self.session.lock("hold", task)
+            if (row := self.session.get("hold", task)) is not None and row[1] == _WRITER:
+                self.session.put("hold", task, None)
+
+        self.session.alone("release", work)
+
+    def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
+        def work() -> int:
+            self.session.lock("suspect", (service, ledger_id))
+            times = (self.session.get("suspect", (service, ledger_id)) or 0) + 1
+            self.session.put("suspect", (service, ledger_id), times)
+            return int(times)
+
+        return int(self.session.alone("suspect", work))
+
+    def clear_suspect(self, service: str, ledger_id: str) -> None:
+        self.session.alone("clear suspect", lambda: self.session.put("suspect", (service, ledger_id), None))
+
+    def _own(self, what: str, work: Callable[[], Any]) -> Any:
+        try:
+            return self.session.request(what, work)
+        except DatabaseFault as error:
+            if error.fault is Fault.COMMAND:
+                error.fault = Fault.CONFLICT if error.sqlstate == "23505" else Fault.DEPLOYMENT
+            raise
+
+    def _forget(self, holder: Holder, sent: int) -> None:
+        for seq, (domain, _) in self.session.rows("outbox"):
+            if domain == holder.domain and seq <= sent:
+                self.session.put("outbox", seq, None)
+
+    def _waiting(self, holder: Holder) -> list[DeferredRow]:
+        return [
+            replace(row, overdue=until is not None and until < self._now)
+            for _, (domain, state, until, row) in self.session.rows("deferred")
+            if domain == holder.domain and state == "deferred"
+        ]
+
+    def _parked_keys(self, holder: Holder) -> set[Key]:
+        lanes = services.DOMAINS[holder.domain]
+        return {
+            (service, key)
+            for (service, _, _), (lane, key, parks_key, _, state) in self.session.rows("parked")
+            if parks_key and state == "parked" and (service, lane) in lanes
+        }
+
+
+def _of(holder: Holder) -> tuple[str, int]:
+    return holder.domain, holder.epoch
+
+
+def _key_of(row: DeferredRow) -> Key | None:
+    return None if row.item.key is None else (row.service, row.item.key)

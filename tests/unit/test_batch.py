@@ -1,0 +1,176 @@
+"""Deciding a batch in a turn: what is settled is decided, whatever goes wrong in between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
+from unittest.mock import MagicMock
+
+import pytest
+
+from tests.sample import LANES, Deposit, Withdraw, accounts, arrived
+from writegate import Command
+from writegate.config import Settings
+from writegate.envelope import Item
+from writegate_writer.arrival import Arrived, Delivery, Reading, Refused
+from writegate_writer.batch import Deciding
+from writegate_writer.decide import MOST_REJECTIONS
+from writegate_writer.deferral import Aside
+from writegate_writer.domain import Domain, Phase
+from writegate_writer.faults import DatabaseFault, HandlerFault
+from writegate_writer.gate import Gate
+from writegate_writer.holds import holds_of
+from writegate_writer.ledger_days import oldest_day
+from writegate_writer.ports import Served
+from writegate_writer.store import Holder, Known, Opened, Outgoing, Store
+from writegate_writer.turn import Turns
+
+POISON = 13
+SERVICES = {"accounts": Served(accounts, ("accounts.account",))}
+HOLDER = Holder("writer-1", "accounts", 1, 6.0)
+
+
+@dataclass
+class Rows:
+    """A store that keeps its rows here. Deposits of :data:`POISON` break a CHECK, withdrawals' handler is broken."""
+
+    lost_at: int | None = None  # the transaction at which the connection is lost
+    ledger: dict[str, Known] = field(default_factory=dict)
+    deferred: list[Aside] = field(default_factory=list)
+    holds: dict[str, str] = field(default_factory=dict)
+    opened: int = 0
+    pending: dict[str, Known] = field(default_factory=dict)
+    pending_aside: list[Aside] = field(default_factory=list)
+
+    def open(self, _: Holder, __: str, ids: Sequence[str], ___: date) -> Opened:
+        self.opened += 1
+        if self.opened == self.lost_at:
+            raise DatabaseFault(None, "connection lost")
+        self.pending, self.pending_aside = {}, []
+        known = {one: self.ledger[one] for one in ids if one in self.ledger}
+        return Opened(1, 1, datetime.now(UTC), known, {}, holds_of(self.holds.items()))
+
+    def enter(self, _: Holder, __: Opened, ___: str, rows: Sequence[tuple[str, str, int]]) -> None:
+        self.pending = {id_: Known(outcome, hash_) for id_, outcome, hash_ in rows}
+
+    def call(self, _: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
+        if task == "accounts.withdraw":
+            raise HandlerFault(task, "the handler failed: KeyError: 'x'")
+        if any(isinstance(one, Deposit) and one.amount == POISON for one in commands):
+            raise DatabaseFault("23514", "violates a check constraint")
+        return None
+
+    def leave(self, *_: object) -> bool:
+        return True
+
+    def park(self, _: Sequence[Refused]) -> None:
+        """Its ledger row says it."""
+
+    def defer(self, _: Holder, aside: Sequence[Aside]) -> None:
+        self.pending_aside = list(aside)
+
+    def commit(self) -> tuple[str, datetime]:
+        self.ledger |= self.pending
+        self.deferred += self.pending_aside
+        return "0/1", datetime.now(UTC)
+
+    def roll_back(self) -> None:
+        """Nothing is written before the commit."""
+
+    def hold_task(self, task: str, reason: str) -> float:
+        self.holds[task] = reason
+        return 1.0
+
+
+@dataclass
+class Consumed:
+    """What was settled."""
+
+    settled: list[Delivery] = field(default_factory=list)
+
+    def settle(self, _: Domain, deliveries: list[Delivery]) -> None:
+        self.settled += deliveries
+
+    def report(self, _: object) -> None:
+        """Nobody listens."""
+
+    def refresh(self, _: Domain) -> None:
+        """There is no channel."""
+
+
+def decided_by(rows: Rows, batch: Sequence[Arrived], domain: Domain | None = None) -> Consumed:
+    consumed, clock = Consumed(), MagicMock()
+    clock.now.return_value = datetime.now(UTC)
+    domain = domain or Domain("accounts", 1, (("accounts", 0),))
+    deciding = Deciding(cast(Store, rows), HOLDER, domain, SERVICES, MagicMock(), consumed, clock)
+    try:
+        deciding.batch("accounts", Reading(arrived=list(batch)))
+    except DatabaseFault as error:
+        assert error.sqlstate is None  # noqa: PT017  only what the test asked for
+    return consumed
+
+
+def mixed() -> list[Arrived]:
+    amounts = [POISON, POISON, POISON, 1, None, 1, 1, POISON]
+    commands = [Deposit(account=f"a-{n}", amount=one) if one else Withdraw(account=f"a-{n}", amount=1)
+                for n, one in enumerate(amounts)]  # fmt: skip
+    return [arrived(one) for one in commands]
+
+
+@pytest.mark.parametrize("lost_at", [*range(1, 16), None])
+def test_nothing_is_settled_that_is_not_decided_and_nothing_twice(lost_at: int | None) -> None:
+    rows, batch = Rows(lost_at), mixed()
+    settled = [id(one) for one in decided_by(rows, batch).settled]
+    decided = {*rows.ledger, *(one.one.ledger_id for one in rows.deferred)}
+    assert len(settled) == len(set(settled)), "settled twice"
+    assert sorted(settled) == sorted(id(one.delivery) for one in batch if one.ledger_id in decided)
+    if lost_at is None:
+        assert len(settled) == len(batch)
+        assert [one.one.item.task for one in rows.deferred] == ["accounts.withdraw"]
+
+
+def test_many_rejections_in_a_row_hold_the_type() -> None:
+    rows = Rows()
+    batch = [arrived(Deposit(account=f"a-{n}", amount=POISON)) for n in range(200)]
+    decided_by(rows, batch)
+    assert f"{MOST_REJECTIONS} in a row were rejected" in rows.holds["accounts.deposit"]
+    assert (len(rows.ledger), len(rows.deferred)) == (MOST_REJECTIONS, 200 - MOST_REJECTIONS)
+
+
+def test_rejections_among_good_ones_do_not() -> None:
+    rows = Rows()
+    amounts = [POISON if n % 10 else 1 for n in range(200)]
+    decided_by(rows, [arrived(Deposit(account=f"a-{n}", amount=one)) for n, one in enumerate(amounts)])
+    assert (rows.holds, len(rows.ledger)) == ({}, 200)
+
+
+def test_a_crowded_outbox_thins_out_once_the_broker_has_confirmed() -> None:
+    gate, store, clock = Gate(), MagicMock(), MagicMock()
+    clock.monotonic.return_value = 0.0
+    domain = Domain("accounts", 1, tuple(("accounts", lane) for lane in range(LANES)))
+    gate.own(domain)
+    domain.phase = Phase.SERVING
+    confirmed: Future[None] = Future()
+    for seq in range(500):
+        domain.outbox.add([Outgoing(seq, Item("x", "b.c", 1, None, b"{}"), "b", None, None)], confirmed)
+    turns = Turns(settings=Settings.load({}), name="w", services=SERVICES, gate=gate, consuming=MagicMock(),
+                  publishing=MagicMock(), clock=clock)  # fmt: skip
+    assert turns.take(domain, store)
+    assert (len(domain.outbox), store.mock_calls) == (500, []), "it waits for the broker"
+    confirmed.set_result(None)
+    assert turns.take(domain, store)
+    assert len(domain.outbox) == 0
+    store.forget_sent.assert_called_once()
+
+
+@pytest.mark.parametrize(("ahead", "searched"), [(timedelta(0), 1), (timedelta(days=6), None)])
+def test_an_id_of_a_time_to_come_is_searched_for_everywhere(ahead: timedelta, searched: int | None) -> None:
+    now = datetime.now(UTC)
+    made = int((now + ahead).timestamp() * 1000)
+    id_ = f"{made >> 16:08x}-{made & 0xFFFF:04x}-7000-8000-000000000000"
+    one = arrived(Deposit(account="a", amount=1).with_id(id_))
+    expected = date(1970, 1, 1) if searched is None else now.date() - timedelta(days=searched)
+    assert oldest_day([one], now) == expected

@@ -1,0 +1,66 @@
+"""Settings: typed, from the environment, with one helpful line when wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from writegate.config import PREFIX, Settings
+from writegate.errors import SettingsError
+
+
+def test_defaults_need_nothing() -> None:
+    assert Settings.load({}) == Settings.model_validate({})
+
+
+def test_every_setting_can_be_given_and_says_what_it_is() -> None:
+    urls = {"broker_url": "amqp://u:p@h:1/v", "broker_api_url": "https://u:p@h/", "database_url": "postgresql://h/d"}
+    given = {name: urls.get(name, "7") for name in Settings.model_fields}
+    given["memory_bytes"], given["batch_bytes"] = "2000000", "2000"
+    loaded = Settings.load({PREFIX + name.upper(): value for name, value in given.items()})
+    assert {name: str(value).removesuffix(".0") for name, value in loaded.model_dump().items()} == given
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_other_variables_and_empty_ones_are_left_alone() -> None:
+    assert Settings.load(
+        {"PATH": "/bin", "WRITEGATE_SLOTS": "", "WRITEGATE_SOMETHING": "x"}
+    ) == Settings.model_validate({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("SLOTS", "four", "valid integer"),
+        ("SLOTS", "0", "greater than or equal to 1"),
+        ("CONNECTIONS", "1", "greater than or equal to 2"),
+        ("LEASE_SECONDS", "0.5", "greater than or equal to 1"),
+        ("PUBLISH_TIMEOUT_SECONDS", "0", "greater than 0"),
+        ("HTTP_PORT", "65536", "less than or equal to 65535"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_says_which_what_and_why(name: str, value: str, expected: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.load({PREFIX + name: value})
+    text = str(raised.value)
+    assert text.startswith(f"WRITEGATE_{name}: ")
+    assert expected in text
+    assert f"not {value!r}" in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost", "amqp://", "http://user:secret@host/", "amqps:/user:secret@host", "secret"]
+)
+def test_a_wrong_url_does_not_give_its_password_away(url: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"WRITEGATE_BROKER_URL: expected amqp://user:password@host:port/…"
+    ) as raised:
+        Settings.load({"WRITEGATE_BROKER_URL": url})
+    assert "secret" not in str(raised.value)
+
+
+def test_a_missing_setting_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"WRITEGATE_BROKER_URL is not set: expected RabbitMQ, with this"):
+        Settings.load({}, need=("broker_url",))
+    with pytest.raises(SettingsError, match=r"WRITEGATE_DATABASE_URL is not set"):
+        Settings.load({"WRITEGATE_DATABASE_URL": ""}, need=("database_url",))

@@ -1,0 +1,172 @@
+"""What differs between the declared and the actual, as plain data."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.test_domains import service
+from writegate.topology import Binding
+from writegate_writer.apply.broker import password_matches, vhost_of
+from writegate_writer.apply.broker_diff import (
+    WRITER_PERMISSION,
+    BrokerState,
+    Permission,
+    desired_broker,
+    diff_broker,
+    publisher_permission,
+)
+from writegate_writer.apply.change import Change, Migration
+from writegate_writer.apply.database_diff import DatabaseState, desired_database, diff_database
+from writegate_writer.apply.domains import domains_of
+from writegate_writer.apply.grants import Grant, Objects, desired_grants
+from writegate_writer.apply.lanes_diff import diff_domains
+
+FLIGHTS = service("flights", "flights.flight", lanes=2)
+MIGRATION = Migration("flights", "001.sql", "h1", "create table")
+DESIRED = desired_database([FLIGHTS], [MIGRATION], connections=5)
+BROKER = desired_broker("/", [FLIGHTS.service])
+OBJECTS = Objects(
+    tables=frozenset({("flights", "flight"), ("writegate", "ledger")}),
+    sequences={("flights", "flight"): frozenset({("flights", "flight_seq")})},
+    functions=frozenset({("writegate", "fence")}),
+)
+
+
+def applied() -> DatabaseState:
+    """A database to which all of DESIRED was applied."""
+    return DatabaseState(
+        migrations={("flights", "001.sql"): "h1"},
+        roles=DESIRED.roles,
+        members=frozenset({("writegate_service_flights", "writegate_writer")}),
+        objects=OBJECTS,
+        grants=desired_grants([FLIGHTS], OBJECTS),
+        domains={domain.name: (domain.tables, domain.reason) for domain in DESIRED.domains},
+        lanes={lane: domain.name for domain in DESIRED.domains for lane in domain.lanes},
+    )
+
+
+def named(changes: list[Change]) -> list[tuple[str, str, str]]:
+    return [(change.action, change.kind, change.name) for change in changes]
+
+
+def test_nothing_differs_from_itself() -> None:
+    assert diff_broker(BROKER, BROKER) == []
+    assert diff_database(DESIRED, applied()) == []
+
+
+def test_a_fresh_database_needs_roles_before_migrations_before_grants_before_domains() -> None:
+    kinds = [change.kind for change in diff_database(DESIRED, DatabaseState())]
+    assert list(dict.fromkeys(kinds)) == ["role", "migration", "membership", "grant", "domain"]
+
+
+def test_a_fresh_broker_needs_exchanges_before_queues_before_bindings_before_users() -> None:
+    changes = diff_broker(BROKER, BrokerState("/", exists=False))
+    assert list(dict.fromkeys(change.kind for change in changes)) == [
+        "vhost", "exchange", "queue", "binding", "broker user", "permission",
+    ]  # fmt: skip
+
+
+def test_each_thing_that_went_missing_is_named() -> None:
+    bindings = BROKER.bindings - {Binding("writes.flights", "writes.flights.0", "any")}
+    queues = {name: arguments for name, arguments in BROKER.queues.items() if name != "writes.flights.1"}
+    users = {**BROKER.users, "flights": Permission(".*", ".*", ".*")}
+    assert named(diff_broker(BROKER, replace(BROKER, bindings=bindings, queues=queues, users=users))) == [
+        ("create", "queue", "writes.flights.1"),
+        ("create", "binding", "writes.flights -> writes.flights.0"),
+        ("change", "permission", "flights"),
+    ]
+
+
+def test_a_queue_with_other_arguments_is_refused_and_left_alone() -> None:
+    queues = {**BROKER.queues, "writes.flights.0": {**BROKER.queues["writes.flights.0"], "x-max-length": 7}}
+    (change,) = diff_broker(BROKER, replace(BROKER, queues=queues))
+    assert (change.action, change.name, change.step) == ("refused", "writes.flights.0", None)
+    assert "x-max-length is 7, expected 2000000" in change.detail
+
+
+def test_a_changed_migration_is_refused_and_asks_for_a_new_file() -> None:
+    (change,) = diff_database(DESIRED, replace(applied(), migrations={("flights", "001.sql"): "other"}))
+    assert change.action == "refused"
+    assert "new file" in change.detail
+
+
+def test_missing_rights_are_granted_and_undeclared_ones_revoked() -> None:
+    missing = Grant("writegate_service_flights", "table", ("flights", "flight"), "UPDATE")
+    extra = Grant("writegate_service_flights", "table", ("weather", "observation"), "SELECT")
+    actual = applied()
+    granted, revoked = diff_database(DESIRED, replace(actual, grants=actual.grants - {missing} | {extra}))
+    assert granted.detail == "grant UPDATE on table flights.flight"
+    assert revoked.detail == "revoke SELECT on table weather.observation"
+
+
+def test_a_service_has_no_right_in_our_schema_nor_on_others_tables() -> None:
+    rights = desired_grants([FLIGHTS, service("weather", "weather.observation")], OBJECTS)
+    paths = {grant.path for grant in rights if grant.role == "writegate_service_flights"}
+    assert paths == {("flights",), ("flights", "flight"), ("flights", "flight_seq")}
+
+
+def test_a_declared_table_that_no_migration_makes_is_refused() -> None:
+    actual = replace(applied(), objects=Objects(functions=OBJECTS.functions))
+    assert ("refused", "table", "flights.flight") in named(diff_database(DESIRED, actual))
+
+
+def test_a_superuser_as_writer_is_refused() -> None:
+    roles = {**DESIRED.roles, "writegate_writer": replace(DESIRED.roles["writegate_writer"], superuser=True)}
+    assert ("refused", "role", "writegate_writer") in named(diff_database(DESIRED, replace(applied(), roles=roles)))
+
+
+def test_a_role_of_a_service_may_be_member_of_nothing() -> None:
+    actual = applied()
+    extra = ("pg_read_all_data", "writegate_service_flights")
+    (change,) = diff_database(DESIRED, replace(actual, members=actual.members | {extra}))
+    assert change.detail == "no longer member of pg_read_all_data"
+
+
+def test_lanes_that_exist_are_neither_added_nor_moved() -> None:
+    more = domains_of([service("flights", "flights.flight", lanes=3)])
+    joined = domains_of([FLIGHTS, service("fleet", "flights.flight")])
+    actual = applied()
+    for desired, name in ((more, "flights"), (joined, "fleet+flights")):
+        changes = list(diff_domains(desired, actual.domains, actual.lanes))
+        assert named(changes) == [("refused", "domain", name)]
+        assert "drain" in changes[0].detail
+
+
+def test_a_table_shared_with_a_service_that_is_not_installed_is_refused() -> None:
+    actual = applied()
+    (change,) = diff_domains(domains_of([service("audit", "flights.flight")]), actual.domains, actual.lanes)
+    assert change.action == "refused"
+    assert "flights writes flights.flight too" in change.detail
+
+
+def test_a_new_table_changes_the_domain_but_not_its_lanes() -> None:
+    actual = applied()
+    desired = domains_of([service("flights", "flights.flight", "flights.day", lanes=2)])
+    assert named(list(diff_domains(desired, actual.domains, actual.lanes))) == [("change", "domain", "flights")]
+
+
+def test_permissions_are_as_narrow_as_the_work() -> None:
+    assert publisher_permission("a_b") == Permission("^$", r"^writes\.a_b$", "^$")
+    assert WRITER_PERMISSION.configure.startswith("^(")
+    assert "writes" not in WRITER_PERMISSION.configure
+
+
+@pytest.mark.parametrize(
+    ("url", "vhost"),
+    [("amqp://u:p@h:5672/%2F", "/"), ("amqp://u:p@h:5672", "/"), ("amqp://u:p@h/", "/"), ("amqp://h/a%2Fb", "a/b")],
+)
+def test_the_vhost_of_a_url(url: str, vhost: str) -> None:
+    assert vhost_of(url) == vhost
+
+
+def test_a_password_is_compared_with_the_salted_hash() -> None:
+    salt = b"\x01\x02\x03\x04"
+    hash_ = base64.b64encode(salt + hashlib.sha256(salt + b"right").digest()).decode()
+    user = {"password_hash": hash_, "hashing_algorithm": "rabbit_password_hashing_sha256"}
+    assert password_matches(user, "right")
+    assert not password_matches(user, "wrong")
+    assert password_matches({**user, "hashing_algorithm": "somebody's own"}, "wrong")
