@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tests.demo import oracle
 from tests.demo.compare import differences
 from tests.servers import Servers, servers_running
 from tests.unit.test_flights_contract import DEPARTURE
+from writegate.stack.programs import WRITERS
 from writegate.stack.readiness import wait_until
 
 DEADLINE_SECONDS = 30.0
@@ -260,9 +262,12 @@ def test_without_a_broker_services_live_are_not_ready_and_say_when_to_come_again
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     finally:
         running.stack.start("rabbitmq")
-    for name in ("flights", "fleet", "weather"):
+    for name in ("flights", "fleet", "weather", *WRITERS):
         running.stack.wait_ready(name)
     answer = flights.post("/departures", json=departure(8), headers={"Prefer": "wait=20"})
     assert answer.status_code == 201
+    # However long the broker was away, writers try again every second: nobody waits for them when it is back.
+    logs = "".join(running.stack.log(name).read_text() for name in WRITERS)
+    assert set(re.findall(r"Trying again in (\S+)", logs)) == {"1.00"}
     running.stack.kill("weather", signal.SIGTERM)
     running.stack.wait_ready("weather")

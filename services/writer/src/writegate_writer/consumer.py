@@ -8,7 +8,8 @@ What is taken out:
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import functools
+from typing import Any, ClassVar, Final
 
 from celery import bootsteps
 from celery.bootsteps import RUN  # type: ignore[attr-defined]  # missing in the stubs
@@ -22,6 +23,9 @@ from kombu.common import QoS
 from writegate.receipt import Receipt
 from writegate_writer.arrival import Arrived, Refused
 from writegate_writer.process import Process
+
+RECONNECT_SECONDS: Final = 1.0
+"""Between two tries to reach the broker."""
 
 
 class LanesStep(bootsteps.StartStopStep):
@@ -82,6 +86,12 @@ class GateConsumer(Consumer):
             "writegate_writer.consumer:ControlStep",
             "celery.worker.consumer.consumer:Evloop",
         ]
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """As Celery does it, but its pauses would grow to half a minute during a long outage, and the writes wait."""
+        steady = {"interval_start": RECONNECT_SECONDS, "interval_step": 0, "interval_max": RECONNECT_SECONDS}
+        conn.ensure_connection = functools.partial(conn.ensure_connection, **steady)
+        return super().ensure_connected(conn)
 
     def create_task_handler(self, *_: Any, **__: Any) -> Any:
         """No message takes Celery's way."""

@@ -90,6 +90,11 @@ class Lanes:
         if self.report_to is not None:
             self.post(lambda: self.report_to(receipts) if self.report_to else None)
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection to consume on."""
+        return self._connection is not None
+
     # What Celery asks of a task consumer.
 
     @property

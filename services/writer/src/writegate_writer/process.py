@@ -114,7 +114,7 @@ class Process:
         return {
             "writer": self.name,
             "standing_by": self._started and self._control.standing_by,
-            "broker": self._started and self._publisher.connected,
+            "broker": self._started and self.lanes.connected and self._publisher.connected,
             "connections": int(connections),
             "domains": {
                 one.name: {"phase": one.phase.value, "epoch": one.epoch, "waiting": one.waiting} for one in domains
