@@ -37,7 +37,7 @@ class SimulatedSpool:
         return "full"
 
     def read(self, route: Route, limit: int) -> list[tuple[int, Entry]]:
-        return [(seq, entry) for seq, entry in self._entries.items() if entry.route == route][: min(limit, 3)]
+        return [(seq, entry) for seq, entry in self._entries.items() if entry.route == route][:limit]
 
     def remove(self, route: Route, up_to: int) -> bool:
         self._entries = {seq: entry for seq, entry in self._entries.items() if entry.route != route or seq > up_to}

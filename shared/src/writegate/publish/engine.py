@@ -75,12 +75,19 @@ class Engine:
         self._ticking = False
         self._away_since: float | None = now()
         self._when_full = when_full
-        self._spooling = Spooling(spool, self._admit, self.wire.later) if spool is not None else None
+        self._spooling = (
+            Spooling(spool, self._admit, self._turn_off_lane, self.wire.later) if spool is not None else None
+        )
 
     @property
     def connected(self) -> bool:
         """Whether the broker is there and reads what we send."""
         return self.wire.channel is not None and self._blocked is None
+
+    @property
+    def spool_empty(self) -> bool:
+        """Whether nothing waits in the spool."""
+        return self._spooling is None or self._spooling.empty
 
     def submit(self, call: Call, parcels: list[Parcel]) -> None:
         """Hand in a call. From any thread; calls of one thread keep their order."""
@@ -198,6 +205,9 @@ class Engine:
         parcels = [parcel for lane in lanes for parcel in self._pipeline.take_lane(lane)]
         if parcels:
             self._spool(parcels)
+
+    def _turn_off_lane(self, lane: Route) -> None:
+        self._turn_off([lane])
 
     def _long_away(self) -> bool:
         return self._away_since is not None and self._now() - self._away_since >= _AWAY_SECONDS

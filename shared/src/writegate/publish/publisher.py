@@ -29,6 +29,8 @@ from writegate.publish.wire import Wire
 from writegate.receipt import Receipt, from_result_message
 from writegate.topology import ANY, Route, exchange_name, route_of
 
+_LOOK_SECONDS = 0.01
+
 
 class Publisher:
     """Publishes commands over one connection, for any number of threads and event loops of one process.
@@ -155,13 +157,16 @@ class Publisher:
     def close(self, timeout: float | None = None) -> None:
         """Refuse new commands, wait for the confirms of those on their way, and disconnect. Harmless when repeated.
 
-        What is in the spool then stays on the disk for the next process.
+        While the broker takes them, what is in the spool is sent too. The rest stays on the disk for the next process.
         """
         if self._closed or os.getpid() != self._pid:
             return
         self._closed = True
         atexit.unregister(self.close)
-        self._room.wait_empty(self._timeout_seconds if timeout is None else timeout)
+        deadline = time.monotonic() + (self._timeout_seconds if timeout is None else timeout)
+        self._room.wait_empty(deadline - time.monotonic())
+        while self.connected and not self._engine.spool_empty and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
         self._engine.wire.stop(timeout=2.0)
         if self._spool is not None and not self._engine.wire.running:
             self._spool.close()

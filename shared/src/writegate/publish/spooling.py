@@ -1,7 +1,7 @@
 """Which lanes go through the spool, and sending from there, in order.
 
-Once a command of a lane is in the spool, everything that is published to that lane goes there too, behind it, until
-the last one there has been confirmed: nothing overtakes.
+While a command of a lane waits in the spool, everything that is published to that lane goes there too, behind it. Once
+the last one is on its way to the broker, new ones wait for it in memory, key by key, as the pipeline has it.
 """
 
 from __future__ import annotations
@@ -26,23 +26,49 @@ _AGAIN_SECONDS = 5.0
 _ADOPT_SECONDS = 30.0
 
 
+class _Sending(Call):
+    """Entries on their way. The first error stops their lane at once: what waits behind them must not leave."""
+
+    __slots__ = ("_on_error",)
+
+    def __init__(self, finish: Callable[[Exception | None], None], first_id: str, on_error: Callable[[], None]) -> None:
+        super().__init__(finish, None, first_id)
+        self._on_error = on_error
+
+    def settle(self, error: Exception | None) -> None:
+        if error is not None:
+            self._on_error()
+        super().settle(error)
+
+
 class Spooling:
-    """Used on the publisher's I/O thread. ``submit`` sends parcels, without a time limit."""
+    """Used on the publisher's I/O thread.
+
+    ``submit`` sends parcels, without a time limit; ``turn_off`` puts what waits in a lane into the spool.
+    """
 
     def __init__(
         self,
         spool: Spool,
         submit: Callable[[Sequence[Parcel]], None],
+        turn_off: Callable[[Route], None],
         later: Callable[[float, Callable[[], None]], None],
     ) -> None:
         self._spool = spool
         self._submit = submit
+        self._turn_off = turn_off
         self._later = later
-        self._lanes = set(spool.lanes())
+        self._lanes = set(spool.lanes())  # with something that is not on its way yet
         self._sending: set[Route] = set()
         later(_ADOPT_SECONDS, self._adopt)
 
+    @property
+    def empty(self) -> bool:
+        """Whether all it ever took has been confirmed."""
+        return not self._lanes and not self._sending
+
     def __contains__(self, route: Route) -> bool:
+        """Whether what is published to this lane has to go behind what is here."""
         return route in self._lanes
 
     def append(self, parcels: Sequence[Parcel]) -> None:
@@ -76,9 +102,10 @@ class Spooling:
         if not read:
             self._lanes.discard(route)
             return
+        if len(read) < _READ:
+            self._lanes.discard(route)  # all of it is on its way now
         self._sending.add(route)
-        last = read[-1][0]
-        call = Call(partial(self._sent, route, last), None, read[0][1].item.id)
+        call = _Sending(partial(self._sent, route, read[-1][0]), read[0][1].item.id, partial(self._stop, route))
         self._submit(
             [
                 parcel
@@ -88,6 +115,10 @@ class Spooling:
                 )
             ]
         )
+
+    def _stop(self, route: Route) -> None:
+        self._lanes.add(route)
+        self._turn_off(route)
 
     def _sent(self, route: Route, last: int, error: Exception | None) -> None:
         if error is None:
@@ -101,12 +132,11 @@ class Spooling:
         self._sending.discard(route)
         if more:
             self._send(route)
-        else:
-            self._lanes.discard(route)
 
     def _failed(self, route: Route, error: Exception) -> None:
         """Somebody has to mend it, such as a missing queue: what is in the spool was promised, so it is tried again."""
         log.error("%s lane %s cannot be sent from the spool: %s", route.exchange, route.routing_key, error)
+        self._lanes.add(route)
         self._sending.add(route)
         self._later(_AGAIN_SECONDS, partial(self._again, route))
 
