@@ -97,19 +97,22 @@ class Gate:
         """Start a writer, by default until it is ready. ``altered``: with this change of :mod:`altered`."""
         assert name not in self.writers or not self.writers[name].alive
         port = choose(("health",), {})["health"]
-        program = ["celery"] if altered is None else ["tests.integration.altered", altered]
         log = self._directory / f"{self.name}-{name}.log"  # gates share the directory
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", *program, "-A", "writegate_writer.app", "worker", "--hostname", f"{name}@%h",
-                 "--loglevel", "INFO"],
-                env=self._environment(WRITER, WRITEGATE_HEALTH_PORT=str(port), **settings),
+                self.command(name, altered), env=self.environment(WRITER, WRITEGATE_HEALTH_PORT=str(port), **settings),
                 cwd=CHECKOUT, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
         writer = self.writers[name] = Writer(name, process, port, log)
         if wait:
             self.wait(lambda: {"trial", "flights"} <= writer.serving(), f"{name} serves")
         return writer
+
+    def command(self, name: str, altered: str | None = None) -> list[str]:
+        """Return what starts a writer, given the environment of one."""
+        program = ["celery"] if altered is None else ["tests.integration.altered", altered]
+        worker = ("-A", "writegate_writer.app", "worker", "--hostname", f"{name}@%h", "--loglevel", "INFO")
+        return [sys.executable, "-m", *program, *worker]
 
     def kill(self, name: str = "writer-1") -> None:
         """Kill a writer, as a machine that fails would."""
@@ -136,7 +139,7 @@ class Gate:
 
     def publisher(self, service: str = "trial", **settings: str) -> Publisher:
         """Return a publisher as a service has it."""
-        return Publisher(Settings.load({**self._environment(service), **settings}))
+        return Publisher(Settings.load({**self.environment(service), **settings}))
 
     def publish(self, commands: Iterable[Command], service: str = "trial") -> None:
         with self.publisher(service) as publisher:
@@ -242,7 +245,7 @@ class Gate:
         self.servers.create_database(self.name)
         done = subprocess.run(
             [sys.executable, "-m", "writegate", "apply", "--yes"],
-            env=self._environment(OWNER), cwd=CHECKOUT, capture_output=True, text=True, check=False,
+            env=self.environment(OWNER), cwd=CHECKOUT, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -258,7 +261,7 @@ class Gate:
         with self.servers.broker_api() as api:
             api.delete(f"/vhosts/{self.name}").raise_for_status()
 
-    def _environment(self, user: str, **more: Any) -> dict[str, str]:
+    def environment(self, user: str, **more: Any) -> dict[str, str]:
         """Return a process's environment: ``owner`` (for apply), the writer, or a service."""
         own: dict[str, str] = {}
         if user == OWNER:

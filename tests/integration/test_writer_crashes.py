@@ -1,0 +1,91 @@
+"""Commands that end the process: cornered, parked after three deaths, and everything else applied once, in order."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.gate import Gate, gate_running, send
+from tests.integration.supervised import Supervised, supervised
+from tests.servers import Servers
+from tests.services.trial.contract import Deposit, Wreck, trial
+from writegate import Command
+from writegate.envelope import encode, encode_many, item_of
+from writegate.lanes import lane_of
+from writegate.topology import queue_name
+
+# A batch is halved with each of ten deaths; then come three of a command that is applied alone.
+HALVINGS, ALONE = 10, 3
+PATIENCE_SECONDS = 240.0
+
+
+@pytest.fixture(scope="module")
+def gate(servers: Servers) -> Iterator[Gate]:
+    with gate_running(servers, "gate_crashes") as running:
+        yield running
+
+
+def put(gate: Gate, command: Command, *, stock: bool = False) -> Command:
+    """Put a command straight into its lane, a message of its own; ``stock``: with the id of a stock producer."""
+    command = command.with_id(str(uuid.uuid4())) if stock else command
+    item = item_of(command)
+    with gate.channel() as channel:
+        send(channel, queue_name("trial", lane_of(item.key, trial.lanes)), encode(item))
+    return command
+
+
+def put_many(gate: Gate, commands: list[Command]) -> None:
+    """Put commands of one lane into it, packed in one message."""
+    items = [item_of(one) for one in commands]
+    with gate.channel() as channel:
+        send(channel, queue_name("trial", lane_of(items[0].key, trial.lanes)), encode_many("packed", items))
+
+
+def assert_parked_for_crashes(gate: Gate, writer: Supervised, *killers: Command) -> None:
+    ids = [one.command_id for one in killers]
+    gate.wait(lambda: len(gate.parked(*ids)) == len(ids), f"parked, after {writer.starts} starts", PATIENCE_SECONDS)
+    for cause, sqlstate, message, _ in gate.parked(*ids).values():
+        assert (cause, sqlstate) == ("crash", None)
+        assert message == "the writer died 3 times while it applied this command alone"
+    assert gate.value("SELECT count(*) FROM writegate.parked") == gate.value(
+        "SELECT count(*) FROM writegate.parked WHERE id = ANY(%s)", [ids]
+    ), "nothing else is parked"
+
+
+def assert_lives(gate: Gate, writer: Supervised, account: str) -> None:
+    """The writer that is there now goes on, and nothing is left of the search."""
+    starts = writer.starts
+    gate.publish([Deposit(account=account, seq=0)])
+    gate.wait_entries(account, 1)
+    assert writer.running.state == "RUNNING"
+    assert writer.starts == starts
+    assert gate.sql("SELECT * FROM writegate.suspect") == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_commands_that_end_the_process_are_cornered_and_harm_nobody(gate: Gate) -> None:
+    good = {account: [Deposit(account=account, seq=seq) for seq in range(50)] for account in ("a", "b", "c", "d")}
+    for account, deposits in good.items():
+        gate.publish(deposits[:25])
+        if account == "a":
+            alone = put(gate, Wreck(account="a", seq=-1, how="kill"), stock=True)
+        if account == "b":
+            packed = [Deposit(account="b-packed", seq=seq) for seq in range(99)]
+            killer = Wreck(account="b-packed", seq=-1, how="exit")
+            put_many(gate, [*packed[:60], killer, *packed[60:]])
+        gate.publish(deposits[25:])
+    with supervised(gate, writegate_lease_seconds=1) as writer:
+        assert_parked_for_crashes(gate, writer, alone, killer)
+        for account in good:
+            gate.wait_entries(account, 50)
+        gate.wait_entries("b-packed", 99)
+        assert writer.starts - 1 <= HALVINGS + 2 * ALONE
+        assert_lives(gate, writer, "afterwards")
+        print(f"{writer.starts - 1} deaths")  # noqa: T201  a figure for people
+    for account in good:
+        gate.assert_exactly_once(account, range(50))
+    gate.assert_exactly_once("b-packed", range(99))
+    gate.assert_drained()
