@@ -69,6 +69,11 @@ def dies_before_ack() -> None:
     mock.patch.object(batch, "apply", last).start()
 
 
+def without_corner() -> None:
+    """Never suspect a single command."""
+    mock.patch.object(batch, "_CORNER_DELIVERIES", sys.maxsize).start()
+
+
 def without_tolerance() -> None:
     """Read messages as py-amqp does."""
     mock.patch.object(lanes, "tolerate").start()
@@ -80,7 +85,8 @@ def _die() -> NoReturn:
 
 
 CHANGES: dict[str, Callable[[], None]] = {
-    change.__name__: change for change in (without_ledger, acks_before_commit, dies_before_ack, without_tolerance)
+    change.__name__: change
+    for change in (without_ledger, acks_before_commit, dies_before_ack, without_corner, without_tolerance)
 }
 
 if __name__ == "__main__":

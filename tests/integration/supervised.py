@@ -60,4 +60,4 @@ def supervised(gate: Gate, *, altered: str | None = None, **settings: Any) -> It
         assert wait_until(lambda: writer.running.state == "STOPPED", PATIENCE_SECONDS), writer.log
     finally:
         supervisor.shut_down()
-        assert wait_until(lambda: supervisor.programs() is None, PATIENCE_SECONDS)
+        assert wait_until(lambda: not supervisor.pid_file.exists(), PATIENCE_SECONDS)

@@ -187,16 +187,6 @@ def test_suspending_what_was_given_up_does_not_revive_it() -> None:
     assert gate.take(0.02) is None
 
 
-def test_waiting_for_a_turn_to_end() -> None:
-    gate = Gate()
-    owned = serving(gate)
-    gate.deliver(owned, delivery())
-    assert gate.take(0) is owned
-    assert not gate.wait_idle(owned, 0.02)
-    threading.Timer(0.05, gate.give_back, [owned]).start()
-    assert gate.wait_idle(owned, LONG)
-
-
 def test_closing_ends_every_wait() -> None:
     gate = Gate()
     answers: list[Domain | None] = []

@@ -1,7 +1,7 @@
 """What the threads of a writer share: the domains it holds, and which of them wants a slot now.
 
 Who calls what: the hub thread delivers and loses channels; slot threads take turns; the control thread owns and
-disowns. Every method takes the one lock; none blocks in it but :meth:`take` and :meth:`wait_idle`, which wait on it.
+disowns. Every method takes the one lock; none blocks in it but :meth:`take`, which waits on it.
 """
 
 from __future__ import annotations
@@ -151,11 +151,6 @@ class Gate:
             if domain.phase is Phase.SERVING and (domain.waiting or domain.alone):
                 self._enqueue(domain)
             self._changed.notify_all()
-
-    def wait_idle(self, domain: Domain, timeout: float) -> bool:
-        """Wait until no slot works on the domain."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not domain.busy, timeout)
 
     def close(self) -> None:
         """End all turns: slots finish what they do and take nothing more."""
