@@ -17,6 +17,7 @@ from writegate_writer.batch import Deciding, cut, suspicious
 from writegate_writer.domain import Domain, Phase
 from writegate_writer.gate import Gate
 from writegate_writer.ports import Served
+from writegate_writer.sorting import Work
 from writegate_writer.store import DeferredRow, Holder
 from writegate_writer.turn import Turns
 
@@ -111,15 +112,21 @@ class Replayed:
         return page
 
 
-@pytest.mark.parametrize(("deaths", "pages"), [(0, [500, 500, 0]), (1, [250] * 4 + [0]), (8, [1] * 1000 + [0])])
+@pytest.mark.parametrize(("deaths", "pages"), [(0, [500, 400]), (1, [250, 250, 250, 150]), (8, [1] * 900)])
 def test_pages_of_a_replay_shrink_with_the_deaths_during_it(deaths: int, pages: list[int], monkeypatch: Any) -> None:
-    monkeypatch.setattr(Deciding, "_decide", lambda *_: None)
-    store, domain = Replayed(1000, deaths + 1), domain_with([])
+    def decided(deciding: Any, _: str, work: Work, __: object) -> None:
+        for one in work.arrived:
+            deciding._domain.aside.remove(one)  # noqa: SLF001  in its place
+
+    monkeypatch.setattr(Deciding, "_decide", decided)
+    store, domain = Replayed(900, deaths + 1), domain_with([])
+    domain.aside.deferred["accounts", "a"] = 900
     store_: Any = store
     deciding = Deciding(store_, Holder("w", "accounts", 1, 6.0), domain, SERVICES, MagicMock(), MagicMock(), clock())
-    while not store.cleared:
+    while sum(store.pages) < 900:
         deciding.replay(lambda: True)
     assert store.pages == pages
+    assert store.cleared == 1
 
 
 def test_a_replay_that_is_suspicious_waits_until_it_is_alone() -> None:

@@ -48,7 +48,10 @@ class Run(Command, key="account"):
 
 
 class Wreck(Command, key="account"):
-    """End or stop the process it is applied in, unless there is a file of this name; then book 1."""
+    """End or stop the process it is applied in, unless there is a file of this name; then book 1.
+
+    It makes a file ``<unless>-reached`` before it does.
+    """
 
     account: str
     seq: int

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -62,7 +62,7 @@ _WAYS: dict[str, Callable[[], object]] = {
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "exit": lambda: os._exit(1),
     "sleep": lambda: threading.Event().wait(),
-    "loop": lambda: deque(map(float, itertools.count()), maxlen=0),
+    "loop": lambda: any(number < 0 for number in itertools.count()),
     "match": lambda: re.match("(a*)*b", "a" * 99),  # it would take ages, and lets no other thread run
 }
 
@@ -70,6 +70,8 @@ _WAYS: dict[str, Callable[[], object]] = {
 @writes.each(Wreck)
 def wreck(connection: Connection, command: Wreck) -> None:
     if not (command.unless and Path(command.unless).exists()):
+        if command.unless:
+            Path(f"{command.unless}-reached").touch()
         _WAYS[command.how]()
     _book(connection, [(command.account, command.seq, 1)])
 

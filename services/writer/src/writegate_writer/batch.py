@@ -141,7 +141,7 @@ class Deciding:
                 replayed={one.ledger_id: row.seq for one, row in revived if one.ledger_id is not None},
             )
             (self._one_by_one if cornered else self._decide)(service, work, partial(_in_time, overdue))
-        if len(rows) == most:
+        if len(rows) == most and waiting.total:
             sweep.after = rows[-1].seq
         else:
             self._store.clear_suspect(_SWEEP.format(self._domain.name), _SWEEP_ID)
