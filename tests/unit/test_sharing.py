@@ -36,7 +36,7 @@ class Table:
     def holds(self) -> Holds:
         return holds_of([])
 
-    def writers(self) -> int:
+    def writers(self, seconds: float) -> int:
         return self.count
 
     def claim(self, writer: str, domains: Sequence[str], seconds: float) -> list[Claimed]:
