@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -87,6 +88,7 @@ def test_three_times_as_many_writers_as_the_budget_is_for(gate: Gate) -> None:
             return bool(len(served) == len(set(served)) == count)
 
         gate.wait(all_served, "every domain is served once", 120)
+        assert not any(re.search("WARNING/|ERROR/", writer.log) for writer in gate.writers.values()), "nothing is wrong"
         with loaded(gate, "crowded") as loads:
             go_on(loads)
 

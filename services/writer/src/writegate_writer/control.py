@@ -141,8 +141,7 @@ class Control(threading.Thread):
 
     def _no_connection(self, error: DatabaseFault) -> None:
         self._failures += 1
-        # While it connects, PostgreSQL's answer has a text but no SQLSTATE.
-        self.standing_by = "too many connections" in str(error)
+        self.standing_by = error.over_budget
         if self._failures == 1:
             log.info("control.standing_by" if self.standing_by else "control.no_connection", error=str(error))
         if time.monotonic() - self._ticked_at > self._lease_seconds:

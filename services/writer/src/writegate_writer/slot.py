@@ -99,7 +99,7 @@ class Slot(threading.Thread):
             self._store = SqlStore(Session(self._engine), self._services, self._clock)
         except DatabaseFault as error:
             self._failures += 1
-            if self._failures == 1:
+            if self._failures == 1 and not error.over_budget:
                 log.warning("slot.no_connection", slot=self.name, error=str(error))
             self._clock.pause(backoff(self._clock, self._failures, longest=_LONGEST_BACKOFF_SECONDS))
             return None
