@@ -74,7 +74,7 @@ def test_a_rolling_restart_twice(gate: Gate) -> None:
             go_on(loads)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_three_times_as_many_writers_as_the_budget_is_for(gate: Gate) -> None:
     """Eight connections are two writers with three slots each; what is too many stands by or makes room."""
     names = [f"writer-{number}" for number in range(1, 7)]

@@ -109,6 +109,11 @@ def without_corner() -> None:
     mock.patch.object(batch, "_CORNER_DELIVERIES", sys.maxsize).start()
 
 
+def with_early_corner() -> None:
+    """Suspect single commands after two deaths, not ten: a test has no time for so many."""
+    mock.patch.object(batch, "_CORNER_DELIVERIES", 2).start()
+
+
 def without_tolerance() -> None:
     """Read messages as py-amqp does."""
     mock.patch.object(lanes, "tolerate").start()
@@ -137,6 +142,7 @@ CHANGES: dict[str, Callable[[], None]] = {
         freezes_before_commit,
         freezes_before_ack,
         without_corner,
+        with_early_corner,
         without_tolerance,
     )
 }

@@ -64,30 +64,37 @@ def assert_lives(gate: Gate, writer: Supervised, account: str) -> None:
     assert gate.sql("SELECT * FROM writegate.suspect") == []
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_commands_that_end_the_process_are_cornered_and_harm_nobody(gate: Gate) -> None:
-    good = {account: [Deposit(account=account, seq=seq) for seq in range(50)] for account in ("a", "b", "c", "d")}
+@pytest.mark.parametrize(
+    ("altered", "halvings"),
+    [
+        pytest.param("with_early_corner", 2, marks=pytest.mark.slow),
+        pytest.param(None, HALVINGS, marks=pytest.mark.long),
+    ],
+)
+def test_commands_that_end_the_process_are_cornered_and_harm_nobody(
+    gate: Gate, altered: str | None, halvings: int
+) -> None:
+    """One of a stock producer, and one packed in a message with 99 good ones; both with good ones of their own key."""
+    single, packed, *others = (f"{name}-{halvings}" for name in ("single", "packed", "c", "d"))
+    good = {account: [Deposit(account=account, seq=seq) for seq in range(100)] for account in (single, packed)}
+    good |= {account: [Deposit(account=account, seq=seq) for seq in range(50)] for account in others}
+    for account in (single, *others):
+        gate.publish(good[account][:25])
+    stock_killer = put(gate, Wreck(account=single, seq=-1, how="kill"), stock=True)
+    packed_killer = Wreck(account=packed, seq=-1, how="exit")
+    put_many(gate, [*good[packed][:60], packed_killer, *good[packed][60:99]])
+    for account in (single, *others):
+        gate.publish(good[account][25:])
+    gate.publish(good[packed][99:])
+    with supervised(gate, altered=altered, writegate_lease_seconds=1) as writer:
+        assert_parked_for_crashes(gate, writer, stock_killer, packed_killer)
+        for account, deposits in good.items():
+            gate.wait_entries(account, len(deposits))
+        assert writer.starts - 1 <= halvings + 2 * ALONE
+        assert_lives(gate, writer, f"after {halvings}")
     for account, deposits in good.items():
-        gate.publish(deposits[:25])
-        if account == "a":
-            alone = put(gate, Wreck(account="a", seq=-1, how="kill"), stock=True)
-        if account == "b":
-            packed = [Deposit(account="b-packed", seq=seq) for seq in range(99)]
-            killer = Wreck(account="b-packed", seq=-1, how="exit")
-            put_many(gate, [*packed[:60], killer, *packed[60:]])
-        gate.publish(deposits[25:])
-    with supervised(gate, writegate_lease_seconds=1) as writer:
-        assert_parked_for_crashes(gate, writer, alone, killer)
-        for account in good:
-            gate.wait_entries(account, 50)
-        gate.wait_entries("b-packed", 99)
-        assert writer.starts - 1 <= HALVINGS + 2 * ALONE
-        assert_lives(gate, writer, "afterwards")
-        print(f"{writer.starts - 1} deaths")  # noqa: T201  a figure for people
-    for account in good:
-        gate.assert_exactly_once(account, range(50))
-    gate.assert_exactly_once("b-packed", range(99))
+        gate.assert_exactly_once(account, range(len(deposits)))
     gate.assert_drained()
 
 

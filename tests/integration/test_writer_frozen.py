@@ -41,7 +41,7 @@ def frozen(gate: Gate, file: Path) -> Writer:
     [
         pytest.param("before_transaction", marks=pytest.mark.long),
         pytest.param("before_commit", marks=pytest.mark.slow),
-        pytest.param("before_ack", marks=pytest.mark.slow),
+        pytest.param("before_ack", marks=pytest.mark.long),
     ],
 )
 def test_a_writer_that_was_frozen_past_its_lease_does_no_harm_and_rejoins(

@@ -57,8 +57,9 @@ def assert_taken_over(gate: Gate, account: str, hung: Writer) -> None:
     gate.assert_drained()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("how", ["sleep", "loop"])
+@pytest.mark.parametrize(
+    "how", [pytest.param("sleep", marks=pytest.mark.slow), pytest.param("loop", marks=pytest.mark.long)]
+)
 def test_a_handler_that_hangs_once_ends_its_process_and_is_applied_once(gate: Gate, how: str, tmp_path: Path) -> None:
     two_writers(gate)
     hung = hang(gate, how, how, tmp_path / "once")
