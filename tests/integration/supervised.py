@@ -23,6 +23,7 @@ class Supervised:
     def __init__(self, supervisor: Supervisor, log: Path) -> None:
         self._supervisor = supervisor
         self._log = log
+        self._earlier = len(self.log) if log.exists() else 0  # of another one that used this file
 
     @property
     def log(self) -> str:
@@ -31,7 +32,7 @@ class Supervised:
     @property
     def starts(self) -> int:
         """How many processes there were that reached the database."""
-        return len(re.findall("control.connected", self.log))
+        return len(re.findall("control.connected", self.log[self._earlier :]))
 
     @property
     def running(self) -> Running:
@@ -51,8 +52,8 @@ def supervised(gate: Gate, *, altered: str | None = None, **settings: Any) -> It
         if name.startswith("WRITEGATE_") or name == "PYTHONPATH"
     }
     supervisor = Supervisor(home)
-    supervisor.start([Program(NAME, tuple(gate.command(NAME, altered)), "", own, CHECKOUT, priority=1)])
     writer = Supervised(supervisor, home.logs / f"{NAME}.log")
+    supervisor.start([Program(NAME, tuple(gate.command(NAME, altered)), "", own, CHECKOUT, priority=1)])
     try:
         supervisor.start_program(NAME)
         yield writer

@@ -41,11 +41,12 @@ class Watchdog(threading.Thread):
         self._ending = threading.Event()
 
     def run(self) -> None:
-        while not self._ending.wait(_TICK_SECONDS):
+        while not self._ending.is_set():
             # For code that lets no other thread run, this one included: a search with a regular expression, say.
             faulthandler.dump_traceback_later(self._silent_seconds, exit=True)
             for slot in self._slots:
                 self._look(slot)
+            self._ending.wait(_TICK_SECONDS)
         faulthandler.cancel_dump_traceback_later()
 
     def stop(self) -> None:
