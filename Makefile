@@ -1,6 +1,6 @@
 # `make` alone explains every target. Set-up is done by whatever needs it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-simulation setup up down lint types lock
+.PHONY: help demo test test-simulation test-writers setup up down lint types lock
 
 PYTHON := .venv/bin/python
 WRITEGATE := .venv/bin/writegate
@@ -15,10 +15,13 @@ demo: setup  ## set up, then replay real flights without the gate and through it
 
 test: setup  ## set up, then run every test; QUICK=1 leaves out those that take long
 	@# Two processes, each with servers of its own: most tests wait for a server, not for the machine.
-	@$(PYTHON) -m pytest -n 2 --dist loadfile $(if $(filter 1,$(QUICK)),-m "not slow")
+	@$(PYTHON) -m pytest -n 2 --dist loadfile -m "not long$(if $(filter 1,$(QUICK)), and not slow)"
 
 test-simulation: setup  ## run SEEDS=10000 simulated histories under faults
 	@SEEDS=$(or $(SEEDS),10000) $(PYTHON) -m pytest tests/simulation
+
+test-writers: setup  ## run the tests in which writers die, hang and change places for minutes
+	@$(PYTHON) -m pytest -m long
 
 setup:  ## install what is missing: servers with apt (root or sudo), packages from uv.lock into .venv
 	@sh deploy/setup

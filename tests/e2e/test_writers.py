@@ -28,16 +28,9 @@ def two(gate: Gate) -> Iterator[Gate]:
     """Both writers, each serving its share of the domains."""
     for name in ("writer-1", "writer-2"):
         gate.start(name, wait=False)
-    both_serve(gate)
+    gate.wait_shared("writer-1", "writer-2")
     yield gate
     gate.stop_all()
-
-
-def both_serve(gate: Gate) -> None:
-    def shared() -> bool:
-        return [len(writer.serving()) for writer in gate.writers.values()] in ([3, 4], [4, 3])
-
-    gate.wait(shared, "two writers share the seven domains evenly")
 
 
 def owner_of_trial(gate: Gate) -> str:
@@ -54,7 +47,7 @@ def test_writers_killed_at_random_moments(two: Gate) -> None:
             two.kill(victim)
             two.start(victim, wait=False)
             load.wait_applied(20)
-        both_serve(two)
+        two.wait_shared("writer-1", "writer-2")
     load.check()
     two.assert_drained()
 
@@ -71,7 +64,7 @@ def test_a_stopped_writer_finishes_and_hands_over(two: Gate) -> None:
             assert (leaver,) not in two.sql(OWNERS)
             load.wait_applied(20)
             two.start(leaver, wait=False)
-            both_serve(two)
+            two.wait_shared("writer-1", "writer-2")
     load.check()
     two.assert_drained()
     assert two.sql(OWNERS) == []

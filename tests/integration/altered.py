@@ -10,7 +10,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn, cast
 from unittest import mock
 
@@ -69,9 +71,60 @@ def dies_before_ack() -> None:
     mock.patch.object(batch, "apply", last).start()
 
 
+def freezes_before_transaction() -> None:
+    """Stop for a while, holding a batch that no transaction knows of yet."""
+
+    def later(*arguments: Any) -> Any:
+        _freeze()
+        return apply(*arguments)
+
+    mock.patch.object(batch, "apply", later).start()
+
+
+def freezes_before_commit() -> None:
+    """Stop for a while between the handlers and the COMMIT."""
+    leave = ledger.leave
+
+    def slowly(*arguments: Any) -> bool:
+        left = leave(*arguments)
+        _freeze()
+        return left
+
+    mock.patch.object(ledger, "leave", slowly).start()
+
+
+def freezes_before_ack() -> None:
+    """Stop for a while between the COMMIT and the acknowledgements."""
+
+    def last(*arguments: Any) -> Any:
+        done = apply(*arguments)
+        _freeze()
+        return done
+
+    mock.patch.object(batch, "apply", last).start()
+
+
+def without_corner() -> None:
+    """Never suspect a single command."""
+    mock.patch.object(batch, "_CORNER_DELIVERIES", sys.maxsize).start()
+
+
+def with_early_corner() -> None:
+    """Suspect single commands after two deaths, not ten: a test has no time for so many."""
+    mock.patch.object(batch, "_CORNER_DELIVERIES", 2).start()
+
+
 def without_tolerance() -> None:
     """Read messages as py-amqp does."""
     mock.patch.object(lanes, "tolerate").start()
+
+
+def _freeze() -> None:
+    """Stop, if no other writer has; whoever names the file in ``FROZEN`` finds the process id in it."""
+    with suppress(FileExistsError), Path(os.environ["FROZEN"]).open("x") as file:
+        file.write(str(os.getpid()))
+        file.flush()
+        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def _die() -> NoReturn:
@@ -80,7 +133,18 @@ def _die() -> NoReturn:
 
 
 CHANGES: dict[str, Callable[[], None]] = {
-    change.__name__: change for change in (without_ledger, acks_before_commit, dies_before_ack, without_tolerance)
+    change.__name__: change
+    for change in (
+        without_ledger,
+        acks_before_commit,
+        dies_before_ack,
+        freezes_before_transaction,
+        freezes_before_commit,
+        freezes_before_ack,
+        without_corner,
+        with_early_corner,
+        without_tolerance,
+    )
 }
 
 if __name__ == "__main__":

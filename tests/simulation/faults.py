@@ -99,8 +99,8 @@ def _close_channel(world: World, random: Random) -> None:
     if connection is not None and connection.link.channels:
         channel = random.choice(connection.link.channels)
         world.broker.close(channel)
-        # Not yet known to the client when it is being opened: what it does, it decides when it reads this.
-        channel.link.answer(lambda: channel.on_close())  # noqa: PLW0108
+        # What its client does then, not now: it may not have learnt yet that the channel is open.
+        channel.link.answer(lambda: channel.on_close())  # noqa: PLW0108  it changes
 
 
 def _fill_queue(world: World, random: Random) -> None:

@@ -210,8 +210,9 @@ class SimulatedStore:
     def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
         def work() -> int:
             self.session.lock("suspect", (service, ledger_id))
-            times = (self.session.get("suspect", (service, ledger_id)) or 0) + 1
-            self.session.put("suspect", (service, ledger_id), times)
+            times, writer = self.session.get("suspect", (service, ledger_id)) or (0, "")
+            times += writer != holder.writer
+            self.session.put("suspect", (service, ledger_id), (times, holder.writer))
             return int(times)
 
         return int(self.session.alone("suspect", work))

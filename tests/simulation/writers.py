@@ -23,7 +23,6 @@ from writegate.envelope import Item
 from writegate.publish.engine import Engine
 from writegate.publish.pipeline import Call, parcels_of
 from writegate.topology import Route
-from writegate_writer.domain import Domain
 from writegate_writer.faults import DatabaseFault
 from writegate_writer.gate import Gate
 from writegate_writer.lanes import Lanes
@@ -75,14 +74,10 @@ class SimulatedClock:
 
 
 class SimulatedGate(Gate):
-    """The gate, but for waiting in simulated time."""
+    """The gate in simulated time, looked into."""
 
     def __init__(self, schedule: Schedule) -> None:
         super().__init__(lambda: schedule.now)
-        self._until = schedule.until
-
-    def wait_idle(self, domain: Domain, timeout: float) -> bool:
-        return self._until(lambda: not domain.busy, timeout)
 
     def waiting_bytes(self) -> int:
         """What the inboxes hold."""

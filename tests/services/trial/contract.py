@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from writegate import Command, Service
 
 
@@ -45,6 +47,18 @@ class Run(Command, key="account"):
     name: str
 
 
+class Wreck(Command, key="account"):
+    """End or stop the process it is applied in, unless there is a file of this name; then book 1.
+
+    It makes a file ``<unless>-reached`` before it does.
+    """
+
+    account: str
+    seq: int
+    how: Literal["kill", "exit", "sleep", "loop", "match"]
+    unless: str = ""
+
+
 class Once(Command, key="account", version=2):
     """Book 1; older messages of it say the same."""
 
@@ -52,4 +66,4 @@ class Once(Command, key="account", version=2):
     seq: int
 
 
-trial = Service("trial", commands=[Deposit, Careful, Split, Choose, Run, Once], lanes=2)
+trial = Service("trial", commands=[Deposit, Careful, Split, Choose, Run, Wreck, Once], lanes=2)

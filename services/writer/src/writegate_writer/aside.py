@@ -137,7 +137,7 @@ RETURNING times
 
 
 def suspect(session: Session, holder: Holder, service: str, ledger_id: str) -> int:
-    """Note, in a transaction of its own, that a command is about to be applied alone.
+    """Note, in a transaction of its own, what may end the process: a command about to be applied alone, a replay.
 
     Returns how many writers have: one that is alive after an outage has not died of it, however often it tries.
     """

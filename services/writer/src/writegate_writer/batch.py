@@ -10,7 +10,7 @@ import structlog
 
 from writegate.config import Settings
 from writegate.receipt import Cause
-from writegate_writer.arrival import Arrived, Reading, Refused, read
+from writegate_writer.arrival import Arrived, Delivery, Reading, Refused, read
 from writegate_writer.decide import MOST_REJECTIONS, decide
 from writegate_writer.domain import Domain
 from writegate_writer.faults import DatabaseFault, Fault, HandlerFault
@@ -27,11 +27,21 @@ _CONFLICT_TRIES = 6
 _REPLAY_SECONDS = 1.0
 _REPLAY_COMMANDS = 500
 # A batch shrinks by half with each time it was delivered before; after so many times its commands are applied one by
-# one, noted down as suspects of ending the process first, and parked after three such deaths.
+# one, noted down as suspects of ending the process first, and parked after three such deaths. The same with pages of
+# what is replayed, whose deaths are counted in the table of suspects: the broker knows nothing of them.
 _CORNER_DELIVERIES = 10
 _MOST_DEATHS = 3
+# Among the suspects: a domain's replay as a whole.
+_SWEEP, _SWEEP_ID = "replay of {}", "00000000-0000-0000-0000-000000000000"
+# A statement that took too long, or that an operator ended.
+_CANCELLED = "57014"
 
 Patience = Callable[[Arrived], bool]
+
+
+def suspicious(delivery: Delivery | None) -> bool:
+    """Whether something in this message may be what ends the process."""
+    return delivery is not None and delivery.delivery_count >= _CORNER_DELIVERIES
 
 
 def cut(domain: Domain, services: Mapping[str, Served], settings: Settings, clock: Clock) -> tuple[str | None, Reading]:
@@ -44,9 +54,13 @@ def cut(domain: Domain, services: Mapping[str, Served], settings: Settings, cloc
     declared = services[service].service
     now_millis = int(clock.now().timestamp() * 1000)
     commands = size = 0
-    limit = max(1, settings.batch_commands >> queue[0].delivery_count)
+    reading.suspicious = suspicious(queue[0])
+    limit = settings.batch_commands
     # Only this thread takes from it (the domain is busy), the hub thread only appends: no lock is needed for that.
-    while queue and (commands == 0 or (commands < limit and size < settings.batch_bytes)):
+    while queue and size < settings.batch_bytes:
+        limit = min(limit, 0 if suspicious(queue[0]) else settings.batch_commands >> queue[0].delivery_count)
+        if commands and commands >= limit:
+            break
         try:
             delivery = queue.popleft()
         except IndexError:
@@ -92,21 +106,30 @@ class Deciding:
 
     def batch(self, service: str, reading: Reading) -> None:
         """Decide what has arrived."""
-        if any(one.delivery.delivery_count >= _CORNER_DELIVERIES for one in reading.arrived):
-            self._one_by_one(service, reading)
+        work = Work(reading.arrived, reading.refused, blocks=self._domain.aside.blocks)
+        if reading.suspicious:
+            self._one_by_one(service, work, lambda _: True)
             return
         sent = self._domain.outbox.forgettable()
-        blocks = self._domain.aside.blocks
-        self._decide(service, Work(reading.arrived, reading.refused, blocks=blocks, outbox_sent=sent), lambda _: True)
+        self._decide(service, replace(work, outbox_sent=sent), lambda _: True)
         if sent is not None:
             self._domain.outbox.forgotten(sent)
 
-    def replay(self) -> None:
-        """Try a page of what waits again, oldest first."""
-        waiting = self._domain.aside
-        if waiting.sweep.after == 0 and waiting.parked:
+    def replay(self, alone: Callable[[], bool]) -> None:
+        """Try a page of what waits again, oldest first.
+
+        ``alone``: whether this turn is the only one of the process; if not, the next one will be.
+        """
+        waiting, sweep = self._domain.aside, self._domain.aside.sweep
+        if sweep.after == 0:
+            sweep.deaths = self._store.suspect(self._holder, _SWEEP.format(self._domain.name), _SWEEP_ID) - 1
+        cornered = sweep.deaths >= _CORNER_DELIVERIES
+        if cornered and not alone():
+            return
+        if sweep.after == 0 and waiting.parked:
             waiting.parked = self._store.parked_keys(self._holder)
-        rows = self._store.deferred(self._holder, waiting.sweep.after, _REPLAY_COMMANDS)
+        most = max(1, _REPLAY_COMMANDS >> sweep.deaths)
+        rows = self._store.deferred(self._holder, sweep.after, most)
         for service in dict.fromkeys(row.service for row in rows):
             own = [row for row in rows if row.service == service]
             revived = [(revive(row, self._services[service].service), row) for row in own]
@@ -117,25 +140,25 @@ class Deciding:
                 blocks=waiting.blocks_replay,
                 replayed={one.ledger_id: row.seq for one, row in revived if one.ledger_id is not None},
             )
-            self._decide(service, work, partial(_in_time, overdue))
-        if len(rows) == _REPLAY_COMMANDS:
-            waiting.sweep.after = rows[-1].seq
+            (self._one_by_one if cornered else self._decide)(service, work, partial(_in_time, overdue))
+        if len(rows) == most and waiting.total:
+            sweep.after = rows[-1].seq
         else:
+            self._store.clear_suspect(_SWEEP.format(self._domain.name), _SWEEP_ID)
             waiting.end_sweep(self._clock.monotonic() + _REPLAY_SECONDS)
 
-    def _one_by_one(self, service: str, reading: Reading) -> None:
-        """Apply what has been delivered suspiciously often alone, so that what ends the process is found."""
-        for refused in reading.refused:
-            self._decide(service, Work(refused=[refused]), lambda _: True)
-        for one in reading.arrived:
+    def _one_by_one(self, service: str, work: Work, patience: Patience) -> None:
+        """Apply each of what is suspicious alone, so that what ends the process is found."""
+        if work.refused:
+            self._decide(service, replace(work, arrived=()), patience)
+        for one in work.arrived:
             times = self._store.suspect(self._holder, service, one.ledger_id)
             rejected = {}
             if times > _MOST_DEATHS:
                 text = f"the writer died {times - 1} times while it applied this command alone"
                 rejected[one.ledger_id] = Cause("crash", text)
             try:
-                work = Work([one], rejected=rejected, blocks=self._domain.aside.blocks)
-                self._decide(service, work, lambda _: True)
+                self._decide(service, replace(work, arrived=[one], refused=(), rejected=rejected), patience)
             finally:
                 # It failed or succeeded, but it did not end the process.
                 self._store.clear_suspect(service, one.ledger_id)
@@ -184,6 +207,9 @@ class Deciding:
             try:
                 return apply(self._store, self._holder, self._services, service, work, self._clock.now())
             except DatabaseFault as error:
+                if error.sqlstate == _CANCELLED and (len(work.arrived) == 1 or work.replayed):
+                    # There is nothing smaller to try: only its type is to wait, not the whole domain.
+                    error.fault = Fault.DEPLOYMENT
                 if error.fault is not Fault.CONFLICT or attempt == _CONFLICT_TRIES:
                     raise
                 log.warning(

@@ -37,8 +37,11 @@ WHERE name IN (SELECT name FROM writegate.domain WHERE owner = %(me)s AND name =
 _READ = """
 SELECT name, owner, epoch, lease_until < clock_timestamp() OR owner IS NULL FROM writegate.domain ORDER BY name
 """
+# A writer that is frozen or cut off keeps its connection for long, but asks for nothing on it any more.
 _WRITERS = """
-SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND application_name LIKE 'writegate-control %'
+SELECT count(*) FROM pg_stat_activity
+WHERE usename = current_user AND application_name LIKE %(control)s
+      AND (state = 'active' OR state_change > clock_timestamp() - make_interval(secs => %(lease)s))
 """
 _CLAIM = """
 UPDATE writegate.domain d SET owner = %(me)s, epoch = d.epoch + 1,
@@ -70,8 +73,8 @@ class SqlLeases:
     def holds(self) -> Holds:
         return holds_of((target, reason) for target, reason in self._session.own(_HOLDS))
 
-    def writers(self) -> int:
-        [(writers,)] = self._session.own(_WRITERS)
+    def writers(self, seconds: float) -> int:
+        [(writers,)] = self._session.own(_WRITERS, {"control": f"{APPLICATION} %", "lease": seconds})
         return int(writers)
 
     def claim(self, writer: str, domains: Sequence[str], seconds: float) -> list[Claimed]:
@@ -138,8 +141,7 @@ class Control(threading.Thread):
 
     def _no_connection(self, error: DatabaseFault) -> None:
         self._failures += 1
-        # While it connects, PostgreSQL's answer has a text but no SQLSTATE.
-        self.standing_by = "too many connections" in str(error)
+        self.standing_by = error.over_budget
         if self._failures == 1:
             log.info("control.standing_by" if self.standing_by else "control.no_connection", error=str(error))
         if time.monotonic() - self._ticked_at > self._lease_seconds:

@@ -61,6 +61,12 @@ class DatabaseFault(WritegateError):
         self.fault: Fault = fault_of(sqlstate)
         self.task: str | None = None
 
+    @property
+    def over_budget(self) -> bool:
+        """Whether a connection was refused because the writers have as many as they may: normal with a standby."""
+        # The answer to a log-in has a text but no SQLSTATE.
+        return "too many connections" in str(self)
+
 
 class HandlerFault(WritegateError):
     """A handler did what none may, or failed for a reason that is not the command's: the deployment is broken."""

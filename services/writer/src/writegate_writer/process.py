@@ -76,7 +76,7 @@ class Process:
             Slot(number, self.gate, turns, engine, self.services, clock, lambda: self._control.connected)
             for number in range(min(settings.slots, settings.connections - 1))
         ]
-        self._watchdog = Watchdog(self._slots, settings.handler_seconds, clock)
+        self._watchdog = Watchdog(self._slots, settings, clock)
         self._watchdog.start()
         self._control.start()
         for slot in self._slots:

@@ -43,8 +43,8 @@ class Leases(Protocol):
     def holds(self) -> Holds:
         """Return the holds in force."""
 
-    def writers(self) -> int:
-        """Return how many writers have control connections."""
+    def writers(self, seconds: float) -> int:
+        """Return how many writers have control connections and used them in the last so many seconds."""
 
     def claim(self, writer: str, domains: Sequence[str], seconds: float) -> list[Claimed]:
         """Take those that are still free; return them."""
@@ -65,10 +65,11 @@ class Sharing:
         self._gate = gate
         self._consuming = consuming
         self._foreign: set[str] = set()  # domains with a service that is not installed here
+        self._leaving: dict[str, Domain] = {}  # to be given up once their last turn is over
 
     def tick(self, leases: Leases, *, may_claim: bool) -> None:
         """Do what is due now. ``may_claim``: whether some slot could serve a domain."""
-        held = [domain.name for domain in self._gate.domains()]
+        held = [*(domain.name for domain in self._gate.domains()), *self._leaving]
         leases.renew(self._me, held, self._settings.lease_seconds)
         # What is held here is not free for us to claim, even when its lease ran out during a long transaction.
         holdings = [
@@ -79,41 +80,53 @@ class Sharing:
         self._drop_lost(holdings)
         self._obey(leases.holds())
         if may_claim:
-            decision = decide(self._me, leases.writers(), holdings)
-            if decision.release:
-                self.release(leases, decision.release)
+            decision = decide(self._me, leases.writers(self._settings.lease_seconds), holdings)
+            self._leave(decision.release)
             if decision.claim:
                 self._claim(leases, decision.claim)
-
-    def release(self, leases: Leases, names: Sequence[str]) -> None:
-        """Let go of domains."""
-        for domain in self._gate.domains():
-            if domain.name in names:
-                self._let_go(domain)
-                # Its batch is not cut short: the next owner would wait at the fence for it anyway.
-                self._gate.wait_idle(domain, self._settings.handler_seconds)
-        leases.release(self._me, names)
-        log.info("domain.released", domains=names)
+        self._release_idle(leases)
 
     def release_all(self, leases: Leases) -> None:
-        """Let go of everything."""
-        self.release(leases, [domain.name for domain in self._gate.domains()])
+        """Give up everything at once, but for what a slot still works on: that lease has to run out."""
+        self._leave([domain.name for domain in self._gate.domains()])
+        self._release_idle(leases)
 
     def let_go(self) -> None:
         """Give up every domain without a word to the database, which cannot be reached: its leases have run out.
 
         Others own them by now, and are given nothing to consume while a channel of ours is open.
         """
+        for domain in self._held():
+            self._lose(domain)
+
+    def _held(self) -> list[Domain]:
+        return [*self._gate.domains(), *self._leaving.values()]
+
+    def _leave(self, names: Collection[str]) -> None:
+        """Take no further turn at these. The turn that is being taken is not cut short: the next owner would wait at
+        the fence for it anyway, and its acknowledgements need the channel."""
         for domain in self._gate.domains():
-            log.warning("domain.lost", domain=domain.name, epoch=domain.epoch)
-            self._let_go(domain)
+            if domain.name in names:
+                self._gate.disown(domain)
+                self._leaving[domain.name] = domain
+
+    def _release_idle(self, leases: Leases) -> None:
+        """Give up what was left and is at rest. That is never waited for: the other domains' leases would run out."""
+        idle = [domain for domain in self._leaving.values() if not domain.busy]
+        if not idle:
+            return
+        names = [domain.name for domain in idle]
+        for domain in idle:
+            del self._leaving[domain.name]
+            self._consuming.refresh(domain)
+        leases.release(self._me, names)
+        log.info("domain.released", domains=names)
 
     def _drop_lost(self, holdings: list[Holding]) -> None:
         epochs = {one.domain: one.epoch for one in holdings if one.owner == self._me}
-        for domain in self._gate.domains():
+        for domain in self._held():
             if epochs.get(domain.name) != domain.epoch:
-                log.warning("domain.lost", domain=domain.name, epoch=domain.epoch)
-                self._let_go(domain)
+                self._lose(domain)
 
     def _obey(self, holds: Holds) -> None:
         """Stop consuming held lanes, and go on with released ones. Holds on less are read in each transaction."""
@@ -135,6 +148,9 @@ class Sharing:
                 continue
             self._gate.own(Domain(claimed.domain, claimed.epoch, claimed.lanes))
 
-    def _let_go(self, domain: Domain) -> None:
+    def _lose(self, domain: Domain) -> None:
+        log.warning("domain.lost", domain=domain.name, epoch=domain.epoch)
+        if self._leaving.get(domain.name) is domain:
+            del self._leaving[domain.name]
         self._gate.disown(domain)
         self._consuming.refresh(domain)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
+
+from sqlalchemy import event
 
 from writegate.command import Command
 from writegate.receipt import Receipt
@@ -13,16 +16,31 @@ from writegate_writer.arrival import Refused
 from writegate_writer.declare import Writes
 from writegate_writer.deferral import Aside, Key
 from writegate_writer.faults import DatabaseFault, HandlerFault, Reject
+from writegate_writer.ports import Clock
 from writegate_writer.session import Session, translated
 from writegate_writer.store import DeferredRow, Holder, Opened, Outgoing, Started
+
+
+@dataclass(slots=True)
+class Call:
+    """A handler that runs. ``seen_at``: when it began, or one of its statements last began or ended."""
+
+    task: str
+    commands: int
+    first_id: str
+    seen_at: float  # of the clock's monotonic time
 
 
 class SqlStore:
     """A :class:`~writegate_writer.store.Store` over a :class:`Session`."""
 
-    def __init__(self, session: Session, services: Mapping[str, Writes]) -> None:
+    def __init__(self, session: Session, services: Mapping[str, Writes], clock: Clock) -> None:
         self.session = session
+        self.running: Call | None = None
         self._services = services
+        self._clock = clock
+        for moment in ("before_cursor_execute", "after_cursor_execute"):
+            event.listen(session.connection, moment, self._seen)
 
     def start(self, holder: Holder) -> Started:
         return ledger.start(self.session, holder)
@@ -35,6 +53,7 @@ class SqlStore:
 
     def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
         handler = self._services[service].handlers[task]
+        self.running = Call(task, len(commands), commands[0].command_id, self._clock.monotonic())
         try:
             with translated():
                 returned = handler(self.session.connection, commands)
@@ -45,9 +64,15 @@ class SqlStore:
             raise
         except Exception as error:
             raise HandlerFault(task, f"the handler failed: {type(error).__name__}: {error}") from error
+        finally:
+            self.running = None
         if not self.session.in_transaction:
             raise HandlerFault(task, "the handler ended the writer's transaction, or went on after an error in it")
         return returned
+
+    def _seen(self, *_: object) -> None:
+        if self.running is not None:
+            self.running.seen_at = self._clock.monotonic()
 
     def leave(self, holder: Holder, opened: Opened, sent: int | None) -> bool:
         return ledger.leave(self.session, holder, opened, sent)

@@ -140,7 +140,7 @@ class Store(Protocol):
         """Take a writer's hold off a command type."""
 
     def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
-        """Note, for good, that a command is about to be applied alone; return how many writers have noted that."""
+        """Note, for good, what may end the process; return how many writers have, one after the other."""
 
     def clear_suspect(self, service: str, ledger_id: str) -> None:
         """It did not end the process."""
