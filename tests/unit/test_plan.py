@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -46,6 +47,7 @@ def applied() -> DatabaseState:
         grants=desired_grants([FLIGHTS], OBJECTS),
         domains={domain.name: (domain.tables, domain.reason) for domain in DESIRED.domains},
         lanes={lane: domain.name for domain in DESIRED.domains for lane in domain.lanes},
+        retentions={"flights": timedelta(days=7)},
     )
 
 
@@ -60,7 +62,7 @@ def test_nothing_differs_from_itself() -> None:
 
 def test_a_fresh_database_needs_roles_before_migrations_before_grants_before_domains() -> None:
     kinds = [change.kind for change in diff_database(DESIRED, DatabaseState())]
-    assert list(dict.fromkeys(kinds)) == ["role", "migration", "membership", "grant", "domain"]
+    assert list(dict.fromkeys(kinds)) == ["role", "migration", "membership", "grant", "retention", "domain"]
 
 
 def test_a_fresh_broker_needs_exchanges_before_queues_before_bindings_before_users() -> None:
@@ -92,6 +94,12 @@ def test_a_changed_migration_is_refused_and_asks_for_a_new_file() -> None:
     (change,) = diff_database(DESIRED, replace(applied(), migrations={("flights", "001.sql"): "other"}))
     assert change.action == "refused"
     assert "new file" in change.detail
+
+
+def test_a_changed_retention_is_recorded() -> None:
+    (change,) = diff_database(DESIRED, replace(applied(), retentions={"flights": timedelta(days=3)}))
+    assert (change.action, change.kind, change.name) == ("change", "retention", "flights")
+    assert change.detail == "duplicates are recognised for 7 days"
 
 
 def test_missing_rights_are_granted_and_undeclared_ones_revoked() -> None:

@@ -1,4 +1,4 @@
-"""The control connection: one thread with one connection, for leases (`sharing`) and the ledger's care."""
+"""The control connection: one thread with one connection, for leases (`sharing`) and the `care` of what grows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Engine
 
 from writegate.config import Settings
+from writegate_writer.care import Care
 from writegate_writer.declare import Writes
 from writegate_writer.faults import DatabaseFault
 from writegate_writer.gate import Gate
@@ -24,8 +25,6 @@ log = structlog.get_logger(__name__)
 
 APPLICATION = "writegate-control"
 _TICK_SECONDS = 0.5
-_CARE_SECONDS = 600.0
-_DAYS_AHEAD = 7
 # A writer that has control but got no connection for a slot is of no use: it makes room for one that may.
 _USELESS_SECONDS = 5.0
 
@@ -105,7 +104,7 @@ class Control(threading.Thread):
         self._slots_connected = slots_connected
         self._ending = threading.Event()
         self._failures = 0
-        self._care_due = 0.0
+        self._care = Care()
         self._useless_since: float | None = None
         self._lease_seconds = settings.lease_seconds
         self._ticked_at = time.monotonic()
@@ -176,6 +175,4 @@ class Control(threading.Thread):
     def _tick(self, session: Session) -> None:
         self._sharing.tick(SqlLeases(session), may_claim=bool(self._slots_connected()))
         self._ticked_at = time.monotonic()
-        if time.monotonic() > self._care_due:
-            self._care_due = time.monotonic() + _CARE_SECONDS
-            session.own("SELECT writegate.add_ledger_partitions(%s)", [_DAYS_AHEAD])
+        self._care.tick(session)

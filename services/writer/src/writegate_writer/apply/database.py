@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import psycopg2
@@ -15,6 +16,7 @@ from writegate_writer.apply import queries
 from writegate_writer.apply.change import ApplyError, Migration, Sql, password_variable
 from writegate_writer.apply.database_diff import DatabaseState, Role
 from writegate_writer.apply.grants import Grant, Objects, Path
+from writegate_writer.apply.ledger_size import LedgerShare, ledger_shares
 
 CONNECT_SECONDS = 10
 LOCK_MILLIS = 2000  # waiting longer for a table would make every writer wait behind us
@@ -41,6 +43,13 @@ class Database:
             may_grant_monitor=self._all(queries.MAY_GRANT_MONITOR)[0][0],
             **self._recorded(),
         )
+
+    def ledger(self) -> tuple[LedgerShare, ...]:
+        """Return each service's part of the ledger; nothing before there is one."""
+        if not self._all(queries.HAS_RETENTIONS)[0][0]:
+            return ()
+        [(all_bytes, all_rows)] = self._all(queries.LEDGER_BYTES)
+        return ledger_shares(self._all(queries.LEDGER_ROWS), all_bytes, all_rows)
 
     def run(self, step: Migration | Sql, passwords: Mapping[str, str]) -> None:
         """Carry out one change in a transaction of its own."""
@@ -97,7 +106,12 @@ class Database:
             "domains": {name: (tuple(tables), why) for name, tables, why in self._all(queries.DOMAINS)},
             "lanes": {(service, lane): domain for service, lane, domain in self._all(queries.LANES)},
             "missing_partitions": self._all(queries.MISSING_PARTITIONS)[0][0],
+            "retentions": self._retentions(),
         }
+
+    def _retentions(self) -> dict[str, timedelta]:
+        """Return the recorded ones, none before our second migration."""
+        return dict(self._all(queries.RETENTIONS)) if self._all(queries.HAS_RETENTIONS)[0][0] else {}
 
     def _objects(self) -> Objects:
         sequences: dict[Path, set[Path]] = {}
