@@ -184,15 +184,11 @@ class Deciding:
             try:
                 return apply(self._store, self._holder, self._services, service, work, self._clock.now())
             except DatabaseFault as error:
-                if error.fault is not Fault.CONFLICT or attempt == _CONFLICT_TRIES:
+                if error.fault is not Fault.CONFLICT:
                     raise
-                log.warning(
-                    "batch.conflict",
-                    domain=self._domain.name,
-                    sqlstate=error.sqlstate,
-                    error=str(error),
-                    attempt=attempt,
-                )
+                self._store.conflict(self._holder, error, attempt)
+                if attempt == _CONFLICT_TRIES:
+                    raise
                 self._clock.pause(self._clock.spread() * 0.02 * 2**attempt)
         raise AssertionError  # the last attempt returns or raises
 

@@ -20,6 +20,7 @@ from writegate_writer.ownership import Holding
 from writegate_writer.ports import Consuming
 from writegate_writer.session import Session
 from writegate_writer.sharing import Claimed, Sharing
+from writegate_writer.waits import Waits
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +96,7 @@ class Control(threading.Thread):
         consuming: Consuming,
         engine: Engine,
         slots_connected: Callable[[], int],
+        waits: Waits,
     ) -> None:
         super().__init__(name="writegate-control", daemon=True)
         self._me = name
@@ -102,6 +104,7 @@ class Control(threading.Thread):
         self._sharing = Sharing(settings, name, services, gate, consuming)
         self._engine = engine
         self._slots_connected = slots_connected
+        self._waits = waits
         self._ending = threading.Event()
         self._failures = 0
         self._care = Care()
@@ -175,4 +178,5 @@ class Control(threading.Thread):
     def _tick(self, session: Session) -> None:
         self._sharing.tick(SqlLeases(session), may_claim=bool(self._slots_connected()))
         self._ticked_at = time.monotonic()
+        self._waits.look(session)
         self._care.tick(session)

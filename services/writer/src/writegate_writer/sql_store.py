@@ -6,23 +6,29 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+import structlog
+
 from writegate.command import Command
 from writegate.receipt import Receipt
-from writegate_writer import aside, ledger
+from writegate_writer import aside, ledger, waits
 from writegate_writer.arrival import Refused
 from writegate_writer.declare import Writes
 from writegate_writer.deferral import Aside, Key
 from writegate_writer.faults import DatabaseFault, HandlerFault, Reject
 from writegate_writer.session import Session, translated
 from writegate_writer.store import DeferredRow, Holder, Opened, Outgoing, Started
+from writegate_writer.waits import Waits
+
+log = structlog.get_logger(__name__)
 
 
 class SqlStore:
     """A :class:`~writegate_writer.store.Store` over a :class:`Session`."""
 
-    def __init__(self, session: Session, services: Mapping[str, Writes]) -> None:
+    def __init__(self, session: Session, services: Mapping[str, Writes], waits: Waits) -> None:
         self.session = session
         self._services = services
+        self._waits = waits
 
     def start(self, holder: Holder) -> Started:
         return ledger.start(self.session, holder)
@@ -69,6 +75,11 @@ class SqlStore:
 
     def roll_back(self) -> None:
         self.session.roll_back()
+
+    def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
+        labels = waits.conflict_labels(holder.domain, error, self._waits.conflict(self.session, error))
+        log.warning("batch.conflict", attempt=attempt, **labels)
+        waits.keep(self.session, labels)
 
     def forget_sent(self, holder: Holder, sent: int) -> None:
         ledger.forget_sent(self.session, holder, sent)
