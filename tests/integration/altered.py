@@ -20,6 +20,7 @@ from writegate_writer import batch, lanes, ledger
 from writegate_writer.batch import Deciding
 from writegate_writer.lanes import Lanes
 from writegate_writer.session import Session
+from writegate_writer.sharing import Sharing
 from writegate_writer.sorting import Work
 from writegate_writer.store import Holder, Opened
 from writegate_writer.transaction import apply
@@ -74,13 +75,19 @@ def without_tolerance() -> None:
     mock.patch.object(lanes, "tolerate").start()
 
 
+def serves_lanes_apart() -> None:
+    """Serve whatever the database calls a domain."""
+    mock.patch.object(Sharing, "_is_foreign", return_value=False).start()
+
+
 def _die() -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 
 
 CHANGES: dict[str, Callable[[], None]] = {
-    change.__name__: change for change in (without_ledger, acks_before_commit, dies_before_ack, without_tolerance)
+    change.__name__: change
+    for change in (without_ledger, acks_before_commit, dies_before_ack, without_tolerance, serves_lanes_apart)
 }
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ CHECKOUT = Path(__file__).parents[2]
 SERVICES = CHECKOUT / "tests/services"
 PASSWORD = "trial-secret"
 WRITER = "writegate_writer"
-PATIENCE_SECONDS = 30.0
+SERVICE_USERS = ("trial", "partner")  # the stack makes no password for these
+PATIENCE_SECONDS = 90.0
 
 _open = build_opener(ProxyHandler({})).open
 
@@ -81,10 +82,11 @@ class Writer:
 class Gate:
     """One gate. What waits for something fails with the writers' last words when it does not come."""
 
-    def __init__(self, servers: Servers, name: str, connections: int) -> None:
+    def __init__(self, servers: Servers, name: str, connections: int, **settings: str) -> None:
         self.servers = servers
         self.name = name
         self.connections = connections
+        self.settings = settings  # of all that is started from now on
         self.writers: dict[str, Writer] = {}
         self._directory = servers.stack.home.logs
         self._superuser: psycopg2.extensions.connection | None = None
@@ -153,7 +155,7 @@ class Gate:
             yield channel
 
     def broker_url(self, user: str = OWNER) -> str:
-        password = PASSWORD if user == "trial" else ""
+        password = PASSWORD if user in SERVICE_USERS else ""
         return self.servers.broker_url(user, self.name, password)
 
     def serving(self) -> set[str]:
@@ -240,6 +242,10 @@ class Gate:
 
     def set_up(self) -> None:
         self.servers.create_database(self.name)
+        self.apply()
+
+    def apply(self) -> None:
+        """Apply what is declared now."""
         done = subprocess.run(
             [sys.executable, "-m", "writegate", "apply", "--yes"],
             env=self._environment(OWNER), cwd=CHECKOUT, capture_output=True, text=True, check=False,
@@ -262,7 +268,8 @@ class Gate:
         """Return a process's environment: ``owner`` (for apply), the writer, or a service."""
         own: dict[str, str] = {}
         if user == OWNER:
-            own = {**self.servers.stack.environment("owner"), "WRITEGATE_PASSWORD_TRIAL": PASSWORD}
+            given = {f"WRITEGATE_PASSWORD_{name.upper()}": PASSWORD for name in SERVICE_USERS}
+            own = {**self.servers.stack.environment("owner"), **given}
         if user in {OWNER, WRITER}:
             own["WRITEGATE_DATABASE_URL"] = self.servers.database_url(user, self.name)
         own["WRITEGATE_BROKER_URL"] = self.broker_url(user)
@@ -272,13 +279,14 @@ class Gate:
             "WRITEGATE_LEASE_SECONDS": "2",  # many tests wait for a dead writer's lease to run out
             "PYTHONPATH": str(SERVICES),
         }
+        more = {**self.settings, **more}
         return {**os.environ, **own, **fixed, **{name.upper(): str(value) for name, value in more.items()}}
 
 
 @contextmanager
-def gate_running(servers: Servers, name: str, connections: int = 3) -> Iterator[Gate]:
+def gate_running(servers: Servers, name: str, connections: int = 3, **settings: str) -> Iterator[Gate]:
     """Set up a gate without writers, and take it down again. Its roles are the server's: one gate at a time."""
-    gate = Gate(servers, name, connections)
+    gate = Gate(servers, name, connections, **settings)
     try:
         gate.set_up()
         yield gate

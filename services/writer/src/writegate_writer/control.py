@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Engine
 
 from writegate.config import Settings
+from writegate_writer.apply.domains import domains_of
 from writegate_writer.care import Care
 from writegate_writer.declare import Writes
 from writegate_writer.faults import DatabaseFault
@@ -101,7 +102,9 @@ class Control(threading.Thread):
         super().__init__(name="writegate-control", daemon=True)
         self._me = name
         self._gate = gate
-        self._sharing = Sharing(settings, name, services, gate, consuming)
+        domains = domains_of(services.values())
+        together = {lane: domain.lanes for domain in domains for lane in domain.lanes}
+        self._sharing = Sharing(settings, name, together, gate, consuming)
         self._engine = engine
         self._slots_connected = slots_connected
         self._waits = waits

@@ -1,4 +1,4 @@
-"""The database, as its owner, over one connection: reads what is there, carries out one change. The only edge to it."""
+"""The database, as its owner, over one connection: reads what is there, carries out one change."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from psycopg2 import errors
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS, connection, encrypt_password
 
 from writegate.config import Settings
-from writegate_writer.apply import queries
-from writegate_writer.apply.change import ApplyError, Migration, Sql, password_variable
+from writegate_writer.apply import membership, queries
+from writegate_writer.apply.change import ApplyError, Membership, Migration, Sql, password_variable
 from writegate_writer.apply.database_diff import DatabaseState, Role
 from writegate_writer.apply.grants import Grant, Objects, Path
 from writegate_writer.apply.ledger_size import LedgerShare, ledger_shares
@@ -51,9 +51,12 @@ class Database:
         [(all_bytes, all_rows)] = self._all(queries.LEDGER_BYTES)
         return ledger_shares(self._all(queries.LEDGER_ROWS), all_bytes, all_rows)
 
-    def run(self, step: Migration | Sql, passwords: Mapping[str, str]) -> None:
+    def run(self, step: Migration | Sql | Membership, passwords: Mapping[str, str]) -> None:
         """Carry out one change in a transaction of its own."""
         try:
+            if isinstance(step, Membership):
+                membership.change(self._connection, step)
+                return
             with self._connection, self._connection.cursor() as cursor:
                 if isinstance(step, Migration):
                     self._migrate(cursor, step)
@@ -157,7 +160,9 @@ def connect(settings: Settings) -> Iterator[Database]:
         opened.close()
 
 
-def _what(step: Migration | Sql) -> str:
+def _what(step: Migration | Sql | Membership) -> str:
+    if isinstance(step, Membership):
+        return f"domains {', '.join(domain.name for domain in step.domains)}"
     if isinstance(step, Migration):
         return f"migration {step.service}/{step.name}"
     if step.password_of is not None:
