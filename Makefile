@@ -1,6 +1,6 @@
 # `make` alone explains every target. Set-up is done by whatever needs it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-simulation test-writers setup up down lint types lock
+.PHONY: help demo test test-simulation test-writers bench-ledger setup up down lint types lock
 
 PYTHON := .venv/bin/python
 WRITEGATE := .venv/bin/writegate
@@ -22,6 +22,9 @@ test-simulation: setup  ## run SEEDS=10000 simulated histories under faults
 
 test-writers: setup  ## run the tests in which writers die, hang and change places for minutes
 	@$(PYTHON) -m pytest -m long
+
+bench-ledger: setup  ## measure what the ledger costs with ROWS=10000000 rows
+	@$(PYTHON) -m tests.benchmarks.ledger $(ROWS)
 
 setup:  ## install what is missing: servers with apt (root or sudo), packages from uv.lock into .venv
 	@sh deploy/setup

@@ -22,6 +22,7 @@ from writegate_writer import batch, lanes, ledger
 from writegate_writer.batch import Deciding
 from writegate_writer.lanes import Lanes
 from writegate_writer.session import Session
+from writegate_writer.sharing import Sharing
 from writegate_writer.sorting import Work
 from writegate_writer.store import Holder, Opened
 from writegate_writer.transaction import apply
@@ -127,6 +128,11 @@ def _freeze() -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def serves_lanes_apart() -> None:
+    """Serve whatever the database calls a domain."""
+    mock.patch.object(Sharing, "_is_foreign", return_value=False).start()
+
+
 def _die() -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
@@ -144,6 +150,7 @@ CHANGES: dict[str, Callable[[], None]] = {
         without_corner,
         with_early_corner,
         without_tolerance,
+        serves_lanes_apart,
     )
 }
 

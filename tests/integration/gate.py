@@ -32,10 +32,10 @@ from writegate.stack.readiness import wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 SERVICES = CHECKOUT / "tests/services"
-OWN_SERVICES = ("trial", "shards")
+OWN_SERVICES = ("trial", "shards", "partner")  # the stack makes no password for these
 PASSWORD = "trial-secret"
 WRITER = "writegate_writer"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 SHARING_SECONDS = 60.0
 
 _open = build_opener(ProxyHandler({})).open
@@ -83,10 +83,11 @@ class Writer:
 class Gate:
     """One gate. What waits for something fails with the writers' last words when it does not come."""
 
-    def __init__(self, servers: Servers, name: str, connections: int) -> None:
+    def __init__(self, servers: Servers, name: str, connections: int, **settings: str) -> None:
         self.servers = servers
         self.name = name
         self.connections = connections
+        self.settings = settings  # of all that is started from now on
         self.writers: dict[str, Writer] = {}
         self._directory = servers.stack.home.logs
         self._superuser: psycopg2.extensions.connection | None = None
@@ -257,6 +258,10 @@ class Gate:
 
     def set_up(self) -> None:
         self.servers.create_database(self.name)
+        self.apply()
+
+    def apply(self) -> None:
+        """Apply what is declared now."""
         done = subprocess.run(
             [sys.executable, "-m", "writegate", "apply", "--yes"],
             env=self.environment(OWNER), cwd=CHECKOUT, capture_output=True, text=True, check=False,
@@ -290,13 +295,14 @@ class Gate:
             "WRITEGATE_LEASE_SECONDS": "2",  # many tests wait for a dead writer's lease to run out
             "PYTHONPATH": str(SERVICES),
         }
+        more = {**self.settings, **more}
         return {**os.environ, **own, **fixed, **{name.upper(): str(value) for name, value in more.items()}}
 
 
 @contextmanager
-def gate_running(servers: Servers, name: str, connections: int = 3) -> Iterator[Gate]:
+def gate_running(servers: Servers, name: str, connections: int = 3, **settings: str) -> Iterator[Gate]:
     """Set up a gate without writers, and take it down again. Its roles are the server's: one gate at a time."""
-    gate = Gate(servers, name, connections)
+    gate = Gate(servers, name, connections, **settings)
     try:
         gate.set_up()
         yield gate

@@ -165,6 +165,9 @@ class SimulatedStore:
         if self.session.up and self.session.changes is not None:
             self.session.end(commit=False)
 
+    def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
+        """It has no effect on what is decided."""
+
     def forget_sent(self, holder: Holder, sent: int) -> None:
         def work() -> None:
             self.begin(holder)

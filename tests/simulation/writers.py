@@ -144,7 +144,8 @@ class Writer:
             publishing=self.publisher,
             clock=SimulatedClock(schedule, around.random),
         )
-        self._sharing = Sharing(around.settings, name, services.SERVED, self.gate, self.lanes)
+        together = {lane: lanes for lanes in services.DOMAINS.values() for lane in lanes}
+        self._sharing = Sharing(around.settings, name, together, self.gate, self.lanes)
         self._controlled = False
         self._ticked_at = schedule.now
         self._connected = 0  # slots

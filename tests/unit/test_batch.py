@@ -166,11 +166,25 @@ def test_a_crowded_outbox_thins_out_once_the_broker_has_confirmed() -> None:
     store.forget_sent.assert_called_once()
 
 
-@pytest.mark.parametrize(("ahead", "searched"), [(timedelta(0), 1), (timedelta(days=6), None)])
-def test_an_id_of_a_time_to_come_is_searched_for_everywhere(ahead: timedelta, searched: int | None) -> None:
-    now = datetime.now(UTC)
-    made = int((now + ahead).timestamp() * 1000)
-    id_ = f"{made >> 16:08x}-{made & 0xFFFF:04x}-7000-8000-000000000000"
-    one = arrived(Deposit(account="a", amount=1).with_id(id_))
-    expected = date(1970, 1, 1) if searched is None else now.date() - timedelta(days=searched)
-    assert oldest_day([one], now) == expected
+def id_made(at: datetime) -> str:
+    """Return a UUIDv7 of this time."""
+    made = int(at.timestamp() * 1000)
+    return f"{made >> 16:08x}-{made & 0xFFFF:04x}-7000-8000-000000000000"
+
+
+NOW = datetime.now(UTC)
+UUID4 = "4c9a7ba2-31b1-4bb8-9d8e-1d0b2c1f7a55"
+
+
+@pytest.mark.parametrize(
+    ("ids", "days"),
+    [
+        ([id_made(NOW)], 1),
+        ([id_made(NOW), id_made(NOW - timedelta(days=2))], 3),
+        ([id_made(NOW), UUID4], 8),  # it may have been decided as long ago as the service remembers
+        ([id_made(NOW + timedelta(days=6))], 8),  # a time to come tells nothing
+    ],
+)
+def test_how_far_back_ids_are_searched_for(ids: list[str], days: int) -> None:
+    parts = [arrived(Deposit(account="a", amount=1).with_id(one)) for one in ids]
+    assert oldest_day(parts, NOW, accounts.retention) == NOW.date() - timedelta(days=days)

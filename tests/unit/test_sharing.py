@@ -70,12 +70,15 @@ class Channels:
     report = settle
 
 
+_TOGETHER = {(name, 0): ((name, 0),) for name in "abcd"}
+
+
 class Writer:
     """A writer that holds all four domains and is in the middle of a turn at ``d``."""
 
     def __init__(self) -> None:
         self.table, self.gate, self.channels = Table("a", "b", "c", "d"), Gate(), Channels()
-        self.sharing = Sharing(Settings.load({}), ME, ["a", "b", "c", "d"], self.gate, self.channels)
+        self.sharing = Sharing(Settings.load({}), ME, _TOGETHER, self.gate, self.channels)
         self.tick()
         turns = {domain.name: domain for domain in iter(lambda: self.gate.take(0), None)}
         self.busy = turns.pop("d")

@@ -210,15 +210,11 @@ class Deciding:
                 if error.sqlstate == _CANCELLED and (len(work.arrived) == 1 or work.replayed):
                     # There is nothing smaller to try: only its type is to wait, not the whole domain.
                     error.fault = Fault.DEPLOYMENT
-                if error.fault is not Fault.CONFLICT or attempt == _CONFLICT_TRIES:
+                if error.fault is not Fault.CONFLICT:
                     raise
-                log.warning(
-                    "batch.conflict",
-                    domain=self._domain.name,
-                    sqlstate=error.sqlstate,
-                    error=str(error),
-                    attempt=attempt,
-                )
+                self._store.conflict(self._holder, error, attempt)
+                if attempt == _CONFLICT_TRIES:
+                    raise
                 self._clock.pause(self._clock.spread() * 0.02 * 2**attempt)
         raise AssertionError  # the last attempt returns or raises
 

@@ -26,7 +26,9 @@ def translated() -> Iterator[None]:
         raise _translate(error) from error
     except DBAPIError as error:
         if isinstance(error.orig, psycopg2.Error):
-            raise _translate(error.orig) from error
+            fault = _translate(error.orig)
+            fault.statement = error.statement
+            raise fault from error
         raise
     except ValueError as error:
         # The driver's word for a text with a NUL, which PostgreSQL would refuse as this: the command's own fault.
@@ -87,9 +89,13 @@ class Session:
 
     def run(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run one or several statements in one round trip; return the rows of the last one."""
-        with translated(), self._driver.cursor() as cursor:
-            cursor.execute(sql, parameters)
-            return list(cursor.fetchall()) if cursor.description else []
+        try:
+            with translated(), self._driver.cursor() as cursor:
+                cursor.execute(sql, parameters)
+                return list(cursor.fetchall()) if cursor.description else []
+        except DatabaseFault as error:
+            error.statement = sql
+            raise
 
     def own(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """:meth:`run` for the writer's own tables, where an integrity error is never a command's fault."""
@@ -100,6 +106,11 @@ class Session:
                 # The same id decided in two domains at once: the second try finds it in the ledger.
                 error.fault = Fault.CONFLICT if error.sqlstate == "23505" else Fault.DEPLOYMENT
             raise
+
+    @property
+    def backend(self) -> int:
+        """The process that serves it, at the server."""
+        return int(self._driver.info.backend_pid)
 
     @property
     def in_transaction(self) -> bool:

@@ -6,7 +6,7 @@ serial. The database is handed in: a simulation runs this very code.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +20,8 @@ from writegate_writer.ownership import Holding, decide
 from writegate_writer.ports import Consuming
 
 log = structlog.get_logger(__name__)
+
+Lane = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +56,20 @@ class Leases(Protocol):
 
 
 class Sharing:
-    """Keeps the domains held in this process in step with the leases in the database."""
+    """Keeps the domains held in this process in step with the leases in the database.
+
+    ``together``: for each lane of the services installed here, the lanes that may touch the same rows.
+    """
 
     def __init__(
-        self, settings: Settings, name: str, services: Collection[str], gate: Gate, consuming: Consuming
+        self, settings: Settings, name: str, together: Mapping[Lane, Collection[Lane]], gate: Gate, consuming: Consuming
     ) -> None:
         self._settings = settings
         self._me = name
-        self._services = services
+        self._together = together
         self._gate = gate
         self._consuming = consuming
-        self._foreign: set[str] = set()  # domains with a service that is not installed here
+        self._foreign: set[str] = set()  # domains that are for other writers, as this one's services are declared
         self._leaving: dict[str, Domain] = {}  # to be given up once their last turn is over
 
     def tick(self, leases: Leases, *, may_claim: bool) -> None:
@@ -139,14 +144,24 @@ class Sharing:
     def _claim(self, leases: Leases, names: Sequence[str]) -> None:
         for claimed in leases.claim(self._me, names, self._settings.lease_seconds):
             log.info("domain.claimed", domain=claimed.domain, epoch=claimed.epoch)
-            unknown = {service for service, _ in claimed.lanes} - set(self._services)
-            if unknown:
-                # For those who have it, such as the newer writers of a deployment that is under way.
-                log.error("domain.unknown_service", domain=claimed.domain, services=sorted(unknown))
+            if self._is_foreign(claimed):
                 self._foreign.add(claimed.domain)
                 leases.release(self._me, [claimed.domain])
                 continue
             self._gate.own(Domain(claimed.domain, claimed.epoch, claimed.lanes))
+
+    def _is_foreign(self, claimed: Claimed) -> bool:
+        """Whether a domain is for other writers, such as the newer ones of a deployment that is under way."""
+        unknown = {service for service, _ in claimed.lanes} - {service for service, _ in self._together}
+        if unknown:
+            log.error("domain.unknown_service", domain=claimed.domain, services=sorted(unknown))
+            return True
+        # Lanes that share rows, as the handlers here are declared, and are not in it: another may be applying them.
+        apart = {other for lane in claimed.lanes for other in self._together.get(lane, ())} - set(claimed.lanes)
+        if apart:
+            log.error("domain.lanes_apart", domain=claimed.domain, lanes=sorted(apart), cure="writegate apply")
+            return True
+        return False
 
     def _lose(self, domain: Domain) -> None:
         log.warning("domain.lost", domain=domain.name, epoch=domain.epoch)

@@ -16,6 +16,7 @@ from writegate_writer.ports import Clock, backoff
 from writegate_writer.session import Session
 from writegate_writer.sql_store import Call, SqlStore
 from writegate_writer.turn import Turns
+from writegate_writer.waits import Waits
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +49,7 @@ class Slot(threading.Thread):
         services: Mapping[str, Writes],
         clock: Clock,
         may_connect: Callable[[], bool],
+        waits: Waits,
     ) -> None:
         super().__init__(name=f"writegate-slot-{number}", daemon=True)
         self._gate = gate
@@ -56,6 +58,7 @@ class Slot(threading.Thread):
         self._services = services
         self._clock = clock
         self._may_connect = may_connect
+        self._waits = waits
         self._store: SqlStore | None = None
         self._failures = 0
         self.turn: Turn | None = None
@@ -96,7 +99,7 @@ class Slot(threading.Thread):
             self._clock.pause(_NOT_ALLOWED_SECONDS)
             return None
         try:
-            self._store = SqlStore(Session(self._engine), self._services, self._clock)
+            self._store = SqlStore(Session(self._engine), self._services, self._clock, self._waits)
         except DatabaseFault as error:
             self._failures += 1
             if self._failures == 1 and not error.over_budget:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import event
 
 from writegate.command import Command
 from writegate.receipt import Receipt
-from writegate_writer import aside, ledger
+from writegate_writer import aside, ledger, waits
 from writegate_writer.arrival import Refused
 from writegate_writer.declare import Writes
 from writegate_writer.deferral import Aside, Key
@@ -19,6 +20,9 @@ from writegate_writer.faults import DatabaseFault, HandlerFault, Reject
 from writegate_writer.ports import Clock
 from writegate_writer.session import Session, translated
 from writegate_writer.store import DeferredRow, Holder, Opened, Outgoing, Started
+from writegate_writer.waits import Waits
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -34,11 +38,12 @@ class Call:
 class SqlStore:
     """A :class:`~writegate_writer.store.Store` over a :class:`Session`."""
 
-    def __init__(self, session: Session, services: Mapping[str, Writes], clock: Clock) -> None:
+    def __init__(self, session: Session, services: Mapping[str, Writes], clock: Clock, waits: Waits) -> None:
         self.session = session
         self.running: Call | None = None
         self._services = services
         self._clock = clock
+        self._waits = waits
         for moment in ("before_cursor_execute", "after_cursor_execute"):
             event.listen(session.connection, moment, self._seen)
 
@@ -94,6 +99,11 @@ class SqlStore:
 
     def roll_back(self) -> None:
         self.session.roll_back()
+
+    def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
+        labels = waits.conflict_labels(holder.domain, error, self._waits.conflict(self.session, error))
+        log.warning("batch.conflict", attempt=attempt, **labels)
+        waits.keep(self.session, labels)
 
     def forget_sent(self, holder: Holder, sent: int) -> None:
         ledger.forget_sent(self.session, holder, sent)

@@ -12,6 +12,7 @@ from writegate.envelope import Item
 from writegate.receipt import Receipt
 from writegate_writer.arrival import Refused
 from writegate_writer.deferral import Aside, Key, Waiting
+from writegate_writer.faults import DatabaseFault
 from writegate_writer.holds import Holds
 
 APPLIED, PARKED = "a", "p"
@@ -120,6 +121,9 @@ class Store(Protocol):
 
     def roll_back(self) -> None:
         """Undo the open transaction, if there is one."""
+
+    def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
+        """Count and keep a fight with an outsider that ended the transaction."""
 
     def forget_sent(self, holder: Holder, sent: int) -> None:
         """Delete from the outbox up to ``sent``, in a transaction of its own."""
