@@ -114,7 +114,7 @@ class Session:
         self._locked: list[Lock] = []
         self._waits = False  # for a lock
         self._executes = False
-        self._idle_since = 0.0
+        self.idle_since = 0.0  # its last request
 
     def request(self, what: str, work: Callable[[], Any]) -> Any:
         """Have the server do ``work``; others may run before it starts and before its answer is here."""
@@ -163,7 +163,7 @@ class Session:
             self.failed = self.changes is not None
             raise
         finally:
-            self._idle_since = self.database.schedule.now
+            self.idle_since = self.database.schedule.now
 
     def _break(self, what: str, fault: str, work: Callable[[], Any]) -> None:
         if fault == "before":
@@ -278,13 +278,13 @@ class Session:
             next_one = waiting.pop(0)
             if next_one.known:
                 next_one._waits = False  # noqa: SLF001  of the same class
-                next_one._idle_since = self.database.schedule.now  # noqa: SLF001
+                next_one.idle_since = self.database.schedule.now
                 next_one._take(lock)  # noqa: SLF001
                 return
 
     def idle_too_long(self, since: float) -> bool:
         """Whether its client has left it inside a transaction since before then."""
-        return self.changes is not None and not (self._waits or self._executes) and self._idle_since < since
+        return self.changes is not None and not (self._waits or self._executes) and self.idle_since < since
 
     def terminate(self) -> None:
         """End it from the server's side."""

@@ -37,8 +37,10 @@ WHERE name IN (SELECT name FROM writegate.domain WHERE owner = %(me)s AND name =
 _READ = """
 SELECT name, owner, epoch, lease_until < clock_timestamp() OR owner IS NULL FROM writegate.domain ORDER BY name
 """
+# Not every open connection: a frozen writer keeps its own, and a share that nobody else would take.
 _WRITERS = """
-SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND application_name LIKE 'writegate-control %'
+SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND application_name LIKE 'writegate-control %%'
+       AND state_change > clock_timestamp() - make_interval(secs => %(lease)s)
 """
 _CLAIM = """
 UPDATE writegate.domain d SET owner = %(me)s, epoch = d.epoch + 1,
@@ -70,8 +72,8 @@ class SqlLeases:
     def holds(self) -> Holds:
         return holds_of((target, reason) for target, reason in self._session.own(_HOLDS))
 
-    def writers(self) -> int:
-        [(writers,)] = self._session.own(_WRITERS)
+    def writers(self, seconds: float) -> int:
+        [(writers,)] = self._session.own(_WRITERS, {"lease": seconds})
         return int(writers)
 
     def claim(self, writer: str, domains: Sequence[str], seconds: float) -> list[Claimed]:

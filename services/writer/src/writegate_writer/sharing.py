@@ -43,8 +43,8 @@ class Leases(Protocol):
     def holds(self) -> Holds:
         """Return the holds in force."""
 
-    def writers(self) -> int:
-        """Return how many writers have control connections."""
+    def writers(self, seconds: float) -> int:
+        """Return how many writers have used their control connections in the last ``seconds``."""
 
     def claim(self, writer: str, domains: Sequence[str], seconds: float) -> list[Claimed]:
         """Take those that are still free; return them."""
@@ -79,7 +79,7 @@ class Sharing:
         self._drop_lost(holdings)
         self._obey(leases.holds())
         if may_claim:
-            decision = decide(self._me, leases.writers(), holdings)
+            decision = decide(self._me, leases.writers(self._settings.lease_seconds), holdings)
             if decision.release:
                 self.release(leases, decision.release)
             if decision.claim:
