@@ -103,8 +103,7 @@ class Relay:
                     continue
                 link = self.link(client, server)
                 self._links.add(link)
-                for source, target in ((client, server), (server, client)):
-                    threading.Thread(target=self._pump, args=(link, source, target), daemon=True).start()
+                threading.Thread(target=self._serve, args=(link,), daemon=True).start()
 
     def _dial(self) -> socket.socket | None:
         self._accepted += 1
@@ -115,6 +114,15 @@ class Relay:
                 server.settimeout(None)
                 return server
         return None
+
+    def _serve(self, link: Link) -> None:
+        answers = threading.Thread(target=self._pump, args=(link, link.server, link.client), daemon=True)
+        answers.start()
+        self._pump(link, link.client, link.server)
+        answers.join()
+        self._links.discard(link)
+        link.client.close()
+        link.server.close()
 
     def _pump(self, link: Link, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
@@ -130,7 +138,6 @@ class Relay:
                 target.sendall(chunk)
         self._delivering.wait()
         link.end()
-        self._links.discard(link)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """``python -m tests.faults``: real faults, one after the other, on servers of its own.
 
-Exit code 1: something was violated. With ``--without`` one protection is taken out, and what is violated shows that it is needed.
+Exit code 1: something was violated. With ``--without`` one protection is taken out: what is violated then shows that it
+is needed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from tests.faults.cluster import cluster_running
 from tests.faults.kinds import REVEALING
 from tests.faults.rig import CONTROLS, Rig, keep_logs, rig_running
 from tests.faults.run import Injected, by_turn, inject
-from writegate.errors import WritegateError
 
 KEPT = Path("build/faults")
 
@@ -43,30 +43,34 @@ def main() -> int:
     def report(fault: Injected) -> None:
         injected.append(fault)
         recovery = f"{fault.seconds:5.1f} s, works again after {fault.recovery_seconds:.1f} s"
-        console.print(f"{len(injected):4} of {len(kinds)}  {fault.kind:48} {recovery}", highlight=False)
+        console.print(f"{len(injected):4} of {len(kinds)}  {fault.kind:48} {recovery}", highlight=False, soft_wrap=True)
 
     began = time.monotonic()
-    console.print(f"seed {options.seed}: starting three broker nodes and PostgreSQL", highlight=False)
+    console.print(f"seed {options.seed}: starting three broker nodes and PostgreSQL", highlight=False, soft_wrap=True)
     with cluster_running() as servers:
         try:
             with rig_running(servers, kept, seed=options.seed, without=options.without) as rig:
                 inject(rig, kinds, report)
                 verdict = rig.finish()
                 table = _table(rig, verdict, injected)
-        except (AssertionError, WritegateError) as error:
+        except BaseException:
             keep_logs(servers, kept)
-            console.print(f"{error}\nHistories and logs are in {kept}.", style="red", markup=False)
-            return 1
+            console.print(f"The run failed. Histories and logs are in {kept}.", style="red")
+            raise
         if verdict.violations:
             keep_logs(servers, kept)
     console.print(table)
-    console.print(f"{len(injected)} faults in {time.monotonic() - began:.0f} s, seed {options.seed}.", highlight=False)
+    console.print(
+        f"{len(injected)} faults in {time.monotonic() - began:.0f} s, seed {options.seed}.",
+        highlight=False,
+        soft_wrap=True,
+    )
     if not verdict.violations:
         shutil.rmtree(kept)
         return 0
     for line in verdict.violations:
-        console.print(line, style="red", markup=False, highlight=False)
-    console.print(f"Histories and logs are in {kept}.", highlight=False)
+        console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Histories and logs are in {kept}.", highlight=False, soft_wrap=True)
     return 1
 
 

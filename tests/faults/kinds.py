@@ -132,11 +132,11 @@ def fill_disk(rig: Rig) -> None:
         """
         CREATE OR REPLACE FUNCTION trial.fill() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
-        CREATE TRIGGER full BEFORE INSERT ON trial.step EXECUTE FUNCTION trial.fill();
+        CREATE TRIGGER fill BEFORE INSERT ON trial.step EXECUTE FUNCTION trial.fill();
         """
     )
     rig.go_on(1.0, 4.0)
-    rig.gate.sql('DROP TRIGGER "full" ON trial.step')
+    rig.gate.sql("DROP TRIGGER fill ON trial.step")
 
 
 def make_read_only(rig: Rig) -> None:
