@@ -37,7 +37,7 @@ def freeze_writer(rig: Rig) -> None:
 
 
 def freeze_writer_past_its_lease(rig: Rig) -> None:
-    name = rig.owner()
+    name = rig.at_work()
     rig.signal(name, signal.SIGSTOP)
     rig.wait(lambda: rig.owner() != name, "another writer takes over")
     rig.go_on(0.0, 4.0)

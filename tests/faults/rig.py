@@ -92,13 +92,24 @@ class Rig:
         )
 
     def owner(self) -> str:
-        """Return the name of the writer that holds the domain, or held it last."""
-        return str(self.gate.value("SELECT split_part(owner, '@', 1) FROM writegate.domain WHERE name = %s", [DOMAIN]))
+        """Return the name of the writer that holds the domain, or held it last; nothing when it was given back."""
+        name = self.gate.value("SELECT split_part(owner, '@', 1) FROM writegate.domain WHERE name = %s", [DOMAIN])
+        return name or ""
+
+    def at_work(self) -> str:
+        """Return the name of the writer that holds the domain, once one of the planned ones does."""
+        seen: list[str] = []
+
+        def found() -> bool:
+            seen.append(self.owner())
+            return seen[-1] in self.writers
+
+        self.wait(found, "a writer holds the domain")
+        return seen[-1]
 
     def victim(self) -> str:
         """Choose a writer, most often the one at work."""
-        owner = self.owner()
-        return owner if owner in self.writers and self.random.random() < 0.7 else self.random.choice(self.writers)
+        return self.at_work() if self.random.random() < 0.7 else self.random.choice(self.writers)
 
     def signal(self, writer: str, number: int) -> None:
         self.gate.writers[writer].process.send_signal(number)
@@ -137,6 +148,12 @@ class Rig:
     def go_on(self, least_seconds: float, most_seconds: float) -> None:
         """Let things go on as they are for a while."""
         time.sleep(self.random.uniform(least_seconds, most_seconds))
+
+    def assert_all_run(self) -> None:
+        """Whoever was not killed is there: no fault of a server or a network ends a process."""
+        ended = [name for name in self.writers if not self.gate.writers[name].alive]
+        ended += [name for name, process in self.publishers.running.items() if process.poll() is not None]
+        assert not ended, f"ended by themselves: {', '.join(ended)}"
 
     def probe(self) -> None:
         """Publish to each lane and wait until that is applied.

@@ -37,4 +37,5 @@ def inject(rig: Rig, kinds: Sequence[str], report: Callable[[Injected], None] = 
         KINDS[kind](rig)
         healed = time.monotonic()
         rig.probe()
+        rig.assert_all_run()
         report(Injected(kind, healed - began, time.monotonic() - healed))

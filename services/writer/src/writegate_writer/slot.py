@@ -63,7 +63,7 @@ class Slot(threading.Thread):
                 continue
             domain = self._gate.take(_IDLE_SECONDS)
             if domain is None:
-                if not self._may_connect():
+                if not self._may_connect() or not store.session.answers():
                     self._disconnect()
                 continue
             self.busy_since = self._clock.monotonic()
