@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -238,4 +237,3 @@ def keep_logs(servers: Servers, directory: Path) -> None:
     """Copy what servers and writers have printed next to the histories."""
     for log in servers.stack.home.logs.iterdir():
         (directory / log.name).write_bytes(log.read_bytes())
-    os.sync()
