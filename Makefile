@@ -1,6 +1,6 @@
 # `make` alone explains every target. Set-up is done by whatever needs it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-simulation test-writers bench-ledger setup up down lint types lock
+.PHONY: help demo test test-simulation test-writers test-faults bench-ledger setup up down lint types lock
 
 PYTHON := .venv/bin/python
 WRITEGATE := .venv/bin/writegate
@@ -25,6 +25,10 @@ test-writers: setup  ## run the tests in which writers die, hang and change plac
 
 bench-ledger: setup  ## measure what the ledger costs with ROWS=10000000 rows
 	@$(PYTHON) -m tests.benchmarks.ledger $(ROWS)
+
+test-faults: setup  ## inject FAULTS=200 real faults (SEED= chooses them) into a cluster, then show that each protection is needed
+	@$(PYTHON) -m tests.faults --faults $(or $(FAULTS),200) $(if $(SEED),--seed $(SEED))
+	@CONTROLS=all $(PYTHON) -m pytest tests/faults/test_controls.py
 
 setup:  ## install what is missing: servers with apt (root or sudo), packages from uv.lock into .venv
 	@sh deploy/setup

@@ -6,10 +6,12 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
+import psycopg2
 import pytest
 
-from tests.integration.gate import Gate, gate_running
+from tests.integration.gate import WRITER, Gate, gate_running
 from tests.integration.load import Budget, Load
 from tests.servers import Servers
 
@@ -123,6 +125,31 @@ def test_a_standby_takes_over(servers: Servers) -> None:
             began = time.monotonic()
             gate.wait(lambda: gate.serving() == {"writer-2"}, "writer-2 takes over", TAKE_OVER_SECONDS)
             print(f"taken over after {time.monotonic() - began:.1f} s")  # noqa: T201  a figure for people
+            load.wait_applied(20)
+        load.check()
+        gate.assert_drained()
+
+
+def test_a_writer_without_a_slot_makes_room_and_comes_back(servers: Servers) -> None:
+    with gate_running(servers, "gate_room", connections=2) as gate:
+        with closing(psycopg2.connect(servers.database_url(WRITER, gate.name))):
+            writer = gate.start(wait=False)
+            gate.wait(lambda: "control.makes_room" in writer.log, "it gives its only connection back", 60.0)
+        gate.wait(lambda: "trial" in writer.serving(), "it comes back and serves", 60.0)
+        assert "Traceback" not in writer.log
+
+
+def test_a_standby_takes_over_from_a_frozen_writer(servers: Servers) -> None:
+    """The frozen one has all connections, and closes none."""
+    with gate_running(servers, "gate_frozen", connections=3) as gate, Budget(gate):
+        gate.start("writer-1")
+        gate.start("writer-2", wait=False)
+        gate.wait(lambda: gate.writers["writer-2"].state().get("standing_by") is True, "writer-2 stands by")
+        with Load(gate, "frozen") as load:
+            gate.writers["writer-1"].process.send_signal(signal.SIGSTOP)
+            gate.wait(lambda: "trial" in gate.writers["writer-2"].serving(), "writer-2 takes over", 60.0)
+            load.wait_applied(20)
+            gate.writers["writer-1"].process.send_signal(signal.SIGCONT)
             load.wait_applied(20)
         load.check()
         gate.assert_drained()

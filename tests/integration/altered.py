@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -19,13 +20,19 @@ from unittest import mock
 from celery.__main__ import main
 
 from writegate_writer import batch, lanes, ledger
+from writegate_writer.acks import Acks
 from writegate_writer.batch import Deciding
+from writegate_writer.domain import Domain
 from writegate_writer.lanes import Lanes
+from writegate_writer.process import Process
 from writegate_writer.session import Session
 from writegate_writer.sharing import Sharing
 from writegate_writer.sorting import Work
 from writegate_writer.store import Holder, Opened
 from writegate_writer.transaction import apply
+
+_FENCE = "SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));"
+_WARM_SECONDS = 3.0  # less than the broker waits for a heartbeat
 
 
 def without_ledger() -> None:
@@ -60,6 +67,45 @@ def acks_before_commit() -> None:
         _die()
 
     mock.patch.object(Deciding, "_apply", end).start()
+
+
+def acks_on_delivery() -> None:
+    """Acknowledge whatever is delivered at once, and apply it then."""
+    take_in = Lanes._delivered  # noqa: SLF001  the inside is altered
+
+    def delivered(self: Lanes, domain: Domain, opened: Any, *rest: Any) -> None:
+        take_in(self, domain, opened, *rest)
+        opened.channel.basic_ack(rest[-1].delivery_info["delivery_tag"], False)
+
+    mock.patch.object(Lanes, "_delivered", delivered).start()
+    mock.patch.object(Acks, "settle", return_value=[]).start()
+
+
+def without_fence() -> None:
+    """Neither lock a domain nor look at its epoch."""
+    for name in ("_OPEN", "_START", "_FORGET"):
+        statements = getattr(ledger, name)
+        assert _FENCE in statements
+        mock.patch.object(ledger, name, statements.replace(_FENCE, "")).start()
+
+
+def cancels_consumers() -> None:
+    """Let go of lanes by `basic.cancel`, and take some time to end, as a stock worker does."""
+    stop = Process.stop
+
+    def cancel(self: Lanes, opened: Any) -> None:
+        del self._open[opened.domain.name]
+        for tag in list(opened.channel.callbacks):
+            opened.channel.basic_cancel(tag)
+
+    def stop_warmly(self: Process) -> None:
+        started = self._started
+        stop(self)
+        if started:
+            time.sleep(_WARM_SECONDS)
+
+    mock.patch.object(Lanes, "_close_channel", cancel).start()
+    mock.patch.object(Process, "stop", stop_warmly).start()
 
 
 def dies_before_ack() -> None:
@@ -142,6 +188,9 @@ CHANGES: dict[str, Callable[[], None]] = {
     change.__name__: change
     for change in (
         without_ledger,
+        without_fence,
+        acks_on_delivery,
+        cancels_consumers,
         acks_before_commit,
         dies_before_ack,
         freezes_before_transaction,

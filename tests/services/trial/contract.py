@@ -66,4 +66,13 @@ class Once(Command, key="account", version=2):
     seq: int
 
 
-trial = Service("trial", commands=[Deposit, Careful, Split, Choose, Run, Wreck, Once], lanes=2)
+class Step(Command, key="account"):
+    """Note one step of a stream of calls, which numbers them. A bad one is rejected by the database."""
+
+    account: str
+    stream: str
+    seq: int
+    bad: bool = False
+
+
+trial = Service("trial", commands=[Deposit, Careful, Split, Choose, Run, Wreck, Once, Step], lanes=2)

@@ -16,10 +16,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from writegate_writer import Reject, Writes, emit
 
-from .contract import Careful, Choose, Deposit, Once, Run, Split, Wreck, trial
-from .tables import balance, entry, script
+from .contract import Careful, Choose, Deposit, Once, Run, Split, Step, Wreck, trial
+from .tables import balance, entry, script, step
 
-writes = Writes(trial, tables=[entry, balance, script])
+writes = Writes(trial, tables=[entry, step, balance, script])
 
 
 @writes.handler(Deposit)
@@ -43,6 +43,11 @@ def choose(connection: Connection, commands: Sequence[Choose]) -> None:
 @writes.handler(Once)
 def once(connection: Connection, commands: Sequence[Once]) -> None:
     _book(connection, [(one.account, one.seq, 1) for one in commands])
+
+
+@writes.handler(Step)
+def note(connection: Connection, commands: Sequence[Step]) -> None:
+    connection.execute(insert(step), [{"id": one.command_id, **one.model_dump()} for one in commands])
 
 
 @writes.each(Split)

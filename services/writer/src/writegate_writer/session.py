@@ -15,6 +15,8 @@ from writegate.config import Settings
 from writegate_writer.faults import DatabaseFault, Fault
 
 APPLICATION = "writegate-writer"
+# What a busy machine may add to the second after which an idle slot says a word.
+_USED_WITHIN_SECONDS = 3.0
 
 
 @contextmanager
@@ -55,6 +57,9 @@ def engine_of(settings: Settings, application: str) -> Engine:
         "statement_timeout": settings.handler_seconds,
         # A writer that was frozen inside a transaction holds its domain's fence: let go of it as soon as of its lease.
         "idle_in_transaction_session_timeout": settings.lease_seconds,
+        # One that was frozen outside would keep its connections, and a standby needs them. Control and slots use theirs
+        # at least once a second.
+        "idle_session_timeout": settings.lease_seconds + _USED_WITHIN_SECONDS,
         # So that the server ends what a dead client left running.
         "client_connection_check_interval": 2,
     }
@@ -107,6 +112,14 @@ class Session:
                 error.fault = Fault.CONFLICT if error.sqlstate == "23505" else Fault.DEPLOYMENT
             raise
 
+    def answers(self) -> bool:
+        """Say a word, so that the server knows of us; return whether it answers."""
+        try:
+            self.run("SELECT")
+        except DatabaseFault:
+            return False
+        return True
+
     @property
     def backend(self) -> int:
         """The process that serves it, at the server."""
@@ -127,6 +140,7 @@ class Session:
             self.run("ROLLBACK")
 
     def close(self) -> None:
-        """Close the connection, whatever its state."""
-        self.connection.invalidate()
-        self.connection.close()
+        """Close the connection, whatever its state. Harmless when repeated."""
+        if not self.connection.closed:
+            self.connection.invalidate()
+            self.connection.close()

@@ -81,7 +81,7 @@ class Slot(threading.Thread):
                 continue
             domain = self._gate.take(_IDLE_SECONDS)
             if domain is None:
-                if not self._may_connect():
+                if not self._may_connect() or not store.session.answers():
                     self._disconnect()
                 continue
             self.turn = Turn(domain.name, self._clock.monotonic())
