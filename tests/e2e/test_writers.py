@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.faults.budget import Budget
 from tests.integration.gate import Gate, gate_running
-from tests.integration.load import Budget, Load
+from tests.integration.load import Load
 from tests.servers import Servers
 
 TAKE_OVER_SECONDS = 20.0  # it takes 10; the rest is for a busy machine

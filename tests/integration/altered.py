@@ -74,13 +74,19 @@ def without_tolerance() -> None:
     mock.patch.object(lanes, "tolerate").start()
 
 
+def keeps_channels() -> None:
+    """Never let go of what was delivered, whatever happens to the database."""
+    mock.patch.object(Lanes, "_close_channel").start()
+
+
 def _die() -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 
 
 CHANGES: dict[str, Callable[[], None]] = {
-    change.__name__: change for change in (without_ledger, acks_before_commit, dies_before_ack, without_tolerance)
+    change.__name__: change
+    for change in (without_ledger, acks_before_commit, dies_before_ack, without_tolerance, keeps_channels)
 }
 
 if __name__ == "__main__":
