@@ -42,9 +42,12 @@ class Delivery:
 
     @property
     def delivery_count(self) -> int:
-        """How often the broker delivered it before, as a quorum queue counts."""
+        """How often the broker delivered it before, as a quorum queue counts.
+
+        The first time there is no count yet, and a publisher's own header would stand there, such as one below zero.
+        """
         count = self.headers.get("x-delivery-count", 0)
-        return count if isinstance(count, int) else 0
+        return max(0, count) if isinstance(count, int) else 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
