@@ -1,6 +1,6 @@
 # `make` alone explains every target. Set-up is done by whatever needs it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-simulation test-fuzz test-outage setup up down lint types lock
+.PHONY: help demo test test-simulation test-fuzz test-memory test-outage setup up down lint types lock
 
 PYTHON := .venv/bin/python
 WRITEGATE := .venv/bin/writegate
@@ -22,6 +22,9 @@ test-simulation: setup  ## run SEEDS=10000 simulated histories under faults
 
 test-fuzz: setup  ## send MESSAGES=100000 of all shapes to a live writer, from SEED=1
 	@$(PYTHON) -m tests.faults.fuzz --messages $(or $(MESSAGES),100000) --seed $(or $(SEED),1)
+
+test-memory: setup  ## one writer applies COMMANDS=1000000 and loses the broker twenty times; its memory must not grow
+	@$(PYTHON) -m tests.faults.memory --commands $(or $(COMMANDS),1000000)
 
 test-outage: setup  ## the database is away for MINUTES=3 (35: longer than the broker waits by itself) under load
 	@$(PYTHON) -m tests.faults.outage --minutes $(or $(MINUTES),3)

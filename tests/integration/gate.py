@@ -32,7 +32,7 @@ from writegate.stack.readiness import wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 SERVICES = CHECKOUT / "tests/services"
-PASSWORD = "trial-secret"
+PASSWORD = "trial-secret"  # of the services of tests
 WRITER = "writegate_writer"
 PATIENCE_SECONDS = 30.0
 
@@ -81,11 +81,13 @@ class Writer:
 class Gate:
     """One gate. What waits for something fails with the writers' last words when it does not come."""
 
-    def __init__(self, servers: Servers, name: str, connections: int) -> None:
+    def __init__(self, servers: Servers, name: str, connections: int, services: Path) -> None:
         self.servers = servers
         self.name = name
         self.connections = connections
         self.writers: dict[str, Writer] = {}
+        self._services = services
+        self._own = {path.name.partition("-")[0] for path in services.glob("*.dist-info")}
         self._directory = servers.stack.home.logs
         self._superuser: psycopg2.extensions.connection | None = None
 
@@ -153,7 +155,7 @@ class Gate:
             yield channel
 
     def broker_url(self, user: str = OWNER) -> str:
-        password = PASSWORD if user == "trial" else ""
+        password = PASSWORD if user in self._own else ""
         return self.servers.broker_url(user, self.name, password)
 
     def serving(self) -> set[str]:
@@ -262,7 +264,8 @@ class Gate:
         """Return a process's environment: ``owner`` (for apply), the writer, or a service."""
         own: dict[str, str] = {}
         if user == OWNER:
-            own = {**self.servers.stack.environment("owner"), "WRITEGATE_PASSWORD_TRIAL": PASSWORD}
+            passwords = {f"WRITEGATE_PASSWORD_{name.upper()}": PASSWORD for name in self._own}
+            own = {**self.servers.stack.environment("owner"), **passwords}
         if user in {OWNER, WRITER}:
             own["WRITEGATE_DATABASE_URL"] = self.servers.database_url(user, self.name)
         own["WRITEGATE_BROKER_URL"] = self.broker_url(user)
@@ -270,15 +273,18 @@ class Gate:
             "WRITEGATE_CONNECTIONS": str(self.connections),
             "WRITEGATE_SLOTS": "2",
             "WRITEGATE_LEASE_SECONDS": "2",  # many tests wait for a dead writer's lease to run out
-            "PYTHONPATH": str(SERVICES),
+            "PYTHONPATH": str(self._services),
         }
         return {**os.environ, **own, **fixed, **{name.upper(): str(value) for name, value in more.items()}}
 
 
 @contextmanager
-def gate_running(servers: Servers, name: str, connections: int = 3) -> Iterator[Gate]:
-    """Set up a gate without writers, and take it down again. Its roles are the server's: one gate at a time."""
-    gate = Gate(servers, name, connections)
+def gate_running(servers: Servers, name: str, connections: int = 3, services: Path = SERVICES) -> Iterator[Gate]:
+    """Set up a gate without writers, and take it down again. Its roles are the server's: one gate at a time.
+
+    ``services``: a folder of services with their entry points, which is on the path of ``apply`` and the writers.
+    """
+    gate = Gate(servers, name, connections, services)
     try:
         gate.set_up()
         yield gate
