@@ -16,4 +16,4 @@ class Transfer(Command, key="source"):
     cents: int
 
 
-bank = Service("bank", commands=[Transfer], lanes=4)
+bank = Service("bank", commands=[Transfer])
