@@ -1,6 +1,7 @@
 # `make` alone explains every target. Set-up is done by whatever needs it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-simulation test-writers test-faults bench-ledger setup up down lint types lock
+.PHONY: help demo test test-simulation test-writers test-faults test-fuzz test-memory test-outage bench-ledger
+.PHONY: setup up down lint types lock
 
 PYTHON := .venv/bin/python
 WRITEGATE := .venv/bin/writegate
@@ -29,6 +30,15 @@ bench-ledger: setup  ## measure what the ledger costs with ROWS=10000000 rows
 test-faults: setup  ## inject FAULTS=200 real faults (SEED= chooses them) into a cluster, then show that each protection is needed
 	@$(PYTHON) -m tests.faults --faults $(or $(FAULTS),200) $(if $(SEED),--seed $(SEED))
 	@CONTROLS=all $(PYTHON) -m pytest tests/faults/test_controls.py
+
+test-fuzz: setup  ## send MESSAGES=100000 of all shapes to a live writer, from SEED=1
+	@$(PYTHON) -m tests.faults.fuzz --messages $(or $(MESSAGES),100000) --seed $(or $(SEED),1)
+
+test-memory: setup  ## one writer applies COMMANDS=1000000 and loses the broker twenty times; its memory must not grow
+	@$(PYTHON) -m tests.faults.memory --commands $(or $(COMMANDS),1000000)
+
+test-outage: setup  ## the database is away for MINUTES=3 (35: longer than the broker waits by itself) under load
+	@$(PYTHON) -m tests.faults.outage --minutes $(or $(MINUTES),3)
 
 setup:  ## install what is missing: servers with apt (root or sudo), packages from uv.lock into .venv
 	@sh deploy/setup

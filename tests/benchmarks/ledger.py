@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime, timedelta
 from rich.console import Console
 from rich.table import Table
 
-from tests.integration.gate import WRITER, Gate
+from tests.integration.gate import SERVICES, WRITER, Gate
 from tests.servers import OWNER, servers_running
 from writegate.config import Settings
 from writegate.ids import new_id
@@ -212,7 +212,7 @@ def main() -> None:
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
     console = Console()
     with servers_running() as servers:
-        gate = Gate(servers, "ledger_benchmark", connections=4)
+        gate = Gate(servers, "ledger_benchmark", 4, SERVICES, {})
         try:
             gate.set_up()
             measured = Ledger(gate)

@@ -11,8 +11,9 @@ from contextlib import closing
 import psycopg2
 import pytest
 
+from tests.faults.budget import Budget
 from tests.integration.gate import WRITER, Gate, gate_running
-from tests.integration.load import Budget, Load
+from tests.integration.load import Load
 from tests.servers import Servers
 
 TAKE_OVER_SECONDS = 20.0  # it takes 10; the rest is for a busy machine

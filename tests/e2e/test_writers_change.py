@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.faults.budget import Budget
 from tests.integration.gate import Gate, gate_running
-from tests.integration.load import Budget, Load
+from tests.integration.load import Load
 from tests.servers import Servers
 from tests.services.shards.contract import Book
 

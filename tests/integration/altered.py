@@ -179,6 +179,11 @@ def serves_lanes_apart() -> None:
     mock.patch.object(Sharing, "_is_foreign", return_value=False).start()
 
 
+def keeps_channels() -> None:
+    """Never let go of what was delivered, whatever happens to the database."""
+    mock.patch.object(Lanes, "_close_channel").start()
+
+
 def _die() -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
@@ -200,6 +205,7 @@ CHANGES: dict[str, Callable[[], None]] = {
         with_early_corner,
         without_tolerance,
         serves_lanes_apart,
+        keeps_channels,
     )
 }
 

@@ -32,8 +32,7 @@ from writegate.stack.readiness import wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 SERVICES = CHECKOUT / "tests/services"
-OWN_SERVICES = ("trial", "shards", "partner")  # the stack makes no password for these
-PASSWORD = "trial-secret"
+PASSWORD = "trial-secret"  # of the services of tests
 WRITER = "writegate_writer"
 PATIENCE_SECONDS = 90.0
 SHARING_SECONDS = 60.0
@@ -83,12 +82,14 @@ class Writer:
 class Gate:
     """One gate. What waits for something fails with the writers' last words when it does not come."""
 
-    def __init__(self, servers: Servers, name: str, connections: int, **settings: str) -> None:
+    def __init__(self, servers: Servers, name: str, connections: int, services: Path, settings: dict[str, str]) -> None:
         self.servers = servers
         self.name = name
         self.connections = connections
         self.settings = settings  # of all that is started from now on
         self.writers: dict[str, Writer] = {}
+        self._services = services
+        self._own = {path.name.partition("-")[0] for path in services.glob("*.dist-info")}
         self._directory = servers.stack.home.logs
         self._superuser: psycopg2.extensions.connection | None = None
 
@@ -159,7 +160,7 @@ class Gate:
             yield channel
 
     def broker_url(self, user: str = OWNER) -> str:
-        password = PASSWORD if user in OWN_SERVICES else ""
+        password = PASSWORD if user in self._own else ""
         return self.servers.broker_url(user, self.name, password)
 
     def serving(self) -> set[str]:
@@ -284,7 +285,7 @@ class Gate:
         """Return a process's environment: ``owner`` (for apply), the writer, or a service."""
         own: dict[str, str] = {}
         if user == OWNER:
-            passwords = {f"WRITEGATE_PASSWORD_{name.upper()}": PASSWORD for name in OWN_SERVICES}
+            passwords = {f"WRITEGATE_PASSWORD_{name.upper()}": PASSWORD for name in self._own}
             own = {**self.servers.stack.environment("owner"), **passwords}
         if user in {OWNER, WRITER}:
             own["WRITEGATE_DATABASE_URL"] = self.servers.database_url(user, self.name)
@@ -293,16 +294,21 @@ class Gate:
             "WRITEGATE_CONNECTIONS": str(self.connections),
             "WRITEGATE_SLOTS": "2",
             "WRITEGATE_LEASE_SECONDS": "2",  # many tests wait for a dead writer's lease to run out
-            "PYTHONPATH": str(SERVICES),
+            "PYTHONPATH": str(self._services),
         }
         more = {**self.settings, **more}
         return {**os.environ, **own, **fixed, **{name.upper(): str(value) for name, value in more.items()}}
 
 
 @contextmanager
-def gate_running(servers: Servers, name: str, connections: int = 3, **settings: str) -> Iterator[Gate]:
-    """Set up a gate without writers, and take it down again. Its roles are the server's: one gate at a time."""
-    gate = Gate(servers, name, connections, **settings)
+def gate_running(
+    servers: Servers, name: str, connections: int = 3, services: Path = SERVICES, **settings: str
+) -> Iterator[Gate]:
+    """Set up a gate without writers, and take it down again. Its roles are the server's: one gate at a time.
+
+    ``services``: a folder of services with their entry points, which is on the path of ``apply`` and the writers.
+    """
+    gate = Gate(servers, name, connections, services, settings)
     try:
         gate.set_up()
         yield gate

@@ -7,7 +7,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from tests.integration.gate import WRITER, Gate
+from tests.integration.gate import PATIENCE_SECONDS, Gate
 from tests.services.shards.contract import Book
 from tests.services.trial.contract import Deposit
 from writegate import contract_of
@@ -43,16 +43,16 @@ class Load:
         self._thread.join(60)
         assert error is not None or not self._thread.is_alive()
 
-    def wait_applied(self, more: int) -> None:
+    def wait_applied(self, more: int, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until so many more commands of an account are applied: what was broken works again."""
         [account, *_] = self._accounts
         count = len(self._gate.entries(account, service=self._service)[account]) + more
-        self._gate.wait_entries(account, count, service=self._service)
+        self._gate.wait_entries(account, count, seconds, service=self._service)
 
-    def check(self) -> None:
+    def check(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Every accepted command has its effect, once, in the order of its key."""
         for account in self._accounts:
-            self._gate.wait_entries(account, self.accepted, service=self._service)
+            self._gate.wait_entries(account, self.accepted, seconds, service=self._service)
         for account in self._accounts:
             self._gate.assert_exactly_once(account, range(self.accepted), self._service)
 
@@ -73,34 +73,3 @@ class Load:
                 self.accepted = first + 5
                 if self._stop.wait(self._pace_seconds):
                     return
-
-
-class Budget:
-    """Samples the writers' connections as long as the block lasts."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self.most = 0
-        self.samples = 0
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(10)
-        assert self.samples > 10
-        assert 0 < self.most <= self._gate.connections
-
-    def _sample(self) -> None:
-        connection = self._gate.servers.superuser(self._gate.name)
-        with connection.cursor() as cursor:
-            while not self._stop.wait(0.02):
-                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = %s", [WRITER])
-                [count] = cursor.fetchone() or (0,)
-                self.most = max(self.most, count)
-                self.samples += 1
-        connection.close()

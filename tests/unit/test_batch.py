@@ -20,7 +20,7 @@ from writegate_writer.batch import Deciding
 from writegate_writer.decide import MOST_REJECTIONS
 from writegate_writer.deferral import Aside
 from writegate_writer.domain import Domain, Phase
-from writegate_writer.faults import DatabaseFault, HandlerFault
+from writegate_writer.faults import DatabaseFault, HandlerFault, Reject
 from writegate_writer.gate import Gate
 from writegate_writer.holds import holds_of
 from writegate_writer.ledger_days import oldest_day
@@ -38,9 +38,11 @@ class Rows:
     """A store that keeps its rows here. Deposits of :data:`POISON` break a CHECK, withdrawals' handler is broken."""
 
     lost_at: int | None = None  # the transaction at which the connection is lost
+    rejects: bool = False  # the handler itself names those of POISON, all at once
     ledger: dict[str, Known] = field(default_factory=dict)
     deferred: list[Aside] = field(default_factory=list)
     holds: dict[str, str] = field(default_factory=dict)
+    times_held: int = 0
     opened: int = 0
     pending: dict[str, Known] = field(default_factory=dict)
     pending_aside: list[Aside] = field(default_factory=list)
@@ -59,7 +61,10 @@ class Rows:
     def call(self, _: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
         if task == "accounts.withdraw":
             raise HandlerFault(task, "the handler failed: KeyError: 'x'")
-        if any(isinstance(one, Deposit) and one.amount == POISON for one in commands):
+        poison = [one.command_id for one in commands if isinstance(one, Deposit) and one.amount == POISON]
+        if poison and self.rejects:
+            raise Reject(dict.fromkeys(poison, "poison"))
+        if poison:
             raise DatabaseFault("23514", "violates a check constraint")
         return None
 
@@ -82,6 +87,7 @@ class Rows:
 
     def hold_task(self, task: str, reason: str) -> float:
         self.holds[task] = reason
+        self.times_held += 1
         return 1.0
 
 
@@ -140,8 +146,15 @@ def test_many_rejections_in_a_row_hold_the_type() -> None:
     assert (len(rows.ledger), len(rows.deferred)) == (MOST_REJECTIONS, 200 - MOST_REJECTIONS)
 
 
-def test_rejections_among_good_ones_do_not() -> None:
-    rows = Rows()
+def test_many_that_the_handler_rejects_at_once_hold_it_once() -> None:
+    rows = Rows(rejects=True)
+    decided_by(rows, [arrived(Deposit(account=f"a-{n}", amount=POISON)) for n in range(4 * MOST_REJECTIONS)])
+    assert (list(rows.holds), rows.times_held) == (["accounts.deposit"], 1)
+
+
+@pytest.mark.parametrize("rejects", [False, True], ids=["by the database", "by the handler"])
+def test_rejections_among_good_ones_do_not(rejects: bool) -> None:
+    rows = Rows(rejects=rejects)
     amounts = [POISON if n % 10 else 1 for n in range(200)]
     decided_by(rows, [arrived(Deposit(account=f"a-{n}", amount=one)) for n, one in enumerate(amounts)])
     assert (rows.holds, len(rows.ledger)) == ({}, 200)

@@ -42,7 +42,10 @@ class Delivery:
 
     @property
     def delivery_count(self) -> int:
-        """How often the broker delivered it before, as a quorum queue counts."""
+        """How often the broker delivered it before, as a quorum queue counts.
+
+        The first time there is no count yet, and a publisher's own header would stand there, such as one below zero.
+        """
         count = self.headers.get("x-delivery-count", 0)
         # The first time the broker sends none, and the header is the publisher's, who may have put anything there.
         return max(count, 0) if isinstance(count, int) else 0

@@ -235,20 +235,25 @@ class Deciding:
         self._sending.receipts(done.receipts)
         self._consuming.settle(self._domain, [part.delivery for part, _ in done.receipts])
         self._consuming.report(done.receipts)
-        self._count_rejections(done)
+        self._count_rejections(work, done)
 
-    def _count_rejections(self, done: Done) -> None:
-        """Hold a command type of which one after the other is rejected for one cause."""
-        streak = self._domain.streak
-        if any(one.item.task == streak.task for one in done.plan.fresh):
-            streak.end()
-        for refused in done.plan.parked:
-            if refused.arrived is None:
-                continue  # refused before any handler saw it
-            task, cause = refused.arrived.item.task, refused.cause.cause
-            if streak.add(task, cause) == MOST_REJECTIONS:
+    def _count_rejections(self, work: Work, done: Done) -> None:
+        """Hold a command type of which one after the other, as they arrived, is rejected for one cause."""
+        streak, plan = self._domain.streak, done.plan
+        # What was refused before any handler saw it is not counted.
+        causes = {id(one.arrived): one.cause for one in plan.parked if one.arrived is not None}
+        applied = {id(one) for one in plan.fresh if causes or one.item.task == streak.task}
+        reached: dict[str, Cause] = {}
+        for one in work.arrived if causes or applied else ():
+            task, cause = one.item.task, causes.get(id(one))
+            if cause is not None:
+                if streak.add(task, cause.cause) == MOST_REJECTIONS:
+                    streak.end()
+                    reached[task] = cause
+            elif task == streak.task and id(one) in applied:
                 streak.end()
-                text = f"{MOST_REJECTIONS} in a row were rejected: {refused.cause.message}"
-                seconds = self._store.hold_task(task, text)
-                self._domain.tripped.add(task)
-                log.error("type.held", task=task, error=text, again_in_seconds=round(seconds, 1))
+        for task, cause in reached.items():
+            text = f"{MOST_REJECTIONS} in a row were rejected: {cause.message}"
+            seconds = self._store.hold_task(task, text)
+            self._domain.tripped.add(task)
+            log.error("type.held", task=task, error=text, again_in_seconds=round(seconds, 1))
