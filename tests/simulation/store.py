@@ -130,7 +130,9 @@ class SimulatedStore:
                 seq = next(self.session.database.numbers)
                 delivery = one.one.delivery
                 until = None if one.patience_seconds is None else self._now + one.patience_seconds
-                row = DeferredRow(seq, delivery.service, delivery.lane, one.one.item, delivery.origin, None, False)
+                row = DeferredRow(
+                    seq, delivery.service, delivery.lane, one.one.item, delivery.origin, None, False, False
+                )
                 self.session.insert("deferred id", (delivery.service, one.one.ledger_id), (seq, one.one.hash))
                 self.session.put("deferred", seq, (holder.domain, "deferred", until, row))
 
@@ -181,6 +183,16 @@ class SimulatedStore:
             "read deferred", lambda: [row for row in self._waiting(holder) if row.seq > after][:limit]
         )
         return rows
+
+    def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
+        def work() -> None:
+            for seq in seqs:
+                self.session.lock("deferred", seq)
+                domain, state, until, row = self.session.get("deferred", seq)
+                if until is None:
+                    self.session.put("deferred", seq, (domain, state, self._now + seconds, row))
+
+        self.session.alone("limit", work)
 
     def parked_keys(self, holder: Holder) -> set[Key]:
         keys: set[Key] = self.session.alone("read parked", lambda: self._parked_keys(holder))
@@ -234,7 +246,7 @@ class SimulatedStore:
 
     def _waiting(self, holder: Holder) -> list[DeferredRow]:
         return [
-            replace(row, overdue=until is not None and until < self._now)
+            replace(row, limited=until is not None, overdue=until is not None and until < self._now)
             for _, (domain, state, until, row) in self.session.rows("deferred")
             if domain == holder.domain and state == "deferred"
         ]
