@@ -1,6 +1,6 @@
 # `make` alone explains every target. Set-up is done by whatever needs it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-simulation setup up down lint types lock
+.PHONY: help demo test test-simulation test-twin setup up down lint types lock
 
 PYTHON := .venv/bin/python
 WRITEGATE := .venv/bin/writegate
@@ -19,6 +19,9 @@ test: setup  ## set up, then run every test; QUICK=1 leaves out those that take 
 
 test-simulation: setup  ## run SEEDS=10000 simulated histories under faults
 	@SEEDS=$(or $(SEEDS),10000) $(PYTHON) -m pytest tests/simulation
+
+test-twin: setup  ## compare the writer with a naive one on EXAMPLES=5000 random streams
+	@EXAMPLES=$(or $(EXAMPLES),5000) $(PYTHON) -m pytest tests/twin
 
 setup:  ## install what is missing: servers with apt (root or sudo), packages from uv.lock into .venv
 	@sh deploy/setup
