@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import structlog
 
 from writegate.config import Settings
 from writegate.receipt import Cause
-from writegate_writer.arrival import Arrived, Reading, Refused, read
+from writegate_writer.arrival import Arrived, Reading, Refused, ledger_id, read
 from writegate_writer.decide import MOST_REJECTIONS, decide
 from writegate_writer.domain import Domain
 from writegate_writer.faults import DatabaseFault, Fault, HandlerFault
@@ -121,39 +122,60 @@ class Deciding:
             waiting.parked = self._store.parked_keys(self._holder)
         rows = self._store.deferred(self._holder, waiting.sweep.after, _REPLAY_COMMANDS)
         for service in dict.fromkeys(row.service for row in rows):
-            own = [row for row in rows if row.service == service]
-            revived = [(revive(row, self._services[service].service), row) for row in own]
-            missing = _MissingParents({one.ledger_id: row for one, row in revived if one.ledger_id is not None})
-            work = Work(
-                arrived=[one for one, _ in revived if isinstance(one, Arrived)],
-                refused=[one for one, _ in revived if isinstance(one, Refused)],
-                blocks=waiting.blocks_replay,
-                replayed={one.ledger_id: row.seq for one, row in revived if one.ledger_id is not None},
-            )
-            self._decide(service, work, missing.may_come)
-            if missing.unlimited:
-                self._store.limit_waiting(missing.unlimited, PATIENCE_SECONDS)
+            self._replay_of(service, [row for row in rows if row.service == service])
         if len(rows) == _REPLAY_COMMANDS:
             waiting.sweep.after = rows[-1].seq
         else:
             waiting.end_sweep(self._clock.monotonic() + _REPLAY_SECONDS)
+
+    def _replay_of(self, service: str, rows: Sequence[DeferredRow]) -> None:
+        """Try rows together; or one by one, when a writer ended while it tried them. The broker does not count that."""
+        together = ledger_id(f"replay from {rows[0].item.id}")
+        times = self._store.suspect(self._holder, service, together)
+        try:
+            if times == 1:
+                self._try_again(service, rows, {})
+            else:
+                for row in rows:
+                    with self._alone(service, ledger_id(row.item.id)) as rejected:
+                        self._try_again(service, [row], rejected)
+        finally:
+            self._store.clear_suspect(service, together)
+
+    def _try_again(self, service: str, rows: Sequence[DeferredRow], rejected: Mapping[str, Cause]) -> None:
+        revived = [(revive(row, self._services[service].service), row) for row in rows]
+        by_id = {one.ledger_id: row for one, row in revived if one.ledger_id is not None}
+        missing = _MissingParents(by_id)
+        work = Work(
+            arrived=[one for one, _ in revived if isinstance(one, Arrived)],
+            refused=[one for one, _ in revived if isinstance(one, Refused)],
+            rejected=rejected,
+            blocks=self._domain.aside.blocks_replay,
+            replayed={id_: row.seq for id_, row in by_id.items()},
+        )
+        self._decide(service, work, missing.may_come)
+        if missing.unlimited:
+            self._store.limit_waiting(missing.unlimited, PATIENCE_SECONDS)
 
     def _one_by_one(self, service: str, reading: Reading) -> None:
         """Apply what has been delivered suspiciously often alone, so that what ends the process is found."""
         for refused in reading.refused:
             self._decide(service, Work(refused=[refused]), lambda _: True)
         for one in reading.arrived:
-            times = self._store.suspect(self._holder, service, one.ledger_id)
-            rejected = {}
-            if times > _MOST_DEATHS:
-                text = f"the writer died {times - 1} times while it applied this command alone"
-                rejected[one.ledger_id] = Cause("crash", text)
-            try:
+            with self._alone(service, one.ledger_id) as rejected:
                 work = Work([one], rejected=rejected, blocks=self._domain.aside.blocks)
                 self._decide(service, work, lambda _: True)
-            finally:
-                # It failed or succeeded, but it did not end the process.
-                self._store.clear_suspect(service, one.ledger_id)
+
+    @contextmanager
+    def _alone(self, service: str, id_: str) -> Iterator[Mapping[str, Cause]]:
+        """Have a command noted down while it is applied alone. Yields why it is rejected: it has killed too often."""
+        times = self._store.suspect(self._holder, service, id_)
+        text = f"the writer died {times - 1} times while it applied this command alone"
+        try:
+            yield {id_: Cause("crash", text)} if times > _MOST_DEATHS else {}
+        finally:
+            # It failed or succeeded, but it did not end the process.
+            self._store.clear_suspect(service, id_)
 
     def _decide(self, service: str, work: Work, patience: Patience) -> None:
         """Decide ``work``; a command type whose deployment is broken is held, and the rest decided without it."""
