@@ -28,8 +28,11 @@ _FIRST_HOLD_SECONDS, _LONGEST_HOLD_SECONDS = 1.0, 60.0
 class SimulatedStore:
     """A :class:`~writegate_writer.store.Store` over a simulated session."""
 
-    def __init__(self, session: Session, fresh_id: Callable[[], str], broken: Callable[[str], bool]) -> None:
+    def __init__(
+        self, session: Session, fresh_id: Callable[[], str], broken: Callable[[str], bool], die: Callable[[], None]
+    ) -> None:
         self.session = session
+        self._die = die  # the process ends
         self._fresh_id = fresh_id
         self._broken = broken  # whether a command type's deployment is broken now
 
@@ -98,6 +101,8 @@ class SimulatedStore:
                 raise DatabaseFault("42P01", "relation does not exist")
             return services.apply(self.session, commands, self._fresh_id)
 
+        if any(isinstance(one, services.Numbered) and one.bad == "kills" for one in commands):
+            self._die()
         try:
             results: dict[str, Any] = self.session.request(f"{task} x{len(commands)}", work)
         except DatabaseFault as error:
@@ -222,8 +227,9 @@ class SimulatedStore:
     def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
         def work() -> int:
             self.session.lock("suspect", (service, ledger_id))
-            times = (self.session.get("suspect", (service, ledger_id)) or 0) + 1
-            self.session.put("suspect", (service, ledger_id), times)
+            times, writer = self.session.get("suspect", (service, ledger_id)) or (0, None)
+            times += writer != holder.writer
+            self.session.put("suspect", (service, ledger_id), (times, holder.writer))
             return int(times)
 
         return int(self.session.alone("suspect", work))
