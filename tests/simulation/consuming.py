@@ -237,5 +237,5 @@ class Hub:
                 self._read(self._reader)
                 self._after()
                 self._schedule.point()
-            elif not self._ready:
+            elif not self._ready and self._end is None:
                 self._schedule.pause(math.inf)

@@ -101,7 +101,7 @@ class Hands:
 class BatchingWriter:
     """Applies commands of one service, whose domain it has claimed."""
 
-    def __init__(self, store: Store, writes: Writes, claimed: Claimed) -> None:
+    def __init__(self, store: Store, writes: Writes, claimed: Claimed, name: str) -> None:
         self._service = writes.service
         self._store = store
         self._hands = Hands()
@@ -109,7 +109,7 @@ class BatchingWriter:
         self._domain = Domain(claimed.domain, claimed.epoch, claimed.lanes)
         self._turns = Turns(
             settings=Settings.load({}),
-            name=NAME,
+            name=name,
             services={writes.service.name: Served(writes.service, tuple(map(table_name, writes.tables)))},
             gate=self._gate,
             consuming=self._hands,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from psycopg2.extensions import connection
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 
 from tests.servers import SUPERUSER, Servers
 from tests.twin.batching import NAME, BatchingWriter
@@ -35,7 +35,8 @@ _LEASE_SECONDS = 60.0
 class Databases:
     """Both, and a connection to each for looking at it and for clearing it."""
 
-    of_naive: Connection  # the writers' own
+    engine: Engine  # of batching writers
+    of_naive: Connection
     of_batching: Session
     claimed: Claimed
     naive: connection  # for the test
@@ -45,8 +46,22 @@ class Databases:
         """Return writers that have done nothing yet, over empty tables."""
         run(self.naive, ";".join(f"delete from {table}" for table in _TABLES))
         run(self.batching, ";".join(f"delete from {table}" for table in [*_TABLES, *_OWN]))
-        store = SqlStore(self.of_batching, {writes.service.name: writes})
-        return NaiveWriter(self.of_naive, writes), BatchingWriter(store, writes, self.claimed)
+        return NaiveWriter(self.of_naive, writes), self.batching_writer(NAME, self.of_batching)
+
+    def batching_writer(self, name: str, session: Session) -> BatchingWriter:
+        """Return a batching writer that goes on with what is there."""
+        store = SqlStore(session, {writes.service.name: writes})
+        return BatchingWriter(store, writes, self.claimed, name)
+
+    @contextmanager
+    def held(self, target: str | None) -> Iterator[None]:
+        """Have a hold on this, if it is given."""
+        if target is not None:
+            run(
+                self.batching, "insert into writegate.hold (target, reason, holder) values (%s, 'test', 'me')", [target]
+            )
+        yield
+        run(self.batching, "delete from writegate.hold")
 
 
 def run(at: connection, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
@@ -76,17 +91,18 @@ def databases(servers: Servers) -> Iterator[Databases]:
             "WRITEGATE_LEASE_SECONDS": str(_LEASE_SECONDS),  # a database that is slow is not to end the test's session
         }
     )
+    engine = engine_of(settings, APPLICATION)
     url = servers.database_url(SUPERUSER, _NAIVE).replace("postgresql", "postgresql+psycopg2", 1)
     with (
         closing(servers.superuser(_NAIVE)) as naive,
         closing(servers.superuser(NAME)) as batching,
-        closing(Session(engine_of(settings, APPLICATION))) as session,
+        closing(Session(engine)) as session,
         create_engine(url).connect() as of_naive,
     ):
         for migration in migrations_of(writes):
             run(naive, migration.read_text())
         [claimed] = SqlLeases(session).claim(NAME, [writes.service.name], _LEASE_SECONDS)
-        yield Databases(of_naive, session, claimed, naive, batching)
+        yield Databases(engine, of_naive, session, claimed, naive, batching)
     with servers.broker_api() as api:
         api.delete(f"/vhosts/{NAME}").raise_for_status()
     with closing(servers.superuser()) as at:

@@ -6,22 +6,19 @@ EXAMPLES in the environment says how many streams are tried; they are others eac
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from unittest import mock
 
 import pytest
-import structlog
 from hypothesis import Phase, given, note, settings
 from hypothesis import strategies as st
 
-from tests.servers import Servers
 from tests.twin.batching import BatchingWriter, Cut
-from tests.twin.databases import Databases, content, databases, run
+from tests.twin.databases import Databases, content, run
 from tests.twin.stock.contract import Careful, Move, Place
 from tests.twin.streams import CUTS, STREAMS
 from writegate.command import Command
@@ -46,21 +43,6 @@ update writegate.deferred set not_after = clock_timestamp() where not_after is n
 """
 _MOST_IN_VAIN = 3
 _ALL = Cut(commands=1000, packed=1, delivered=0, hold=None, replayed=True)
-
-
-@pytest.fixture(autouse=True)
-def errors_only() -> Iterator[None]:
-    """Say nothing of what goes as it should: hypothesis shows all that was said in hundreds of tries."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    yield
-    structlog.configure(**before)
-
-
-@pytest.fixture(scope="module")
-def both(servers: Servers) -> Iterator[Databases]:
-    with databases(servers) as made:
-        yield made
 
 
 def leave_the_same(both: Databases, stream: list[Command], cuts: list[Cut]) -> None:
@@ -88,12 +70,8 @@ def apply(both: Databases, batching: BatchingWriter, cut: Cut) -> None:
     """Apply a batch, with what happens around it."""
     if cut.replayed:
         batching.replay()
-    if cut.hold is not None:
-        run(
-            both.batching, "insert into writegate.hold (target, reason, holder) values (%s, 'a test', 'me')", [cut.hold]
-        )
-    batching.batch(cut)
-    run(both.batching, "delete from writegate.hold")
+    with both.held(cut.hold):
+        batching.batch(cut)
 
 
 def settle(both: Databases, batching: BatchingWriter) -> None:
