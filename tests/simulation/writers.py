@@ -3,6 +3,7 @@
 # ruff: noqa: ARG002  the signatures are given by what is simulated
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -87,6 +88,9 @@ class SimulatedGate(Gate):
 
     def wait_idle(self, domain: Domain, timeout: float) -> bool:
         return self._until(lambda: not domain.busy, timeout)
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        self._until(condition, math.inf)
 
     def waiting_bytes(self) -> int:
         """What the inboxes hold."""

@@ -105,7 +105,7 @@ def decided_by(rows: Rows, batch: Sequence[Arrived], domain: Domain | None = Non
     consumed, clock = Consumed(), MagicMock()
     clock.now.return_value = datetime.now(UTC)
     domain = domain or Domain("accounts", 1, (("accounts", 0),))
-    deciding = Deciding(cast(Store, rows), HOLDER, domain, SERVICES, MagicMock(), consumed, clock)
+    deciding = Deciding(cast(Store, rows), HOLDER, domain, SERVICES, MagicMock(), consumed, clock, MagicMock())
     try:
         deciding.batch("accounts", Reading(arrived=list(batch)))
     except DatabaseFault as error:

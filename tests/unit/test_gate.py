@@ -212,3 +212,40 @@ def test_under_threads_every_domain_is_serial_and_every_delivery_is_seen_once_in
     assert everything
     assert slots.overlaps == []
     assert all(slots.seen[owned.name] == list(range(per_domain)) for owned in domains)
+
+
+def test_while_a_domain_is_to_be_alone_no_other_gets_a_turn() -> None:
+    gate = Gate()
+    first, second = serving(gate, "a"), serving(gate, "b")
+    for one in (first, second):
+        gate.deliver(one, delivery())
+    assert gate.take(0) is first
+    with gate.alone(first):
+        assert gate.take(0.05) is None
+    assert gate.take(0) is second
+
+
+def test_those_that_are_to_be_alone_wait_for_turns_under_way_and_for_each_other() -> None:
+    gate = Gate()
+    domains = [serving(gate, name) for name in "abc"]
+    for one in domains:
+        gate.deliver(one, delivery())
+        assert gate.take(0) is one
+    seen: list[str] = []
+    entered = threading.Event()
+
+    def alone(one: Domain) -> None:
+        with gate.alone(one):
+            seen.append(f"in {one.name}")
+            entered.set()
+            seen.append(f"out {one.name}")
+        gate.give_back(one)
+
+    threads = [threading.Thread(target=alone, args=[one]) for one in domains[:2]]
+    for thread in threads:
+        thread.start()
+    assert not entered.wait(0.05), "the third is in a turn"
+    gate.give_back(domains[2])
+    for thread in threads:
+        thread.join(LONG)
+    assert seen in (["in a", "out a", "in b", "out b"], ["in b", "out b", "in a", "out a"])

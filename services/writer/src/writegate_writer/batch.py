@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 import structlog
@@ -95,8 +95,10 @@ class Deciding:
         sending: Sending,
         consuming: Consuming,
         clock: Clock,
+        alone: Callable[[Domain], AbstractContextManager[None]],
     ) -> None:
         self._store = store
+        self._only = alone
         self._holder = holder
         self._domain = domain
         self._services = services
@@ -130,7 +132,7 @@ class Deciding:
 
     def _replay_of(self, service: str, rows: Sequence[DeferredRow]) -> None:
         """Try rows together; or one by one, when a writer ended while it tried them. The broker does not count that."""
-        together = ledger_id(f"replay from {rows[0].item.id}")
+        together = ledger_id(f"replay in {self._domain.name}")
         times = self._store.suspect(self._holder, service, together)
         try:
             if times == 1:
@@ -169,13 +171,15 @@ class Deciding:
     @contextmanager
     def _alone(self, service: str, id_: str) -> Iterator[Mapping[str, Cause]]:
         """Have a command noted down while it is applied alone. Yields why it is rejected: it has killed too often."""
-        times = self._store.suspect(self._holder, service, id_)
-        text = f"the writer died {times - 1} times while it applied this command alone"
-        try:
-            yield {id_: Cause("crash", text)} if times > _MOST_DEATHS else {}
-        finally:
-            # It failed or succeeded, but it did not end the process.
-            self._store.clear_suspect(service, id_)
+        # Nor may another domain do something at the same time: it would not be known which of them has killed.
+        with self._only(self._domain):
+            times = self._store.suspect(self._holder, service, id_)
+            text = f"the writer died {times - 1} times while it applied this command alone"
+            try:
+                yield {id_: Cause("crash", text)} if times > _MOST_DEATHS else {}
+            finally:
+                # It failed or succeeded, but it did not end the process.
+                self._store.clear_suspect(service, id_)
 
     def _decide(self, service: str, work: Work, patience: Patience) -> None:
         """Decide ``work``; a command type whose deployment is broken is held, and the rest decided without it."""

@@ -11,7 +11,8 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from writegate_writer.arrival import Delivery
 from writegate_writer.domain import Domain, Phase
@@ -27,6 +28,8 @@ class Gate:
         self._ready: deque[Domain] = deque()
         self._later: list[tuple[float, int, Domain]] = []
         self._count = itertools.count()
+        self._busy: set[Domain] = set()  # in a turn
+        self._alone: list[Domain] = []  # of these, those that are to be the only one, the first of them now
         self._closed = False
 
     def domains(self) -> list[Domain]:
@@ -110,17 +113,39 @@ class Gate:
                 left = deadline - self._now()
                 if domain is not None or left <= 0:
                     return domain
-                until_due = self._later[0][0] - self._now() if self._later else left
+                until_due = self._later[0][0] - self._now() if self._later and not self._alone else left
                 self._changed.wait(max(min(left, until_due), 0.001))
             return None
 
+    @contextmanager
+    def alone(self, domain: Domain) -> Iterator[None]:
+        """Have no other domain in a turn for a part of one's own: if the process ends now, it is by this domain.
+
+        Waits for the turns under way, but for those that wait for the same.
+        """
+        with self._changed:
+            self._alone.append(domain)
+            self._wait(lambda: self._alone[0] is domain and self._busy.issubset(self._alone))
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._alone.remove(domain)
+                self._changed.notify_all()
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        self._changed.wait_for(condition)
+
     def _next(self) -> Domain | None:
+        if self._alone:
+            return None
         self._wake_due()
         while self._ready:
             domain = self._ready.popleft()
             domain.queued = False
             if domain.phase is not Phase.LEAVING:
                 domain.busy = True
+                self._busy.add(domain)
                 return domain
         return None
 
@@ -128,6 +153,7 @@ class Gate:
         """End a turn; the domain gets another, behind the others, while something waits in it."""
         with self._changed:
             domain.busy = False
+            self._busy.discard(domain)
             if domain.phase is Phase.SERVING and domain.waiting:
                 self._enqueue(domain)
             self._changed.notify_all()

@@ -111,7 +111,9 @@ class Turns:
             self._clock.pause(_CROWDED_SECONDS)
             self._gate.again(domain, _FORGET_SECONDS)
             return
-        deciding = Deciding(store, holder, domain, self._services, self._sending, self._consuming, self._clock)
+        deciding = Deciding(
+            store, holder, domain, self._services, self._sending, self._consuming, self._clock, self._gate.alone
+        )
         if domain.aside.total and self._clock.monotonic() >= domain.aside.sweep.due:
             deciding.replay()
         if domain.aside.total < _MOST_DEFERRED:
