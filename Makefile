@@ -1,6 +1,6 @@
 # `make` alone explains every target. Set-up is done by whatever needs it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-simulation test-writers test-faults test-fuzz test-memory test-outage bench-ledger
+.PHONY: help demo test test-simulation test-writers test-twin test-faults test-fuzz test-memory test-outage bench-ledger
 .PHONY: setup up down lint types lock
 
 PYTHON := .venv/bin/python
@@ -39,6 +39,9 @@ test-memory: setup  ## one writer applies COMMANDS=1000000 and loses the broker 
 
 test-outage: setup  ## the database is away for MINUTES=3 (35: longer than the broker waits by itself) under load
 	@$(PYTHON) -m tests.faults.outage --minutes $(or $(MINUTES),3)
+
+test-twin: setup  ## compare the writer with a naive one on EXAMPLES=5000 random streams
+	@EXAMPLES=$(or $(EXAMPLES),5000) $(PYTHON) -m pytest tests/twin
 
 setup:  ## install what is missing: servers with apt (root or sudo), packages from uv.lock into .venv
 	@sh deploy/setup

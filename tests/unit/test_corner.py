@@ -93,7 +93,7 @@ class Replayed:
 
     def __init__(self, rows: int, writers: int) -> None:
         self.rows = [
-            DeferredRow(seq, "accounts", LANE, item_of(Deposit(account="a", amount=1)), None, None, False)
+            DeferredRow(seq, "accounts", LANE, item_of(Deposit(account="a", amount=1)), None, None, False, False)
             for seq in range(1, rows + 1)
         ]
         self.writers = writers

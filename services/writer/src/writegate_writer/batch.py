@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 import structlog
 
@@ -17,8 +16,8 @@ from writegate_writer.faults import DatabaseFault, Fault, HandlerFault
 from writegate_writer.ports import Clock, Consuming, Served
 from writegate_writer.replay import revive
 from writegate_writer.sending import Sending
-from writegate_writer.sorting import Done, Work
-from writegate_writer.store import Holder, Store
+from writegate_writer.sorting import PATIENCE_SECONDS, Done, Work
+from writegate_writer.store import DeferredRow, Holder, Store
 from writegate_writer.transaction import apply
 
 log = structlog.get_logger(__name__)
@@ -79,8 +78,22 @@ def _identity(part: Arrived | Refused) -> int:
     return id(part.arrived or part) if isinstance(part, Refused) else id(part)
 
 
-def _in_time(overdue: set[str | None], one: Arrived) -> bool:
-    return one.ledger_id not in overdue
+class _MissingParents:
+    """What is asked about replayed commands whose parent row is missing.
+
+    ``unlimited``: rows that waited for something else until now, such as for an earlier command of their key.
+    """
+
+    def __init__(self, rows: Mapping[str, DeferredRow]) -> None:
+        self._rows = rows
+        self.unlimited: list[int] = []
+
+    def may_come(self, one: Arrived) -> bool:
+        """Whether the parent is still waited for."""
+        row = self._rows[one.ledger_id]
+        if not row.limited:
+            self.unlimited.append(row.seq)
+        return not row.overdue
 
 
 class Deciding:
@@ -132,20 +145,26 @@ class Deciding:
         rows = self._store.deferred(self._holder, sweep.after, most)
         for service in dict.fromkeys(row.service for row in rows):
             own = [row for row in rows if row.service == service]
-            revived = [(revive(row, self._services[service].service), row) for row in own]
-            overdue = {one.ledger_id for one, row in revived if row.overdue}
-            work = Work(
-                arrived=[one for one, _ in revived if isinstance(one, Arrived)],
-                refused=[one for one, _ in revived if isinstance(one, Refused)],
-                blocks=waiting.blocks_replay,
-                replayed={one.ledger_id: row.seq for one, row in revived if one.ledger_id is not None},
-            )
-            (self._one_by_one if cornered else self._decide)(service, work, partial(_in_time, overdue))
+            self._try_again(service, own, alone=cornered)
         if len(rows) == most and waiting.total:
             sweep.after = rows[-1].seq
         else:
             self._store.clear_suspect(_SWEEP.format(self._domain.name), _SWEEP_ID)
             waiting.end_sweep(self._clock.monotonic() + _REPLAY_SECONDS)
+
+    def _try_again(self, service: str, rows: Sequence[DeferredRow], *, alone: bool) -> None:
+        revived = [(revive(row, self._services[service].service), row) for row in rows]
+        by_id = {one.ledger_id: row for one, row in revived if one.ledger_id is not None}
+        missing = _MissingParents(by_id)
+        work = Work(
+            arrived=[one for one, _ in revived if isinstance(one, Arrived)],
+            refused=[one for one, _ in revived if isinstance(one, Refused)],
+            blocks=self._domain.aside.blocks_replay,
+            replayed={id_: row.seq for id_, row in by_id.items()},
+        )
+        (self._one_by_one if alone else self._decide)(service, work, missing.may_come)
+        if missing.unlimited:
+            self._store.limit_waiting(missing.unlimited, PATIENCE_SECONDS)
 
     def _one_by_one(self, service: str, work: Work, patience: Patience) -> None:
         """Apply each of what is suspicious alone, so that what ends the process is found."""

@@ -114,6 +114,9 @@ class SqlStore:
     def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
         return aside.deferred(self.session, holder, after, limit)
 
+    def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
+        aside.limit_waiting(self.session, seqs, seconds)
+
     def parked_keys(self, holder: Holder) -> set[Key]:
         return aside.parked_keys(self.session, holder)
 

@@ -72,7 +72,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class DeferredRow:
-    """A command that waits. ``overdue``: it has waited as long as it may."""
+    """A command that waits. ``limited``: only for so long; ``overdue``: it has waited as long as it may."""
 
     seq: int
     service: str
@@ -80,6 +80,7 @@ class DeferredRow:
     item: Item
     origin: str | None
     reply_to: str | None
+    limited: bool
     overdue: bool
 
 
@@ -133,6 +134,9 @@ class Store(Protocol):
 
     def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
         """Return what waits in a domain, oldest first, after a row's number."""
+
+    def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
+        """Let rows that wait without a limit wait for so long from now."""
 
     def parked_keys(self, holder: Holder) -> set[Key]:
         """Return the keys of a domain that wait behind a parked command."""
