@@ -53,17 +53,18 @@ def cut(domain: Domain, services: Mapping[str, Served], settings: Settings, cloc
     declared = services[service].service
     now_millis = int(clock.now().timestamp() * 1000)
     commands = size = 0
-    reading.suspicious = suspicious(queue[0])
     limit = settings.batch_commands
     # Only this thread takes from it (the domain is busy), the hub thread only appends: no lock is needed for that.
     while queue and size < settings.batch_bytes:
-        limit = min(limit, 0 if suspicious(queue[0]) else settings.batch_commands >> queue[0].delivery_count)
-        if commands and commands >= limit:
-            break
         try:
+            is_suspicious = suspicious(queue[0])
+            limit = min(limit, 0 if is_suspicious else settings.batch_commands >> queue[0].delivery_count)
+            if commands and commands >= limit:
+                break
             delivery = queue.popleft()
         except IndexError:
             break  # its channel was lost just now
+        reading.suspicious |= is_suspicious
         parts = read(delivery, declared, now_millis)
         delivery.open = len(parts)
         for part in parts:
@@ -226,7 +227,7 @@ class Deciding:
             try:
                 return apply(self._store, self._holder, self._services, service, work, self._clock.now())
             except DatabaseFault as error:
-                if error.sqlstate == _CANCELLED and (len(work.arrived) == 1 or work.replayed):
+                if error.sqlstate == _CANCELLED and error.task and (len(work.arrived) == 1 or work.replayed):
                     # There is nothing smaller to try: only its type is to wait, not the whole domain.
                     error.fault = Fault.DEPLOYMENT
                 if error.fault is not Fault.CONFLICT:
