@@ -140,7 +140,7 @@ def try_streams(both: Databases, profile: settings) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600 + int(_EXAMPLES or 0))
+@pytest.mark.timeout(600 + 5 * int(_EXAMPLES or 0))
 def test_both_leave_the_same(both: Databases) -> None:
     try_streams(both, _PROFILE)
 
