@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.twin.batching import BatchingWriter, Cut
 from tests.twin.databases import Databases, content, run
-from tests.twin.stock.contract import Careful, Move, Place
+from tests.twin.stock.contract import AddIfNew, Careful, Move, Place
 from tests.twin.streams import CUTS, STREAMS
 from writegate.command import Command
 from writegate.receipt import Cause, Receipt
@@ -155,6 +155,9 @@ FOUND: dict[str, list[Command]] = {
         Move(article="cup", change=1),
         Move(article="cup", change=-1, fee=-1),
         Move(article="cup", change=-1),
+    ],
+    "of rows that exclude each other the first one stays": [
+        AddIfNew(article="cup", slot=slot, code="x", weight=1, note="") for slot in (2, 1)
     ],
 }
 
