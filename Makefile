@@ -1,6 +1,6 @@
 # `make` alone explains every target. Set-up is done by whatever needs it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-simulation test-fuzz test-memory test-outage setup up down lint types lock
+.PHONY: help demo test test-simulation test-bank test-fuzz test-memory test-outage setup up down lint types lock
 
 PYTHON := .venv/bin/python
 WRITEGATE := .venv/bin/writegate
@@ -19,6 +19,9 @@ test: setup  ## set up, then run every test; QUICK=1 leaves out those that take 
 
 test-simulation: setup  ## run SEEDS=10000 simulated histories under faults
 	@SEEDS=$(or $(SEEDS),10000) $(PYTHON) -m pytest tests/simulation
+
+test-bank: setup  ## move money for SECONDS=150 while writers, broker and database fail, from SEED=1
+	@$(PYTHON) -m tests.faults.bank --seconds $(or $(SECONDS),150) --seed $(or $(SEED),1)
 
 test-fuzz: setup  ## send MESSAGES=100000 of all shapes to a live writer, from SEED=1
 	@$(PYTHON) -m tests.faults.fuzz --messages $(or $(MESSAGES),100000) --seed $(or $(SEED),1)
