@@ -1,7 +1,7 @@
 # `make` alone explains every target. Set-up is done by whatever needs it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-simulation test-writers test-twin test-faults test-fuzz test-memory test-outage bench-ledger
-.PHONY: setup up down lint types lock
+.PHONY: help demo test test-simulation test-writers test-twin test-faults test-bank test-fuzz test-memory test-outage
+.PHONY: bench-ledger setup up down lint types lock
 
 PYTHON := .venv/bin/python
 WRITEGATE := .venv/bin/writegate
@@ -30,6 +30,9 @@ bench-ledger: setup  ## measure what the ledger costs with ROWS=10000000 rows
 test-faults: setup  ## inject FAULTS=200 real faults (SEED= chooses them) into a cluster, then show that each protection is needed
 	@$(PYTHON) -m tests.faults --faults $(or $(FAULTS),200) $(if $(SEED),--seed $(SEED))
 	@CONTROLS=all $(PYTHON) -m pytest tests/faults/test_controls.py
+
+test-bank: setup  ## move money for SECONDS=150 while writers, broker and database fail, from SEED=1
+	@$(PYTHON) -m tests.faults.bank --seconds $(or $(SECONDS),150) --seed $(or $(SEED),1)
 
 test-fuzz: setup  ## send MESSAGES=100000 of all shapes to a live writer, from SEED=1
 	@$(PYTHON) -m tests.faults.fuzz --messages $(or $(MESSAGES),100000) --seed $(or $(SEED),1)

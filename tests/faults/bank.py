@@ -16,13 +16,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Final
 
 from tests.faults.bank_checks import Reader, check_moves, check_no_deadlock, check_transfers, deadlocks
-from tests.faults.bank_faults import ALL, PATIENCE_SECONDS, Fault
+from tests.faults.bank_faults import ALL, PATIENCE_SECONDS, Fault, start_writer
 from tests.faults.bank_publisher import Accepted, publish, read
 from tests.faults.budget import Budget
 from tests.integration.gate import Gate, gate_running
@@ -55,7 +55,7 @@ def run(servers: Servers, faults: Iterable[Fault], *, publishers: int, writers: 
         before = deadlocks(gate)
         with Budget(gate) as budget, Reader(gate) as reader:
             for number in range(writers):
-                gate.start(f"writer-{number}", wait=False)
+                start_writer(gate, f"writer-{number}")
             with _publishing(gate, publishers, seed) as accepted:
                 _wait_progress(gate)
                 for fault in faults:
@@ -146,7 +146,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     with servers_running() as servers:
         figures = run(servers, _faults_for(given.seconds, given.seed), publishers=8, writers=4, seed=given.seed)
-    for name, value in asdict(figures).items():
+    for name, value in vars(figures).items():
         sys.stdout.write(f"{name:24} {dict(value) if isinstance(value, Counter) else f'{value:,}'}\n")
     return 0
 

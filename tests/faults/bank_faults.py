@@ -8,18 +8,23 @@ from typing import Final
 
 from tests.integration.gate import WRITER, Gate
 
-PATIENCE_SECONDS: Final = 120.0
+PATIENCE_SECONDS: Final = 240.0
 
 _OWNER = "SELECT split_part(owner, '@', 1) FROM writegate.domain WHERE name = 'bank'"
 _OWNS = "SELECT count(*) FROM writegate.domain WHERE split_part(owner, '@', 1) = %s AND lease_until > clock_timestamp()"
 _TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
 
 
+def start_writer(gate: Gate, name: str) -> None:
+    """Start a writer whose batches are small, since a transfer takes four statements, and which nobody hurries."""
+    gate.start(name, wait=False, writegate_batch_commands=100, writegate_lease_seconds=6)
+
+
 def kill_writer(gate: Gate) -> None:
     """The writer that makes the transfers dies, and is started again."""
     victim = _owner(gate)
     gate.kill(victim)
-    gate.start(victim, wait=False)
+    start_writer(gate, victim)
 
 
 def freeze_writer(gate: Gate) -> None:

@@ -191,8 +191,6 @@ class Lanes:
             self._open_channel(domain)
 
     def _close_channel(self, opened: _Open) -> None:
-        if self._open.get(opened.domain.name) is not opened:
-            return  # it was lost while another one was being closed
         del self._open[opened.domain.name]
         self._held_bytes -= opened.held_bytes
         if self._connection is None:

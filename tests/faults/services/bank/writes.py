@@ -18,21 +18,22 @@ writes = Writes(bank, tables=[account, transfer])
 def make_transfers(connection: Connection, commands: Sequence[Transfer]) -> None:
     reasons = {}
     for one in commands:
-        if _cents(connection, one.source) < one.cents:
+        cents = _balances(connection, one.source, one.target)
+        if cents[one.source] < one.cents:
             reasons[one.command_id] = f"account {one.source} has less than {one.cents} cents"
             continue
-        there = _cents(connection, one.target)
         # What was read is written: two that did this at the same time would lose one of the changes.
-        _set(connection, one.source, _cents(connection, one.source) - one.cents)
-        _set(connection, one.target, there + one.cents)
+        _set(connection, one.source, cents[one.source] - one.cents)
+        _set(connection, one.target, cents[one.target] + one.cents)
         row = {"id": one.command_id, "source": one.source, "target": one.target, "cents": one.cents}
         connection.execute(insert(transfer), row)
     if reasons:
         raise Reject(reasons)
 
 
-def _cents(connection: Connection, number: int) -> int:
-    return int(connection.execute(select(account.c.cents).where(account.c.number == number)).scalar_one())
+def _balances(connection: Connection, *numbers: int) -> dict[int, int]:
+    query = select(account.c.number, account.c.cents).where(account.c.number.in_(numbers))
+    return dict(connection.execute(query).tuples().all())
 
 
 def _set(connection: Connection, number: int, cents: int) -> None:
