@@ -1,6 +1,7 @@
 # `make` alone explains every target. Set-up is done by whatever needs it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-simulation setup up down lint types lock
+.PHONY: help demo test test-simulation test-writers test-twin test-faults test-bank test-fuzz test-memory test-outage
+.PHONY: bench-ledger setup up down lint types lock
 
 PYTHON := .venv/bin/python
 WRITEGATE := .venv/bin/writegate
@@ -15,10 +16,35 @@ demo: setup  ## set up, then replay real flights without the gate and through it
 
 test: setup  ## set up, then run every test; QUICK=1 leaves out those that take long
 	@# Two processes, each with servers of its own: most tests wait for a server, not for the machine.
-	@$(PYTHON) -m pytest -n 2 --dist loadfile $(if $(filter 1,$(QUICK)),-m "not slow")
+	@$(PYTHON) -m pytest -n 2 --dist loadfile -m "not long$(if $(filter 1,$(QUICK)), and not slow)"
 
 test-simulation: setup  ## run SEEDS=10000 simulated histories under faults
 	@SEEDS=$(or $(SEEDS),10000) $(PYTHON) -m pytest tests/simulation
+
+test-writers: setup  ## run the tests in which writers die, hang and change places for minutes
+	@$(PYTHON) -m pytest -m long
+
+bench-ledger: setup  ## measure what the ledger costs with ROWS=10000000 rows
+	@$(PYTHON) -m tests.benchmarks.ledger $(ROWS)
+
+test-faults: setup  ## inject FAULTS=200 real faults (SEED= chooses them) into a cluster, then show that each protection is needed
+	@$(PYTHON) -m tests.faults --faults $(or $(FAULTS),200) $(if $(SEED),--seed $(SEED))
+	@CONTROLS=all $(PYTHON) -m pytest tests/faults/test_controls.py
+
+test-bank: setup  ## move money for SECONDS=150 while writers, broker and database fail, from SEED=1
+	@$(PYTHON) -m tests.faults.bank --seconds $(or $(SECONDS),150) --seed $(or $(SEED),1)
+
+test-fuzz: setup  ## send MESSAGES=100000 of all shapes to a live writer, from SEED=1
+	@$(PYTHON) -m tests.faults.fuzz --messages $(or $(MESSAGES),100000) --seed $(or $(SEED),1)
+
+test-memory: setup  ## one writer applies COMMANDS=1000000 and loses the broker twenty times; its memory must not grow
+	@$(PYTHON) -m tests.faults.memory --commands $(or $(COMMANDS),1000000)
+
+test-outage: setup  ## the database is away for MINUTES=3 (35: longer than the broker waits by itself) under load
+	@$(PYTHON) -m tests.faults.outage --minutes $(or $(MINUTES),3)
+
+test-twin: setup  ## compare the writer with a naive one on EXAMPLES=5000 random streams
+	@EXAMPLES=$(or $(EXAMPLES),5000) $(PYTHON) -m pytest tests/twin
 
 setup:  ## install what is missing: servers with apt (root or sudo), packages from uv.lock into .venv
 	@sh deploy/setup

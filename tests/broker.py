@@ -130,14 +130,15 @@ def vhost_of(servers: Servers, name: str) -> Iterator[Vhost]:
 @contextmanager
 def memory_alarm(servers: Servers) -> Iterator[None]:
     """Make the broker block publishers as if it were short of memory."""
-    _rabbitmqctl(servers, "set_vm_memory_high_watermark", "0.000001")
+    rabbitmqctl(servers, "set_vm_memory_high_watermark", "0.000001")
     try:
         yield
     finally:
-        _rabbitmqctl(servers, "set_vm_memory_high_watermark", "absolute", "2GB")
+        rabbitmqctl(servers, "set_vm_memory_high_watermark", "absolute", "2GB")
 
 
-def _rabbitmqctl(servers: Servers, *arguments: str) -> None:
+def rabbitmqctl(servers: Servers, *arguments: str) -> None:
+    """Run RabbitMQ's own tool on the private node."""
     (node,) = [program for program in servers.stack.declared() if program.name == "rabbitmq"]
     done = subprocess.run(
         [RABBITMQCTL, *arguments], env=dict(node.environment), cwd=node.directory, capture_output=True, text=True,

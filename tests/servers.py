@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,12 +61,12 @@ class Servers:
 
 
 @contextmanager
-def servers_running() -> Iterator[Servers]:
+def servers_running(make: Callable[[Path], Stack] = Stack) -> Iterator[Servers]:
     """Start both servers for as long as the block lasts, and leave nothing behind."""
     # Not pytest's own directory: the servers run as users of their own, which may not pass through it.
     directory = Path(tempfile.mkdtemp(prefix="wg-"))
     directory.chmod(0o755)
-    stack = Stack(directory / "state")
+    stack = make(directory / "state")
     try:
         stack.up((), apply=False)
         yield Servers(stack)

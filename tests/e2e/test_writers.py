@@ -6,11 +6,14 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
+import psycopg2
 import pytest
 
-from tests.integration.gate import Gate, gate_running
-from tests.integration.load import Budget, Load
+from tests.faults.budget import Budget
+from tests.integration.gate import WRITER, Gate, gate_running
+from tests.integration.load import Load
 from tests.servers import Servers
 
 TAKE_OVER_SECONDS = 20.0  # it takes 10; the rest is for a busy machine
@@ -28,16 +31,9 @@ def two(gate: Gate) -> Iterator[Gate]:
     """Both writers, each serving its share of the domains."""
     for name in ("writer-1", "writer-2"):
         gate.start(name, wait=False)
-    both_serve(gate)
+    gate.wait_shared("writer-1", "writer-2")
     yield gate
     gate.stop_all()
-
-
-def both_serve(gate: Gate) -> None:
-    def shared() -> bool:
-        return [len(writer.serving()) for writer in gate.writers.values()] in ([3, 4], [4, 3])
-
-    gate.wait(shared, "two writers share the seven domains evenly")
 
 
 def owner_of_trial(gate: Gate) -> str:
@@ -54,7 +50,7 @@ def test_writers_killed_at_random_moments(two: Gate) -> None:
             two.kill(victim)
             two.start(victim, wait=False)
             load.wait_applied(20)
-        both_serve(two)
+        two.wait_shared("writer-1", "writer-2")
     load.check()
     two.assert_drained()
 
@@ -71,7 +67,7 @@ def test_a_stopped_writer_finishes_and_hands_over(two: Gate) -> None:
             assert (leaver,) not in two.sql(OWNERS)
             load.wait_applied(20)
             two.start(leaver, wait=False)
-            both_serve(two)
+            two.wait_shared("writer-1", "writer-2")
     load.check()
     two.assert_drained()
     assert two.sql(OWNERS) == []
@@ -130,6 +126,31 @@ def test_a_standby_takes_over(servers: Servers) -> None:
             began = time.monotonic()
             gate.wait(lambda: gate.serving() == {"writer-2"}, "writer-2 takes over", TAKE_OVER_SECONDS)
             print(f"taken over after {time.monotonic() - began:.1f} s")  # noqa: T201  a figure for people
+            load.wait_applied(20)
+        load.check()
+        gate.assert_drained()
+
+
+def test_a_writer_without_a_slot_makes_room_and_comes_back(servers: Servers) -> None:
+    with gate_running(servers, "gate_room", connections=2) as gate:
+        with closing(psycopg2.connect(servers.database_url(WRITER, gate.name))):
+            writer = gate.start(wait=False)
+            gate.wait(lambda: "control.makes_room" in writer.log, "it gives its only connection back", 60.0)
+        gate.wait(lambda: "trial" in writer.serving(), "it comes back and serves", 60.0)
+        assert "Traceback" not in writer.log
+
+
+def test_a_standby_takes_over_from_a_frozen_writer(servers: Servers) -> None:
+    """The frozen one has all connections, and closes none."""
+    with gate_running(servers, "gate_frozen", connections=3) as gate, Budget(gate):
+        gate.start("writer-1")
+        gate.start("writer-2", wait=False)
+        gate.wait(lambda: gate.writers["writer-2"].state().get("standing_by") is True, "writer-2 stands by")
+        with Load(gate, "frozen") as load:
+            gate.writers["writer-1"].process.send_signal(signal.SIGSTOP)
+            gate.wait(lambda: "trial" in gate.writers["writer-2"].serving(), "writer-2 takes over", 60.0)
+            load.wait_applied(20)
+            gate.writers["writer-1"].process.send_signal(signal.SIGCONT)
             load.wait_applied(20)
         load.check()
         gate.assert_drained()

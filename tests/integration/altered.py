@@ -9,20 +9,30 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn, cast
 from unittest import mock
 
 from celery.__main__ import main
 
 from writegate_writer import batch, lanes, ledger
+from writegate_writer.acks import Acks
 from writegate_writer.batch import Deciding
+from writegate_writer.domain import Domain
 from writegate_writer.lanes import Lanes
+from writegate_writer.process import Process
 from writegate_writer.session import Session
+from writegate_writer.sharing import Sharing
 from writegate_writer.sorting import Work
 from writegate_writer.store import Holder, Opened
 from writegate_writer.transaction import apply
+
+_FENCE = "SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));"
+_WARM_SECONDS = 3.0  # less than the broker waits for a heartbeat
 
 
 def without_ledger() -> None:
@@ -59,6 +69,45 @@ def acks_before_commit() -> None:
     mock.patch.object(Deciding, "_apply", end).start()
 
 
+def acks_on_delivery() -> None:
+    """Acknowledge whatever is delivered at once, and apply it then."""
+    take_in = Lanes._delivered  # noqa: SLF001  the inside is altered
+
+    def delivered(self: Lanes, domain: Domain, opened: Any, *rest: Any) -> None:
+        take_in(self, domain, opened, *rest)
+        opened.channel.basic_ack(rest[-1].delivery_info["delivery_tag"], False)
+
+    mock.patch.object(Lanes, "_delivered", delivered).start()
+    mock.patch.object(Acks, "settle", return_value=[]).start()
+
+
+def without_fence() -> None:
+    """Neither lock a domain nor look at its epoch."""
+    for name in ("_OPEN", "_START", "_FORGET"):
+        statements = getattr(ledger, name)
+        assert _FENCE in statements
+        mock.patch.object(ledger, name, statements.replace(_FENCE, "")).start()
+
+
+def cancels_consumers() -> None:
+    """Let go of lanes by `basic.cancel`, and take some time to end, as a stock worker does."""
+    stop = Process.stop
+
+    def cancel(self: Lanes, opened: Any) -> None:
+        del self._open[opened.domain.name]
+        for tag in list(opened.channel.callbacks):
+            opened.channel.basic_cancel(tag)
+
+    def stop_warmly(self: Process) -> None:
+        started = self._started
+        stop(self)
+        if started:
+            time.sleep(_WARM_SECONDS)
+
+    mock.patch.object(Lanes, "_close_channel", cancel).start()
+    mock.patch.object(Process, "stop", stop_warmly).start()
+
+
 def dies_before_ack() -> None:
     """Die after the first commit, before anything is published or acknowledged."""
 
@@ -69,9 +118,70 @@ def dies_before_ack() -> None:
     mock.patch.object(batch, "apply", last).start()
 
 
+def freezes_before_transaction() -> None:
+    """Stop for a while, holding a batch that no transaction knows of yet."""
+
+    def later(*arguments: Any) -> Any:
+        _freeze()
+        return apply(*arguments)
+
+    mock.patch.object(batch, "apply", later).start()
+
+
+def freezes_before_commit() -> None:
+    """Stop for a while between the handlers and the COMMIT."""
+    leave = ledger.leave
+
+    def slowly(*arguments: Any) -> bool:
+        left = leave(*arguments)
+        _freeze()
+        return left
+
+    mock.patch.object(ledger, "leave", slowly).start()
+
+
+def freezes_before_ack() -> None:
+    """Stop for a while between the COMMIT and the acknowledgements."""
+
+    def last(*arguments: Any) -> Any:
+        done = apply(*arguments)
+        _freeze()
+        return done
+
+    mock.patch.object(batch, "apply", last).start()
+
+
+def without_corner() -> None:
+    """Never suspect a single command."""
+    mock.patch.object(batch, "_CORNER_DELIVERIES", sys.maxsize).start()
+
+
+def with_early_corner() -> None:
+    """Suspect single commands after two deaths, not ten: a test has no time for so many."""
+    mock.patch.object(batch, "_CORNER_DELIVERIES", 2).start()
+
+
 def without_tolerance() -> None:
     """Read messages as py-amqp does."""
     mock.patch.object(lanes, "tolerate").start()
+
+
+def _freeze() -> None:
+    """Stop, if no other writer has; whoever names the file in ``FROZEN`` finds the process id in it."""
+    with suppress(FileExistsError), Path(os.environ["FROZEN"]).open("x") as file:
+        file.write(str(os.getpid()))
+        file.flush()
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def serves_lanes_apart() -> None:
+    """Serve whatever the database calls a domain."""
+    mock.patch.object(Sharing, "_is_foreign", return_value=False).start()
+
+
+def keeps_channels() -> None:
+    """Never let go of what was delivered, whatever happens to the database."""
+    mock.patch.object(Lanes, "_close_channel").start()
 
 
 def _die() -> NoReturn:
@@ -80,7 +190,23 @@ def _die() -> NoReturn:
 
 
 CHANGES: dict[str, Callable[[], None]] = {
-    change.__name__: change for change in (without_ledger, acks_before_commit, dies_before_ack, without_tolerance)
+    change.__name__: change
+    for change in (
+        without_ledger,
+        without_fence,
+        acks_on_delivery,
+        cancels_consumers,
+        acks_before_commit,
+        dies_before_ack,
+        freezes_before_transaction,
+        freezes_before_commit,
+        freezes_before_ack,
+        without_corner,
+        with_early_corner,
+        without_tolerance,
+        serves_lanes_apart,
+        keeps_channels,
+    )
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A gate of its own for tests of the writer: database, vhost, real writer processes, and a service `trial`.
+"""A gate of its own for tests of the writer: database, vhost, real writer processes, services `trial` and `shards`.
 
 Writers are started as people start them, by Celery's own command; only what sets them up is of the tests.
 """
@@ -32,9 +32,10 @@ from writegate.stack.readiness import wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 SERVICES = CHECKOUT / "tests/services"
-PASSWORD = "trial-secret"
+PASSWORD = "trial-secret"  # of the services of tests
 WRITER = "writegate_writer"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
+SHARING_SECONDS = 60.0
 
 _open = build_opener(ProxyHandler({})).open
 
@@ -81,11 +82,14 @@ class Writer:
 class Gate:
     """One gate. What waits for something fails with the writers' last words when it does not come."""
 
-    def __init__(self, servers: Servers, name: str, connections: int) -> None:
+    def __init__(self, servers: Servers, name: str, connections: int, services: Path, settings: dict[str, str]) -> None:
         self.servers = servers
         self.name = name
         self.connections = connections
+        self.settings = settings  # of all that is started from now on
         self.writers: dict[str, Writer] = {}
+        self._services = services
+        self._own = {path.name.partition("-")[0] for path in services.glob("*.dist-info")}
         self._directory = servers.stack.home.logs
         self._superuser: psycopg2.extensions.connection | None = None
 
@@ -97,19 +101,22 @@ class Gate:
         """Start a writer, by default until it is ready. ``altered``: with this change of :mod:`altered`."""
         assert name not in self.writers or not self.writers[name].alive
         port = choose(("health",), {})["health"]
-        program = ["celery"] if altered is None else ["tests.integration.altered", altered]
         log = self._directory / f"{self.name}-{name}.log"  # gates share the directory
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", *program, "-A", "writegate_writer.app", "worker", "--hostname", f"{name}@%h",
-                 "--loglevel", "INFO"],
-                env=self.environment(WRITER, WRITEGATE_HEALTH_PORT=str(port), **settings),
+                self.command(name, altered), env=self.environment(WRITER, WRITEGATE_HEALTH_PORT=str(port), **settings),
                 cwd=CHECKOUT, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
         writer = self.writers[name] = Writer(name, process, port, log)
         if wait:
             self.wait(lambda: {"trial", "flights"} <= writer.serving(), f"{name} serves")
         return writer
+
+    def command(self, name: str, altered: str | None = None) -> list[str]:
+        """Return what starts a writer, given the environment of one."""
+        program = ["celery"] if altered is None else ["tests.integration.altered", altered]
+        worker = ("-A", "writegate_writer.app", "worker", "--hostname", f"{name}@%h", "--loglevel", "INFO")
+        return [sys.executable, "-m", *program, *worker]
 
     def kill(self, name: str = "writer-1") -> None:
         """Kill a writer, as a machine that fails would."""
@@ -153,12 +160,23 @@ class Gate:
             yield channel
 
     def broker_url(self, user: str = OWNER) -> str:
-        password = PASSWORD if user == "trial" else ""
+        password = PASSWORD if user in self._own else ""
         return self.servers.broker_url(user, self.name, password)
 
     def serving(self) -> set[str]:
         """Return the names of the running writers that serve some domain now."""
         return {name for name, one in self.writers.items() if one.alive and one.serving()}
+
+    def wait_shared(self, *names: str) -> None:
+        """Wait until these writers, and no others, serve all domains, as many each as can be."""
+        count = self.value("SELECT count(*) FROM writegate.domain")
+
+        def shared() -> bool:
+            shares = {name: len(one.serving()) for name, one in self.writers.items() if one.alive}
+            even = max(shares.values()) - min(shares.values()) <= 1
+            return set(shares) == set(names) and even and sum(shares.values()) == count
+
+        self.wait(shared, f"{', '.join(names)} share {count} domains evenly", SHARING_SECONDS)
 
     def waiting(self, service: str = "trial") -> dict[str, int]:
         """Return how many messages are ready in each queue of a service, its dead-letter queue included.
@@ -197,26 +215,27 @@ class Gate:
         [(value,)] = self.sql(text, parameters)
         return value
 
-    def entries(self, *accounts: str) -> dict[str, list[int]]:
+    def entries(self, *accounts: str, service: str = "trial") -> dict[str, list[int]]:
         """Return the numbers booked for each account, in the order of booking."""
-        rows = self.sql("SELECT account, seq FROM trial.entry WHERE account = ANY(%s) ORDER BY position", [[*accounts]])
+        query = f"SELECT account, seq FROM {service}.entry WHERE account = ANY(%s) ORDER BY position"
+        rows = self.sql(query, [[*accounts]])
         booked: dict[str, list[int]] = {account: [] for account in accounts}
         for account, seq in rows:
             booked[account].append(seq)
         return booked
 
-    def assert_exactly_once(self, account: str, seqs: Iterable[int]) -> None:
+    def assert_exactly_once(self, account: str, seqs: Iterable[int], service: str = "trial") -> None:
         """Each of these was booked once, in this order, and the total is that of single bookings."""
-        expected, booked = list(seqs), self.entries(account)[account]
+        expected, booked = list(seqs), self.entries(account, service=service)[account]
         assert not (lost := sorted(set(expected) - set(booked))), f"{account}: never booked: {lost[:10]}"
         doubled = [seq for seq, times in Counter(booked).items() if times > 1]
         assert not doubled, f"{account}: booked more than once: {doubled[:10]}"
         assert booked == expected, f"{account}: booked in another order"
-        total = self.value("SELECT total FROM trial.balance WHERE account = %s", [account])
+        total = self.value(f"SELECT total FROM {service}.balance WHERE account = %s", [account])
         assert total == len(expected), f"{account}: total {total}, expected {len(expected)}"
 
-    def wait_entries(self, account: str, count: int, seconds: float = PATIENCE_SECONDS) -> None:
-        query = "SELECT count(*) >= %s FROM trial.entry WHERE account = %s"
+    def wait_entries(self, account: str, count: int, seconds: float = PATIENCE_SECONDS, service: str = "trial") -> None:
+        query = f"SELECT count(*) >= %s FROM {service}.entry WHERE account = %s"
         self.wait(lambda: bool(self.value(query, [count, account])), f"{count} entries of {account}", seconds)
 
     def parked(self, *ids: str) -> dict[str, tuple[str, str | None, str, bytes]]:
@@ -240,6 +259,10 @@ class Gate:
 
     def set_up(self) -> None:
         self.servers.create_database(self.name)
+        self.apply()
+
+    def apply(self) -> None:
+        """Apply what is declared now."""
         done = subprocess.run(
             [sys.executable, "-m", "writegate", "apply", "--yes"],
             env=self.environment(OWNER), cwd=CHECKOUT, capture_output=True, text=True, check=False,
@@ -262,7 +285,8 @@ class Gate:
         """Return a process's environment: ``owner`` (for apply), the writer, or a service."""
         own: dict[str, str] = {}
         if user == OWNER:
-            own = {**self.servers.stack.environment("owner"), "WRITEGATE_PASSWORD_TRIAL": PASSWORD}
+            passwords = {f"WRITEGATE_PASSWORD_{name.upper()}": PASSWORD for name in self._own}
+            own = {**self.servers.stack.environment("owner"), **passwords}
         if user in {OWNER, WRITER}:
             own["WRITEGATE_DATABASE_URL"] = self.servers.database_url(user, self.name)
         own["WRITEGATE_BROKER_URL"] = self.broker_url(user)
@@ -271,15 +295,21 @@ class Gate:
             "WRITEGATE_SLOTS": "2",
             "WRITEGATE_LEASE_SECONDS": "2",  # many tests wait for a dead writer's lease to run out
             "WRITEGATE_SPOOL_DIRECTORY": "off",  # what the broker does not take is to be seen
-            "PYTHONPATH": str(SERVICES),
+            "PYTHONPATH": str(self._services),
         }
+        more = {**self.settings, **more}
         return {**os.environ, **own, **fixed, **{name.upper(): str(value) for name, value in more.items()}}
 
 
 @contextmanager
-def gate_running(servers: Servers, name: str, connections: int = 3) -> Iterator[Gate]:
-    """Set up a gate without writers, and take it down again. Its roles are the server's: one gate at a time."""
-    gate = Gate(servers, name, connections)
+def gate_running(
+    servers: Servers, name: str, connections: int = 3, services: Path = SERVICES, **settings: str
+) -> Iterator[Gate]:
+    """Set up a gate without writers, and take it down again. Its roles are the server's: one gate at a time.
+
+    ``services``: a folder of services with their entry points, which is on the path of ``apply`` and the writers.
+    """
+    gate = Gate(servers, name, connections, services, settings)
     try:
         gate.set_up()
         yield gate

@@ -1,4 +1,4 @@
-"""A stream of deposits from one publisher, and what must be true of them in the end, whatever happened meanwhile."""
+"""A stream of numbered commands from one publisher, and what must be true of them in the end, come what may."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from tests.integration.gate import WRITER, Gate
+from tests.integration.gate import PATIENCE_SECONDS, Gate
+from tests.services.shards.contract import Book
 from tests.services.trial.contract import Deposit
+from writegate import contract_of
 from writegate.errors import RetryablePublishError
 from writegate.stack.readiness import POLL_SECONDS
 
@@ -19,8 +21,12 @@ PACE_SECONDS = 0.02  # about 1500 commands a second: enough to be always in the 
 class Load:
     """Publishes as long as the block lasts, and retries what the broker does not take, as a service must."""
 
-    def __init__(self, gate: Gate, name: str, pace_seconds: float = PACE_SECONDS) -> None:
+    def __init__(
+        self, gate: Gate, name: str, pace_seconds: float = PACE_SECONDS, command: type[Deposit | Book] = Deposit
+    ) -> None:
         self._gate = gate
+        self._command = command
+        self._service = contract_of(command).service
         self._pace_seconds = pace_seconds
         self._accounts = [f"{name}-{number}" for number in range(ACCOUNTS)]
         self._stop = threading.Event()
@@ -37,24 +43,26 @@ class Load:
         self._thread.join(60)
         assert error is not None or not self._thread.is_alive()
 
-    def wait_applied(self, more: int) -> None:
+    def wait_applied(self, more: int, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until so many more commands of an account are applied: what was broken works again."""
         [account, *_] = self._accounts
-        count = len(self._gate.entries(account)[account]) + more
-        self._gate.wait_entries(account, count)
+        count = len(self._gate.entries(account, service=self._service)[account]) + more
+        self._gate.wait_entries(account, count, seconds, service=self._service)
 
-    def check(self) -> None:
+    def check(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Every accepted command has its effect, once, in the order of its key."""
         for account in self._accounts:
-            self._gate.wait_entries(account, self.accepted)
+            self._gate.wait_entries(account, self.accepted, seconds, service=self._service)
         for account in self._accounts:
-            self._gate.assert_exactly_once(account, range(self.accepted))
+            self._gate.assert_exactly_once(account, range(self.accepted), self._service)
 
     def _publish(self) -> None:
-        with self._gate.publisher(WRITEGATE_PUBLISH_TIMEOUT_SECONDS="2") as publisher:
+        with self._gate.publisher(self._service, WRITEGATE_PUBLISH_TIMEOUT_SECONDS="2") as publisher:
             for first in itertools.count(step=5):
                 commands = [
-                    Deposit(account=account, seq=seq) for seq in range(first, first + 5) for account in self._accounts
+                    self._command(account=account, seq=seq)
+                    for seq in range(first, first + 5)
+                    for account in self._accounts
                 ]
                 while True:
                     try:
@@ -65,34 +73,3 @@ class Load:
                 self.accepted = first + 5
                 if self._stop.wait(self._pace_seconds):
                     return
-
-
-class Budget:
-    """Samples the writers' connections as long as the block lasts."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self.most = 0
-        self.samples = 0
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(10)
-        assert self.samples > 10
-        assert 0 < self.most <= self._gate.connections
-
-    def _sample(self) -> None:
-        connection = self._gate.servers.superuser(self._gate.name)
-        with connection.cursor() as cursor:
-            while not self._stop.wait(0.02):
-                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE usename = %s", [WRITER])
-                [count] = cursor.fetchone() or (0,)
-                self.most = max(self.most, count)
-                self.samples += 1
-        connection.close()

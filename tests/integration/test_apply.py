@@ -201,6 +201,11 @@ def test_the_commands_with_the_installed_services(bare_servers: Servers, place: 
     after = run(bare_servers, "plan", **there)
     assert after.returncode == 0
     assert "flights" in after.stdout
+    # What is decided and what that takes: nothing yet.
+    assert json.loads(made.stdout)["ledger"][0] == {
+        "service": "fleet", "retention_seconds": 604800.0, "rows": 0, "rows_last_day": 0, "row_bytes": 150,
+        "bytes": 0, "bytes_at_this_rate": 0,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("variable", ["WRITEGATE_DATABASE_URL", "WRITEGATE_BROKER_API_URL"])

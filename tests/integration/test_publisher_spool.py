@@ -55,7 +55,7 @@ def test_while_the_broker_is_away_commands_are_spooled_and_then_sent_in_order(
     with Publisher(settings_of(vhost, tmp_path, relay.in_place(vhost.url()))) as publisher:
         accepted = [publisher.publish(Deposit(account="k", amount=1))]
         relay.stall()
-        relay.cut()
+        relay.reset()
         slowest = 0.0
         for amount in range(2, 40):
             started = time.monotonic()
@@ -185,7 +185,7 @@ def test_what_cannot_be_routed_stays_in_the_spool_until_somebody_mends_it(
     with Publisher(settings) as publisher:
         publisher.publish(Note(text="connected"))
         relay.stall()
-        relay.cut()
+        relay.reset()
         assert publisher.publish(Deposit(account="k", amount=1)).how == "spooled"
         with vhost.channel() as channel:
             channel.queue_delete(queue)

@@ -15,6 +15,7 @@ from writegate.service import Service
 from writegate.topology import ANY, exchange_name, queue_name
 
 _NAME = "rabbitmq"
+_LOW = "low on memory"
 _NOTICES_SECONDS = 4.0  # a client that is gone without a word is missed after that many at most
 
 
@@ -31,6 +32,7 @@ class Broker:
         self._confirms: list[tuple[Channel, int, bool, Callable[[int, bool], None]]] = []
         self.up = True
         self.limit = limit
+        self._alarmed = False
         self.queues: dict[str, LaneQueue] = {}
         self._routes: dict[tuple[str, str], LaneQueue] = {}
         for service in services:
@@ -73,6 +75,10 @@ class Broker:
     ) -> None:
         """Enqueue a message, or refuse it; the confirm follows, in no order among messages."""
         channel.published += 1
+        if not channel.link.publishes:
+            channel.link.publishes = True
+            if self._alarmed:
+                channel.link.answer(partial(channel.link.on_blocked, _LOW))
         queue = self._routes[exchange, key]
         taken = len(queue.ready) < queue.limit
         if taken:
@@ -149,6 +155,19 @@ class Broker:
         self._schedule.pause(seconds)
         self.up = True
 
+    def alarm(self, seconds: float) -> None:
+        """Run out of memory for a while: nothing is read from connections that publish."""
+        if not self._alarmed:
+            self._set_alarm(_LOW)
+            self._later(seconds, lambda: self._set_alarm(None))
+
+    def _set_alarm(self, reason: str | None) -> None:
+        self._alarmed = reason is not None
+        for link in self._links:
+            if link.publishes:
+                link.answer(partial(link.on_blocked, reason))
+        self._schedule.wake(self._actor)
+
     def links(self) -> Sequence[Link]:
         """The connections, as the broker knows them."""
         return self._links
@@ -168,7 +187,7 @@ class Broker:
 
     def _run(self) -> None:
         while True:
-            busy = [link for link in self._links if link.to_broker]
+            busy = [link for link in self._links if link.to_broker and not (self._alarmed and link.publishes)]
             jobs = len(busy) + len(self._confirms)
             if not jobs:
                 self._schedule.pause(math.inf)

@@ -171,6 +171,7 @@ class Hub:
         self._after = after
         self._ready: list[Callable[[], None]] = []
         self._reader: Callable[[], None] | None = None
+        self._end: Callable[[], None] | None = None
         self.connection: ConsumingConnection | None = None
         self._name = f"{group.name}/hub"
         self._actor: Actor = schedule.spawn(self._name, group, self._run)
@@ -190,8 +191,13 @@ class Hub:
 
     remove = remove_reader
 
+    def stop(self, end: Callable[[], None]) -> None:
+        """Leave the loop, and do what then is to be done. From any actor."""
+        self._end = end
+        self._schedule.wake(self._actor)
+
     def _run(self) -> None:
-        while True:
+        while self._end is None:
             try:
                 self._connect()
                 self._loop()
@@ -200,6 +206,7 @@ class Hub:
                 self._ready.clear()
                 self._lanes.detach()
                 self._schedule.pause(_RETRY_SECONDS)
+        self._end()
 
     def _read(self, read: Callable[[], None]) -> None:
         """Read, and see that it stops when enough is held."""
@@ -218,7 +225,7 @@ class Hub:
 
     def _loop(self) -> None:
         assert self.connection is not None
-        while True:
+        while self._end is None:
             while self._ready:
                 self._ready.pop(int(self._random.random() * len(self._ready)))()
                 self._after()
@@ -230,5 +237,5 @@ class Hub:
                 self._read(self._reader)
                 self._after()
                 self._schedule.point()
-            elif not self._ready:
+            elif not self._ready and self._end is None:
                 self._schedule.pause(math.inf)

@@ -3,6 +3,7 @@
 # ruff: noqa: ARG002  the signatures are given by what is simulated
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -11,7 +12,8 @@ from tests.simulation.consuming import CancellingChannel, HastyChannel
 from tests.simulation.publishing import TrustingWire
 from tests.simulation.store import SimulatedStore
 from tests.simulation.writers import Parts
-from writegate_writer.store import Holder, Opened
+from writegate_writer.deferral import Waiting
+from writegate_writer.store import Holder, Opened, Started
 
 
 class ForgetfulStore(SimulatedStore):
@@ -31,10 +33,27 @@ class UnfencedStore(SimulatedStore):
         pass
 
 
+class UnsuspectingStore(SimulatedStore):
+    """It does not remember what was applied when a process ended."""
+
+    def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
+        return 1
+
+
+class CarelessStore(SimulatedStore):
+    """It does not tell a new owner of a domain which keys have something waiting."""
+
+    def start(self, holder: Holder) -> Started:
+        started = super().start(holder)
+        return replace(started, waiting=Waiting(Counter({None: started.waiting.total})))
+
+
 CONTROLS = {
     "ledger off": Parts(store=ForgetfulStore),
     "ack before commit": Parts(channel=HastyChannel),
     "confirms off": Parts(wire=TrustingWire),
     "stop by cancel": Parts(channel=CancellingChannel),
     "fence off": Parts(store=UnfencedStore),
+    "crash corner off": Parts(store=UnsuspectingStore),
+    "waiting keys forgotten": Parts(store=CarelessStore),
 }

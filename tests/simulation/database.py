@@ -152,6 +152,10 @@ class Session:
 
         return self.request(what, transaction)
 
+    def used_within(self, seconds: float) -> bool:
+        """Whether its client has asked for anything lately."""
+        return self._executes or self._waits or self.database.schedule.now - self._idle_since < seconds
+
     def _check(self) -> None:
         if not self.up:
             raise DatabaseFault(None, "connection lost")

@@ -15,6 +15,7 @@ from tests.simulation.services import BANK, METERS, PARCELS
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+_MOST_WRITERS = 4
 _SQLSTATES = ("40001", "40P01", "53100", "57014", "25006")
 _TASKS = [task for service in (BANK, METERS, PARCELS) for task in service.commands]
 _TARGETS = ["bank", "bank.1", "meters", "table:bank.total", "meters key=p0.0.meters.0", "bank key=p1.0.bank.0", *_TASKS]
@@ -103,8 +104,8 @@ def _close_channel(world: World, random: Random) -> None:
     if connection is not None and connection.link.channels:
         channel = random.choice(connection.link.channels)
         world.broker.close(channel)
-        # Not yet known to the client when it is being opened: what it does, it decides when it reads this.
-        channel.link.answer(lambda: channel.on_close())  # noqa: PLW0108
+        # What its client does then, not now: it may not have learnt yet that the channel is open.
+        channel.link.answer(lambda: channel.on_close())  # noqa: PLW0108  it changes
 
 
 def _fill_queue(world: World, random: Random) -> None:
@@ -139,6 +140,25 @@ def _expire_leases(world: World, random: Random) -> None:
     world.expire(random.choice(sorted(world.database.tables["domain"])))
 
 
+def _stop(world: World, random: Random) -> None:
+    able = [writer for writer in world.writers if not writer.stopping]
+    if able:
+        world.stop(random.choice(able), replace=len(able) == 1 or random.random() < 0.5)
+
+
+def _start(world: World, random: Random) -> None:
+    if len(world.writers) < _MOST_WRITERS:
+        world.start()
+
+
+def _release(world: World, random: Random) -> None:
+    world.released = True
+
+
+def _alarm(world: World, random: Random) -> None:
+    world.broker.alarm(4.0 * random.random())
+
+
 KINDS: dict[str, Callable[[World, Random], None]] = {
     "crash a writer": _crash,
     "kill a publisher": _crash_publisher,
@@ -153,4 +173,8 @@ KINDS: dict[str, Callable[[World, Random], None]] = {
     "break a deployment": _break_deployment,
     "place a hold": _hold,
     "expire a lease": _expire_leases,
+    "stop a writer": _stop,
+    "start a writer": _start,
+    "release a version": _release,
+    "raise a memory alarm": _alarm,
 }

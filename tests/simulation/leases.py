@@ -54,13 +54,12 @@ class SimulatedLeases:
         found: Holds = self._session.alone("read holds", self.held)
         return found
 
-    def writers(self) -> int:
-        sessions = self._session.database.sessions
-        return int(
-            self._session.alone(
-                "count writers", lambda: len({one.name for one in sessions if one.name.endswith("/control")})
-            )
-        )
+    def writers(self, seconds: float) -> int:
+        def work() -> int:
+            controls = [one for one in self._session.database.sessions if one.name.endswith("/control")]
+            return len({one.name for one in controls if one.used_within(seconds)})
+
+        return int(self._session.alone("count writers", work))
 
     def claim(self, writer: str, domains: Sequence[str], seconds: float) -> list[Claimed]:
         def work() -> list[Claimed]:

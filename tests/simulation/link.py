@@ -22,6 +22,8 @@ class Link:
         self.up = True  # as the client sees it
         self.known = True  # to the broker
         self.channels: list[Channel] = []
+        self.publishes = False
+        self.on_blocked: Callable[[str | None], None] = lambda _: None  # what the client does when it is told so
         self.wake_client: Callable[[], None] = lambda: None
         self._wake_broker = wake_broker
 

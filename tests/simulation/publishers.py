@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from tests.simulation.checks import Checks
 from tests.simulation.schedule import Group
-from tests.simulation.services import BANK, METERS, PARCELS, Numbered, Order, Pay, Read, Settle, Tick, Track
+from tests.simulation.services import BANK, METERS, PARCELS, Note, Numbered, Order, Pay, Read, Settle, Tick, Track
 from tests.simulation.spools import SimulatedSpool
 from tests.simulation.writers import SimulatedPublisher, Surroundings
 from writegate.command import contract_of
@@ -20,7 +20,7 @@ from writegate.topology import ANY, Route, exchange_name, route_of
 
 _AGAIN_SECONDS = 0.2
 _CALL_SECONDS = 3.0
-_KINDS: tuple[type[Numbered], ...] = (Pay, Order, Settle, Read, Tick, Track)
+_KINDS: tuple[type[Numbered], ...] = (Pay, Order, Settle, Note, Read, Tick, Track)
 _SERVICES = {service.name: service for service in (BANK, METERS, PARCELS)}
 
 
@@ -30,7 +30,8 @@ class Load:
 
     calls: int
     keys: int
-    bad: float  # share of commands that break a constraint
+    bad: float  # share of commands that break a constraint or are rejected by the handler
+    killing: float  # share of threads of which one command ends the process that applies it
     any: bool  # whether some threads let the gate find the lane
     pause_seconds: float
     spool: int | None  # how many commands fit into a publisher's spool
@@ -98,6 +99,7 @@ class _Thread:
         self._fresh_id = around.fresh_id
         self._numbers: dict[str, int] = {}
         self._orders: list[str] = []
+        self._kills = load.killing > 0 and random.random() < load.killing
 
     def make(self) -> list[Numbered]:
         """Return the commands of one call."""
@@ -114,8 +116,15 @@ class _Thread:
         n = self._numbers[key] = self._numbers.get(key, 0) + 1
         given: dict[str, Any] = {"order": random.choice(self._orders)} if kind is Track else {}
         if kind not in (Order, Track):
-            given["bad"] = random.random() < self._load.bad
+            given["bad"] = self._wrong()
         return cast(Numbered, kind(key=key, n=n, **given).with_id(self._fresh_id()))
+
+    def _wrong(self) -> str:
+        random = self._random
+        if self._kills and random.random() < 0.2:
+            self._kills = False
+            return "kills"
+        return random.choice(("breaks a constraint", "is wrong")) if random.random() < self._load.bad else ""
 
     def route_of(self, item: Item) -> Route:
         """Return where this thread sends a command."""

@@ -32,6 +32,7 @@ class SimulatedWire:
         self._link: Link | None = None
         self._posts: deque[Callable[[], None]] = deque()
         self._timers: list[tuple[float, Callable[[], None]]] = []
+        self._closing = False
         self._name = f"{group.name}/publish"
         self._actor: Actor = schedule.spawn(self._name, group, self._run)
 
@@ -43,6 +44,17 @@ class SimulatedWire:
     def later(self, seconds: float, work: Callable[[], None]) -> None:
         """Run ``work`` on the I/O actor after a while."""
         self._timers.append((self._schedule.now + seconds, work))
+
+    def stop(self, timeout: float) -> None:
+        """Close the connection, behind what was sent, and end the I/O actor. From any other actor."""
+        self.post(self._stop)
+        self._schedule.until(lambda: self._actor.ended, timeout)
+
+    def _stop(self) -> None:
+        self._closing = True
+        link = self._link
+        if link is not None and link.up:
+            link.send(lambda: self._broker.forget(link))
 
     def publish(self, exchange: str, routing_key: str, body: bytes, properties: pika.BasicProperties) -> None:
         """Send a message."""
@@ -63,7 +75,7 @@ class SimulatedWire:
             self._listener.on_confirm(tag, multiple=False, ok=taken)
 
     def _run(self) -> None:
-        while True:
+        while not (self._closing and (self._link is None or not self._link.up)):
             self._once()
             if not self._posts and not (self._link is not None and self._link.to_client):
                 due = min((time for time, _ in self._timers), default=math.inf)
@@ -94,6 +106,8 @@ class SimulatedWire:
             self.later(_RETRY_SECONDS, lambda: None)
             return
         link.wake_client = lambda: self._schedule.wake(self._actor)
+        link.on_blocked = self._listener.on_blocked
+        self._listener.on_blocked(None)
         self.channel = Channel(link)
         self._listener.on_up()
 

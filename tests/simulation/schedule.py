@@ -46,6 +46,11 @@ class Actor:
         self.asleep = False
         self.nap = 0  # counts sleeps: an alarm of an earlier one is void
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has come to its end."""
+        return self.greenlet is not None and self.greenlet.dead
+
 
 class Schedule:
     """Runs actors."""

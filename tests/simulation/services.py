@@ -8,22 +8,22 @@ which is what the checks read.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from tests.simulation.database import Session
 from writegate import Command, Service
-from writegate.command import contract_of
+from writegate.command import contract_of, key_of
 from writegate_writer.emitting import emit
-from writegate_writer.faults import DatabaseFault
+from writegate_writer.faults import DatabaseFault, Reject
 from writegate_writer.ports import Served
 
 
 class Numbered(Command):
-    """``n`` counts the commands of a key as its publisher made them; ``bad`` breaks a constraint."""
+    """``n`` counts the commands of a key as its publisher made them; ``bad``: what is wrong with it, if anything."""
 
     key: str
     n: int
-    bad: bool = False
+    bad: Literal["", "breaks a constraint", "is wrong", "kills"] = ""
 
 
 class Pay(Numbered, key="key"):
@@ -38,12 +38,20 @@ class Settle(Numbered, key="key", on_reject="park_key"):
     """Its followers wait behind it when it is parked."""
 
 
+class Note(Numbered):
+    """Without a key, as far as the gate knows."""
+
+
 class Read(Numbered, key="key", on_reject="park_key"):
     """A meter's reading."""
 
 
-class Tick(Numbered, key="key"):
+class Tick(Numbered, key="key", version=2):
     """A meter's other reading."""
+
+
+class FormerTick(Numbered, key="key", name="tick"):
+    """What it was before."""
 
 
 class Ship(Numbered, key="key"):
@@ -58,10 +66,12 @@ class Track(Numbered, key="key"):
     order: str
 
 
-BANK = Service("bank", commands=[Pay, Order, Settle], lanes=2)
+BANK = Service("bank", commands=[Pay, Order, Settle, Note], lanes=2)
 METERS = Service("meters", commands=[Read, Tick], lanes=3, keys_own_rows=True)
 PARCELS = Service("parcels", commands=[Ship, Track])
+FORMER_METERS = Service("meters", commands=[Read, FormerTick], lanes=METERS.lanes, keys_own_rows=True)
 SERVED = {service.name: Served(service, (f"{service.name}.total",)) for service in (BANK, METERS, PARCELS)}
+FORMERLY_SERVED = {**SERVED, METERS.name: Served(FORMER_METERS, SERVED[METERS.name].tables)}
 DOMAINS = {
     "bank": (("bank", 0), ("bank", 1)),
     "parcels": (("parcels", 0),),
@@ -71,6 +81,10 @@ DOMAINS = {
 
 def apply(session: Session, commands: Sequence[Command], fresh_id: Callable[[], str]) -> dict[str, Any]:
     """Apply commands of one type, one after the other."""
+    if reasons := {
+        one.command_id: "it is wrong" for one in commands if isinstance(one, Numbered) and one.bad == "is wrong"
+    }:
+        raise Reject(reasons)
     for one in commands:
         assert isinstance(one, Numbered)
         _apply(session, one, fresh_id)
@@ -79,12 +93,12 @@ def apply(session: Session, commands: Sequence[Command], fresh_id: Callable[[], 
 
 def _apply(session: Session, one: Numbered, fresh_id: Callable[[], str]) -> None:
     contract = contract_of(one)
-    journal = (contract.task, one.command_id, one.key, one.n)
+    journal = (contract.task, one.command_id, key_of(one), one.n)
     session.put("journal", next(session.database.numbers), journal)
     total = (contract.service, one.key if contract.service == METERS.name else "")
     session.lock("total", total)
     session.put("total", total, (session.get("total", total) or 0) + 1)
-    if one.bad:
+    if one.bad == "breaks a constraint":
         raise DatabaseFault("23514", "violates check constraint")
     if isinstance(one, Ship):
         session.put("parcel", one.order, one.key)

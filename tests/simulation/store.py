@@ -28,8 +28,11 @@ _FIRST_HOLD_SECONDS, _LONGEST_HOLD_SECONDS = 1.0, 60.0
 class SimulatedStore:
     """A :class:`~writegate_writer.store.Store` over a simulated session."""
 
-    def __init__(self, session: Session, fresh_id: Callable[[], str], broken: Callable[[str], bool]) -> None:
+    def __init__(
+        self, session: Session, fresh_id: Callable[[], str], broken: Callable[[str], bool], die: Callable[[], None]
+    ) -> None:
         self.session = session
+        self._die = die  # the process ends
         self._fresh_id = fresh_id
         self._broken = broken  # whether a command type's deployment is broken now
 
@@ -98,6 +101,8 @@ class SimulatedStore:
                 raise DatabaseFault("42P01", "relation does not exist")
             return services.apply(self.session, commands, self._fresh_id)
 
+        if any(isinstance(one, services.Numbered) and one.bad == "kills" for one in commands):
+            self._die()
         try:
             results: dict[str, Any] = self.session.request(f"{task} x{len(commands)}", work)
         except DatabaseFault as error:
@@ -130,7 +135,9 @@ class SimulatedStore:
                 seq = next(self.session.database.numbers)
                 delivery = one.one.delivery
                 until = None if one.patience_seconds is None else self._now + one.patience_seconds
-                row = DeferredRow(seq, delivery.service, delivery.lane, one.one.item, delivery.origin, None, False)
+                row = DeferredRow(
+                    seq, delivery.service, delivery.lane, one.one.item, delivery.origin, None, False, False
+                )
                 self.session.insert("deferred id", (delivery.service, one.one.ledger_id), (seq, one.one.hash))
                 self.session.put("deferred", seq, (holder.domain, "deferred", until, row))
 
@@ -165,6 +172,9 @@ class SimulatedStore:
         if self.session.up and self.session.changes is not None:
             self.session.end(commit=False)
 
+    def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
+        """It has no effect on what is decided."""
+
     def forget_sent(self, holder: Holder, sent: int) -> None:
         def work() -> None:
             self.begin(holder)
@@ -181,6 +191,16 @@ class SimulatedStore:
             "read deferred", lambda: [row for row in self._waiting(holder) if row.seq > after][:limit]
         )
         return rows
+
+    def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
+        def work() -> None:
+            for seq in seqs:
+                self.session.lock("deferred", seq)
+                domain, state, until, row = self.session.get("deferred", seq)
+                if until is None:
+                    self.session.put("deferred", seq, (domain, state, self._now + seconds, row))
+
+        self.session.alone("limit", work)
 
     def parked_keys(self, holder: Holder) -> set[Key]:
         keys: set[Key] = self.session.alone("read parked", lambda: self._parked_keys(holder))
@@ -210,8 +230,9 @@ class SimulatedStore:
     def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
         def work() -> int:
             self.session.lock("suspect", (service, ledger_id))
-            times = (self.session.get("suspect", (service, ledger_id)) or 0) + 1
-            self.session.put("suspect", (service, ledger_id), times)
+            times, writer = self.session.get("suspect", (service, ledger_id)) or (0, None)
+            times += writer != holder.writer
+            self.session.put("suspect", (service, ledger_id), (times, holder.writer))
             return int(times)
 
         return int(self.session.alone("suspect", work))
@@ -234,7 +255,7 @@ class SimulatedStore:
 
     def _waiting(self, holder: Holder) -> list[DeferredRow]:
         return [
-            replace(row, overdue=until is not None and until < self._now)
+            replace(row, limited=until is not None, overdue=until is not None and until < self._now)
             for _, (domain, state, until, row) in self.session.rows("deferred")
             if domain == holder.domain and state == "deferred"
         ]

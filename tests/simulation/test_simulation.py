@@ -22,6 +22,8 @@ _FOUND = {
     "confirms off": "lost",
     "stop by cancel": "out of order",
     "fence off": "transactions at once",
+    "crash corner off": "not drained",
+    "waiting keys forgotten": "out of order",
 }
 
 

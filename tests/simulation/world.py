@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from random import Random
 
 from tests.simulation import logs, services
@@ -17,7 +18,8 @@ from tests.simulation.store import START
 from tests.simulation.writers import Parts, Surroundings, Writer
 from writegate.config import Settings
 
-_LONGEST_SECONDS = 200.0
+# A command that kills is given up after ten deliveries and three deaths; and after each the lease has to run out.
+_LONGEST_SECONDS = 600.0
 _LOOK_SECONDS = 0.5
 
 
@@ -55,11 +57,16 @@ class World:
             broken=self.faults.broken,
             memory_bytes=random.choice((2_000, 1_000_000)),
         )
-        self.writers = [Writer(self.surroundings, f"writer{number}") for number in range(writers)]
+        self.writers: list[Writer] = []
+        self.released = random.random() < 0.5  # whether writers that start now know the newest contracts
+        self._started = 0
+        for _ in range(writers):
+            self.start()
         load = Load(
             calls=random.choice((5, 10, 15)),
             keys=random.choice((1, 3)),
             bad=random.choice((0.0, 0.05, 0.2)),
+            killing=random.choice((0.0, 0.0, 0.0, 0.0, 0.3)),
             any=random.random() < 0.5,
             pause_seconds=random.choice((0.1, 1.0, 2.0)),
             spool=random.choice((None, 3, 1000)),
@@ -83,18 +90,38 @@ class World:
 
     # What faults are made of.
 
+    def start(self) -> None:
+        """Start a writer."""
+        served = services.SERVED if self.released else services.FORMERLY_SERVED
+        self.writers.append(Writer(self.surroundings, f"writer{self._started}", served, self._exits))
+        self._started += 1
+
     def crash(self, writer: Writer, seconds: float) -> None:
-        """Kill a writer; another of its name starts after a while."""
-        name = writer.group.name
-        if writer not in self.writers:
-            return
+        """Kill a writer; another starts after a while."""
+        if writer in self.writers:
+            self._end(writer)
+            self.database.later(seconds, self.start)
+
+    def stop(self, writer: Writer, *, replace: bool) -> None:
+        """Stop a writer in order; with ``replace`` another starts when it has ended."""
+        if writer in self.writers and not writer.stopping:
+            self.history.add(self.schedule.now, "operator", "stops {}", writer.group.name)
+            writer.stop(replace)
+
+    def _exits(self, writer: Writer, replace: bool) -> None:
+        """A writer ends of its own: it was told to, or what it applies kills it."""
+        self.history.add(self.schedule.now, writer.group.name, "ends")
+        self._end(writer)
+        if replace:
+            self.database.later(3.0 * self.random.random(), self.start)
+
+    def _end(self, writer: Writer) -> None:
         self.writers.remove(writer)
         self.schedule.kill(writer.group)
         self.database.gone(writer.group)
         for link in list(self.broker.links()):
-            if link.up and link.name.startswith(f"{name}/"):
+            if link.up and link.name.startswith(f"{writer.group.name}/"):
                 self.broker.gone(link)
-        self.database.later(seconds, lambda: self.writers.append(Writer(self.surroundings, name)))
 
     def crash_publisher(self, publisher: Publisher) -> None:
         """Kill a publisher; another process starts at once."""
@@ -144,9 +171,17 @@ class World:
             if self.faults.active and self.schedule.now > ends:
                 self.faults.active = False
                 self.history.add(self.schedule.now, "fault", "no more")
+                self._release()
             if not self.faults.active or self.random.random() < 0.2:
                 self._drop_parked()
             self._over = not self.faults.active and not self._left()
+
+    def _release(self) -> None:
+        """Replace all writers that do not know the newest contracts, one after the other."""
+        self.released = True
+        for writer in self.writers:
+            if writer.served is not services.SERVED:
+                self.database.later(5.0 * self.random.random(), partial(self.stop, writer, replace=True))
 
     def _drop_parked(self) -> None:
         """What people do about parked commands that make their keys wait."""

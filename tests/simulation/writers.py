@@ -5,18 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any, cast
 
-from tests.simulation import services
 from tests.simulation.broker import Broker
 from tests.simulation.consuming import ConsumingChannel, Hub
 from tests.simulation.database import Database, Session
 from tests.simulation.leases import SimulatedLeases
+from tests.simulation.link import ConnectionLost
 from tests.simulation.publishing import SimulatedWire
 from tests.simulation.schedule import Group, Schedule
+from tests.simulation.services import DOMAINS
 from tests.simulation.spools import SimulatedSpool
 from tests.simulation.store import START, SimulatedStore
 from writegate.config import Settings
@@ -24,16 +27,17 @@ from writegate.envelope import Item
 from writegate.publish.engine import Engine, WhenFull
 from writegate.publish.pipeline import Call, parcels_of
 from writegate.topology import Route
-from writegate_writer.domain import Domain
 from writegate_writer.faults import DatabaseFault
 from writegate_writer.gate import Gate
 from writegate_writer.lanes import Lanes
+from writegate_writer.ports import Served
 from writegate_writer.sharing import Sharing
 from writegate_writer.turn import Turns
 
 _IDLE_SECONDS = 0.3
 _TICK_SECONDS = 0.5
 _USELESS_SECONDS = 5.0
+_STOP_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -79,14 +83,10 @@ class SimulatedClock:
 
 
 class SimulatedGate(Gate):
-    """The gate, but for waiting in simulated time."""
+    """The gate in simulated time, looked into."""
 
     def __init__(self, schedule: Schedule) -> None:
         super().__init__(lambda: schedule.now)
-        self._until = schedule.until
-
-    def wait_idle(self, domain: Domain, timeout: float) -> bool:
-        return self._until(lambda: not domain.busy, timeout)
 
     def waiting_bytes(self) -> int:
         """What the inboxes hold."""
@@ -141,11 +141,16 @@ class SimulatedPublisher:
 
 
 class Writer:
-    """One process. It ends when it is killed; its successor is another object of the same name."""
+    """One process. It ends when it is killed or stopped; its successor is another object."""
 
-    def __init__(self, around: Surroundings, name: str) -> None:
+    def __init__(
+        self, around: Surroundings, name: str, served: Mapping[str, Served], exits: Callable[[Writer, bool], None]
+    ) -> None:
         self.group = Group(name)
+        self.served = served
+        self.stopping = False
         self._around = around
+        self._exits = exits  # told when it ends of its own, and whether another is to start
         self._schedule = schedule = around.schedule
         self.gate = SimulatedGate(schedule)
         self.lanes = Lanes(self.gate, around.memory_bytes)
@@ -153,13 +158,14 @@ class Writer:
         self._turns = Turns(
             settings=around.settings,
             name=name,
-            services=services.SERVED,
+            services=served,
             gate=self.gate,
             consuming=self.lanes,
             publishing=self.publisher,
             clock=SimulatedClock(schedule, around.random),
         )
-        self._sharing = Sharing(around.settings, name, services.SERVED, self.gate, self.lanes)
+        together = {lane: lanes for lanes in DOMAINS.values() for lane in lanes}
+        self._sharing = Sharing(around.settings, name, together, self.gate, self.lanes)
         self._controlled = False
         self._ticked_at = schedule.now
         self._connected = 0  # slots
@@ -174,11 +180,43 @@ class Writer:
             around.memory_bytes,
             self._wake_slots,
         )
-        schedule.spawn(f"{name}/control", self.group, self._control)
+        self._ending = False
+        self._control_actor = schedule.spawn(f"{name}/control", self.group, self._control)
         self._slots = [
             schedule.spawn(f"{name}/slot{number}", self.group, self._slot_of(number))
             for number in range(min(around.settings.slots, around.settings.connections - 1))
         ]
+
+    def stop(self, replace: bool) -> None:
+        """Tell it to end in order, and whether another is to start then."""
+        self.stopping = True
+        self.hub.stop(partial(self._stop, replace))
+
+    def _stop(self, replace: bool) -> None:
+        with suppress(ConnectionLost):  # it ends all the same, and gives back what it has as if it were killed
+            self._stop_in_order()
+        self._exits(self, replace)
+
+    # As `Process.stop` does, on the hub thread.
+
+    def _stop_in_order(self) -> None:
+        self.gate.close()
+        self._wake_slots()
+        deadline = self._schedule.now + _STOP_SECONDS
+        while not all(slot.ended for slot in self._slots) and self._schedule.now < deadline:
+            self.lanes.run_posts()
+            self._schedule.pause(0.01)
+        self.publisher.engine.wire.stop(timeout=2.0)
+        self.lanes.run_posts()
+        self.lanes.close_all()
+        self._ending = True
+        self._schedule.wake(self._control_actor)
+        self._schedule.until(lambda: self._control_actor.ended, 5.0)
+        self.lanes.run_posts()
+
+    def _die(self) -> None:
+        self._exits(self, True)
+        self._schedule.point()  # does not return
 
     def _wake_slots(self) -> None:
         for slot in self._slots:
@@ -187,7 +225,7 @@ class Writer:
     # As `Control.run` and `Slot.run` do.
 
     def _control(self) -> None:
-        while True:
+        while not self._ending:
             try:
                 session = self._around.database.connect(f"{self.group.name}/control", self.group)
             except DatabaseFault:
@@ -208,7 +246,7 @@ class Writer:
 
     def _share(self, leases: SimulatedLeases) -> None:
         useful_at = self._schedule.now
-        while self._connected or self._schedule.now - useful_at < _USELESS_SECONDS:
+        while not self._ending and (self._connected or self._schedule.now - useful_at < _USELESS_SECONDS):
             if self._connected:
                 useful_at = self._schedule.now
             self._sharing.tick(leases, may_claim=bool(self._connected))
@@ -219,7 +257,7 @@ class Writer:
 
     def _slot_of(self, number: int) -> Callable[[], None]:
         def run() -> None:
-            while True:
+            while not self.gate.closed:
                 if not self._controlled:
                     self._schedule.pause(0.2)
                     continue
@@ -236,11 +274,11 @@ class Writer:
         return run
 
     def _serve(self, session: Session) -> None:
-        store = self._around.parts.store(session, self._around.fresh_id, self._around.broken)
+        store = self._around.parts.store(session, self._around.fresh_id, self._around.broken, self._die)
         while True:
             domain = self.gate.take(0)
             if domain is None:
-                if not self._controlled:
+                if not self._controlled or self.gate.closed:
                     return
                 self._schedule.pause(_IDLE_SECONDS)
                 continue

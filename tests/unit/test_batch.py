@@ -20,7 +20,7 @@ from writegate_writer.batch import Deciding
 from writegate_writer.decide import MOST_REJECTIONS
 from writegate_writer.deferral import Aside
 from writegate_writer.domain import Domain, Phase
-from writegate_writer.faults import DatabaseFault, HandlerFault
+from writegate_writer.faults import DatabaseFault, HandlerFault, Reject
 from writegate_writer.gate import Gate
 from writegate_writer.holds import holds_of
 from writegate_writer.ledger_days import oldest_day
@@ -38,9 +38,11 @@ class Rows:
     """A store that keeps its rows here. Deposits of :data:`POISON` break a CHECK, withdrawals' handler is broken."""
 
     lost_at: int | None = None  # the transaction at which the connection is lost
+    rejects: bool = False  # the handler itself names those of POISON, all at once
     ledger: dict[str, Known] = field(default_factory=dict)
     deferred: list[Aside] = field(default_factory=list)
     holds: dict[str, str] = field(default_factory=dict)
+    times_held: int = 0
     opened: int = 0
     pending: dict[str, Known] = field(default_factory=dict)
     pending_aside: list[Aside] = field(default_factory=list)
@@ -59,7 +61,10 @@ class Rows:
     def call(self, _: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
         if task == "accounts.withdraw":
             raise HandlerFault(task, "the handler failed: KeyError: 'x'")
-        if any(isinstance(one, Deposit) and one.amount == POISON for one in commands):
+        poison = [one.command_id for one in commands if isinstance(one, Deposit) and one.amount == POISON]
+        if poison and self.rejects:
+            raise Reject(dict.fromkeys(poison, "poison"))
+        if poison:
             raise DatabaseFault("23514", "violates a check constraint")
         return None
 
@@ -82,6 +87,7 @@ class Rows:
 
     def hold_task(self, task: str, reason: str) -> float:
         self.holds[task] = reason
+        self.times_held += 1
         return 1.0
 
 
@@ -140,8 +146,15 @@ def test_many_rejections_in_a_row_hold_the_type() -> None:
     assert (len(rows.ledger), len(rows.deferred)) == (MOST_REJECTIONS, 200 - MOST_REJECTIONS)
 
 
-def test_rejections_among_good_ones_do_not() -> None:
-    rows = Rows()
+def test_many_that_the_handler_rejects_at_once_hold_it_once() -> None:
+    rows = Rows(rejects=True)
+    decided_by(rows, [arrived(Deposit(account=f"a-{n}", amount=POISON)) for n in range(4 * MOST_REJECTIONS)])
+    assert (list(rows.holds), rows.times_held) == (["accounts.deposit"], 1)
+
+
+@pytest.mark.parametrize("rejects", [False, True], ids=["by the database", "by the handler"])
+def test_rejections_among_good_ones_do_not(rejects: bool) -> None:
+    rows = Rows(rejects=rejects)
     amounts = [POISON if n % 10 else 1 for n in range(200)]
     decided_by(rows, [arrived(Deposit(account=f"a-{n}", amount=one)) for n, one in enumerate(amounts)])
     assert (rows.holds, len(rows.ledger)) == ({}, 200)
@@ -166,11 +179,25 @@ def test_a_crowded_outbox_thins_out_once_the_broker_has_confirmed() -> None:
     store.forget_sent.assert_called_once()
 
 
-@pytest.mark.parametrize(("ahead", "searched"), [(timedelta(0), 1), (timedelta(days=6), None)])
-def test_an_id_of_a_time_to_come_is_searched_for_everywhere(ahead: timedelta, searched: int | None) -> None:
-    now = datetime.now(UTC)
-    made = int((now + ahead).timestamp() * 1000)
-    id_ = f"{made >> 16:08x}-{made & 0xFFFF:04x}-7000-8000-000000000000"
-    one = arrived(Deposit(account="a", amount=1).with_id(id_))
-    expected = date(1970, 1, 1) if searched is None else now.date() - timedelta(days=searched)
-    assert oldest_day([one], now) == expected
+def id_made(at: datetime) -> str:
+    """Return a UUIDv7 of this time."""
+    made = int(at.timestamp() * 1000)
+    return f"{made >> 16:08x}-{made & 0xFFFF:04x}-7000-8000-000000000000"
+
+
+NOW = datetime.now(UTC)
+UUID4 = "4c9a7ba2-31b1-4bb8-9d8e-1d0b2c1f7a55"
+
+
+@pytest.mark.parametrize(
+    ("ids", "days"),
+    [
+        ([id_made(NOW)], 1),
+        ([id_made(NOW), id_made(NOW - timedelta(days=2))], 3),
+        ([id_made(NOW), UUID4], 8),  # it may have been decided as long ago as the service remembers
+        ([id_made(NOW + timedelta(days=6))], 8),  # a time to come tells nothing
+    ],
+)
+def test_how_far_back_ids_are_searched_for(ids: list[str], days: int) -> None:
+    parts = [arrived(Deposit(account="a", amount=1).with_id(one)) for one in ids]
+    assert oldest_day(parts, NOW, accounts.retention) == NOW.date() - timedelta(days=days)

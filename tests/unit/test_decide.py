@@ -170,6 +170,25 @@ def test_a_handler_that_says_which_are_wrong_takes_one_more_transaction() -> Non
     assert database.attempts == 2
 
 
+def test_a_rejection_that_rested_on_a_command_at_fault_is_thought_over() -> None:
+    """The handler rejects a second withdrawal; but the first, which left too little, is refused by the database."""
+    batch = commands(["poison", "good"])
+    first, second = (one.ledger_id for one in batch)
+    found: dict[str, str] = {}
+
+    def apply(work: Work) -> Done:
+        fresh = {one.ledger_id for one in work.arrived} - set(work.rejected)
+        if fresh == {first, second}:
+            raise Reject({"good-1": "nothing is left"})
+        if first in fresh:
+            raise DatabaseFault("23514", "violates a check constraint")
+        found.update({one.ledger_id: "applied" if one.ledger_id in fresh else "parked" for one in work.arrived})
+        return Done([])
+
+    decide(apply, Work(batch), lambda _: None, patience=lambda _: False)
+    assert found == {first: "parked", second: "applied"}
+
+
 def test_all_poison_takes_twice_as_many_transactions_as_commands() -> None:
     database, batch = Database(), commands([POISON] * 100)
     run(database, batch)

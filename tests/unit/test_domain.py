@@ -31,7 +31,10 @@ def test_services_of_a_domain_take_turns_each_in_its_own_order() -> None:
     for service, tag in [("a", 1), ("a", 2), ("a", 3), ("b", 4)]:
         domain.put(delivery(service, tag))
     taken = []
-    while queue := domain.next_queue():
+    while (first := domain.first()) is not None:
+        queue = domain.next_queue()
+        assert queue
+        assert queue[0] is first
         taken.append(queue.popleft().tag)
     assert taken == [1, 4, 2, 3]
     assert domain.next_queue() is None

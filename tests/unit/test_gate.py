@@ -81,6 +81,54 @@ def test_domains_take_turns() -> None:
     assert turns == ["one", "other", "one", "other"]
 
 
+def test_a_turn_that_asks_to_be_alone_is_followed_by_one_that_is() -> None:
+    gate = Gate()
+    suspect, other, third = (serving(gate, name) for name in ("suspect", "other", "third"))
+    for owned in (suspect, other, third):
+        gate.deliver(owned, delivery())
+    assert gate.take(0) is suspect
+    assert gate.take(0) is other
+    assert not gate.alone(suspect)
+    gate.give_back(suspect)
+    assert gate.take(0) is third, "it was there first"
+    assert gate.take(0) is None, "the others' turns are not over"
+    gate.give_back(third)
+    assert gate.take(0) is None, "nor do they get another: it would never be alone"
+    gate.give_back(other)
+    assert gate.take(0) is suspect
+    assert gate.alone(suspect)
+    assert gate.take(0) is None, "it is alone"
+    gate.give_back(suspect)
+    assert gate.take(0) is third
+
+
+def test_a_domain_that_is_given_up_during_its_turn_alone_keeps_nobody_waiting() -> None:
+    gate = Gate()
+    suspect, other = serving(gate, "suspect"), serving(gate, "other")
+    gate.deliver(suspect, delivery())
+    assert gate.take(0) is suspect
+    assert not gate.alone(suspect)
+    gate.give_back(suspect)
+    assert gate.take(0) is suspect
+    gate.deliver(other, delivery())
+    gate.disown(suspect)
+    gate.give_back(suspect)
+    assert gate.take(0) is other
+
+
+def test_a_domain_that_is_given_up_while_it_waits_to_be_alone_keeps_nobody_waiting() -> None:
+    gate = Gate()
+    suspect, other = serving(gate, "suspect"), serving(gate, "other")
+    gate.deliver(suspect, delivery())
+    assert gate.take(0) is suspect
+    assert not gate.alone(suspect)
+    gate.give_back(suspect)
+    gate.disown(suspect)
+    gate.deliver(other, delivery())
+    assert gate.take(0) is other
+    assert gate.take(0) is None
+
+
 def test_a_delivery_from_a_channel_that_is_void_is_refused() -> None:
     gate = Gate()
     owned = serving(gate)
@@ -137,16 +185,6 @@ def test_suspending_what_was_given_up_does_not_revive_it() -> None:
     gate.suspend(owned, 0)
     assert owned.phase is Phase.LEAVING
     assert gate.take(0.02) is None
-
-
-def test_waiting_for_a_turn_to_end() -> None:
-    gate = Gate()
-    owned = serving(gate)
-    gate.deliver(owned, delivery())
-    assert gate.take(0) is owned
-    assert not gate.wait_idle(owned, 0.02)
-    threading.Timer(0.05, gate.give_back, [owned]).start()
-    assert gate.wait_idle(owned, LONG)
 
 
 def test_closing_ends_every_wait() -> None:

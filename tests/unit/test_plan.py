@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -19,7 +20,7 @@ from writegate_writer.apply.broker_diff import (
     diff_broker,
     publisher_permission,
 )
-from writegate_writer.apply.change import Change, Migration
+from writegate_writer.apply.change import Change, Membership, Migration
 from writegate_writer.apply.database_diff import DatabaseState, desired_database, diff_database
 from writegate_writer.apply.domains import domains_of
 from writegate_writer.apply.grants import Grant, Objects, desired_grants
@@ -46,6 +47,7 @@ def applied() -> DatabaseState:
         grants=desired_grants([FLIGHTS], OBJECTS),
         domains={domain.name: (domain.tables, domain.reason) for domain in DESIRED.domains},
         lanes={lane: domain.name for domain in DESIRED.domains for lane in domain.lanes},
+        retentions={"flights": timedelta(days=7)},
     )
 
 
@@ -60,7 +62,7 @@ def test_nothing_differs_from_itself() -> None:
 
 def test_a_fresh_database_needs_roles_before_migrations_before_grants_before_domains() -> None:
     kinds = [change.kind for change in diff_database(DESIRED, DatabaseState())]
-    assert list(dict.fromkeys(kinds)) == ["role", "migration", "membership", "grant", "domain"]
+    assert list(dict.fromkeys(kinds)) == ["role", "migration", "membership", "grant", "retention", "domain"]
 
 
 def test_a_fresh_broker_needs_exchanges_before_queues_before_bindings_before_users() -> None:
@@ -92,6 +94,12 @@ def test_a_changed_migration_is_refused_and_asks_for_a_new_file() -> None:
     (change,) = diff_database(DESIRED, replace(applied(), migrations={("flights", "001.sql"): "other"}))
     assert change.action == "refused"
     assert "new file" in change.detail
+
+
+def test_a_changed_retention_is_recorded() -> None:
+    (change,) = diff_database(DESIRED, replace(applied(), retentions={"flights": timedelta(days=3)}))
+    assert (change.action, change.kind, change.name) == ("change", "retention", "flights")
+    assert change.detail == "duplicates are recognised for 7 days"
 
 
 def test_missing_rights_are_granted_and_undeclared_ones_revoked() -> None:
@@ -128,12 +136,39 @@ def test_a_role_of_a_service_may_be_member_of_nothing() -> None:
 
 def test_lanes_that_exist_are_neither_added_nor_moved() -> None:
     more = domains_of([service("flights", "flights.flight", lanes=3)])
+    actual = applied()
+    (change,) = diff_domains(more, actual.domains, actual.lanes)
+    assert named([change]) == [("refused", "domain", "flights")]
+    assert "drain" in change.detail
+
+
+def test_services_that_come_to_share_a_table_change_their_domains_together() -> None:
     joined = domains_of([FLIGHTS, service("fleet", "flights.flight")])
     actual = applied()
-    for desired, name in ((more, "flights"), (joined, "fleet+flights")):
-        changes = list(diff_domains(desired, actual.domains, actual.lanes))
-        assert named(changes) == [("refused", "domain", name)]
-        assert "drain" in changes[0].detail
+    (change,) = diff_domains(joined, actual.domains, actual.lanes)
+    assert named([change]) == [("change", "domains", "fleet+flights")]
+    assert change.step == Membership(joined)
+    assert change.detail == "the lanes of flights to fleet+flights: fleet and flights share flights.flight"
+
+
+def test_a_service_that_leaves_a_domain_leaves_nobody_behind_unawares() -> None:
+    fleet = service("fleet", "fleet.aircraft")
+    lanes = {("fleet", 0): "fleet+flights", ("flights", 0): "fleet+flights", ("flights", 1): "fleet+flights"}
+    domains = {"fleet+flights": (("fleet.aircraft",), "")}
+    (change,) = diff_domains(domains_of([FLIGHTS, fleet]), domains, lanes)
+    assert named([change]) == [("change", "domains", "fleet, flights")]
+    (change,) = diff_domains(domains_of([fleet]), domains, lanes)
+    assert change.action == "refused"
+    assert "flights" in change.detail
+    other_number = domains_of([service("flights", "flights.flight", lanes=3), fleet])
+    assert {change.action for change in diff_domains(other_number, domains, lanes)} == {"refused"}
+
+
+def test_keys_that_come_to_own_their_rows_make_each_lane_a_domain() -> None:
+    desired = domains_of([service("flights", "flights.flight", lanes=2, keys_own_rows=True)])
+    actual = applied()
+    (change,) = diff_domains(desired, actual.domains, actual.lanes)
+    assert named([change]) == [("change", "domains", "flights.0, flights.1")]
 
 
 def test_a_table_shared_with_a_service_that_is_not_installed_is_refused() -> None:

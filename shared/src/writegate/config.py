@@ -53,7 +53,12 @@ class Settings(BaseModel):
         description="after so long without a sign of life a writer's domains are taken over; "
         "also the longest a handler may compute between two statements",
     )
-    handler_seconds: float = Field(60.0, ge=1, description="longest a batch may take before it is cancelled")
+    handler_seconds: float = Field(
+        60.0,
+        ge=1,
+        description="longest a statement of a handler may take before it is cancelled; "
+        "a handler that gives no sign of life for longer ends its process",
+    )
     publish_timeout_seconds: float = Field(10.0, gt=0, description="time limit of one publish call")
     publish_waiting: int = Field(50_000, ge=1, description="most commands a publisher keeps in memory")
     when_full: Literal["spool", "wait", "fail"] = Field(

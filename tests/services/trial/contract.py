@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from writegate import Command, Service
 
 
@@ -45,6 +47,18 @@ class Run(Command, key="account"):
     name: str
 
 
+class Wreck(Command, key="account"):
+    """End or stop the process it is applied in, unless there is a file of this name; then book 1.
+
+    It makes a file ``<unless>-reached`` before it does.
+    """
+
+    account: str
+    seq: int
+    how: Literal["kill", "exit", "sleep", "loop", "match"]
+    unless: str = ""
+
+
 class Once(Command, key="account", version=2):
     """Book 1; older messages of it say the same."""
 
@@ -52,4 +66,13 @@ class Once(Command, key="account", version=2):
     seq: int
 
 
-trial = Service("trial", commands=[Deposit, Careful, Split, Choose, Run, Once], lanes=2)
+class Step(Command, key="account"):
+    """Note one step of a stream of calls, which numbers them. A bad one is rejected by the database."""
+
+    account: str
+    stream: str
+    seq: int
+    bad: bool = False
+
+
+trial = Service("trial", commands=[Deposit, Careful, Split, Choose, Run, Wreck, Once, Step], lanes=2)

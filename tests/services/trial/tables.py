@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Identity, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Identity, Integer, MetaData, Table, Text
 
 metadata = MetaData(schema="trial")
 
@@ -13,6 +13,16 @@ entry = Table(
     Column("account", Text),
     Column("seq", Integer),
     Column("amount", Integer),
+)
+step = Table(
+    "step",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("id", Text),
+    Column("account", Text),
+    Column("stream", Text),
+    Column("seq", Integer),
+    Column("bad", Boolean),
 )
 balance = Table("balance", metadata, Column("account", Text, primary_key=True), Column("total", BigInteger))
 script = Table("script", metadata, Column("name", Text, primary_key=True), Column("sql", Text))

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import re
+import signal
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from writegate_writer import Reject, Writes, emit
 
-from .contract import Careful, Choose, Deposit, Once, Run, Split, trial
-from .tables import balance, entry, script
+from .contract import Careful, Choose, Deposit, Once, Run, Split, Step, Wreck, trial
+from .tables import balance, entry, script, step
 
-writes = Writes(trial, tables=[entry, balance, script])
+writes = Writes(trial, tables=[entry, step, balance, script])
 
 
 @writes.handler(Deposit)
@@ -39,6 +45,11 @@ def once(connection: Connection, commands: Sequence[Once]) -> None:
     _book(connection, [(one.account, one.seq, 1) for one in commands])
 
 
+@writes.handler(Step)
+def note(connection: Connection, commands: Sequence[Step]) -> None:
+    connection.execute(insert(step), [{"id": one.command_id, **one.model_dump()} for one in commands])
+
+
 @writes.each(Split)
 def split(connection: Connection, command: Split) -> None:
     for seq in range(command.first, command.first + command.count):
@@ -50,6 +61,24 @@ def run(connection: Connection, command: Run) -> None:
     # A name that is not there is a KeyError, as a handler with a bug would raise it.
     scripts = dict(connection.execute(select(script.c.name, script.c.sql)).tuples().all())
     connection.execute(text(scripts[command.name]))
+
+
+_WAYS: dict[str, Callable[[], object]] = {
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "exit": lambda: os._exit(1),
+    "sleep": lambda: threading.Event().wait(),
+    "loop": lambda: any(number < 0 for number in itertools.count()),
+    "match": lambda: re.match("(a*)*b", "a" * 99),  # it would take ages, and lets no other thread run
+}
+
+
+@writes.each(Wreck)
+def wreck(connection: Connection, command: Wreck) -> None:
+    if not (command.unless and Path(command.unless).exists()):
+        if command.unless:
+            Path(f"{command.unless}-reached").touch()
+        _WAYS[command.how]()
+    _book(connection, [(command.account, command.seq, 1)])
 
 
 def _book(connection: Connection, entries: Sequence[tuple[str, int, int]]) -> None:

@@ -42,9 +42,13 @@ class Delivery:
 
     @property
     def delivery_count(self) -> int:
-        """How often the broker delivered it before, as a quorum queue counts."""
+        """How often the broker delivered it before, as a quorum queue counts.
+
+        The first time there is no count yet, and a publisher's own header would stand there, such as one below zero.
+        """
         count = self.headers.get("x-delivery-count", 0)
-        return count if isinstance(count, int) else 0
+        # The first time the broker sends none, and the header is the publisher's, who may have put anything there.
+        return max(count, 0) if isinstance(count, int) else 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +109,7 @@ class Reading:
     refused: list[Refused] = field(default_factory=list)
     strays: list[Stray] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
+    suspicious: bool = False  # delivered so often that something in it may end the process
 
     def add(self, part: Part) -> None:
         """Sort a part in."""

@@ -72,7 +72,8 @@ def settle(session: Session, applied: Sequence[int], parked: Sequence[int]) -> N
 
 
 _DEFERRED = """
-SELECT seq, service, lane, id, task, version, key, raw, origin, reply_to, coalesce(not_after < clock_timestamp(), false)
+SELECT seq, service, lane, id, task, version, key, raw, origin, reply_to,
+       not_after IS NOT NULL, coalesce(not_after < clock_timestamp(), false)
 FROM writegate.deferred WHERE domain = %s AND state = 'deferred' AND seq > %s ORDER BY seq LIMIT %s
 """
 
@@ -80,11 +81,22 @@ FROM writegate.deferred WHERE domain = %s AND state = 'deferred' AND seq > %s OR
 def deferred(session: Session, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
     """Return what waits, oldest first, after a row's number."""
     return [
-        DeferredRow(seq, service, lane, Item(id_, task, version, key, bytes(raw)), origin, reply_to, overdue)
-        for seq, service, lane, id_, task, version, key, raw, origin, reply_to, overdue in session.own(
+        DeferredRow(seq, service, lane, Item(id_, task, version, key, bytes(raw)), origin, reply_to, limited, overdue)
+        for seq, service, lane, id_, task, version, key, raw, origin, reply_to, limited, overdue in session.own(
             _DEFERRED, [holder.domain, after, limit]
         )
     ]
+
+
+_LIMIT_WAITING = """
+UPDATE writegate.deferred SET not_after = clock_timestamp() + make_interval(secs => %s)
+WHERE seq = ANY(%s) AND not_after IS NULL
+"""
+
+
+def limit_waiting(session: Session, seqs: Sequence[int], seconds: float) -> None:
+    """Let rows that wait without a limit wait for so long from now."""
+    session.own(_LIMIT_WAITING, [seconds, list(seqs)])
 
 
 _PARKED_KEYS = """
@@ -137,7 +149,7 @@ RETURNING times
 
 
 def suspect(session: Session, holder: Holder, service: str, ledger_id: str) -> int:
-    """Note, in a transaction of its own, that a command is about to be applied alone.
+    """Note, in a transaction of its own, what may end the process: a command about to be applied alone, a replay.
 
     Returns how many writers have: one that is alive after an outage has not died of it, however often it tries.
     """

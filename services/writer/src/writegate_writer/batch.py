@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 import structlog
 
 from writegate.config import Settings
 from writegate.receipt import Cause
-from writegate_writer.arrival import Arrived, Reading, Refused, read
+from writegate_writer.arrival import Arrived, Delivery, Reading, Refused, read
 from writegate_writer.decide import MOST_REJECTIONS, decide
 from writegate_writer.domain import Domain
 from writegate_writer.faults import DatabaseFault, Fault, HandlerFault
 from writegate_writer.ports import Clock, Consuming, Served
 from writegate_writer.replay import revive
 from writegate_writer.sending import Sending
-from writegate_writer.sorting import Done, Work
-from writegate_writer.store import Holder, Store
+from writegate_writer.sorting import PATIENCE_SECONDS, Done, Work
+from writegate_writer.store import DeferredRow, Holder, Store
 from writegate_writer.transaction import apply
 
 log = structlog.get_logger(__name__)
@@ -27,11 +26,21 @@ _CONFLICT_TRIES = 6
 _REPLAY_SECONDS = 1.0
 _REPLAY_COMMANDS = 500
 # A batch shrinks by half with each time it was delivered before; after so many times its commands are applied one by
-# one, noted down as suspects of ending the process first, and parked after three such deaths.
+# one, noted down as suspects of ending the process first, and parked after three such deaths. The same with pages of
+# what is replayed, whose deaths are counted in the table of suspects: the broker knows nothing of them.
 _CORNER_DELIVERIES = 10
 _MOST_DEATHS = 3
+# Among the suspects: a domain's replay as a whole.
+_SWEEP, _SWEEP_ID = "replay of {}", "00000000-0000-0000-0000-000000000000"
+# A statement that took too long, or that an operator ended.
+_CANCELLED = "57014"
 
 Patience = Callable[[Arrived], bool]
+
+
+def suspicious(delivery: Delivery | None) -> bool:
+    """Whether something in this message may be what ends the process."""
+    return delivery is not None and delivery.delivery_count >= _CORNER_DELIVERIES
 
 
 def cut(domain: Domain, services: Mapping[str, Served], settings: Settings, clock: Clock) -> tuple[str | None, Reading]:
@@ -44,13 +53,18 @@ def cut(domain: Domain, services: Mapping[str, Served], settings: Settings, cloc
     declared = services[service].service
     now_millis = int(clock.now().timestamp() * 1000)
     commands = size = 0
-    limit = max(1, settings.batch_commands >> queue[0].delivery_count)
+    limit = settings.batch_commands
     # Only this thread takes from it (the domain is busy), the hub thread only appends: no lock is needed for that.
-    while queue and (commands == 0 or (commands < limit and size < settings.batch_bytes)):
+    while queue and size < settings.batch_bytes:
         try:
+            is_suspicious = suspicious(queue[0])
+            limit = min(limit, 0 if is_suspicious else settings.batch_commands >> queue[0].delivery_count)
+            if commands and commands >= limit:
+                break
             delivery = queue.popleft()
         except IndexError:
             break  # its channel was lost just now
+        reading.suspicious |= is_suspicious
         parts = read(delivery, declared, now_millis)
         delivery.open = len(parts)
         for part in parts:
@@ -65,8 +79,22 @@ def _identity(part: Arrived | Refused) -> int:
     return id(part.arrived or part) if isinstance(part, Refused) else id(part)
 
 
-def _in_time(overdue: set[str | None], one: Arrived) -> bool:
-    return one.ledger_id not in overdue
+class _MissingParents:
+    """What is asked about replayed commands whose parent row is missing.
+
+    ``unlimited``: rows that waited for something else until now, such as for an earlier command of their key.
+    """
+
+    def __init__(self, rows: Mapping[str, DeferredRow]) -> None:
+        self._rows = rows
+        self.unlimited: list[int] = []
+
+    def may_come(self, one: Arrived) -> bool:
+        """Whether the parent is still waited for."""
+        row = self._rows[one.ledger_id]
+        if not row.limited:
+            self.unlimited.append(row.seq)
+        return not row.overdue
 
 
 class Deciding:
@@ -92,50 +120,65 @@ class Deciding:
 
     def batch(self, service: str, reading: Reading) -> None:
         """Decide what has arrived."""
-        if any(one.delivery.delivery_count >= _CORNER_DELIVERIES for one in reading.arrived):
-            self._one_by_one(service, reading)
+        work = Work(reading.arrived, reading.refused, blocks=self._domain.aside.blocks)
+        if reading.suspicious:
+            self._one_by_one(service, work, lambda _: True)
             return
         sent = self._domain.outbox.forgettable()
-        blocks = self._domain.aside.blocks
-        self._decide(service, Work(reading.arrived, reading.refused, blocks=blocks, outbox_sent=sent), lambda _: True)
+        self._decide(service, replace(work, outbox_sent=sent), lambda _: True)
         if sent is not None:
             self._domain.outbox.forgotten(sent)
 
-    def replay(self) -> None:
-        """Try a page of what waits again, oldest first."""
-        waiting = self._domain.aside
-        if waiting.sweep.after == 0 and waiting.parked:
+    def replay(self, alone: Callable[[], bool]) -> None:
+        """Try a page of what waits again, oldest first.
+
+        ``alone``: whether this turn is the only one of the process; if not, the next one will be.
+        """
+        waiting, sweep = self._domain.aside, self._domain.aside.sweep
+        if sweep.after == 0:
+            sweep.deaths = self._store.suspect(self._holder, _SWEEP.format(self._domain.name), _SWEEP_ID) - 1
+        cornered = sweep.deaths >= _CORNER_DELIVERIES
+        if cornered and not alone():
+            return
+        if sweep.after == 0 and waiting.parked:
             waiting.parked = self._store.parked_keys(self._holder)
-        rows = self._store.deferred(self._holder, waiting.sweep.after, _REPLAY_COMMANDS)
+        most = max(1, _REPLAY_COMMANDS >> sweep.deaths)
+        rows = self._store.deferred(self._holder, sweep.after, most)
         for service in dict.fromkeys(row.service for row in rows):
             own = [row for row in rows if row.service == service]
-            revived = [(revive(row, self._services[service].service), row) for row in own]
-            overdue = {one.ledger_id for one, row in revived if row.overdue}
-            work = Work(
-                arrived=[one for one, _ in revived if isinstance(one, Arrived)],
-                refused=[one for one, _ in revived if isinstance(one, Refused)],
-                blocks=waiting.blocks_replay,
-                replayed={one.ledger_id: row.seq for one, row in revived if one.ledger_id is not None},
-            )
-            self._decide(service, work, partial(_in_time, overdue))
-        if len(rows) == _REPLAY_COMMANDS:
-            waiting.sweep.after = rows[-1].seq
+            self._try_again(service, own, alone=cornered)
+        if len(rows) == most and waiting.total:
+            sweep.after = rows[-1].seq
         else:
+            self._store.clear_suspect(_SWEEP.format(self._domain.name), _SWEEP_ID)
             waiting.end_sweep(self._clock.monotonic() + _REPLAY_SECONDS)
 
-    def _one_by_one(self, service: str, reading: Reading) -> None:
-        """Apply what has been delivered suspiciously often alone, so that what ends the process is found."""
-        for refused in reading.refused:
-            self._decide(service, Work(refused=[refused]), lambda _: True)
-        for one in reading.arrived:
+    def _try_again(self, service: str, rows: Sequence[DeferredRow], *, alone: bool) -> None:
+        revived = [(revive(row, self._services[service].service), row) for row in rows]
+        by_id = {one.ledger_id: row for one, row in revived if one.ledger_id is not None}
+        missing = _MissingParents(by_id)
+        work = Work(
+            arrived=[one for one, _ in revived if isinstance(one, Arrived)],
+            refused=[one for one, _ in revived if isinstance(one, Refused)],
+            blocks=self._domain.aside.blocks_replay,
+            replayed={id_: row.seq for id_, row in by_id.items()},
+        )
+        (self._one_by_one if alone else self._decide)(service, work, missing.may_come)
+        if missing.unlimited:
+            self._store.limit_waiting(missing.unlimited, PATIENCE_SECONDS)
+
+    def _one_by_one(self, service: str, work: Work, patience: Patience) -> None:
+        """Apply each of what is suspicious alone, so that what ends the process is found."""
+        if work.refused:
+            self._decide(service, replace(work, arrived=()), patience)
+        for one in work.arrived:
             times = self._store.suspect(self._holder, service, one.ledger_id)
             rejected = {}
             if times > _MOST_DEATHS:
                 text = f"the writer died {times - 1} times while it applied this command alone"
                 rejected[one.ledger_id] = Cause("crash", text)
             try:
-                work = Work([one], rejected=rejected, blocks=self._domain.aside.blocks)
-                self._decide(service, work, lambda _: True)
+                self._decide(service, replace(work, arrived=[one], refused=(), rejected=rejected), patience)
             finally:
                 # It failed or succeeded, but it did not end the process.
                 self._store.clear_suspect(service, one.ledger_id)
@@ -184,15 +227,14 @@ class Deciding:
             try:
                 return apply(self._store, self._holder, self._services, service, work, self._clock.now())
             except DatabaseFault as error:
-                if error.fault is not Fault.CONFLICT or attempt == _CONFLICT_TRIES:
+                if error.sqlstate == _CANCELLED and error.task and (len(work.arrived) == 1 or work.replayed):
+                    # There is nothing smaller to try: only its type is to wait, not the whole domain.
+                    error.fault = Fault.DEPLOYMENT
+                if error.fault is not Fault.CONFLICT:
                     raise
-                log.warning(
-                    "batch.conflict",
-                    domain=self._domain.name,
-                    sqlstate=error.sqlstate,
-                    error=str(error),
-                    attempt=attempt,
-                )
+                self._store.conflict(self._holder, error, attempt)
+                if attempt == _CONFLICT_TRIES:
+                    raise
                 self._clock.pause(self._clock.spread() * 0.02 * 2**attempt)
         raise AssertionError  # the last attempt returns or raises
 
@@ -213,20 +255,25 @@ class Deciding:
         self._sending.receipts(done.receipts)
         self._consuming.settle(self._domain, [part.delivery for part, _ in done.receipts])
         self._consuming.report(done.receipts)
-        self._count_rejections(done)
+        self._count_rejections(work, done)
 
-    def _count_rejections(self, done: Done) -> None:
-        """Hold a command type of which one after the other is rejected for one cause."""
-        streak = self._domain.streak
-        if any(one.item.task == streak.task for one in done.plan.fresh):
-            streak.end()
-        for refused in done.plan.parked:
-            if refused.arrived is None:
-                continue  # refused before any handler saw it
-            task, cause = refused.arrived.item.task, refused.cause.cause
-            if streak.add(task, cause) == MOST_REJECTIONS:
+    def _count_rejections(self, work: Work, done: Done) -> None:
+        """Hold a command type of which one after the other, as they arrived, is rejected for one cause."""
+        streak, plan = self._domain.streak, done.plan
+        # What was refused before any handler saw it is not counted.
+        causes = {id(one.arrived): one.cause for one in plan.parked if one.arrived is not None}
+        applied = {id(one) for one in plan.fresh if causes or one.item.task == streak.task}
+        reached: dict[str, Cause] = {}
+        for one in work.arrived if causes or applied else ():
+            task, cause = one.item.task, causes.get(id(one))
+            if cause is not None:
+                if streak.add(task, cause.cause) == MOST_REJECTIONS:
+                    streak.end()
+                    reached[task] = cause
+            elif task == streak.task and id(one) in applied:
                 streak.end()
-                text = f"{MOST_REJECTIONS} in a row were rejected: {refused.cause.message}"
-                seconds = self._store.hold_task(task, text)
-                self._domain.tripped.add(task)
-                log.error("type.held", task=task, error=text, again_in_seconds=round(seconds, 1))
+        for task, cause in reached.items():
+            text = f"{MOST_REJECTIONS} in a row were rejected: {cause.message}"
+            seconds = self._store.hold_task(task, text)
+            self._domain.tripped.add(task)
+            log.error("type.held", task=task, error=text, again_in_seconds=round(seconds, 1))

@@ -1,4 +1,4 @@
-"""The control connection: one thread with one connection, for leases (`sharing`) and the ledger's care."""
+"""The control connection: one thread with one connection, for leases (`sharing`) and the `care` of what grows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import structlog
 from sqlalchemy import Engine
 
 from writegate.config import Settings
+from writegate_writer.apply.domains import domains_of
+from writegate_writer.care import Care
 from writegate_writer.declare import Writes
 from writegate_writer.faults import DatabaseFault
 from writegate_writer.gate import Gate
@@ -19,13 +21,12 @@ from writegate_writer.ownership import Holding
 from writegate_writer.ports import Consuming
 from writegate_writer.session import Session
 from writegate_writer.sharing import Claimed, Sharing
+from writegate_writer.waits import Waits
 
 log = structlog.get_logger(__name__)
 
 APPLICATION = "writegate-control"
 _TICK_SECONDS = 0.5
-_CARE_SECONDS = 600.0
-_DAYS_AHEAD = 7
 # A writer that has control but got no connection for a slot is of no use: it makes room for one that may.
 _USELESS_SECONDS = 5.0
 
@@ -37,8 +38,11 @@ WHERE name IN (SELECT name FROM writegate.domain WHERE owner = %(me)s AND name =
 _READ = """
 SELECT name, owner, epoch, lease_until < clock_timestamp() OR owner IS NULL FROM writegate.domain ORDER BY name
 """
+# A writer that is frozen or cut off keeps its connection for long, but asks for nothing on it any more.
 _WRITERS = """
-SELECT count(*) FROM pg_stat_activity WHERE usename = current_user AND application_name LIKE 'writegate-control %'
+SELECT count(*) FROM pg_stat_activity
+WHERE usename = current_user AND application_name LIKE %(control)s
+      AND (state = 'active' OR state_change > clock_timestamp() - make_interval(secs => %(lease)s))
 """
 _CLAIM = """
 UPDATE writegate.domain d SET owner = %(me)s, epoch = d.epoch + 1,
@@ -70,8 +74,8 @@ class SqlLeases:
     def holds(self) -> Holds:
         return holds_of((target, reason) for target, reason in self._session.own(_HOLDS))
 
-    def writers(self) -> int:
-        [(writers,)] = self._session.own(_WRITERS)
+    def writers(self, seconds: float) -> int:
+        [(writers,)] = self._session.own(_WRITERS, {"control": f"{APPLICATION} %", "lease": seconds})
         return int(writers)
 
     def claim(self, writer: str, domains: Sequence[str], seconds: float) -> list[Claimed]:
@@ -96,16 +100,20 @@ class Control(threading.Thread):
         consuming: Consuming,
         engine: Engine,
         slots_connected: Callable[[], int],
+        waits: Waits,
     ) -> None:
         super().__init__(name="writegate-control", daemon=True)
         self._me = name
         self._gate = gate
-        self._sharing = Sharing(settings, name, services, gate, consuming)
+        domains = domains_of(services.values())
+        together = {lane: domain.lanes for domain in domains for lane in domain.lanes}
+        self._sharing = Sharing(settings, name, together, gate, consuming)
         self._engine = engine
         self._slots_connected = slots_connected
+        self._waits = waits
         self._ending = threading.Event()
         self._failures = 0
-        self._care_due = 0.0
+        self._care = Care()
         self._useless_since: float | None = None
         self._lease_seconds = settings.lease_seconds
         self._ticked_at = time.monotonic()
@@ -138,8 +146,7 @@ class Control(threading.Thread):
 
     def _no_connection(self, error: DatabaseFault) -> None:
         self._failures += 1
-        # While it connects, PostgreSQL's answer has a text but no SQLSTATE.
-        self.standing_by = "too many connections" in str(error)
+        self.standing_by = error.over_budget
         if self._failures == 1:
             log.info("control.standing_by" if self.standing_by else "control.no_connection", error=str(error))
         if time.monotonic() - self._ticked_at > self._lease_seconds:
@@ -176,6 +183,5 @@ class Control(threading.Thread):
     def _tick(self, session: Session) -> None:
         self._sharing.tick(SqlLeases(session), may_claim=bool(self._slots_connected()))
         self._ticked_at = time.monotonic()
-        if time.monotonic() > self._care_due:
-            self._care_due = time.monotonic() + _CARE_SECONDS
-            session.own("SELECT writegate.add_ledger_partitions(%s)", [_DAYS_AHEAD])
+        self._waits.look(session)
+        self._care.tick(session)

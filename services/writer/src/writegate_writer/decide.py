@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from writegate.receipt import Cause
 from writegate_writer.arrival import Arrived, Refused
+from writegate_writer.deferral import Key, key_of, parks_key
 from writegate_writer.faults import DatabaseFault, Fault, HandlerFault, Reject
 from writegate_writer.isolate import Isolation, Span
 from writegate_writer.sorting import Done, Work
@@ -39,6 +40,7 @@ class _Deciding:
         self._done = done
         self._patience = patience
         self._rejected: dict[str, Cause] = dict(work.rejected)
+        self._said: set[str] = set()  # rejected on a handler's word, in the span that is tried now
         self._postponed: dict[str, str] = dict(work.postponed)
         self._isolation = Isolation(len(work.arrived))
         self._refused: Sequence[Refused] = work.refused
@@ -55,10 +57,15 @@ class _Deciding:
             except DatabaseFault as error:
                 if error.fault is not Fault.COMMAND:
                     raise
+                # The handler thought that what is at fault would be applied: it shall think again.
+                for id_ in self._said:
+                    del self._rejected[id_]
+                self._said.clear()
                 to_blame = self._isolation.failed()
                 if to_blame is not None:
                     self._blame(self._work.arrived[to_blame.start], error)
             else:
+                self._said.clear()
                 self._isolation.succeeded()
         if self._refused or self._unrecorded or self._sent is not None:
             self._attempt(self._nothing)
@@ -86,11 +93,20 @@ class _Deciding:
             self._attempt(self._nothing)
 
     def _note_reasons(self, error: Reject, span: Span) -> None:
-        """Take a handler's word for which commands are wrong; the span is tried again without them."""
+        """Take a handler's word for which commands are wrong; the span is tried again without them.
+
+        It is final when that succeeds: then they are wrong after what was really applied before them.
+        """
         part = self._work.arrived[span.start : span.stop]
         named = [one for one in part if one.item.id in error.reasons and one.ledger_id not in self._rejected]
         if not named:
             task = part[0].item.task if part else "?"
             raise HandlerFault(task, f"the handler rejected ids that it was not given: {', '.join(error.reasons)}")
+        parking: set[Key | None] = set()
         for one in named:
+            if parks_key(one):
+                if key_of(one) in parking:
+                    continue  # it waits behind the first, and may well be right once people have decided about that
+                parking.add(key_of(one))
             self._rejected[one.ledger_id] = Cause("rejected", error.reasons[one.item.id])
+            self._said.add(one.ledger_id)

@@ -31,9 +31,11 @@ class Sweep:
     """How far one pass over what waits has come, a page at a time.
 
     ``stuck`` are the keys of which something waits on: their later commands, on later pages, wait on with it.
+    ``deaths``: how many writers before this one ended in the middle of such a pass.
     """
 
     after: int = 0
+    deaths: int = 0
     stuck: set[Key] = field(default_factory=set)
     due: float = 0.0  # when the next page may be tried, of the process's clock
 

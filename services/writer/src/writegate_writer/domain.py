@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
@@ -88,6 +89,7 @@ class Domain:
         self.stopped: frozenset[tuple[str, int]] = frozenset()  # lanes that a hold keeps from being consumed
         self.busy = False
         self.queued = False
+        self.alone = False  # its next turn is to be the only one in this process
         self.failures = 0  # in a row, for the back-off
         self.tripped: set[str] = set()  # command types that a broken deployment holds
         self.streak = Streak()
@@ -106,6 +108,13 @@ class Domain:
     def put(self, delivery: Delivery) -> None:
         """Take in a delivery."""
         self._inbox[delivery.service].append(delivery)
+
+    def first(self) -> Delivery | None:
+        """Return what :meth:`next_queue` would have first; None when nothing waits."""
+        for service in self._turn:
+            with suppress(IndexError):  # the hub thread may empty it right now
+                return self._inbox[service][0]
+        return None
 
     def next_queue(self) -> deque[Delivery] | None:
         """Return the queue of the service whose turn it is among those that have something waiting."""

@@ -52,7 +52,8 @@ def fault_of(sqlstate: str | None) -> Fault:
 class DatabaseFault(WritegateError):
     """An error of PostgreSQL or of the way to it.
 
-    ``sqlstate`` is None when the connection was lost; ``task`` names the command type whose handler ran.
+    ``sqlstate`` is None when the connection was lost; ``task`` names the command type whose handler ran; ``statement``
+    is what failed, without its values.
     """
 
     def __init__(self, sqlstate: str | None, message: str) -> None:
@@ -60,6 +61,13 @@ class DatabaseFault(WritegateError):
         self.sqlstate = sqlstate
         self.fault: Fault = fault_of(sqlstate)
         self.task: str | None = None
+        self.statement: str | None = None
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether a connection was refused because the writers have as many as they may: normal with a standby."""
+        # The answer to a log-in has a text but no SQLSTATE.
+        return "too many connections" in str(self)
 
 
 class HandlerFault(WritegateError):

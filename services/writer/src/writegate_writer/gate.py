@@ -1,7 +1,7 @@
 """What the threads of a writer share: the domains it holds, and which of them wants a slot now.
 
 Who calls what: the hub thread delivers and loses channels; slot threads take turns; the control thread owns and
-disowns. Every method takes the one lock; none blocks in it but :meth:`take` and :meth:`wait_idle`, which wait on it.
+disowns. Every method takes the one lock; none blocks in it but :meth:`take`, which waits on it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class Gate:
         self._ready: deque[Domain] = deque()
         self._later: list[tuple[float, int, Domain]] = []
         self._count = itertools.count()
+        self._busy = 0  # turns being taken
+        self._alone: Domain | None = None  # whose turn is the only one
         self._closed = False
 
     def domains(self) -> list[Domain]:
@@ -114,13 +116,28 @@ class Gate:
                 self._changed.wait(max(min(left, until_due), 0.001))
             return None
 
+    def alone(self, domain: Domain) -> bool:
+        """Whether the domain's present turn is the only one in this process. If not, its next one will be.
+
+        For commands that are suspected to end the process: were others applied meanwhile, who is to blame?
+        """
+        with self._changed:
+            domain.alone = True
+            return self._alone is domain
+
     def _next(self) -> Domain | None:
         self._wake_due()
-        while self._ready:
-            domain = self._ready.popleft()
+        while self._ready and self._alone is None:
+            domain = self._ready[0]
+            leaving = domain.phase is Phase.LEAVING
+            if domain.alone and self._busy and not leaving:
+                return None  # first the others end theirs; it stays in front, so that its turn comes
+            self._ready.popleft()
             domain.queued = False
-            if domain.phase is not Phase.LEAVING:
+            if not leaving:
                 domain.busy = True
+                self._busy += 1
+                self._alone = domain if domain.alone else None
                 return domain
         return None
 
@@ -128,14 +145,12 @@ class Gate:
         """End a turn; the domain gets another, behind the others, while something waits in it."""
         with self._changed:
             domain.busy = False
-            if domain.phase is Phase.SERVING and domain.waiting:
+            self._busy -= 1
+            if self._alone is domain:
+                self._alone, domain.alone = None, False
+            if domain.phase is Phase.SERVING and (domain.waiting or domain.alone):
                 self._enqueue(domain)
             self._changed.notify_all()
-
-    def wait_idle(self, domain: Domain, timeout: float) -> bool:
-        """Wait until no slot works on the domain."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not domain.busy, timeout)
 
     def close(self) -> None:
         """End all turns: slots finish what they do and take nothing more."""

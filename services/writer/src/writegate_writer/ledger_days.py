@@ -8,19 +8,21 @@ from datetime import UTC, date, datetime, timedelta
 from writegate.ids import millis_of
 from writegate_writer.arrival import Arrived, Refused
 
-_FOREVER = date(1970, 1, 1)
 _FAST_CLOCK_SECONDS = 3600.0  # a clock may be so much ahead
 
 
-def oldest_day(parts: Sequence[Arrived | Refused], now: datetime) -> date:
-    """Return the first day on which one of these could have been decided.
+def oldest_day(parts: Sequence[Arrived | Refused], now: datetime, retention: timedelta) -> date:
+    """Return the first day on which one of these could have been decided, as far as their service wants to know.
 
-    Ids that carry a time spare the search of older partitions.
+    Ids that carry a time spare the search of older partitions. What is older than this service's retention may still
+    be there for another's sake.
     """
     times = [millis_of(one.item.id) if one.item is not None else None for one in parts]
     known = [one / 1000 for one in times if one is not None]
     # A time to come tells nothing: such an id may have been decided long before that time.
     if not known or len(known) < len(times) or max(known) > now.timestamp() + _FAST_CLOCK_SECONDS:
-        return _FOREVER
+        first = now - retention
+    else:
+        first = datetime.fromtimestamp(min(known), UTC)
     # A day of grace: the publisher's clock and the database's need not agree, nor their time zones.
-    return datetime.fromtimestamp(min(known), UTC).date() - timedelta(days=1)
+    return first.date() - timedelta(days=1)

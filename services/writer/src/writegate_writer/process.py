@@ -22,6 +22,7 @@ from writegate_writer.ports import Served
 from writegate_writer.session import APPLICATION, engine_of
 from writegate_writer.slot import Slot
 from writegate_writer.turn import Turns
+from writegate_writer.waits import Waits
 from writegate_writer.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,8 @@ class Process:
         self._started = True
         settings = self.settings
         self._publisher = Publisher(settings, app_id="writegate", spool=False)
+        application = f"{APPLICATION} {self.name}"
+        self._waits = Waits(application)
         self._control = Control(
             settings,
             self.name,
@@ -56,6 +59,7 @@ class Process:
             self.lanes,
             engine_of(settings, f"{CONTROL_APPLICATION} {self.name}"),
             lambda: sum(slot.connected for slot in self._slots),
+            self._waits,
         )
         clock = SystemClock()
         turns = Turns(
@@ -70,13 +74,13 @@ class Process:
             publishing=self._publisher,
             clock=clock,
         )
-        engine = engine_of(settings, f"{APPLICATION} {self.name}")
+        engine = engine_of(settings, application)
         # The rest of the budget: one connection is the control thread's.
         self._slots = [
-            Slot(number, self.gate, turns, engine, self.services, clock, lambda: self._control.connected)
+            Slot(number, self.gate, turns, engine, self.services, clock, lambda: self._control.connected, self._waits)
             for number in range(min(settings.slots, settings.connections - 1))
         ]
-        self._watchdog = Watchdog(self._slots, settings.handler_seconds, clock)
+        self._watchdog = Watchdog(self._slots, settings, clock)
         self._watchdog.start()
         self._control.start()
         for slot in self._slots:
@@ -116,6 +120,7 @@ class Process:
             "standing_by": self._started and self._control.standing_by,
             "broker": self._started and self.lanes.connected and self._publisher.connected,
             "connections": int(connections),
+            "conflicts": self._waits.conflicts if self._started else 0,
             "domains": {
                 one.name: {"phase": one.phase.value, "epoch": one.epoch, "waiting": one.waiting} for one in domains
             },

@@ -15,6 +15,8 @@ from writegate.config import Settings
 from writegate_writer.faults import DatabaseFault, Fault
 
 APPLICATION = "writegate-writer"
+# What a busy machine may add to the second after which an idle slot says a word.
+_USED_WITHIN_SECONDS = 3.0
 
 
 @contextmanager
@@ -26,7 +28,9 @@ def translated() -> Iterator[None]:
         raise _translate(error) from error
     except DBAPIError as error:
         if isinstance(error.orig, psycopg2.Error):
-            raise _translate(error.orig) from error
+            fault = _translate(error.orig)
+            fault.statement = error.statement
+            raise fault from error
         raise
     except ValueError as error:
         # The driver's word for a text with a NUL, which PostgreSQL would refuse as this: the command's own fault.
@@ -53,10 +57,15 @@ def engine_of(settings: Settings, application: str) -> Engine:
         "statement_timeout": settings.handler_seconds,
         # A writer that was frozen inside a transaction holds its domain's fence: let go of it as soon as of its lease.
         "idle_in_transaction_session_timeout": settings.lease_seconds,
+        # One that was frozen outside would keep its connections, and a standby needs them. Control and slots use theirs
+        # at least once a second.
+        "idle_session_timeout": settings.lease_seconds + _USED_WITHIN_SECONDS,
         # So that the server ends what a dead client left running.
         "client_connection_check_interval": 2,
     }
     options = " ".join(f"-c {option}={int(seconds * 1000)}" for option, seconds in milliseconds.items())
+    # The same for a machine that is gone: as long as the server knows its connections, they use up the budget.
+    options += " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
     return create_engine(
         settings.database_url.replace("postgresql://", "postgresql+psycopg2://", 1),
         poolclass=NullPool,
@@ -85,9 +94,13 @@ class Session:
 
     def run(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run one or several statements in one round trip; return the rows of the last one."""
-        with translated(), self._driver.cursor() as cursor:
-            cursor.execute(sql, parameters)
-            return list(cursor.fetchall()) if cursor.description else []
+        try:
+            with translated(), self._driver.cursor() as cursor:
+                cursor.execute(sql, parameters)
+                return list(cursor.fetchall()) if cursor.description else []
+        except DatabaseFault as error:
+            error.statement = sql
+            raise
 
     def own(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """:meth:`run` for the writer's own tables, where an integrity error is never a command's fault."""
@@ -98,6 +111,19 @@ class Session:
                 # The same id decided in two domains at once: the second try finds it in the ledger.
                 error.fault = Fault.CONFLICT if error.sqlstate == "23505" else Fault.DEPLOYMENT
             raise
+
+    def answers(self) -> bool:
+        """Say a word, so that the server knows of us; return whether it answers."""
+        try:
+            self.run("SELECT")
+        except DatabaseFault:
+            return False
+        return True
+
+    @property
+    def backend(self) -> int:
+        """The process that serves it, at the server."""
+        return int(self._driver.info.backend_pid)
 
     @property
     def in_transaction(self) -> bool:
@@ -114,6 +140,7 @@ class Session:
             self.run("ROLLBACK")
 
     def close(self) -> None:
-        """Close the connection, whatever its state."""
-        self.connection.invalidate()
-        self.connection.close()
+        """Close the connection, whatever its state. Harmless when repeated."""
+        if not self.connection.closed:
+            self.connection.invalidate()
+            self.connection.close()

@@ -6,7 +6,7 @@ serial. The database is handed in: a simulation runs this very code.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +20,8 @@ from writegate_writer.ownership import Holding, decide
 from writegate_writer.ports import Consuming
 
 log = structlog.get_logger(__name__)
+
+Lane = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,8 @@ class Leases(Protocol):
     def holds(self) -> Holds:
         """Return the holds in force."""
 
-    def writers(self) -> int:
-        """Return how many writers have control connections."""
+    def writers(self, seconds: float) -> int:
+        """Return how many writers have control connections and used them in the last so many seconds."""
 
     def claim(self, writer: str, domains: Sequence[str], seconds: float) -> list[Claimed]:
         """Take those that are still free; return them."""
@@ -54,21 +56,25 @@ class Leases(Protocol):
 
 
 class Sharing:
-    """Keeps the domains held in this process in step with the leases in the database."""
+    """Keeps the domains held in this process in step with the leases in the database.
+
+    ``together``: for each lane of the services installed here, the lanes that may touch the same rows.
+    """
 
     def __init__(
-        self, settings: Settings, name: str, services: Collection[str], gate: Gate, consuming: Consuming
+        self, settings: Settings, name: str, together: Mapping[Lane, Collection[Lane]], gate: Gate, consuming: Consuming
     ) -> None:
         self._settings = settings
         self._me = name
-        self._services = services
+        self._together = together
         self._gate = gate
         self._consuming = consuming
-        self._foreign: set[str] = set()  # domains with a service that is not installed here
+        self._foreign: set[str] = set()  # domains that are for other writers, as this one's services are declared
+        self._leaving: dict[str, Domain] = {}  # to be given up once their last turn is over
 
     def tick(self, leases: Leases, *, may_claim: bool) -> None:
         """Do what is due now. ``may_claim``: whether some slot could serve a domain."""
-        held = [domain.name for domain in self._gate.domains()]
+        held = [*(domain.name for domain in self._gate.domains()), *self._leaving]
         leases.renew(self._me, held, self._settings.lease_seconds)
         # What is held here is not free for us to claim, even when its lease ran out during a long transaction.
         holdings = [
@@ -79,41 +85,53 @@ class Sharing:
         self._drop_lost(holdings)
         self._obey(leases.holds())
         if may_claim:
-            decision = decide(self._me, leases.writers(), holdings)
-            if decision.release:
-                self.release(leases, decision.release)
+            decision = decide(self._me, leases.writers(self._settings.lease_seconds), holdings)
+            self._leave(decision.release)
             if decision.claim:
                 self._claim(leases, decision.claim)
-
-    def release(self, leases: Leases, names: Sequence[str]) -> None:
-        """Let go of domains."""
-        for domain in self._gate.domains():
-            if domain.name in names:
-                self._let_go(domain)
-                # Its batch is not cut short: the next owner would wait at the fence for it anyway.
-                self._gate.wait_idle(domain, self._settings.handler_seconds)
-        leases.release(self._me, names)
-        log.info("domain.released", domains=names)
+        self._release_idle(leases)
 
     def release_all(self, leases: Leases) -> None:
-        """Let go of everything."""
-        self.release(leases, [domain.name for domain in self._gate.domains()])
+        """Give up everything at once, but for what a slot still works on: that lease has to run out."""
+        self._leave([domain.name for domain in self._gate.domains()])
+        self._release_idle(leases)
 
     def let_go(self) -> None:
         """Give up every domain without a word to the database, which cannot be reached: its leases have run out.
 
         Others own them by now, and are given nothing to consume while a channel of ours is open.
         """
+        for domain in self._held():
+            self._lose(domain)
+
+    def _held(self) -> list[Domain]:
+        return [*self._gate.domains(), *self._leaving.values()]
+
+    def _leave(self, names: Collection[str]) -> None:
+        """Take no further turn at these. The turn that is being taken is not cut short: the next owner would wait at
+        the fence for it anyway, and its acknowledgements need the channel."""
         for domain in self._gate.domains():
-            log.warning("domain.lost", domain=domain.name, epoch=domain.epoch)
-            self._let_go(domain)
+            if domain.name in names:
+                self._gate.disown(domain)
+                self._leaving[domain.name] = domain
+
+    def _release_idle(self, leases: Leases) -> None:
+        """Give up what was left and is at rest. That is never waited for: the other domains' leases would run out."""
+        idle = [domain for domain in self._leaving.values() if not domain.busy]
+        if not idle:
+            return
+        names = [domain.name for domain in idle]
+        for domain in idle:
+            del self._leaving[domain.name]
+            self._consuming.refresh(domain)
+        leases.release(self._me, names)
+        log.info("domain.released", domains=names)
 
     def _drop_lost(self, holdings: list[Holding]) -> None:
         epochs = {one.domain: one.epoch for one in holdings if one.owner == self._me}
-        for domain in self._gate.domains():
+        for domain in self._held():
             if epochs.get(domain.name) != domain.epoch:
-                log.warning("domain.lost", domain=domain.name, epoch=domain.epoch)
-                self._let_go(domain)
+                self._lose(domain)
 
     def _obey(self, holds: Holds) -> None:
         """Stop consuming held lanes, and go on with released ones. Holds on less are read in each transaction."""
@@ -126,15 +144,28 @@ class Sharing:
     def _claim(self, leases: Leases, names: Sequence[str]) -> None:
         for claimed in leases.claim(self._me, names, self._settings.lease_seconds):
             log.info("domain.claimed", domain=claimed.domain, epoch=claimed.epoch)
-            unknown = {service for service, _ in claimed.lanes} - set(self._services)
-            if unknown:
-                # For those who have it, such as the newer writers of a deployment that is under way.
-                log.error("domain.unknown_service", domain=claimed.domain, services=sorted(unknown))
+            if self._is_foreign(claimed):
                 self._foreign.add(claimed.domain)
                 leases.release(self._me, [claimed.domain])
                 continue
             self._gate.own(Domain(claimed.domain, claimed.epoch, claimed.lanes))
 
-    def _let_go(self, domain: Domain) -> None:
+    def _is_foreign(self, claimed: Claimed) -> bool:
+        """Whether a domain is for other writers, such as the newer ones of a deployment that is under way."""
+        unknown = {service for service, _ in claimed.lanes} - {service for service, _ in self._together}
+        if unknown:
+            log.error("domain.unknown_service", domain=claimed.domain, services=sorted(unknown))
+            return True
+        # Lanes that share rows, as the handlers here are declared, and are not in it: another may be applying them.
+        apart = {other for lane in claimed.lanes for other in self._together.get(lane, ())} - set(claimed.lanes)
+        if apart:
+            log.error("domain.lanes_apart", domain=claimed.domain, lanes=sorted(apart), cure="writegate apply")
+            return True
+        return False
+
+    def _lose(self, domain: Domain) -> None:
+        log.warning("domain.lost", domain=domain.name, epoch=domain.epoch)
+        if self._leaving.get(domain.name) is domain:
+            del self._leaving[domain.name]
         self._gate.disown(domain)
         self._consuming.refresh(domain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Engine
@@ -13,8 +14,9 @@ from writegate_writer.faults import DatabaseFault
 from writegate_writer.gate import Gate
 from writegate_writer.ports import Clock, backoff
 from writegate_writer.session import Session
-from writegate_writer.sql_store import SqlStore
+from writegate_writer.sql_store import Call, SqlStore
 from writegate_writer.turn import Turns
+from writegate_writer.waits import Waits
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +24,14 @@ log = structlog.get_logger(__name__)
 _IDLE_SECONDS = 1.0
 _LONGEST_BACKOFF_SECONDS = 2.0
 _NOT_ALLOWED_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a slot does, for the watchdog. ``since``: of the clock's monotonic time."""
+
+    domain: str
+    since: float
 
 
 class Slot(threading.Thread):
@@ -39,6 +49,7 @@ class Slot(threading.Thread):
         services: Mapping[str, Writes],
         clock: Clock,
         may_connect: Callable[[], bool],
+        waits: Waits,
     ) -> None:
         super().__init__(name=f"writegate-slot-{number}", daemon=True)
         self._gate = gate
@@ -47,14 +58,21 @@ class Slot(threading.Thread):
         self._services = services
         self._clock = clock
         self._may_connect = may_connect
+        self._waits = waits
         self._store: SqlStore | None = None
         self._failures = 0
-        self.busy_since: float | None = None  # of the clock's monotonic time, for the watchdog
+        self.turn: Turn | None = None
 
     @property
     def connected(self) -> bool:
         """Whether it has its connection."""
         return self._store is not None
+
+    @property
+    def call(self) -> Call | None:
+        """The handler that runs, if one does."""
+        store = self._store
+        return store.running if store is not None else None
 
     def run(self) -> None:
         while not self._gate.closed:
@@ -63,14 +81,14 @@ class Slot(threading.Thread):
                 continue
             domain = self._gate.take(_IDLE_SECONDS)
             if domain is None:
-                if not self._may_connect():
+                if not self._may_connect() or not store.session.answers():
                     self._disconnect()
                 continue
-            self.busy_since = self._clock.monotonic()
+            self.turn = Turn(domain.name, self._clock.monotonic())
             try:
                 usable = self._turns.take(domain, store)
             finally:
-                self.busy_since = None
+                self.turn = None
                 self._gate.give_back(domain)
             if not usable:
                 self._disconnect()
@@ -81,10 +99,10 @@ class Slot(threading.Thread):
             self._clock.pause(_NOT_ALLOWED_SECONDS)
             return None
         try:
-            self._store = SqlStore(Session(self._engine), self._services)
+            self._store = SqlStore(Session(self._engine), self._services, self._clock, self._waits)
         except DatabaseFault as error:
             self._failures += 1
-            if self._failures == 1:
+            if self._failures == 1 and not error.over_budget:
                 log.warning("slot.no_connection", slot=self.name, error=str(error))
             self._clock.pause(backoff(self._clock, self._failures, longest=_LONGEST_BACKOFF_SECONDS))
             return None

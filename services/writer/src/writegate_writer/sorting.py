@@ -62,7 +62,7 @@ class Done:
 
 
 # How long a command waits for a row that it refers to: nothing orders two services, so its parent may come later.
-_PATIENCE_SECONDS = 600.0
+PATIENCE_SECONDS = 600.0
 
 
 def sort(work: Work, opened: Opened, tables: Sequence[str]) -> Sorted:
@@ -150,7 +150,7 @@ class _Sorting:
         if one.ledger_id in self._work.replayed:
             self.plan.waits_on.append(one)
             return
-        patience = _PATIENCE_SECONDS if one.ledger_id in self._work.postponed else None
+        patience = PATIENCE_SECONDS if one.ledger_id in self._work.postponed else None
         self._waiting[one.ledger_id] = one.hash
         self.plan.aside.append(Aside(one, reason, patience))
 

@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+import structlog
+from sqlalchemy import event
+
 from writegate.command import Command
 from writegate.receipt import Receipt
-from writegate_writer import aside, ledger
+from writegate_writer import aside, ledger, waits
 from writegate_writer.arrival import Refused
 from writegate_writer.declare import Writes
 from writegate_writer.deferral import Aside, Key
 from writegate_writer.faults import DatabaseFault, HandlerFault, Reject
+from writegate_writer.ports import Clock
 from writegate_writer.session import Session, translated
 from writegate_writer.store import DeferredRow, Holder, Opened, Outgoing, Started
+from writegate_writer.waits import Waits
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Call:
+    """A handler that runs. ``seen_at``: when it began, or one of its statements last began or ended."""
+
+    task: str
+    commands: int
+    first_id: str
+    seen_at: float  # of the clock's monotonic time
 
 
 class SqlStore:
     """A :class:`~writegate_writer.store.Store` over a :class:`Session`."""
 
-    def __init__(self, session: Session, services: Mapping[str, Writes]) -> None:
+    def __init__(self, session: Session, services: Mapping[str, Writes], clock: Clock, waits: Waits) -> None:
         self.session = session
+        self.running: Call | None = None
         self._services = services
+        self._clock = clock
+        self._waits = waits
+        for moment in ("before_cursor_execute", "after_cursor_execute"):
+            event.listen(session.connection, moment, self._seen)
 
     def start(self, holder: Holder) -> Started:
         return ledger.start(self.session, holder)
@@ -35,6 +58,7 @@ class SqlStore:
 
     def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
         handler = self._services[service].handlers[task]
+        self.running = Call(task, len(commands), commands[0].command_id, self._clock.monotonic())
         try:
             with translated():
                 returned = handler(self.session.connection, commands)
@@ -45,9 +69,15 @@ class SqlStore:
             raise
         except Exception as error:
             raise HandlerFault(task, f"the handler failed: {type(error).__name__}: {error}") from error
+        finally:
+            self.running = None
         if not self.session.in_transaction:
             raise HandlerFault(task, "the handler ended the writer's transaction, or went on after an error in it")
         return returned
+
+    def _seen(self, *_: object) -> None:
+        if self.running is not None:
+            self.running.seen_at = self._clock.monotonic()
 
     def leave(self, holder: Holder, opened: Opened, sent: int | None) -> bool:
         return ledger.leave(self.session, holder, opened, sent)
@@ -70,6 +100,11 @@ class SqlStore:
     def roll_back(self) -> None:
         self.session.roll_back()
 
+    def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
+        labels = waits.conflict_labels(holder.domain, error, self._waits.conflict(self.session, error))
+        log.warning("batch.conflict", attempt=attempt, **labels)
+        waits.keep(self.session, labels)
+
     def forget_sent(self, holder: Holder, sent: int) -> None:
         ledger.forget_sent(self.session, holder, sent)
 
@@ -78,6 +113,9 @@ class SqlStore:
 
     def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
         return aside.deferred(self.session, holder, after, limit)
+
+    def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
+        aside.limit_waiting(self.session, seqs, seconds)
 
     def parked_keys(self, holder: Holder) -> set[Key]:
         return aside.parked_keys(self.session, holder)

@@ -12,6 +12,7 @@ from writegate.envelope import Item
 from writegate.receipt import Receipt
 from writegate_writer.arrival import Refused
 from writegate_writer.deferral import Aside, Key, Waiting
+from writegate_writer.faults import DatabaseFault
 from writegate_writer.holds import Holds
 
 APPLIED, PARKED = "a", "p"
@@ -71,7 +72,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class DeferredRow:
-    """A command that waits. ``overdue``: it has waited as long as it may."""
+    """A command that waits. ``limited``: only for so long; ``overdue``: it has waited as long as it may."""
 
     seq: int
     service: str
@@ -79,6 +80,7 @@ class DeferredRow:
     item: Item
     origin: str | None
     reply_to: str | None
+    limited: bool
     overdue: bool
 
 
@@ -121,6 +123,9 @@ class Store(Protocol):
     def roll_back(self) -> None:
         """Undo the open transaction, if there is one."""
 
+    def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
+        """Count and keep a fight with an outsider that ended the transaction."""
+
     def forget_sent(self, holder: Holder, sent: int) -> None:
         """Delete from the outbox up to ``sent``, in a transaction of its own."""
 
@@ -129,6 +134,9 @@ class Store(Protocol):
 
     def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
         """Return what waits in a domain, oldest first, after a row's number."""
+
+    def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
+        """Let rows that wait without a limit wait for so long from now."""
 
     def parked_keys(self, holder: Holder) -> set[Key]:
         """Return the keys of a domain that wait behind a parked command."""
@@ -140,7 +148,7 @@ class Store(Protocol):
         """Take a writer's hold off a command type."""
 
     def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
-        """Note, for good, that a command is about to be applied alone; return how many writers have noted that."""
+        """Note, for good, what may end the process; return how many writers have, one after the other."""
 
     def clear_suspect(self, service: str, ledger_id: str) -> None:
         """It did not end the process."""

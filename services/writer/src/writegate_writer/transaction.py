@@ -47,9 +47,10 @@ def _apply(  # noqa: PLR0913, PLR0917
     store: Store, holder: Holder, services: Mapping[str, Served], service: str, work: Work, now: datetime
 ) -> Done:
     ids = [one.ledger_id for one in work.arrived] + [one.ledger_id for one in work.refused if one.ledger_id]
-    since = oldest_day([*work.arrived, *work.refused], now)
+    declared = services[service]
+    since = oldest_day([*work.arrived, *work.refused], now, declared.service.retention)
     opened = store.open(holder, service, ids, since)
-    plan = sort(work, opened, services[service].tables)
+    plan = sort(work, opened, declared.tables)
     if not plan.changes_anything and work.outbox_sent is None:
         store.roll_back()
         return Done(_receipts(plan, None, None, None, {}), plan=plan)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import structlog
 
 from writegate.config import Settings
-from writegate_writer.batch import Deciding, cut
+from writegate_writer.batch import Deciding, cut, suspicious
 from writegate_writer.domain import Domain, Outbox, Phase
 from writegate_writer.faults import DatabaseFault, Fault, HandlerFault
 from writegate_writer.gate import Gate
@@ -113,11 +113,11 @@ class Turns:
             return
         deciding = Deciding(store, holder, domain, self._services, self._sending, self._consuming, self._clock)
         if domain.aside.total and self._clock.monotonic() >= domain.aside.sweep.due:
-            deciding.replay()
-        if domain.aside.total < _MOST_DEFERRED:
-            self._batch(store, domain, deciding)
-        else:
+            deciding.replay(lambda: self._gate.alone(domain))
+        if domain.aside.total >= _MOST_DEFERRED:
             self._clock.pause(_CROWDED_SECONDS)
+        elif not suspicious(domain.first()) or self._gate.alone(domain):
+            self._batch(store, domain, deciding)
         self._forget_sent(store, holder, domain)
         self._look_again(domain)
 

@@ -33,7 +33,7 @@ class Stack:
     :class:`StackError`. Several stacks on one machine do not meet.
     """
 
-    programs = (*SERVERS, *WRITERS, *SERVICES)
+    programs: tuple[str, ...] = (*SERVERS, *WRITERS, *SERVICES)
 
     def __init__(self, state: Path | None = None, *, settings: Mapping[str, str] | None = None) -> None:
         self.home: Home = locate(find_checkout(Path.cwd()), state)
@@ -136,7 +136,6 @@ class Stack:
 
         Raises :class:`StackError` with its last log lines when it ends instead, or is late.
         """
-        memory = self.memory
 
         def ended() -> bool:
             running = self.running().get(name)
@@ -144,7 +143,7 @@ class Stack:
             return running is None or (running.failed and not other_than)
 
         def settled() -> bool:
-            return ended() or (self.pid(name) not in {0, other_than} and answers(name, self.home, memory))
+            return ended() or (self.pid(name) not in {0, other_than} and self.ready(name))
 
         in_time = wait_until(settled, deadline_seconds)
         if ended() or not in_time:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from writegate.errors import WritegateError
+from writegate_writer.apply.domains import Domain
 
 Action = Literal["create", "change", "refused"]
 
@@ -47,7 +48,14 @@ class Call:
     password_of: str | None = None
 
 
-Step = Migration | Sql | Call
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """These domains get these lanes, some of which belong to others now. See :mod:`.membership`."""
+
+    domains: tuple[Domain, ...]
+
+
+Step = Migration | Sql | Call | Membership
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,7 @@ class Change:
     @property
     def password_of(self) -> str | None:
         """Whose password this change needs."""
-        return None if self.step is None or isinstance(self.step, Migration) else self.step.password_of
+        return self.step.password_of if isinstance(self.step, Sql | Call) else None
 
 
 def password_variable(name: str) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from writegate.config import Settings
 from writegate_writer.apply.change import Change
 from writegate_writer.apply.plan import NEED, Plan, opened
-from writegate_writer.apply.show import as_json, show_change, show_domains
+from writegate_writer.apply.show import as_json, show_change, show_domains, show_ledger
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -65,6 +65,7 @@ def apply(
 
 def _show_plan(found: Plan, console: Console) -> None:
     show_domains(found.domains, console)
+    show_ledger(found.ledger, console)
     for change in found.changes:
         show_change(change, console)
     if found.changes:

@@ -1,9 +1,10 @@
-"""The database, as its owner, over one connection: reads what is there, carries out one change. The only edge to it."""
+"""The database, as its owner, over one connection: reads what is there, carries out one change."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import psycopg2
@@ -11,10 +12,11 @@ from psycopg2 import errors
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS, connection, encrypt_password
 
 from writegate.config import Settings
-from writegate_writer.apply import queries
-from writegate_writer.apply.change import ApplyError, Migration, Sql, password_variable
+from writegate_writer.apply import membership, queries
+from writegate_writer.apply.change import ApplyError, Membership, Migration, Sql, password_variable
 from writegate_writer.apply.database_diff import DatabaseState, Role
 from writegate_writer.apply.grants import Grant, Objects, Path
+from writegate_writer.apply.ledger_size import LedgerShare, ledger_shares
 
 CONNECT_SECONDS = 10
 LOCK_MILLIS = 2000  # waiting longer for a table would make every writer wait behind us
@@ -42,9 +44,19 @@ class Database:
             **self._recorded(),
         )
 
-    def run(self, step: Migration | Sql, passwords: Mapping[str, str]) -> None:
+    def ledger(self) -> tuple[LedgerShare, ...]:
+        """Return each service's part of the ledger; nothing before there is one."""
+        if not self._all(queries.HAS_RETENTIONS)[0][0]:
+            return ()
+        [(all_bytes, all_rows)] = self._all(queries.LEDGER_BYTES)
+        return ledger_shares(self._all(queries.LEDGER_ROWS), all_bytes, all_rows)
+
+    def run(self, step: Migration | Sql | Membership, passwords: Mapping[str, str]) -> None:
         """Carry out one change in a transaction of its own."""
         try:
+            if isinstance(step, Membership):
+                membership.change(self._connection, step)
+                return
             with self._connection, self._connection.cursor() as cursor:
                 if isinstance(step, Migration):
                     self._migrate(cursor, step)
@@ -97,7 +109,12 @@ class Database:
             "domains": {name: (tuple(tables), why) for name, tables, why in self._all(queries.DOMAINS)},
             "lanes": {(service, lane): domain for service, lane, domain in self._all(queries.LANES)},
             "missing_partitions": self._all(queries.MISSING_PARTITIONS)[0][0],
+            "retentions": self._retentions(),
         }
+
+    def _retentions(self) -> dict[str, timedelta]:
+        """Return the recorded ones, none before our second migration."""
+        return dict(self._all(queries.RETENTIONS)) if self._all(queries.HAS_RETENTIONS)[0][0] else {}
 
     def _objects(self) -> Objects:
         sequences: dict[Path, set[Path]] = {}
@@ -143,7 +160,9 @@ def connect(settings: Settings) -> Iterator[Database]:
         opened.close()
 
 
-def _what(step: Migration | Sql) -> str:
+def _what(step: Migration | Sql | Membership) -> str:
+    if isinstance(step, Membership):
+        return f"domains {', '.join(domain.name for domain in step.domains)}"
     if isinstance(step, Migration):
         return f"migration {step.service}/{step.name}"
     if step.password_of is not None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import groupby
 
-from writegate_writer.apply.change import Change, Migration, Sql, password_variable
+from writegate_writer.apply.change import Action, Change, Migration, Sql, password_variable
 from writegate_writer.apply.domains import Domain, domains_of
 from writegate_writer.apply.grants import SCHEMA, Grant, Objects, Path, desired_grants
 from writegate_writer.apply.lanes_diff import diff_domains
@@ -45,8 +46,8 @@ class DatabaseState:
 
     ``migrations``: hash by (service, file). ``members``: (role, member). ``domains``: tables and reason by name.
     ``lanes``: domain by (service, lane). ``missing_partitions``: days up to a week ahead without a ledger partition.
-    ``wrong_passwords``: roles whose given password does not log in. ``may_grant_monitor``: whether the owner can give
-    out ``pg_monitor``.
+    ``retentions``: as recorded, by service. ``wrong_passwords``: roles whose given password does not log in.
+    ``may_grant_monitor``: whether the owner can give out ``pg_monitor``.
     """
 
     migrations: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class DatabaseState:
     domains: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
     lanes: Mapping[tuple[str, int], str] = field(default_factory=dict)
     missing_partitions: int = 0
+    retentions: Mapping[str, timedelta] = field(default_factory=dict)
     wrong_passwords: frozenset[str] = frozenset()
     may_grant_monitor: bool = False
 
@@ -94,6 +96,7 @@ def diff_database(desired: DatabaseDesired, actual: DatabaseState) -> list[Chang
         *_missing_tables(desired, actual, pending=pending),
         *_grants(desired, actual, pending=pending),
         *_partitions(actual),
+        *_retentions(desired, actual),
         *diff_domains(desired.domains, actual.domains, actual.lanes),
     ]
 
@@ -190,6 +193,22 @@ def _partitions(actual: DatabaseState) -> Iterator[Change]:
     if actual.missing_partitions:
         step = Sql(f"select {SCHEMA}.add_ledger_partitions(%s)", (PARTITION_DAYS_AHEAD,))
         yield Change("create", "ledger partitions", f"{actual.missing_partitions} days", "ahead of their time", step)
+
+
+_RETAIN = """
+insert into writegate.service (name, retention) values (%s, %s)
+on conflict (name) do update set retention = excluded.retention
+"""
+
+
+def _retentions(desired: DatabaseDesired, actual: DatabaseState) -> Iterator[Change]:
+    for service in (one.service for one in desired.services):
+        recorded = actual.retentions.get(service.name)
+        if recorded != service.retention:
+            action: Action = "create" if recorded is None else "change"
+            text = f"duplicates are recognised for {service.retention / timedelta(days=1):g} days"
+            step = Sql(_RETAIN, (service.name, service.retention))
+            yield Change(action, "retention", service.name, text, step)
 
 
 def _quote(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from writegate_writer.apply.change import Change, Sql
+from writegate_writer.apply.change import Change, Membership, Sql
 from writegate_writer.apply.domains import Domain
 
 Domains = Mapping[str, tuple[tuple[str, ...], str]]
@@ -23,12 +23,18 @@ _UPDATE = "update writegate.domain set tables = %s, reason = %s where name = %s"
 
 
 def diff_domains(desired: Sequence[Domain], domains: Domains, lanes: Lanes) -> Iterator[Change]:
-    """Yield the changes. A domain with a service whose lanes would move or change in number is refused."""
+    """Yield the changes. A domain with a service whose lanes would change in number is refused."""
     refused = refusals(desired, domains, lanes)
+    moving = _moving([domain for domain in desired if domain.name not in refused], lanes)
+    if moving:
+        text = "; ".join(f"{_describe(domain.lanes, lanes)} to {domain.name}: {domain.reason}" for domain in moving)
+        yield Change("change", "domains", ", ".join(domain.name for domain in moving), text, Membership(moving))
     for domain in desired:
         parameters = (list(domain.tables), domain.reason)
         if domain.name in refused:
             yield Change("refused", "domain", domain.name, refused[domain.name])
+        elif domain in moving:
+            continue
         elif not all(lane in lanes for lane in domain.lanes):
             columns = ([service for service, _ in domain.lanes], [lane for _, lane in domain.lanes])
             text = f"{len(domain.lanes)} lane(s): {domain.reason}"
@@ -41,32 +47,61 @@ def diff_domains(desired: Sequence[Domain], domains: Domains, lanes: Lanes) -> I
 def refusals(desired: Sequence[Domain], domains: Domains, lanes: Lanes) -> dict[str, str]:
     """Return for each domain that cannot be as declared now, by name, why not.
 
-    A key's lane and a domain's owner hang on these rows: while commands wait in the old lanes, a change would let two
-    writers at the same rows, or reorder a key.
+    A key's lane hangs on their number: while commands wait in the old lanes, another number would reorder a key.
     """
-    wanted = {lane: domain.name for domain in desired for lane in domain.lanes}
-    moved: dict[str, str] = {}
-    for service in sorted({service for service, _ in wanted}):
-        before = {lane: domain for lane, domain in lanes.items() if lane[0] == service}
-        after = {lane: domain for lane, domain in wanted.items() if lane[0] == service}
+    wanted = {lane for domain in desired for lane in domain.lanes}
+    installed = {service for service, _ in wanted}
+    numbers: dict[str, str] = {}
+    for service in sorted(installed):
+        before, after = (sum(lane[0] == service for lane in some) for some in (lanes, wanted))
         if before and before != after:
-            moved[service] = f"{service} has {_describe(before)}, declared {_describe(after)}: {_DRAIN}"
+            numbers[service] = f"{service} has {before} lane(s), declared {after}: {_DRAIN}"
     found = {}
     for domain in desired:
-        texts = [moved[service] for service in domain.services if service in moved]
-        texts += _overlaps(domain, domains, lanes)
+        texts = [numbers[service] for service in domain.services if service in numbers]
+        texts += _overlaps(domain, domains, {lane: name for lane, name in lanes.items() if lane[0] not in installed})
         if texts:
             found[domain.name] = "; ".join(texts)
-    return found
+    return found | _left_behind(desired, lanes, found)
 
 
-_DRAIN = "drain its lanes first, changing them while commands wait is not supported"
+_DRAIN = "drain its lanes first, changing their number while commands wait is not supported"
 
 
-def _overlaps(domain: Domain, domains: Domains, lanes: Lanes) -> Iterator[str]:
-    """Yield the services that are not installed here but share a table with ``domain``: they have writers elsewhere."""
+def _moving(desired: Sequence[Domain], lanes: Lanes) -> tuple[Domain, ...]:
+    """Return the domains that exist in part, or with lanes of others."""
+    there: dict[str, set[tuple[str, int]]] = {}
+    for lane, name in lanes.items():
+        there.setdefault(name, set()).add(lane)
+    return tuple(
+        domain
+        for domain in desired
+        if there.get(domain.name, set()) != set(domain.lanes) and any(lane in lanes for lane in domain.lanes)
+    )
+
+
+def _left_behind(desired: Sequence[Domain], lanes: Lanes, refused: Mapping[str, str]) -> dict[str, str]:
+    """Return the domains that cannot get the lanes of another, because some of those would stay: they are refused, or
+    of services that are not installed here."""
+    possible = [domain for domain in desired if domain.name not in refused]
+    free = {lane for domain in possible for lane in domain.lanes}
+    found: dict[str, str] = {}
+    for domain in _moving(possible, lanes):
+        old = {lanes[lane] for lane in domain.lanes if lane in lanes}
+        if staying := sorted({lane[0] for lane, name in lanes.items() if name in old and lane not in free}):
+            left = f"{', '.join(staying)} would be left in {', '.join(sorted(old))}"
+            found[domain.name] = f"{left}: install all services of a domain, they change together"
+    # One that is refused now may leave others behind in its turn.
+    return found | (_left_behind(desired, lanes, {**refused, **found}) if found else {})
+
+
+def _overlaps(domain: Domain, domains: Domains, strange: Lanes) -> Iterator[str]:
+    """Yield the services that are not installed here but share a table with ``domain``: they have writers elsewhere.
+
+    ``strange``: the lanes of all that are not installed.
+    """
     for other, (tables, _) in domains.items():
-        strangers = {service for (service, _), name in lanes.items() if name == other} - set(domain.services)
+        strangers = {service for (service, _), name in strange.items() if name == other}
         if strangers and (shared := set(tables) & set(domain.tables)) and other != domain.name:
             yield (
                 f"{', '.join(sorted(strangers))} writes {', '.join(sorted(shared))} too and is not installed here: "
@@ -74,5 +109,6 @@ def _overlaps(domain: Domain, domains: Domains, lanes: Lanes) -> Iterator[str]:
             )
 
 
-def _describe(lanes: Lanes) -> str:
-    return f"{len(lanes)} lane(s) in {', '.join(sorted(set(lanes.values())))}"
+def _describe(members: Sequence[tuple[str, int]], lanes: Lanes) -> str:
+    before = sorted({lanes[lane] for lane in members if lane in lanes})
+    return f"the lanes of {', '.join(before)}"

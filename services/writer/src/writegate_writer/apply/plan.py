@@ -18,6 +18,7 @@ from writegate_writer.apply.change import ApplyError, Call, Change, Migration, p
 from writegate_writer.apply.database_diff import DatabaseDesired, desired_database, diff_database
 from writegate_writer.apply.domains import Domain
 from writegate_writer.apply.lanes_diff import refusals
+from writegate_writer.apply.ledger_size import LedgerShare
 from writegate_writer.declare import Writes
 from writegate_writer.load import load_services, migrations_of
 
@@ -28,10 +29,11 @@ _MOST_ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What differs, and the domains the services form."""
+    """What differs, the domains the services form, and what the ledger takes."""
 
     changes: tuple[Change, ...]
     domains: tuple[Domain, ...]
+    ledger: tuple[LedgerShare, ...] = ()
 
     @property
     def possible(self) -> tuple[Change, ...]:
@@ -70,7 +72,7 @@ class Applier:
         services = [one.service for one in self._desired.services if one.service.name not in held]
         wanted = desired_broker(self._vhost, services)
         changes = [*diff_database(self._desired, actual), *diff_broker(wanted, self._broker.read(self._passwords))]
-        return Plan(tuple(changes), self._desired.domains)
+        return Plan(tuple(changes), self._desired.domains, self._database.ledger())
 
     def apply(self, first: Plan, done: Callable[[Change], None]) -> Plan:
         """Make the possible changes, calling ``done`` after each, and return what is left: the refused ones.

@@ -65,6 +65,23 @@ MIGRATIONS = "select service, name, hash from writegate.migration"
 RECORD_MIGRATION = "insert into writegate.migration (service, name, hash) values (%s, %s, %s)"
 DOMAINS = "select name, tables, reason from writegate.domain"
 LANES = "select service, lane, domain from writegate.lane"
+HAS_RETENTIONS = "select to_regclass('writegate.service') is not null"
+RETENTIONS = "select name, retention from writegate.service"
+
+# What each service has decided in its retention, and in the last day. The ledger itself would take long to count.
+LEDGER_ROWS = """
+select s.name, s.retention, coalesce(sum(b.commands), 0)::bigint,
+       coalesce(sum(b.commands) filter (where b.started_at > clock_timestamp() - interval '1 day'), 0)::bigint
+from writegate.service s
+left join writegate.batch b on b.service = s.name and b.started_at > clock_timestamp() - s.retention
+group by s.name, s.retention order by s.name
+"""
+# Only partitions that were analysed say how many rows they have.
+LEDGER_BYTES = """
+select coalesce(sum(pg_total_relation_size(part.oid)), 0)::bigint, coalesce(sum(part.reltuples), 0)::bigint
+from pg_catalog.pg_inherits join pg_catalog.pg_class part on part.oid = inhrelid
+where inhparent = 'writegate.ledger'::regclass and part.reltuples > 0
+"""
 
 # The days that add_ledger_partitions(7) makes.
 MISSING_PARTITIONS = """

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
 from writegate_writer.apply.change import Action, Change
 from writegate_writer.apply.domains import Domain
+from writegate_writer.apply.ledger_size import LedgerShare
 from writegate_writer.apply.plan import Plan
 
 _SIGNS: dict[Action, tuple[str, str]] = {"create": ("+", "green"), "change": ("~", "yellow"), "refused": ("!", "red")}
@@ -30,6 +33,21 @@ def show_domains(domains: tuple[Domain, ...], console: Console) -> None:
     console.print()
 
 
+def show_ledger(shares: tuple[LedgerShare, ...], console: Console) -> None:
+    """Print how long each service's decisions are kept, and the disk that takes."""
+    table = Table(
+        "ledger", "kept", "decided meanwhile", "on disk", "of the last day", "at that rate",
+        box=None, pad_edge=False, header_style="bold",
+    )  # fmt: skip
+    for one in shares:
+        days = f"{one.retention / timedelta(days=1):g} days"
+        disk, later = (decimal(size) for size in (one.bytes, one.bytes_at_this_rate))
+        table.add_row(one.service, days, f"{one.rows:,}", disk, f"{one.rows_last_day:,}", later)
+    if shares:
+        console.print(table)
+        console.print()
+
+
 def show_change(change: Change, console: Console) -> None:
     """Print one change on one line, however long: it is copied into searches."""
     sign, colour = _SIGNS[change.action]
@@ -38,7 +56,7 @@ def show_change(change: Change, console: Console) -> None:
 
 
 def as_json(plan: Plan, applied: list[Change] | None = None) -> dict[str, Any]:
-    """Return what ``--json`` prints: ``domains``, ``changes`` to make or left, and ``applied`` after an apply."""
+    """Return what ``--json`` prints: ``domains``, ``ledger``, ``changes`` to make or left, ``applied`` by an apply."""
     domains = [
         {
             "name": one.name,
@@ -48,7 +66,19 @@ def as_json(plan: Plan, applied: list[Change] | None = None) -> dict[str, Any]:
         }
         for one in plan.domains
     ]
-    found = {"domains": domains, "changes": [_change(one) for one in plan.changes]}
+    ledger = [
+        {
+            "service": one.service,
+            "retention_seconds": one.retention.total_seconds(),
+            "rows": one.rows,
+            "rows_last_day": one.rows_last_day,
+            "row_bytes": one.row_bytes,
+            "bytes": one.bytes,
+            "bytes_at_this_rate": one.bytes_at_this_rate,
+        }
+        for one in plan.ledger
+    ]
+    found = {"domains": domains, "ledger": ledger, "changes": [_change(one) for one in plan.changes]}
     return found if applied is None else {**found, "applied": [_change(one) for one in applied]}
 
 

@@ -10,7 +10,12 @@ a column that no field fills is left to its default. None is SQL NULL, in a JSON
 
 Many commands become one array per column and one row set by ``unnest``. Commands of one primary key are folded there,
 in arrival order and by the database's own notion of equality (it knows collations and the scale of a numeric): an
-``ON CONFLICT DO UPDATE`` may not touch a row twice. Rows are written in the order of the primary key.
+``ON CONFLICT DO UPDATE`` may not touch a row twice. Rows are written in the order of the primary key (ignored inserts:
+of arrival).
+
+So a constraint judges what the commands of a call leave together: one that only an overwritten value breaks, or only a
+sum on its way, is not noticed. Where that matters, such as for a balance that may not fall below zero, register a
+handler of one command at a time.
 
 Every handler raises :class:`writegate.errors.DeclarationError` when command and table do not fit together (the
 deployment's mistake), :class:`Reject` for a text that PostgreSQL cannot hold, and the database's own errors.

@@ -14,7 +14,8 @@ _quote = DIALECT.identifier_preparer.quote
 
 def insert(table: Table, source: RowSource, *, ignore: bool) -> str:
     """Return the INSERT of a row a command, in the order of the key and then of arrival."""
-    order = ", ".join((*source.key, ARRIVAL))
+    # Of rows that exclude each other, by whatever constraint, the first to arrive stays.
+    order = ARRIVAL if ignore else ", ".join((*source.key, ARRIVAL))
     return (
         f"insert into {_name(table)} ({_list(source.names)}) "
         f"select {_list(source.selected())} from {source.rows()} order by {order}"

@@ -1,0 +1,233 @@
+"""What the ledger costs as it grows: ``python -m tests.benchmarks.ledger [ROWS]``, by default ten million.
+
+Fills a private database with the decisions of a week, half of them under UUIDv7 ids and half under the UUIDv4 ids of
+stock producers. Measures what a batch pays for the ledger, bytes a row, and dropping a day while batches are decided.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.integration.gate import SERVICES, WRITER, Gate
+from tests.servers import OWNER, servers_running
+from writegate.config import Settings
+from writegate.ids import new_id
+from writegate_writer import ledger
+from writegate_writer.faults import DatabaseFault, Fault
+from writegate_writer.session import Session, engine_of
+from writegate_writer.store import Holder
+
+ROWS = 10_000_000
+FEW_ROWS = 100_000
+DAYS = 7
+DROPPED_DAYS = 3
+QUIET_SECONDS = 5  # how long batches take without a drop
+BATCHES, COMMANDS = 200, 500
+STEPS = ("look_up", "insert", "commit")
+SLICE_ROWS = 100_000  # of one insert; a partition's index grows as it does in service
+
+# Each service has ids of one kind, as its producers would.
+KINDS: Mapping[str, Callable[[], str]] = {"flights": new_id, "fleet": lambda: str(uuid.uuid4())}
+LABELS = {"flights": "UUIDv7", "fleet": "UUIDv4"}
+
+_MAKE_DAY = """
+do $$ begin
+    if to_regclass('writegate.ledger_' || to_char(current_date - {ago}, 'YYYYMMDD')) is null then
+        execute format('create table writegate.ledger_%s partition of writegate.ledger for values from (%L) to (%L)',
+                       to_char(current_date - {ago}, 'YYYYMMDD'), current_date - {ago}, current_date - {ago} + 1);
+    end if;
+end $$
+"""
+# A UUIDv7 begins with its milliseconds; these grow through the day.
+_FILL = """
+insert into writegate.ledger (day, service, id, outcome, hash, batch)
+select current_date - %(ago)s, %(service)s,
+       case %(service)s when 'fleet' then gen_random_uuid()
+       else (lpad(to_hex((extract(epoch from current_date - %(ago)s) * 1000 + n * 864e5 / %(of)s)::bigint), 12, '0')
+             || '7' || substr(md5(random()::text), 1, 3) || '8' || substr(md5(random()::text), 1, 15))::uuid end,
+       'a', n::bigint * 7919, n / 500
+from generate_series(%(first)s + 1, %(last)s) n
+"""
+_SIZE = """
+select sum(pg_total_relation_size(inhrelid))::bigint from pg_inherits where inhparent = 'writegate.ledger'::regclass
+"""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Of one batch, in milliseconds: fence and look-up, the rows' insert, the commit."""
+
+    look_up: float
+    insert: float
+    commit: float
+
+    @property
+    def total(self) -> float:
+        return self.look_up + self.insert + self.commit
+
+
+class Ledger:
+    """A gate's database without writers: batches are decided here, with no handler in them."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.settings = Settings.load({"WRITEGATE_DATABASE_URL": gate.servers.database_url(WRITER, gate.name)})
+        gate.sql("UPDATE writegate.domain SET owner = 'benchmark', epoch = 1, lease_until = now() + interval '1 day'")
+        for ago in range(DAYS + 1):
+            gate.sql(f"SET ROLE {OWNER}; {_MAKE_DAY.format(ago=ago)}; RESET ROLE")
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        session = Session(engine_of(self.settings, "benchmark"))
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def fill(self, rows: int) -> None:
+        """Add rows, as many for each service and day."""
+        share = rows // (DAYS + 1) // len(KINDS)
+        for ago in range(DAYS, -1, -1):
+            for first in range(0, share, SLICE_ROWS):
+                for service in KINDS:
+                    last = min(first + SLICE_ROWS, share)
+                    self.gate.sql(_FILL, {"ago": ago, "service": service, "of": share, "first": first, "last": last})
+        self.gate.sql("VACUUM (ANALYZE) writegate.ledger")
+        self.gate.sql("CHECKPOINT")
+
+    def decide(self, session: Session, service: str) -> Costs:
+        """Decide a batch as a writer does."""
+        holder = Holder("benchmark", service, 1, 3600.0)
+        ids = [KINDS[service]() for _ in range(COMMANDS)]
+        days = 1 if service == "flights" else DAYS + 1
+        marks = [time.perf_counter()]
+        since = datetime.now(UTC).date() - timedelta(days=days)
+        opened = ledger.open_transaction(session, holder, service, ids, since)
+        marks.append(time.perf_counter())
+        ledger.enter(session, holder, opened, service, [(one, "a", 1) for one in ids])
+        ledger.leave(session, holder, opened, None)
+        marks.append(time.perf_counter())
+        ledger.commit(session)
+        marks.append(time.perf_counter())
+        return Costs(*((after - before) * 1000 for before, after in itertools.pairwise(marks)))
+
+    def rows(self) -> int:
+        return int(self.gate.value("SELECT count(*) FROM writegate.ledger"))
+
+    def bytes(self) -> int:
+        return int(self.gate.value(_SIZE))
+
+
+class Load:
+    """Batches of every service, one connection each, as fast as it goes, for as long as the block lasts."""
+
+    def __init__(self, measured: Ledger) -> None:
+        self._measured = measured
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._decide, args=[service]) for service in KINDS]
+        self.ended: list[tuple[float, float]] = []  # when, and how long it took in milliseconds
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def longest(self, since: float, until: float) -> float:
+        """Return the milliseconds of the longest batch of a time that was going on in this one."""
+        return max(took for at, took in self.ended if at >= since and at - took / 1000 <= until)
+
+    def _decide(self, service: str) -> None:
+        with self._measured.session() as session:
+            while not self._stop.is_set():
+                took = self._measured.decide(session, service).total
+                self.ended.append((time.perf_counter(), took))
+
+
+def measure_batches(measured: Ledger, table: Table) -> None:
+    rows, size = measured.rows(), measured.bytes()
+    with measured.session() as session:
+        for service in KINDS:
+            costs = [measured.decide(session, service) for _ in range(BATCHES)]
+            middle = [statistics.median(getattr(one, step) for one in costs) for step in STEPS]
+            total = sorted(one.total for one in costs)
+            table.add_row(
+                f"{rows:,}", LABELS[service], *(f"{one:.1f}" for one in middle), f"{statistics.median(total):.1f}",
+                f"{total[int(len(total) * 0.95)]:.1f}", f"{COMMANDS / statistics.median(total) * 1000:,.0f}",
+                f"{size / rows:.0f}",
+            )  # fmt: skip
+
+
+def drop(session: Session) -> date:
+    """Drop a day as a writer does, which is put off when the ledger is in use for long."""
+    while True:
+        try:
+            [(day,)] = session.own("SELECT writegate.drop_ledger_partition()")
+        except DatabaseFault as error:
+            if error.fault is not Fault.CONFLICT:
+                raise
+        else:
+            assert isinstance(day, date), "expected a day whose time is over"
+            return day
+
+
+def measure_drops(measured: Ledger, console: Console) -> None:
+    """Drop some days under load."""
+    retention = timedelta(days=DAYS - DROPPED_DAYS - 2)  # two days of margin
+    measured.gate.sql("UPDATE writegate.service SET retention = %s", [retention])
+    table = Table("dropped", "the call, ms", "longest batch meanwhile, ms", box=None)
+    with Load(measured) as load, measured.session() as session:
+        began = time.perf_counter()
+        time.sleep(QUIET_SECONDS)
+        quiet = (began, time.perf_counter())
+        decided = len(load.ended) * COMMANDS / QUIET_SECONDS
+        for _ in range(DROPPED_DAYS):
+            before = time.perf_counter()
+            day = drop(session)
+            after = time.perf_counter()
+            time.sleep(1)  # the batches that it kept waiting end
+            table.add_row(str(day), f"{(after - before) * 1000:.0f}", f"{load.longest(before, after):.0f}")
+    console.print(table)
+    longest = load.longest(*quiet)
+    console.print(f"longest batch in {QUIET_SECONDS} s without a drop: {longest:.0f} ms, at {decided:,.0f} commands/s")
+
+
+def main() -> None:
+    rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
+    console = Console()
+    with servers_running() as servers:
+        gate = Gate(servers, "ledger_benchmark", 4, SERVICES, {})
+        try:
+            gate.set_up()
+            measured = Ledger(gate)
+            table = Table(
+                "rows", "ids", "look-up", "insert", "commit", "batch, ms", "95 %", "commands/s", "bytes/row", box=None
+            )
+            for more in (FEW_ROWS, rows - FEW_ROWS):
+                measured.fill(more)
+                measure_batches(measured, table)
+            console.print(f"Medians of {BATCHES} batches of {COMMANDS} commands, in milliseconds:")
+            console.print(table)
+            measure_drops(measured, console)
+        finally:
+            gate.tear_down()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Writers that stop in the middle of a batch for longer than their lease, and go on when others have taken over."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.gate import Gate, Writer, gate_running
+from tests.servers import Servers
+from tests.services.trial.contract import Deposit
+from writegate.stack.readiness import wait_until
+
+# Its lease runs out after 2 s, and the broker misses its heartbeats after 4 to 6 s; the rest is for a busy machine.
+PATIENCE_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def gate(servers: Servers) -> Iterator[Gate]:
+    with gate_running(servers, "gate_frozen", connections=6) as running:
+        yield running
+
+
+def publish(gate: Gate, account: str, seqs: Iterable[int]) -> None:
+    gate.publish(Deposit(account=account, seq=seq) for seq in seqs)
+
+
+def frozen(gate: Gate, file: Path) -> Writer:
+    """Wait until a writer has stopped; return it."""
+    gate.wait(lambda: file.exists() and bool(file.read_text()), "a writer stops", PATIENCE_SECONDS)
+    pid = int(file.read_text())
+    assert wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().split()[2] == "T", PATIENCE_SECONDS)
+    return next(writer for writer in gate.writers.values() if writer.process.pid == pid)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param("before_transaction", marks=pytest.mark.long),
+        pytest.param("before_commit", marks=pytest.mark.slow),
+        pytest.param("before_ack", marks=pytest.mark.long),
+    ],
+)
+def test_a_writer_that_was_frozen_past_its_lease_does_no_harm_and_rejoins(
+    gate: Gate, moment: str, tmp_path: Path
+) -> None:
+    for name in ("writer-1", "writer-2"):
+        settings = {"writegate_heartbeat_seconds": 2, "FROZEN": tmp_path / "frozen"}
+        gate.start(name, altered=f"freezes_{moment}", wait=False, **settings)
+    gate.wait_shared("writer-1", "writer-2")
+    before = gate.batches()[1]
+    publish(gate, moment, range(10))
+    sleeper = frozen(gate, tmp_path / "frozen")
+    try:
+        publish(gate, moment, range(10, 20))
+        gate.wait_entries(moment, 20, PATIENCE_SECONDS)
+        owner = gate.value("SELECT owner FROM writegate.domain WHERE name = 'trial'")
+        assert not owner.startswith(f"{sleeper.name}@")
+    finally:
+        os.kill(sleeper.process.pid, signal.SIGCONT)
+    publish(gate, moment, range(20, 30))
+    gate.wait(lambda: "event=domain.lost domain=trial" in sleeper.log, "it learns that it has lost its domain")
+    gate.wait_shared("writer-1", "writer-2")
+    publish(gate, moment, range(30, 40))
+    gate.wait_entries(moment, 40, PATIENCE_SECONDS)
+    gate.assert_exactly_once(moment, range(40))
+    assert gate.batches()[1] - before == 40, "what came again was recognised"
+    gate.assert_drained()

@@ -1,0 +1,102 @@
+"""The writer as anybody would write it first: one command a transaction, in the order of arrival.
+
+It has no domains, batches, runs or bisection, and its ledger is a dictionary. Slow, and right by looking at it: the
+batching writer must leave the same tables and give the same answers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from writegate.command import Command, contract_of, key_of
+from writegate.receipt import Cause, Receipt
+from writegate_writer.declare import Writes
+from writegate_writer.emitting import collecting
+from writegate_writer.faults import DatabaseFault, Fault, Reject
+from writegate_writer.session import translated
+
+_MISSING_PARENT = "23503"
+
+
+class NaiveWriter:
+    """Applies commands of one service. ``receipts`` are its answers, in the order in which it gave them."""
+
+    def __init__(self, connection: Connection, writes: Writes) -> None:
+        self.receipts: list[Receipt] = []
+        self._connection = connection
+        self._handlers = writes.handlers
+        self._contents: dict[str, Command] = {}  # of every id, as it came first
+        self._outcomes: dict[str, str] = {}
+        self._waiting: list[Command] = []
+        self._parked_keys: set[str | None] = set()
+        self._patient = True
+        self._stream: deque[Command] = deque()
+
+    def apply(self, commands: Sequence[Command]) -> None:
+        """Take in commands, and what they emit behind them."""
+        self._stream.extend(commands)
+        while self._stream:
+            self._arrived(self._stream.popleft())
+
+    def settle(self) -> None:
+        """Decide what waits: rows that are missing now stay missing, and parked commands are given up."""
+        self._try_again()
+        self._patient = False
+        while self._waiting:
+            self._parked_keys.clear()
+            self._try_again()
+
+    def _arrived(self, one: Command) -> None:
+        id_ = one.command_id
+        if self._contents.setdefault(id_, one) != one:
+            cause = Cause("id-reused", "this id was used before for a command with other content")
+            self.receipts.append(Receipt(id_, "parked", cause=cause))
+        elif id_ in self._outcomes:
+            self.receipts.append(Receipt(id_, "duplicate" if self._outcomes[id_] == "applied" else "parked"))
+        elif any(one.command_id == id_ for one in self._waiting):
+            self.receipts.append(Receipt(id_, "deferred"))
+        else:
+            self._decide(one)
+
+    def _decide(self, one: Command) -> None:
+        key = key_of(one)
+        if key is not None and (key in self._parked_keys or key in map(key_of, self._waiting)):
+            self._wait(one)
+            return
+        try:
+            with collecting() as emitted, translated(), self._connection.begin():
+                results = self._handlers[contract_of(one).task](self._connection, [one]) or {}
+        except Reject as error:
+            self._park(one, Cause("rejected", error.reasons[one.command_id]))
+        except DatabaseFault as error:
+            if error.fault is not Fault.COMMAND:
+                raise
+            if error.sqlstate == _MISSING_PARENT and self._patient:
+                self._wait(one)
+            else:
+                self._park(one, Cause(f"sqlstate-{error.sqlstate}", str(error), error.sqlstate))
+        else:
+            self._answer(Receipt(one.command_id, "applied", result=results.get(one.command_id)))
+            self._stream.extend(each.command for each in emitted)
+
+    def _park(self, one: Command, cause: Cause) -> None:
+        self._answer(Receipt(one.command_id, "parked", cause=cause))
+        if contract_of(one).on_reject == "park_key":
+            self._parked_keys.add(key_of(one))
+
+    def _answer(self, receipt: Receipt) -> None:
+        self._outcomes[receipt.id] = receipt.outcome
+        self.receipts.append(receipt)
+
+    def _wait(self, one: Command) -> None:
+        self._waiting.append(one)
+        self.receipts.append(Receipt(one.command_id, "deferred"))
+
+    def _try_again(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            self._decide(one)
+        self.apply(())

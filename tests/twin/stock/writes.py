@@ -1,0 +1,95 @@
+"""How they change the tables. The constraints that an upsert, update or increment may break are such that no later
+command of the batch can mend it: rows are folded first, and what is overwritten is never seen by the database."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from tests.twin.stock.contract import (
+    Add,
+    AddIfNew,
+    Careful,
+    Cheer,
+    Count,
+    Grow,
+    Jot,
+    Move,
+    OpenShelf,
+    Place,
+    Put,
+    Remove,
+    Resize,
+    Stamp,
+    Tell,
+    stock,
+)
+from tests.twin.stock.tables import balance, item, metadata, movement, place, shelf, story, tally
+from writegate_writer import Reject, Writes, emit, rows
+
+writes = Writes(stock, tables=metadata.sorted_tables, migrations=Path(__file__).parent / "migrations")
+writes.add(Add, rows.insert(item))
+writes.add(AddIfNew, rows.insert(item, on_conflict="ignore"))
+writes.add(Put, rows.upsert(item))
+writes.add(Resize, rows.update(item))
+writes.add(Grow, rows.increment(item, by={"size": "size"}, insert_missing=False))
+writes.add(Remove, rows.delete(item))
+writes.add(Count, rows.increment(tally, by={"total": "total", "times": 1}))
+writes.add(Cheer, rows.increment(tally, by={"times": 1}))
+writes.add(OpenShelf, rows.insert(shelf))
+writes.add(Place, rows.insert(place))
+
+
+@writes.handler(Jot)
+def jot(connection: Connection, commands: Sequence[Jot]) -> None:
+    texts: dict[str, str] = {}
+    for one in commands:
+        texts[one.article] = texts.get(one.article, "") + one.text
+    adding = upsert(story)
+    adding = adding.on_conflict_do_update(
+        index_elements=[story.c.article], set_={"text": story.c.text + adding.excluded.text}
+    )
+    connection.execute(adding, [{"article": article, "text": text} for article, text in texts.items()])
+
+
+writes.add(Stamp, jot)
+
+
+@writes.each(Tell)
+def tell(connection: Connection, command: Tell) -> None:
+    for number, text in enumerate(command.texts):
+        # Known beforehand, so that both writers emit the same.
+        made = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{command.command_id} {number}"))
+        emit(Jot(article=f"heard of {command.article}", text=text).with_id(made), parent=command)
+
+
+@writes.handler(Move)
+def move(connection: Connection, commands: Sequence[Move]) -> dict[str, Any]:
+    articles = {one.article for one in commands}
+    read = select(balance.c.article, balance.c.amount).where(balance.c.article.in_(articles))
+    amounts = dict.fromkeys(articles, 0) | {row.article: row.amount for row in connection.execute(read)}
+    left: dict[str, int] = {}
+    reasons: dict[str, str] = {}
+    for one in commands:
+        if amounts[one.article] + one.change < 0:
+            reasons[one.command_id] = f"there are {amounts[one.article]} only"
+        else:
+            left[one.command_id] = amounts[one.article] = amounts[one.article] + one.change
+    if reasons:
+        raise Reject(reasons)
+    booked = [{"id": one.command_id, "article": one.article, "fee": one.fee} for one in commands]
+    connection.execute(insert(movement), booked)
+    setting = upsert(balance)
+    setting = setting.on_conflict_do_update(
+        index_elements=[balance.c.article], set_={"amount": setting.excluded.amount}
+    )
+    connection.execute(setting, [{"article": article, "amount": amount} for article, amount in amounts.items()])
+    return {id_: {"left": amount} for id_, amount in left.items()}
+
+
+writes.add(Careful, move)
