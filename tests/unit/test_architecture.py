@@ -46,7 +46,14 @@ def test_import_contracts_hold() -> None:
 
 @pytest.fixture(scope="module")
 def graph() -> grimp.ImportGraph:
-    return grimp.build_graph("writegate", "writegate_writer", *SERVICES, include_external_packages=True, cache_dir=None)
+    return grimp.build_graph(
+        "writegate",
+        "writegate_writer",
+        *SERVICES,
+        include_external_packages=True,
+        exclude_type_checking_imports=True,
+        cache_dir=None,
+    )
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -87,7 +94,12 @@ def newly_imported(statement: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("statement", "most_modules"),
-    [("import writegate", 300), ("from writegate.publish import Publisher", 450), ("import flights.contract", 300)],
+    [
+        ("import writegate", 300),
+        ("from writegate import publish", 450),
+        ("from writegate.publish import Publisher", 450),
+        ("import flights.contract", 300),
+    ],
 )
 def test_importing_is_light(statement: str, most_modules: int) -> None:
     loaded = newly_imported(statement)
