@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from writegate.command import Command, contract_of
+from writegate.command import Command
 from writegate.envelope import item_of
-from writegate.errors import DeclarationError, WritegateError
+from writegate.errors import DeclarationError
 from writegate.process import publisher
 
 if TYPE_CHECKING:
     from writegate.integrations.sqlalchemy import AnySession
-
-log = logging.getLogger(__name__)
 
 
 def publish_on_commit(command: Command, *, using: str | None = None, session: AnySession | None = None) -> None:
@@ -43,14 +38,3 @@ def publish_on_commit(command: Command, *, using: str | None = None, session: An
             "publish_on_commit waits for Django's transaction: install Django, or give session="
         ) from error
     django_publish_on_commit(command, using)
-
-
-@contextmanager
-def committed(commands: Sequence[Command]) -> Iterator[None]:
-    """Publish ``commands`` inside: what fails is logged with their ids, since the local commit stays, and raised."""
-    try:
-        yield
-    except WritegateError:
-        which = ", ".join(f"{contract_of(command).task} {command.command_id}" for command in commands)
-        log.exception("the local transaction is committed, and these may not be published: %s", which)
-        raise

@@ -13,7 +13,7 @@ from sqlalchemy.util.concurrency import in_greenlet
 
 from writegate import process
 from writegate.command import Command
-from writegate.on_commit import committed
+from writegate.integrations.committed import committed
 
 AnySession = Session | scoped_session[Any] | AsyncSession | async_scoped_session[Any]
 
