@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import django
 import httpx
 import pytest
 from django.test import Client
@@ -73,8 +71,6 @@ def with_flask() -> Iterator[Site]:
 
 @contextmanager
 def with_django() -> Iterator[Site]:
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.examples.with_django"
-    django.setup()
     client = Client()
 
     def ask(method: str, path: str, body: bytes = b"", /, *, prefer: str = "") -> Answered:
@@ -97,7 +93,7 @@ def gate(servers: Servers) -> Iterator[Gate]:
 
 
 @pytest.fixture(params=[with_fastapi, with_flask, with_django], ids=lambda one: one.__name__)
-def site(request: pytest.FixtureRequest, gate: Gate) -> Iterator[Site]:
+def site(request: pytest.FixtureRequest, gate: Gate, django_site: None) -> Iterator[Site]:
     running: Callable[[], Any] = request.param
     process.close()
     process.configure()
