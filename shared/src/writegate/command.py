@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
@@ -48,7 +48,10 @@ class Command(BaseModel):
     one is parked: they go on (``"continue"``) or wait behind it (``"park_key"``).
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    # JSON has no NaN: where a field takes it all the same, it is written as such, so that publishing can refuse it.
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants"
+    )
 
     __writegate__: ClassVar[Contract]
     _command_id: str = PrivateAttr(default="")
@@ -82,11 +85,17 @@ class Command(BaseModel):
             self._command_id = new_id()
         return self._command_id
 
-    def with_id(self, command_id: str) -> Command:
+    def with_id(self, command_id: str) -> Self:
         """Return the same command under an id you choose (for your own idempotency keys)."""
         copy = self.model_copy()
         copy._command_id = command_id  # noqa: SLF001  our own attribute, on our own copy
         return copy
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy. With other fields it is another command: they are checked, and it has an id of its own."""
+        if not update:
+            return super().model_copy(deep=deep)
+        return type(self).model_validate({**self.__dict__, **update})
 
     # The id says which write, the fields say what: two commands that say the same are equal.
     def __eq__(self, other: object) -> bool:

@@ -14,6 +14,7 @@ from pydantic_core import to_json
 
 from writegate import contract_of
 from writegate.envelope import item_of, row_bytes
+from writegate.errors import InvalidCommand
 from writegate.publish.pipeline import PACK_BYTES
 from writegate.receipt import Cause, Receipt
 from writegate_writer.arrival import Arrived, Refused
@@ -101,7 +102,10 @@ def _checked(task: str, returned: Mapping[str, Any]) -> Mapping[str, Any]:
 def _outgoing(
     task: str, emitted: Emitted, origins: Mapping[str, str | None], services: Mapping[str, Served]
 ) -> Outgoing:
-    item, service = item_of(emitted.command), contract_of(emitted.command).service
+    try:
+        item, service = item_of(emitted.command), contract_of(emitted.command).service
+    except InvalidCommand as error:
+        raise HandlerFault(task, f"it emitted a command that cannot be sent: {error}") from error
     if service not in services:
         raise HandlerFault(task, f"it emitted {item.task}, a command of a service that is not installed here")
     if row_bytes(item) > PACK_BYTES:
