@@ -2,5 +2,6 @@
 
 from writegate.command import Command, contract_of, key_of
 from writegate.service import Service
+from writegate.upgrading import upgrades
 
-__all__ = ["Command", "Service", "contract_of", "key_of"]
+__all__ = ["Command", "Service", "contract_of", "key_of", "upgrades"]

@@ -17,7 +17,7 @@ from writegate.envelope import item_of, row_bytes
 from writegate.errors import InvalidCommand
 from writegate.publish.pipeline import PACK_BYTES
 from writegate.receipt import Cause, Receipt
-from writegate_writer.arrival import Arrived, Refused
+from writegate_writer.arrival import Arrived, NotYet, Refused
 from writegate_writer.emitting import Emitted, collecting
 from writegate_writer.faults import HandlerFault
 from writegate_writer.ledger_days import oldest_day
@@ -81,7 +81,7 @@ def _run_handlers(
     for run in runs_of(fresh):
         task = run[0].item.task
         with collecting() as emitted:
-            returned = store.call(service, task, [one.command for one in run if one.command is not None])
+            returned = store.call(service, task, [one.command for one in run if not isinstance(one.command, NotYet)])
         if returned:
             results.update(_checked(task, returned))
         origins = {one.item.id: one.delivery.origin for one in run}
