@@ -158,13 +158,14 @@ def decode(body: bytes, headers: Mapping[str, Any], properties: Mapping[str, Any
     return Envelope(
         items=items,
         user=origin if is_text(origin) else user,
-        reply_to=_reply_to(properties),
+        reply_to=reply_to_of(properties),
         hops=headers[HOPS_HEADER] if isinstance(headers.get(HOPS_HEADER), int) else 0,
         headers=headers,
     )
 
 
-def _reply_to(properties: Mapping[str, Any]) -> str | None:
+def reply_to_of(properties: Mapping[str, Any]) -> str | None:
+    """Return where a message asks for a reply; None when it does not, or names what is no address."""
     # AMQP clients differ in what text they read and what they can send.
     address = properties.get("reply_to")
     return address if is_text(address) and address else None

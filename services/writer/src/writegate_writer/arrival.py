@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
+from writegate.checking import MAX_ID_BYTES, is_id
 from writegate.command import Command, Contract, contract_of, key_of
-from writegate.envelope import LOOKUP_TASK, MANY_TASK, Item, decode
+from writegate.envelope import LOOKUP_TASK, MANY_TASK, Item, decode, reply_to_of
 from writegate.errors import MalformedMessage
 from writegate.ids import millis_of
 from writegate.lanes import lane_of
@@ -249,7 +250,10 @@ def _refuse_too_old(item: Item, service: Service, now_millis: int) -> None:
 def _refuse_message(delivery: Delivery, error: MalformedMessage) -> Refused:
     digest = hashlib.blake2b(delivery.body, digest_size=16)
     claimed = delivery.headers.get("id")
-    named = isinstance(claimed, str) and 0 < len(claimed) <= 128
+    named = isinstance(claimed, str) and 0 < len(claimed) <= MAX_ID_BYTES
+    if is_id(claimed):
+        # Not one of ours, but whoever asks is told under the id that it knows.
+        delivery.reply_to = reply_to_of(delivery.properties)
     # Without an id of its own its content is its id, so that a redelivery is not parked twice.
     identity = str(claimed) if named else f"content-{digest.hexdigest()}"
     cause = Cause(error.cause, str(error))

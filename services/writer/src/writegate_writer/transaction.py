@@ -7,6 +7,7 @@ together, which is what makes the effect exactly-once however often a message is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -53,14 +54,14 @@ def _apply(  # noqa: PLR0913, PLR0917
     plan = sort(work, opened, services[service].tables)
     if not plan.changes_anything and work.outbox_sent is None:
         store.roll_back()
-        return Done(_receipts(plan, None, None, None, {}), plan=plan)
+        return Done(_receipts(plan, None, None, None, {}) + _repeated(store, service, plan), plan=plan)
     store.enter(holder, opened, service, plan.rows)
     results, emitted = _run_handlers(store, services, service, plan.fresh)
     if not store.leave(holder, opened, work.outbox_sent):
         raise HandlerFault(plan.fresh[0].item.task, "a handler ended the writer's transaction and began another")
     outgoing = _record(store, holder, plan, emitted)
     lsn, at = store.commit()
-    return Done(_receipts(plan, opened.xid, lsn, at, results), outgoing, plan)
+    return Done(_receipts(plan, opened.xid, lsn, at, results) + _repeated(store, service, plan), outgoing, plan)
 
 
 def _record(store: Store, holder: Holder, plan: Sorted, emitted: list[Outgoing]) -> list[Outgoing]:
@@ -122,5 +123,14 @@ def _receipts(
     applied = [(one, Receipt(one.item.id, "applied", xid, lsn, at, results.get(one.item.id))) for one in plan.fresh]
     parked = [(one, Receipt(one.id, "parked", xid, lsn, at, cause=one.cause)) for one in plan.parked]
     aside = [(one.one, Receipt(one.one.item.id, "deferred", cause=Cause("deferred", one.reason))) for one in plan.aside]
-    repeated = [(one, Receipt(one.item.id, outcome)) for one, outcome in plan.repeated]
-    return [*applied, *parked, *aside, *repeated]
+    return [*applied, *parked, *aside]
+
+
+def _repeated(store: Store, service: str, plan: Sorted) -> list[tuple[Arrived | Refused, Receipt]]:
+    """Return the receipts of what had been seen before; whoever asked for one gets that of the first time."""
+    asked = [one.item.id for one, _ in plan.repeated if one.delivery.reply_to is not None]
+    first = store.look_up(service, asked) if asked else {}
+    return [
+        (one, replace(first.get(one.item.id) or Receipt(one.item.id, outcome), outcome=outcome))
+        for one, outcome in plan.repeated
+    ]
