@@ -27,10 +27,10 @@ class Recorder(Publisher):
     async def apublish(self, command: Command, **_: Any) -> Any:
         return self._take("apublish", [command])[0]
 
-    def publish_many(self, commands: Iterable[Command], **_: Any) -> list[Accepted]:
+    def publish_many(self, commands: Iterable[Command], **_: Any) -> Any:
         return self._take("publish_many", commands)
 
-    async def apublish_many(self, commands: Iterable[Command], **_: Any) -> list[Accepted]:
+    async def apublish_many(self, commands: Iterable[Command], **_: Any) -> Any:
         return self._take("apublish_many", commands)
 
     def _take(self, way: str, commands: Iterable[Command]) -> list[Accepted]:

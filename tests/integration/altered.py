@@ -16,9 +16,11 @@ from unittest import mock
 
 from celery.__main__ import main
 
+from writegate import contract_of
 from writegate_writer import batch, lanes, ledger
 from writegate_writer.batch import Deciding
 from writegate_writer.lanes import Lanes
+from writegate_writer.load import load_services
 from writegate_writer.session import Session
 from writegate_writer.sorting import Work
 from writegate_writer.store import Holder, Opened
@@ -74,13 +76,25 @@ def without_tolerance() -> None:
     mock.patch.object(lanes, "tolerate").start()
 
 
+def with_a_broken_upgrade() -> None:
+    """Have a bug in the upgrade from the first version of a contract."""
+    kind = load_services()["trial"].service.commands["trial.renamed"]
+    contract = contract_of(kind)
+
+    def fail(fields: Any) -> Any:
+        return fields.to_account()
+
+    kind.__writegate__ = replace(contract, upgrades={**contract.upgrades, 1: fail})
+
+
 def _die() -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 
 
 CHANGES: dict[str, Callable[[], None]] = {
-    change.__name__: change for change in (without_ledger, acks_before_commit, dies_before_ack, without_tolerance)
+    change.__name__: change
+    for change in (without_ledger, acks_before_commit, dies_before_ack, without_tolerance, with_a_broken_upgrade)
 }
 
 if __name__ == "__main__":

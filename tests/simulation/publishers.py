@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 from tests.simulation.checks import Checks
 from tests.simulation.schedule import Group
@@ -104,7 +104,7 @@ class _Thread:
         given: dict[str, Any] = {"order": random.choice(self._orders)} if kind is Track else {}
         if kind not in (Order, Track):
             given["bad"] = random.random() < self._load.bad
-        return cast(Numbered, kind(key=key, n=n, **given).with_id(self._fresh_id()))
+        return kind(key=key, n=n, **given).with_id(self._fresh_id())
 
     def route_of(self, item: Item) -> Route:
         """Return where this thread sends a command."""

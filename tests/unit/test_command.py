@@ -95,6 +95,16 @@ def test_a_chosen_id_belongs_to_the_copy() -> None:
     assert chosen == command
 
 
+def test_a_copy_with_other_fields_is_another_command() -> None:
+    command = RecordDeparture(flight="x").with_id("order-1")
+    other = command.model_copy(update={"minutes": 3})
+    assert (other, command.minutes) == (RecordDeparture(flight="x", minutes=3), 0)
+    assert other.command_id not in {"", "order-1"}
+    assert command.model_copy().command_id == "order-1"
+    with pytest.raises(ValidationError, match="minutes"):
+        command.model_copy(update={"minutes": "3"})
+
+
 def test_commands_of_other_types_or_fields_differ() -> None:
     assert RecordDeparture(flight="x") != RecordDeparture(flight="y")
     assert Plain(text="x") != HTTPSeen()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from writegate.command import Command, contract_of, key_of
 from writegate.service import Service
+from writegate.upgrading import upgrades
 
 if TYPE_CHECKING:
     from writegate.on_commit import publish_on_commit
@@ -25,6 +26,7 @@ __all__ = [
     "publish_many",
     "publish_on_commit",
     "publisher",
+    "upgrades",
 ]
 
 

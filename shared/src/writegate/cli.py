@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 GROUP = "writegate.commands"
 # These live in this distribution, behind extras; whoever writes another command registers it the same way.
 OWN = (
+    EntryPoint("contracts", "writegate.contracts.cli:contracts", GROUP),
     EntryPoint("publish", "writegate.shell:publish", GROUP),
     EntryPoint("stack", "writegate.stack.cli:app", GROUP),
 )

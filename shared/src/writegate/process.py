@@ -110,13 +110,33 @@ async def apublish(
     return await publisher().apublish(command, timeout=timeout)
 
 
-def publish_many(commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]:
+@overload
+def publish_many(commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]: ...
+@overload
+def publish_many(
+    commands: Iterable[Command], *, receipt: Literal[True], timeout: float | None = None
+) -> list[PendingReceipt]: ...
+def publish_many(
+    commands: Iterable[Command], *, receipt: bool = False, timeout: float | None = None
+) -> list[Accepted] | list[PendingReceipt]:
     """Publish many commands; see :meth:`Publisher.publish_many <writegate.publish.Publisher.publish_many>`."""
+    if receipt:
+        return publisher().publish_many(commands, receipt=True, timeout=timeout)
     return publisher().publish_many(commands, timeout=timeout)
 
 
-async def apublish_many(commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]:
+@overload
+async def apublish_many(commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]: ...
+@overload
+async def apublish_many(
+    commands: Iterable[Command], *, receipt: Literal[True], timeout: float | None = None
+) -> list[PendingReceipt]: ...
+async def apublish_many(
+    commands: Iterable[Command], *, receipt: bool = False, timeout: float | None = None
+) -> list[Accepted] | list[PendingReceipt]:
     """:func:`publish_many` for event loops."""
+    if receipt:
+        return await publisher().apublish_many(commands, receipt=True, timeout=timeout)
     return await publisher().apublish_many(commands, timeout=timeout)
 
 

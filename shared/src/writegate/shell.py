@@ -14,7 +14,8 @@ import typer
 from pydantic_core import to_json
 
 from writegate.command import Command
-from writegate.discovery import command_named, load_contracts, read_command
+from writegate.contracts.installed import installed_services
+from writegate.contracts.named import command_named, read_command
 from writegate.errors import PublishError, PublishTimeout, ReceiptTimeout, WritegateError
 from writegate.process import publisher
 from writegate.receipt import Receipt
@@ -37,7 +38,7 @@ def publish(
     Exit code 0: accepted (and with --wait committed); 1: refused, invalid or parked, with the line's number; 2: wrong
     usage; 3: no confirm or no receipt in time. What stands before an invalid line is published.
     """
-    kind = command_named(task, load_contracts())
+    kind = command_named(task, installed_services().values())
     if fields != "-":
         _publish_one(read_command(kind, fields), wait, json_=json_)
         return
@@ -121,8 +122,7 @@ def _await_all(lines: _Lines, wait: float) -> dict[str, int]:
     outcomes: Counter[str] = Counter()
     remaining = iter(lines)
     while some := list(islice(remaining, WAITING)):
-        pending = [publisher().publish(command, receipt=True) for command in some]
-        for one in pending:
+        for one in publisher().publish_many(some, receipt=True):
             try:
                 receipt = one.wait(wait)
             except ReceiptTimeout as error:

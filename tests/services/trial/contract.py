@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from writegate import Command, Service
+from typing import Any
+
+from writegate import Command, Service, upgrades
 
 
 class Deposit(Command, key="account"):
@@ -52,4 +54,22 @@ class Once(Command, key="account", version=2):
     seq: int
 
 
-trial = Service("trial", commands=[Deposit, Careful, Split, Choose, Run, Once], lanes=2)
+class Renamed(Command, key="account", version=3):
+    """Book an amount. Once the account was called a name, and only 1 was booked."""
+
+    account: str
+    seq: int
+    amount: int
+
+    @upgrades(from_=1)
+    @staticmethod
+    def to_account(fields: dict[str, Any]) -> dict[str, Any]:
+        return {"account": fields.pop("name"), **fields}
+
+    @upgrades(from_=2)
+    @staticmethod
+    def to_amount(fields: dict[str, Any]) -> dict[str, Any]:
+        return {"amount": 1, **fields}
+
+
+trial = Service("trial", commands=[Deposit, Careful, Split, Choose, Run, Once, Renamed], lanes=2)

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from writegate_writer import Reject, Writes, emit
 
-from .contract import Careful, Choose, Deposit, Once, Run, Split, trial
+from .contract import Careful, Choose, Deposit, Once, Renamed, Run, Split, trial
 from .tables import balance, entry, script
 
 writes = Writes(trial, tables=[entry, balance, script])
@@ -37,6 +37,11 @@ def choose(connection: Connection, commands: Sequence[Choose]) -> None:
 @writes.handler(Once)
 def once(connection: Connection, commands: Sequence[Once]) -> None:
     _book(connection, [(one.account, one.seq, 1) for one in commands])
+
+
+@writes.handler(Renamed)
+def renamed(connection: Connection, commands: Sequence[Renamed]) -> None:
+    _book(connection, [(one.account, one.seq, one.amount) for one in commands])
 
 
 @writes.each(Split)

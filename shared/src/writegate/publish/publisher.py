@@ -77,7 +77,7 @@ class Publisher:
         item = item_of(command)
         answer = self._expect(item.id) if receipt else None
         self._hand_in([_addressed(command, item)], timeout, receipt=receipt).result()
-        return PendingReceipt(item.id, answer) if answer is not None else Accepted(item.id)
+        return Accepted(item.id) if answer is None else self._pending(command, answer)
 
     @overload
     async def apublish(self, command: Command, *, timeout: float | None = None) -> Accepted: ...
@@ -92,25 +92,45 @@ class Publisher:
         item = item_of(command)
         answer = self._expect(item.id) if receipt else None
         await asyncio.wrap_future(self._hand_in([_addressed(command, item)], timeout, receipt=receipt, may_block=False))
-        return PendingReceipt(item.id, answer) if answer is not None else Accepted(item.id)
+        return Accepted(item.id) if answer is None else self._pending(command, answer)
 
-    def publish_many(self, commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]:
+    @overload
+    def publish_many(self, commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]: ...
+    @overload
+    def publish_many(
+        self, commands: Iterable[Command], *, receipt: Literal[True], timeout: float | None = None
+    ) -> list[PendingReceipt]: ...
+    def publish_many(
+        self, commands: Iterable[Command], *, receipt: bool = False, timeout: float | None = None
+    ) -> list[Accepted] | list[PendingReceipt]:
         """Publish many commands, packed by lane into few messages; return once all are confirmed.
 
         Order per key is the order given. When it raises, some of them may have been accepted: publish the same objects
         again, which is harmless.
         """
-        addressed = [_addressed(command, item_of(command)) for command in commands]
+        given = list(commands)
+        addressed = [_addressed(command, item_of(command)) for command in given]
+        answers = [self._expect(item.id) for _, item in addressed] if receipt else []
         if addressed:
-            self._hand_in(addressed, timeout).result()
-        return [Accepted(item.id) for _, item in addressed]
+            self._hand_in(addressed, timeout, receipt=receipt).result()
+        return self._many(given, answers, receipt=receipt)
 
-    async def apublish_many(self, commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]:
+    @overload
+    async def apublish_many(self, commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]: ...
+    @overload
+    async def apublish_many(
+        self, commands: Iterable[Command], *, receipt: Literal[True], timeout: float | None = None
+    ) -> list[PendingReceipt]: ...
+    async def apublish_many(
+        self, commands: Iterable[Command], *, receipt: bool = False, timeout: float | None = None
+    ) -> list[Accepted] | list[PendingReceipt]:
         """:meth:`publish_many` for event loops."""
-        addressed = [_addressed(command, item_of(command)) for command in commands]
+        given = list(commands)
+        addressed = [_addressed(command, item_of(command)) for command in given]
+        answers = [self._expect(item.id) for _, item in addressed] if receipt else []
         if addressed:
-            await asyncio.wrap_future(self._hand_in(addressed, timeout, may_block=False))
-        return [Accepted(item.id) for _, item in addressed]
+            await asyncio.wrap_future(self._hand_in(addressed, timeout, receipt=receipt, may_block=False))
+        return self._many(given, answers, receipt=receipt)
 
     def lookup(self, service: str, command_id: str, timeout: float = 5.0) -> Receipt | None:
         """Ask the writer what became of a command; None when it has not been decided.
@@ -192,9 +212,19 @@ class Publisher:
                 )
 
     def _expect(self, correlation_id: str) -> Future[Receipt | None]:
-        answer: Future[Receipt | None] = _future()
-        self._receipts[correlation_id] = answer
-        return answer
+        # Whoever publishes the same command again waits for the same answer.
+        return self._receipts.setdefault(correlation_id, _future())
+
+    def _pending(self, command: Command, answer: Future[Receipt | None]) -> PendingReceipt:
+        accepted = Accepted(command.command_id)
+        return PendingReceipt(accepted, contract_of(command).service, answer, self, self._timeout_seconds)
+
+    def _many(
+        self, commands: Sequence[Command], answers: Sequence[Future[Receipt | None]], *, receipt: bool
+    ) -> list[Accepted] | list[PendingReceipt]:
+        if not receipt:
+            return [Accepted(command.command_id) for command in commands]
+        return [self._pending(command, answer) for command, answer in zip(commands, answers, strict=True)]
 
     def _ask(self, service: str, command_id: str, timeout: float) -> Future[Receipt | None]:
         question = Item(new_id(), LOOKUP_TASK, 1, None, to_json({"id": command_id}))

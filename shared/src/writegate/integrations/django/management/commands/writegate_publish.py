@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from writegate import process
-from writegate.discovery import command_named, load_contracts, read_command
+from writegate.contracts.installed import installed_services
+from writegate.contracts.named import command_named, read_command
 from writegate.errors import PublishTimeout, ReceiptTimeout, WritegateError
 
 REFUSED, LATE = 1, 3  # exit codes, those of `writegate publish`
@@ -27,7 +28,7 @@ class Command(BaseCommand):
     def handle(self, *, task: str, fields: str, wait: float | None, **_: Any) -> None:
         """Publish it."""
         try:
-            command = read_command(command_named(task, load_contracts()), fields)
+            command = read_command(command_named(task, installed_services().values()), fields)
             if wait is None:
                 self.stdout.write(f"accepted {process.publish(command).command_id}")
                 return

@@ -1,13 +1,9 @@
-"""Finding the contracts that are installed here: entry points of the group ``writegate.contracts``.
-
-They are in each service's base distribution; what the writer loads is another group, ``writegate.services``.
-"""
+"""Finding a command by the name that a person typed, and reading its fields."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from importlib.metadata import entry_points
 
 from pydantic import ValidationError
 
@@ -15,27 +11,6 @@ from writegate.command import Command, contract_of
 from writegate.errors import DeclarationError, WritegateError
 from writegate.integrations.http import invalid
 from writegate.service import Service
-
-GROUP = "writegate.contracts"
-
-
-def load_contracts() -> list[Service]:
-    """Return every service whose contract is installed.
-
-    Raises :class:`DeclarationError` for one that cannot be imported.
-    """
-    found: list[Service] = []
-    for point in sorted(entry_points(group=GROUP), key=lambda one: one.name):
-        try:
-            service = point.load()
-        except (ImportError, AttributeError) as error:
-            raise DeclarationError(f"contract {point.name}: cannot import {point.value}: {error}") from error
-        if not isinstance(service, Service):
-            raise DeclarationError(
-                f"contract {point.name}: {point.value} is {type(service).__name__}, expected a Service"
-            )
-        found.append(service)
-    return found
 
 
 def command_named(task: str, services: Iterable[Service]) -> type[Command]:
