@@ -8,6 +8,17 @@ from typing import Any
 from writegate import Command
 from writegate.errors import PublishError
 from writegate.publish import Accepted, Publisher
+from writegate.receipt import Receipt
+
+
+class Applied:
+    """A receipt that is there at once."""
+
+    def __init__(self, command_id: str) -> None:
+        self._receipt = Receipt(command_id, "applied")
+
+    def wait(self, timeout: float) -> Receipt:  # noqa: ARG002  as the real one has it
+        return self._receipt
 
 
 class Recorder(Publisher):
@@ -21,8 +32,9 @@ class Recorder(Publisher):
     def commands(self) -> list[Command]:
         return [command for _, commands in self.calls for command in commands]
 
-    def publish(self, command: Command, **_: Any) -> Any:
-        return self._take("publish", [command])[0]
+    def publish(self, command: Command, *, receipt: bool = False, **_: Any) -> Any:
+        [accepted] = self._take("publish", [command])
+        return Applied(accepted.command_id) if receipt else accepted
 
     async def apublish(self, command: Command, **_: Any) -> Any:
         return self._take("apublish", [command])[0]
