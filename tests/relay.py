@@ -34,9 +34,17 @@ class Relay:
         """Pass on what came meanwhile, and go on."""
         self._flowing.set()
 
+    def cut(self) -> None:
+        """Close all connections."""
+        sockets, self._sockets = self._sockets, []
+        self._shut(sockets)
+
     def close(self) -> None:
         self.resume()
-        for one in (self._listener, *self._sockets):
+        self._shut([self._listener, *self._sockets])
+
+    def _shut(self, sockets: list[socket.socket]) -> None:
+        for one in sockets:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()

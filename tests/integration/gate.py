@@ -103,7 +103,7 @@ class Gate:
             process = subprocess.Popen(
                 [sys.executable, "-m", *program, "-A", "writegate_writer.app", "worker", "--hostname", f"{name}@%h",
                  "--loglevel", "INFO"],
-                env=self._environment(WRITER, WRITEGATE_HEALTH_PORT=str(port), **settings),
+                env=self.environment(WRITER, WRITEGATE_HEALTH_PORT=str(port), **settings),
                 cwd=CHECKOUT, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
         writer = self.writers[name] = Writer(name, process, port, log)
@@ -136,7 +136,7 @@ class Gate:
 
     def publisher(self, service: str = "trial", **settings: str) -> Publisher:
         """Return a publisher as a service has it."""
-        return Publisher(Settings.load({**self._environment(service), **settings}))
+        return Publisher(Settings.load({**self.environment(service), **settings}))
 
     def publish(self, commands: Iterable[Command], service: str = "trial") -> None:
         with self.publisher(service) as publisher:
@@ -247,7 +247,7 @@ class Gate:
         self.servers.create_database(self.name)
         done = subprocess.run(
             [sys.executable, "-m", "writegate", "apply", "--yes"],
-            env=self._environment(OWNER), cwd=CHECKOUT, capture_output=True, text=True, check=False,
+            env=self.environment(OWNER), cwd=CHECKOUT, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -263,7 +263,7 @@ class Gate:
         with self.servers.broker_api() as api:
             api.delete(f"/vhosts/{self.name}").raise_for_status()
 
-    def _environment(self, user: str, **more: Any) -> dict[str, str]:
+    def environment(self, user: str, **more: Any) -> dict[str, str]:
         """Return a process's environment: ``owner`` (for apply), the writer, or a service."""
         own: dict[str, str] = {}
         if user == OWNER:
@@ -275,6 +275,7 @@ class Gate:
             "WRITEGATE_CONNECTIONS": str(self.connections),
             "WRITEGATE_SLOTS": "2",
             "WRITEGATE_LEASE_SECONDS": "2",  # many tests wait for a dead writer's lease to run out
+            "WRITEGATE_SPOOL_DIRECTORY": "off",  # what the broker does not take is to be seen
             "PYTHONPATH": str(SERVICES),
         }
         return {**os.environ, **own, **fixed, **{name.upper(): str(value) for name, value in more.items()}}

@@ -124,6 +124,13 @@ def test_versions_count_from_1() -> None:
             pass
 
 
+def test_what_happens_on_a_rejection_is_one_of_two() -> None:
+    with pytest.raises(DeclarationError, match=r"on_reject is one of \('continue', 'park_key'\), not 'park'"):
+
+        class Wrong(Command, on_reject="park"):
+            pass
+
+
 def test_a_command_without_a_service_says_so() -> None:
     class Stray(Command):
         pass

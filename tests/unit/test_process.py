@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -23,8 +24,9 @@ NOWHERE = "amqp://user:secret@127.0.0.1:1/"
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("WRITEGATE_BROKER_URL", NOWHERE)
+    monkeypatch.setenv("WRITEGATE_SPOOL_DIRECTORY", str(tmp_path))
     yield
     process.close()
     process.configure()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
@@ -79,6 +79,8 @@ class Command(BaseModel):
             raise DeclarationError(f"{cls.__name__}: key names {missing[0]!r}, which is not one of its fields")
         if version < 1:
             raise DeclarationError(f"{cls.__name__}: version counts from 1, not {version}")
+        if on_reject not in get_args(OnReject):
+            raise DeclarationError(f"{cls.__name__}: on_reject is one of {get_args(OnReject)}, not {on_reject!r}")
         name = name or _snake(cls.__name__)
         cls.__writegate__ = Contract(name, version, key, on_reject, upgrades_of(cls, version))
 

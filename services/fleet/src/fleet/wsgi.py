@@ -11,7 +11,7 @@ import sys
 from django.core.wsgi import get_wsgi_application
 
 from writegate import publisher
-from writegate.errors import SettingsError
+from writegate.errors import WritegateError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleet.settings")
 
@@ -19,5 +19,5 @@ application = get_wsgi_application()
 
 try:
     publisher()
-except SettingsError as error:
+except WritegateError as error:
     sys.exit(f"fleet: {error}")

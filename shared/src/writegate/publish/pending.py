@@ -13,15 +13,12 @@ from writegate.errors import ReceiptTimeout
 from writegate.receipt import Receipt
 
 How = Literal["confirmed", "spooled"]
+"""Confirmed: on disk at a majority of the replicas of its queue. Spooled: on this machine's disk, to be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A command will not be lost.
-
-    ``how`` is ``"confirmed"``: it is on disk at a majority of its queue's replicas; or ``"spooled"``: the broker did
-    not take it, it is on this machine's disk and will be published.
-    """
+    """A command was accepted: it will be written, unless the writer parks it with a cause."""
 
     command_id: str
     how: How = "confirmed"

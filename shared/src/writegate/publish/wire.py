@@ -73,6 +73,11 @@ class Wire:
         self._loop = IOLoop()
         self._thread = threading.Thread(target=self._run, name="writegate-publish", daemon=True)
 
+    @property
+    def running(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         """Start the thread. From any thread, once."""
         self._thread.start()
