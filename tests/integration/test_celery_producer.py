@@ -171,12 +171,12 @@ def test_a_result_is_the_receipt(gate: Gate, shop: Celery) -> None:
     gate.assert_exactly_once("result", [1, 2])
 
 
-def test_from_within_prefork_workers(gate: Gate) -> None:
-    """A worker that sends, and publishes, before it forks and in each of its children."""
+def test_from_within_prefork_workers(gate: Gate, tmp_path: Path) -> None:
+    """Each process of a pool sends by Celery's means, and publishes with a publisher and a spool of its own."""
     line = [sys.executable, "-m", "celery", "-A", "tests.examples.with_celery", "worker", "--pool=prefork"]
     line += ["--concurrency=2", "--loglevel=INFO", "--queues=shop", "--hostname=shop@%h"]
     log = gate.servers.stack.home.logs / "shop.log"
-    environment = {**os.environ, "WRITEGATE_BROKER_URL": gate.broker_url()}
+    environment = {**os.environ, "WRITEGATE_BROKER_URL": gate.broker_url(), "WRITEGATE_SPOOL_DIRECTORY": str(tmp_path)}
     with log.open("wb") as output:
         worker = subprocess.Popen(line, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:

@@ -86,6 +86,7 @@ def gate(servers: Servers) -> Iterator[Gate]:
     with gate_running(servers, "gate_integrations") as running, pytest.MonkeyPatch.context() as patch:
         running.start()
         patch.setenv("WRITEGATE_BROKER_URL", running.broker_url("trial"))
+        patch.setenv("WRITEGATE_SPOOL_DIRECTORY", "off")  # what the broker does not take is to be seen
         yield running
         process.close()
         process.configure()

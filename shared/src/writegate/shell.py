@@ -35,8 +35,8 @@ def publish(
 ) -> None:
     """Publish a command, or one for each line of stdin.
 
-    Exit code 0: accepted (and with --wait committed); 1: refused, invalid or parked, with the line's number; 2: wrong
-    usage; 3: no confirm or no receipt in time. What stands before an invalid line is published.
+    Exit code 0: accepted by the broker or the spool, and with --wait committed; 1: refused, invalid or parked, with the
+    line's number; 2: wrong usage; 3: no confirm or no receipt in time. What stands before an invalid line is published.
     """
     kind = command_named(task, installed_services().values())
     if fields != "-":
@@ -62,7 +62,11 @@ def _publish_one(command: Command, wait: float | None, *, json_: bool) -> None:
     try:
         if wait is None:
             accepted = publisher().publish(command)
-            typer.echo(json.dumps(asdict(accepted)) if json_ else f"accepted {accepted.command_id}")
+            typer.echo(json.dumps(asdict(accepted)) if json_ else f"{accepted.how} {accepted.command_id}")
+            if accepted.how == "spooled":
+                typer.echo(
+                    "it is on this machine's disk: the next publisher of this user and broker sends it", err=True
+                )
             return
         receipt = publisher().publish(command, receipt=True).wait(wait)
     except (PublishTimeout, ReceiptTimeout) as error:

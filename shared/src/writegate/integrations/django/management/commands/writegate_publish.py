@@ -30,7 +30,8 @@ class Command(BaseCommand):
         try:
             command = read_command(command_named(task, installed_services().values()), fields)
             if wait is None:
-                self.stdout.write(f"accepted {process.publish(command).command_id}")
+                accepted = process.publish(command)
+                self.stdout.write(f"{accepted.how} {accepted.command_id}")
                 return
             receipt = process.publish(command, receipt=True).wait(wait)
         except (PublishTimeout, ReceiptTimeout) as error:
