@@ -6,11 +6,13 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import django
 import pytest
 
 from tests import place as places
 from tests.place import Place
 from tests.servers import Servers, servers_running
+from writegate import process
 
 
 def pytest_configure() -> None:
@@ -49,3 +51,13 @@ def applied(place: Place) -> Place:
     """The same, applied."""
     place.apply()
     return place
+
+
+@pytest.fixture(scope="session")
+def django_site() -> None:
+    """The smallest Django project, set up in this process: Django can be, once and for good."""
+    with pytest.MonkeyPatch.context() as patch:
+        # For this moment only: processes that tests start have settings of their own.
+        patch.setenv("DJANGO_SETTINGS_MODULE", "tests.examples.with_django")
+        django.setup()
+    process.configure()

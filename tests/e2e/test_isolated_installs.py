@@ -102,6 +102,8 @@ class Environment:
 def test_the_base_is_the_contract(uv: Path, wheels: Path, tmp_path: Path, service: str) -> None:
     base = Environment(uv, wheels, tmp_path / "base", service)
     assert base.imports(f"{service}.contract")
+    found = base.prints("from writegate.contracts import installed_services; print(*installed_services())")
+    assert found.split() == [service]
     assert [name for name in (*DATABASE, "celery", "django", "fastapi") if base.imports(name)] == []
     more = set(locked(uv, service)) - set(locked(uv, "writegate"))
     assert more == {f"-e ./services/{service}"}, "the base needs more than the library"

@@ -19,11 +19,13 @@ from unittest import mock
 
 from celery.__main__ import main
 
+from writegate import contract_of
 from writegate_writer import batch, lanes, ledger
 from writegate_writer.acks import Acks
 from writegate_writer.batch import Deciding
 from writegate_writer.domain import Domain
 from writegate_writer.lanes import Lanes
+from writegate_writer.load import load_services
 from writegate_writer.process import Process
 from writegate_writer.session import Session
 from writegate_writer.sharing import Sharing
@@ -184,6 +186,17 @@ def keeps_channels() -> None:
     mock.patch.object(Lanes, "_close_channel").start()
 
 
+def with_a_broken_upgrade() -> None:
+    """Have a bug in the upgrade from the first version of a contract."""
+    kind = load_services()["trial"].service.commands["trial.renamed"]
+    contract = contract_of(kind)
+
+    def fail(fields: Any) -> Any:
+        return fields.to_account()
+
+    kind.__writegate__ = replace(contract, upgrades={**contract.upgrades, 1: fail})
+
+
 def _die() -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
@@ -206,6 +219,7 @@ CHANGES: dict[str, Callable[[], None]] = {
         without_tolerance,
         serves_lanes_apart,
         keeps_channels,
+        with_a_broken_upgrade,
     )
 }
 

@@ -200,11 +200,16 @@ class Gate:
 
     def sql(self, text: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a statement as the superuser."""
-        if self._superuser is None or self._superuser.closed:
-            self._superuser = self.servers.superuser(self.name)
-        with self._superuser.cursor() as cursor:
+        with self.superuser.cursor() as cursor:
             cursor.execute(text, parameters)
             return cursor.fetchall() if cursor.description else []
+
+    @property
+    def superuser(self) -> psycopg2.extensions.connection:
+        """A connection as the superuser, kept for all tests."""
+        if self._superuser is None or self._superuser.closed:
+            self._superuser = self.servers.superuser(self.name)
+        return self._superuser
 
     def reconnect(self) -> None:
         """Forget the connection: the database was restarted."""

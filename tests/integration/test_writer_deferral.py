@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.integration.gate import Gate, gate_running, send
 from tests.servers import Servers
-from tests.services.trial.contract import Careful, Choose, Deposit, trial
-from writegate.envelope import VERSION_HEADER, Message, encode, item_of
+from tests.services.trial.contract import Careful, Choose, Deposit, Renamed, trial
+from writegate.envelope import VERSION_HEADER, Item, Message, encode, item_of
+from writegate.ids import new_id
 from writegate.lanes import lane_of
 from writegate.topology import queue_name
+
+ACCOUNT = "older"
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +91,48 @@ def test_a_version_that_is_not_known_yet_waits_and_its_key_behind_it(gate: Gate)
     gate.sql("UPDATE writegate.deferred SET version = 1 WHERE key = %s", [account])
     gate.wait_entries(account, 2)
     gate.assert_exactly_once(account, [0, 1])
+
+
+def older(version: int, **fields: Any) -> Message:
+    """Return a message of an older version of a contract, as a service that was deployed then sends it."""
+    return encode(Item(new_id(), "trial.renamed", version, ACCOUNT, json.dumps(fields).encode()))
+
+
+def test_older_versions_are_lifted_when_they_arrive_and_when_they_are_tried_again(gate: Gate) -> None:
+    lane = queue_name("trial", lane_of(ACCOUNT, trial.lanes))
+    hold(gate, f"trial key={ACCOUNT}")
+    with gate.channel() as channel:
+        send(channel, lane, older(1, name=ACCOUNT, seq=0))
+        send(channel, lane, older(2, account=ACCOUNT, seq=1))
+        gate.publish([Renamed(account=ACCOUNT, seq=2, amount=1)])
+        gate.wait(lambda: deferred(gate, ACCOUNT) == 3, "3 deferred")
+        release(gate)
+        gate.wait_entries(ACCOUNT, 3)
+        send(channel, lane, older(1, name=ACCOUNT, seq=3))
+        send(channel, lane, older(2, account=ACCOUNT, seq=4))
+    gate.wait_entries(ACCOUNT, 5)
+    gate.assert_exactly_once(ACCOUNT, range(5))
+
+
+def test_an_upgrade_with_a_mistake_parks_nothing_and_its_command_is_applied_once_it_is_mended(gate: Gate) -> None:
+    account = "mended"
+    item = Item(new_id(), "trial.renamed", 1, account, json.dumps({"name": account, "seq": 0}).encode())
+    gate.stop()
+    writer = gate.start(altered="with_a_broken_upgrade")
+    with gate.channel() as channel:
+        send(channel, queue_name("trial", lane_of(account, trial.lanes)), encode(item))
+    gate.publish([Renamed(account=account, seq=1, amount=1), Renamed(account="unharmed", seq=0, amount=1)])
+    gate.wait_entries("unharmed", 1)
+    gate.wait(lambda: deferred(gate, account) == 2, "2 deferred")
+    alarm = "the upgrade of trial.renamed from version 1 failed: AttributeError"
+    assert "upgrade.failed" in writer.log
+    assert alarm in writer.log
+    assert alarm in gate.value("SELECT reason FROM writegate.deferred WHERE id = %s", [item.id])
+    gate.stop()
+    gate.start()
+    gate.wait_entries(account, 2)
+    gate.assert_exactly_once(account, [0, 1])
+    assert gate.parked(item.id) == {}
 
 
 def test_a_key_waits_behind_a_parked_command_that_asks_for_it(gate: Gate) -> None:

@@ -11,7 +11,7 @@ import pytest
 from flights.contract import RecordDeparture
 from tests.integration.gate import Gate, gate_running
 from tests.servers import Servers
-from tests.services.trial.contract import Deposit, Run
+from tests.services.trial.contract import Deposit, Run, Split
 
 
 @dataclass(frozen=True)
@@ -100,3 +100,12 @@ def departed(gate: Gate, name: str) -> str:
     )
     with gate.publisher("flights") as publisher:
         return publisher.publish(command, receipt=True).wait(20).outcome
+
+
+def test_emitting_what_cannot_be_sent_holds_the_type_and_nothing_else(gate: Gate) -> None:
+    seen = len(gate.writers["writer-1"].log)
+    gate.publish([Split(account="emits", into="k" * 513, first=0, count=1), Deposit(account="beside", seq=0)])
+    alarm = "it emitted a command that cannot be sent: trial.deposit, key: expected text of at most 512 characters"
+    gate.wait(lambda: alarm in gate.writers["writer-1"].log[seen:], f"an alarm: {alarm}")
+    gate.wait_entries("beside", 1)
+    assert gate.value("SELECT count(*) FROM writegate.deferred WHERE key = 'emits' AND state = 'deferred'") == 1

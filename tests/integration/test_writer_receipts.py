@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,8 @@ from writegate.envelope import VERSION_HEADER, Message, encode, item_of
 from writegate.ids import millis_of, new_id
 from writegate.lanes import lane_of
 from writegate.publish import Publisher
-from writegate.receipt import Receipt
+from writegate.publish.wire import REPLY_TO
+from writegate.receipt import Receipt, from_result_message
 from writegate.topology import queue_name
 
 
@@ -54,7 +56,13 @@ def test_applied(gate: Gate, publisher: Publisher) -> None:
 
 def test_duplicate(gate: Gate, publisher: Publisher) -> None:
     command = Deposit(account="duplicate", seq=1)
-    assert [receipt_of(publisher, command).outcome for _ in range(3)] == ["applied", "duplicate", "duplicate"]
+    first, *later = [receipt_of(publisher, command) for _ in range(3)]
+    assert [one.outcome for one in (first, *later)] == ["applied", "duplicate", "duplicate"]
+    for one in later:
+        # It tells of the transaction that applied it, so that its effect can be waited for on a replica.
+        assert (one.xid, one.result) == (first.xid, None)
+        assert one.committed_at is not None
+        assert gate.value("SELECT %s::pg_lsn >= %s::pg_lsn", [one.commit_lsn, first.commit_lsn]) is True
     publisher.publish_many([command, Deposit(account="duplicate", seq=2), command])
     gate.wait_entries("duplicate", 2)
     gate.assert_exactly_once("duplicate", [1, 2])
@@ -81,7 +89,8 @@ def test_parked(gate: Gate, publisher: Publisher) -> None:
     assert first.cause is not None
     assert (first.outcome, first.cause.cause, first.cause.sqlstate) == ("parked", "sqlstate-23514", "23514")
     assert "entry_amount_check" in first.cause.message
-    assert receipt_of(publisher, command).outcome == "parked"
+    again = receipt_of(publisher, command)
+    assert (again.outcome, again.cause, again.xid) == ("parked", first.cause, first.xid)
     assert gate.value("SELECT count(*) FROM writegate.parked WHERE id = %s", [command.command_id]) == 1
     answer = publisher.lookup("trial", command.command_id)
     assert answer is not None
@@ -160,6 +169,71 @@ def test_a_command_in_another_lane_is_forwarded_to_its_own(gate: Gate, publisher
     gate.wait_entries("afar", 20)
     gate.assert_exactly_once("afar", range(20))
     assert receipt_of(publisher, commands[7]).outcome == "duplicate"
+
+
+def test_each_of_many_has_a_receipt_of_its_own(gate: Gate, publisher: Publisher) -> None:
+    commands = [Deposit(account="many", seq=seq, amount=-1 if seq == 7 else seq) for seq in range(20)]
+    pending = publisher.publish_many([*commands, commands[3]], receipt=True)
+    receipts = [one.wait(20) for one in pending]
+    assert [one.id for one in receipts] == [one.command_id for one in commands] + [commands[3].command_id]
+    assert [one.outcome for one in receipts[:20]] == ["parked" if seq == 7 else "applied" for seq in range(20)]
+    assert [one.result for one in receipts[:20]] == [None if seq == 7 else {"booked": seq} for seq in range(20)]
+    assert receipts[20] == receipts[3], "one id, one answer"
+    assert gate.value("SELECT count(*) FROM trial.entry WHERE account = 'many'") == 19
+
+
+def test_receipts_are_awaited_in_an_event_loop_and_asked_for_again(publisher: Publisher) -> None:
+    async def many() -> list[Receipt]:
+        commands = [Deposit(account=f"loop-{n}", seq=n) for n in range(3)]
+        first = await publisher.apublish(commands[0], receipt=True)
+        others = await publisher.apublish_many(commands[1:], receipt=True)
+        receipts = [await first, *(await asyncio.gather(*others))]
+        again = [await one.alookup(20) for one in (first, *others)]
+        assert [(one.id, one.outcome, one.xid) for one in again if one] == [
+            (one.id, "applied", one.xid) for one in receipts
+        ]
+        return receipts
+
+    assert [one.outcome for one in asyncio.run(many())] == ["applied"] * 3
+
+
+def test_what_waits_says_so_and_can_be_asked_for_later_by_others(gate: Gate, publisher: Publisher) -> None:
+    gate.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('trial key=waits', 'a test', 'me')")
+    command = Deposit(account="waits", seq=1)
+    pending = publisher.publish(command, receipt=True)
+    assert pending.how == "confirmed"
+    first = pending.wait(20)
+    reason = "held: a test"
+    assert (first.outcome, first.final, first.commit_lsn) == ("deferred", False, None)
+    assert first.cause is not None
+    assert reason in first.cause.message
+    assert pending.lookup(20) == first == publisher.lookup("trial", command.command_id, 20)
+    assert receipt_of(publisher, command) == first
+    gate.sql("DELETE FROM writegate.hold WHERE holder = 'me'")
+    gate.wait_entries("waits", 1)
+    with gate.publisher() as later:  # as after a restart of the service
+        answer = later.lookup("trial", command.command_id, 20)
+        assert answer is not None
+        assert (answer.outcome, answer.cause, answer.visible_on(gate.superuser)) == ("applied", None, True)
+
+
+def test_a_message_that_is_no_command_is_answered_too(gate: Gate) -> None:
+    made = encode(item_of(Deposit(account="later", seq=1)))
+    delayed = {**made.headers, "eta": "2030-01-01T00:00:00Z"}
+    answers: list[bytes] = []
+    with gate.channel() as channel:
+        channel.basic_consume(REPLY_TO, lambda *delivery: answers.append(delivery[3]), auto_ack=True)
+        send(channel, queue_name("trial", 0), Message(made.body, delayed, made.properties | {"reply_to": REPLY_TO}))
+
+        def answered() -> bool:
+            channel.connection.process_data_events(0.1)
+            return bool(answers)
+
+        gate.wait(answered, "a reply")
+    answer = from_result_message(answers[0])
+    assert answer is not None
+    assert answer.cause is not None
+    assert (answer.id, answer.outcome, answer.cause.cause) == (made.properties["correlation_id"], "parked", "eta")
 
 
 def test_looking_up_what_was_never_decided(publisher: Publisher) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 from tests.simulation.checks import Checks
 from tests.simulation.schedule import Group
@@ -117,7 +117,7 @@ class _Thread:
         given: dict[str, Any] = {"order": random.choice(self._orders)} if kind is Track else {}
         if kind not in (Order, Track):
             given["bad"] = self._wrong()
-        return cast(Numbered, kind(key=key, n=n, **given).with_id(self._fresh_id()))
+        return kind(key=key, n=n, **given).with_id(self._fresh_id())
 
     def _wrong(self) -> str:
         random = self._random

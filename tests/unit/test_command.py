@@ -95,6 +95,16 @@ def test_a_chosen_id_belongs_to_the_copy() -> None:
     assert chosen == command
 
 
+def test_a_copy_with_other_fields_is_another_command() -> None:
+    command = RecordDeparture(flight="x").with_id("order-1")
+    other = command.model_copy(update={"minutes": 3})
+    assert (other, command.minutes) == (RecordDeparture(flight="x", minutes=3), 0)
+    assert other.command_id not in {"", "order-1"}
+    assert command.model_copy().command_id == "order-1"
+    with pytest.raises(ValidationError, match="minutes"):
+        command.model_copy(update={"minutes": "3"})
+
+
 def test_commands_of_other_types_or_fields_differ() -> None:
     assert RecordDeparture(flight="x") != RecordDeparture(flight="y")
     assert Plain(text="x") != HTTPSeen()
@@ -111,6 +121,13 @@ def test_versions_count_from_1() -> None:
     with pytest.raises(DeclarationError, match=r"version counts from 1, not 0"):
 
         class Wrong(Command, version=0):
+            pass
+
+
+def test_what_happens_on_a_rejection_is_one_of_two() -> None:
+    with pytest.raises(DeclarationError, match=r"on_reject is one of \('continue', 'park_key'\), not 'park'"):
+
+        class Wrong(Command, on_reject="park"):
             pass
 
 

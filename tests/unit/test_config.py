@@ -64,3 +64,15 @@ def test_a_missing_setting_is_named() -> None:
         Settings.load({}, need=("broker_url",))
     with pytest.raises(SettingsError, match=r"WRITEGATE_DATABASE_URL is not set"):
         Settings.load({"WRITEGATE_DATABASE_URL": ""}, need=("database_url",))
+
+
+def test_defaults_are_for_what_the_environment_does_not_say() -> None:
+    defaults = {"BROKER_URL": "amqp://default@h/", "publish_waiting": 10, "slots": None, "database_url": ""}
+    loaded = Settings.load({"WRITEGATE_BROKER_URL": "amqp://given@h/"}, need=("broker_url",), defaults=defaults)
+    assert (loaded.broker_url, loaded.publish_waiting, loaded.slots) == ("amqp://given@h/", 10, 4)
+    assert Settings.load({"WRITEGATE_BROKER_URL": ""}, defaults=defaults).broker_url == "amqp://default@h/"
+
+
+def test_a_default_of_an_unknown_name_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"no setting is called BROKERURL: expected some of BROKER_URL, "):
+        Settings.load({}, defaults={"BrokerUrl": "amqp://h/"})

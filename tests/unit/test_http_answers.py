@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.unit.test_flights_contract import departure
-from writegate.errors import PublishTimeout, QueueFull, TooLarge, Unroutable
+from writegate.errors import InvalidCommand, PublishTimeout, QueueFull, TooLarge, Unroutable
 from writegate.integrations import http
 from writegate.receipt import Cause, Receipt
 
@@ -73,6 +73,14 @@ def test_wrong_fields_are_named() -> None:
     answer = http.invalid(caught.value)
     assert answer.status == 422
     assert [error["path"] for error in answer.body["errors"]] == ["number", "pilot"]
+
+
+def test_what_no_writer_takes_is_named_as_wrong_fields_are() -> None:
+    answer = http.refused(InvalidCommand("7", "flights.record_departure", "tail", "expected text without NUL"))
+    assert (answer.status, answer.body) == (
+        422,
+        {"errors": [{"path": "tail", "message": "expected text without NUL"}]},
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     import typer
 
 GROUP = "writegate.commands"
-# The stack lives in this distribution, behind an extra; whoever writes another command registers it the same way.
-STACK = EntryPoint("stack", "writegate.stack.cli:app", GROUP)
+# These live in this distribution, behind extras; whoever writes another command registers it the same way.
+OWN = (
+    EntryPoint("contracts", "writegate.contracts.cli:contracts", GROUP),
+    EntryPoint("publish", "writegate.shell:publish", GROUP),
+    EntryPoint("stack", "writegate.stack.cli:app", GROUP),
+)
 
 
 def main() -> None:
@@ -35,7 +39,7 @@ def app(arguments: list[str]) -> typer.Typer:
         raise WritegateError(f"the module {error.name!r} is missing: install the extra, writegate[cli]") from None
     root = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     root.callback(help="Publish database writes as typed commands; one small pool of writers applies them.")(_root)
-    commands = {command.name: command for command in (STACK, *sorted(entry_points(group=GROUP)))}
+    commands = {command.name: command for command in (*OWN, *sorted(entry_points(group=GROUP)))}
     named = next((argument for argument in arguments if not argument.startswith("-")), None)
     for name, command in commands.items():
         if named is None or named == name or named not in commands:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from writegate.errors import DeclarationError
 from writegate.ids import new_id
+from writegate.upgrading import Upgrade, upgrades_of
 
 OnReject = Literal["continue", "park_key"]
 KeyRule = str | tuple[str, ...] | Callable[[Any], str] | None
@@ -24,6 +25,7 @@ class Contract:
     version: int
     key: KeyRule
     on_reject: OnReject
+    upgrades: Mapping[int, Upgrade] = field(default_factory=dict)  # by the version they start from
     service: str = ""
     lanes: int = 1
 
@@ -43,12 +45,16 @@ class Command(BaseModel):
             left_at: datetime
 
     Class arguments: ``key`` names the field (or fields, or a function of the command) that says what the
-    command is about; commands of one key are applied in order. ``version`` counts changes of the contract.
+    command is about; commands of one key are applied in order. ``version`` counts changes of the contract:
+    :func:`writegate.upgrades` says how older fields become newer ones; without any, they are read as they are.
     ``name`` defaults to the class name in snake case. ``on_reject`` says what happens to the key's later commands when
     one is parked: they go on (``"continue"``) or wait behind it (``"park_key"``).
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    # JSON has no NaN: where a field takes it all the same, it is written as such, so that publishing can refuse it.
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants"
+    )
 
     __writegate__: ClassVar[Contract]
     _command_id: str = PrivateAttr(default="")
@@ -73,7 +79,10 @@ class Command(BaseModel):
             raise DeclarationError(f"{cls.__name__}: key names {missing[0]!r}, which is not one of its fields")
         if version < 1:
             raise DeclarationError(f"{cls.__name__}: version counts from 1, not {version}")
-        cls.__writegate__ = Contract(name or _snake(cls.__name__), version, key, on_reject)
+        if on_reject not in get_args(OnReject):
+            raise DeclarationError(f"{cls.__name__}: on_reject is one of {get_args(OnReject)}, not {on_reject!r}")
+        name = name or _snake(cls.__name__)
+        cls.__writegate__ = Contract(name, version, key, on_reject, upgrades_of(cls, version))
 
     @property
     def command_id(self) -> str:
@@ -82,11 +91,17 @@ class Command(BaseModel):
             self._command_id = new_id()
         return self._command_id
 
-    def with_id(self, command_id: str) -> Command:
+    def with_id(self, command_id: str) -> Self:
         """Return the same command under an id you choose (for your own idempotency keys)."""
         copy = self.model_copy()
         copy._command_id = command_id  # noqa: SLF001  our own attribute, on our own copy
         return copy
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy. With other fields it is another command: they are checked, and it has an id of its own."""
+        if not update:
+            return super().model_copy(deep=deep)
+        return type(self).model_validate({**self.__dict__, **update})
 
     # The id says which write, the fields say what: two commands that say the same are equal.
     def __eq__(self, other: object) -> bool:

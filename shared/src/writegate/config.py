@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -74,13 +74,20 @@ class Settings(BaseModel):
     health_port: int = Field(0, ge=0, le=65535, description="port of the writer's /livez and /readyz; 0: none")
 
     @classmethod
-    def load(cls, environ: Mapping[str, str] | None = None, *, need: tuple[str, ...] = ()) -> Self:
+    def load(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        need: tuple[str, ...] = (),
+        defaults: Mapping[str, Any] | None = None,
+    ) -> Self:
         """Read the settings; ``need`` names those that must be given.
 
-        Raises :class:`SettingsError` with one line that names the variable, what was expected and what came.
+        ``defaults`` (``broker_url`` …, in any case) are for what the environment does not say. Raises
+        :class:`SettingsError` with one line that names the variable, what was expected and what came.
         """
         environ = os.environ if environ is None else environ
-        given = {
+        given = _known({name.lower(): value for name, value in (defaults or {}).items()}, cls) | {
             name: environ[PREFIX + name.upper()] for name in cls.model_fields if environ.get(PREFIX + name.upper())
         }
         for name in need:
@@ -97,3 +104,10 @@ class Settings(BaseModel):
             raise SettingsError(
                 f"{PREFIX}{name.upper()}: {text}{came} ({cls.model_fields[name].description})"
             ) from None
+
+
+def _known(defaults: dict[str, Any], settings: type[Settings]) -> dict[str, Any]:
+    if unknown := sorted(set(defaults) - set(settings.model_fields)):
+        names = ", ".join(name.upper() for name in settings.model_fields)
+        raise SettingsError(f"no setting is called {unknown[0].upper()}: expected some of {names}")
+    return {name: value for name, value in defaults.items() if value not in (None, "")}

@@ -7,16 +7,16 @@ trusting nothing. Both are pure: no broker library is imported here.
 from __future__ import annotations
 
 import os
-import re
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from writegate.checking import MAX_ID_BYTES, MAX_KEY_CHARS, fields_of, is_id, is_key, is_text
 from writegate.command import Command, contract_of, key_of
-from writegate.errors import MalformedMessage
+from writegate.errors import InvalidCommand, MalformedMessage
 
 KEY_HEADER = "writegate-key"
 VERSION_HEADER = "writegate-version"
@@ -27,11 +27,6 @@ MANY_TASK = "writegate.many"
 LOOKUP_TASK = "writegate.lookup"
 
 MAX_BODY_BYTES = 256 * 1024
-MAX_ID_BYTES = 128  # it is the AMQP correlation id too, which has room for 255
-MAX_KEY_CHARS = 512
-
-# PostgreSQL stores no NUL, UTF-8 has no lone surrogates; AMQP clients let both through.
-UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 # What every Celery message carries at the end of its body; anything else in it is a canvas we do not run.
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -72,10 +67,16 @@ class Envelope:
 def item_of(command: Command) -> Item:
     """Return a command as it travels.
 
-    Raises :class:`MalformedMessage` for an id or key that the writer would refuse.
+    Raises :class:`InvalidCommand` for an id, key or field that the writer would refuse.
     """
-    contract, key = contract_of(command), _key({KEY_HEADER: key_of(command)})
-    return Item(_id(command.command_id), contract.task, contract.version, key, command.model_dump_json().encode())
+    contract, key, command_id = contract_of(command), key_of(command), command.command_id
+    if not is_id(command_id):
+        raise InvalidCommand(repr(command_id), contract.task, "id", f"expected text of 1 to {MAX_ID_BYTES} bytes")
+    fields = fields_of(command)
+    if key is not None and not is_key(key):
+        reason = f"expected text of at most {MAX_KEY_CHARS} characters, got {_short(key)}"
+        raise InvalidCommand(command_id, contract.task, "key", reason)
+    return Item(command_id, contract.task, contract.version, key, fields)
 
 
 def encode(item: Item, *, parent: str | None = None) -> Message:
@@ -156,11 +157,18 @@ def decode(body: bytes, headers: Mapping[str, Any], properties: Mapping[str, Any
     origin = headers.get(USER_HEADER)
     return Envelope(
         items=items,
-        user=origin if _is_text(origin) else user,
-        reply_to=properties.get("reply_to") or None,
+        user=origin if is_text(origin) else user,
+        reply_to=reply_to_of(properties),
         hops=headers[HOPS_HEADER] if isinstance(headers.get(HOPS_HEADER), int) else 0,
         headers=headers,
     )
+
+
+def reply_to_of(properties: Mapping[str, Any]) -> str | None:
+    """Return where a message asks for a reply; None when it does not, or names what is no address."""
+    # AMQP clients differ in what text they read and what they can send.
+    address = properties.get("reply_to")
+    return address if is_text(address) and address else None
 
 
 def _who(headers: Mapping[str, Any]) -> tuple[str, str]:
@@ -169,7 +177,7 @@ def _who(headers: Mapping[str, Any]) -> tuple[str, str]:
             "protocol", "expected Celery protocol 2 with headers 'task' and 'id'; got neither (protocol 1?)"
         )
     task = headers.get("task")
-    if not _is_text(task) or not task:
+    if not is_text(task) or not task:
         raise MalformedMessage("no-task", f"expected header 'task' to be a task name, got {_short(task)}")
     if "id" not in headers:
         raise MalformedMessage("no-id", "expected a header 'id', got none")
@@ -177,7 +185,7 @@ def _who(headers: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _id(value: Any) -> str:
-    if not _is_text(value) or not 0 < len(value.encode()) <= MAX_ID_BYTES:
+    if not is_id(value):
         raise MalformedMessage("bad-id", f"expected an id of 1 to {MAX_ID_BYTES} bytes, got {_short(value)}")
     return value
 
@@ -230,7 +238,7 @@ def _version(headers: Mapping[str, Any]) -> int:
 
 def _key(headers: Mapping[str, Any]) -> str | None:
     key = headers.get(KEY_HEADER)
-    if key is not None and (not _is_text(key) or len(key) > MAX_KEY_CHARS):
+    if key is not None and not is_key(key):
         raise MalformedMessage(
             "bad-header",
             f"expected header {KEY_HEADER} to be text of at most {MAX_KEY_CHARS} characters, got {_short(key)}",
@@ -264,10 +272,6 @@ def _item(row: Any) -> Item:
             checked = {VERSION_HEADER: version, KEY_HEADER: key}
             return Item(_id(id_), task, _version(checked), _key(checked), _fields(fields))
     raise MalformedMessage("bad-many", f"expected [id, task, version, key, fields], got {_short(row)}")
-
-
-def _is_text(value: Any) -> TypeGuard[str]:
-    return isinstance(value, str) and UNSTORABLE.search(value) is None
 
 
 def _short(value: Any) -> str:

@@ -8,6 +8,7 @@
     ├── MalformedMessage         a message is not a command (the writer parks it)
     ├── ReceiptTimeout           no receipt yet: the write may still happen
     └── PublishError             this command was not accepted
+        ├── InvalidCommand       its fields, id or key are such that the writer would park it (a ValueError too)
         ├── TooLarge             over the size cap
         ├── Unroutable           no such service or lane at the broker
         ├── AccessDenied         this user may not publish there
@@ -21,6 +22,9 @@
             └── PublishTimeout       no confirm in time: it may or may not have arrived
 
 Whether a retry makes sense is a property of the class (``retryable``), decided here and nowhere else.
+
+Fields that fail a contract never become a command: making one raises pydantic's ``ValidationError``, which web
+frameworks know how to answer. It is a ``ValueError``, as :class:`InvalidCommand` is.
 """
 
 from __future__ import annotations
@@ -70,6 +74,18 @@ class PublishError(WritegateError):
     def about(self, command_id: str) -> Self:
         """Return the same error of another command: of one that travelled in the same message."""
         return type(self)(command_id, self._text)
+
+
+class InvalidCommand(PublishError, ValueError):
+    """The command says what no writer takes and no type forbids, such as a text with a NUL. Another try cannot help.
+
+    ``path`` leads to what is wrong, as ``passengers.3.name``; it is ``id`` or ``key`` when that is.
+    """
+
+    def __init__(self, command_id: str, task: str, path: str, reason: str) -> None:
+        super().__init__(command_id, f"{task}, {path}: {reason}")
+        self.path = path
+        self.reason = reason
 
 
 class TooLarge(PublishError):

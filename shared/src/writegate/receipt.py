@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic_core import from_json, to_json
 
+from writegate.replicas import ashows, shows
+
 Outcome = Literal["applied", "duplicate", "parked", "deferred"]
 
 
@@ -25,9 +27,11 @@ class Receipt:
     """The outcome of one command.
 
     ``applied`` and ``duplicate`` (it had been applied before) are the good ends; ``parked`` is the bad one, with its
-    ``cause``; ``deferred`` is not final.
+    ``cause``; ``deferred`` is not final, and its ``cause`` says what it waits for.
 
-    ``commit_lsn`` is read after the commit: an upper bound of the commit's own position.
+    ``xid`` and ``committed_at`` are those of the transaction that decided it, for a duplicate too: the first one.
+    ``commit_lsn`` is read after that commit: an upper bound of the commit's own position, the lowest in the receipt of
+    the decision itself. ``result`` is what the handler returned for it; it is not kept, so it comes once.
     """
 
     id: str
@@ -40,8 +44,20 @@ class Receipt:
 
     @property
     def final(self) -> bool:
-        """Whether this outcome can still change."""
+        """Whether this outcome stays."""
         return self.outcome != "deferred"
+
+    def visible_on(self, connection: Any) -> bool:
+        """Whether the server behind a connection shows the effect: at once on the primary, on a replica after a while.
+
+        For statements that begin now: one of an older snapshot (REPEATABLE READ) may not see it yet. ``connection`` is
+        any DB-API connection, or a connection or session of SQLAlchemy.
+        """
+        return self.commit_lsn is not None and shows(connection, self.commit_lsn)
+
+    async def avisible_on(self, connection: Any) -> bool:
+        """:meth:`visible_on` for connections of asyncpg, and async ones of psycopg and SQLAlchemy."""
+        return self.commit_lsn is not None and await ashows(connection, self.commit_lsn)
 
 
 def to_result_message(receipt: Receipt) -> bytes:

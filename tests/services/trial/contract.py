@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from writegate import Command, Service
+from writegate import Command, Service, upgrades
 
 
 class Deposit(Command, key="account"):
@@ -66,6 +66,24 @@ class Once(Command, key="account", version=2):
     seq: int
 
 
+class Renamed(Command, key="account", version=3):
+    """Book an amount. Once the account was called a name, and only 1 was booked."""
+
+    account: str
+    seq: int
+    amount: int
+
+    @upgrades(from_=1)
+    @staticmethod
+    def to_account(fields: dict[str, Any]) -> dict[str, Any]:
+        return {"account": fields.pop("name"), **fields}
+
+    @upgrades(from_=2)
+    @staticmethod
+    def to_amount(fields: dict[str, Any]) -> dict[str, Any]:
+        return {"amount": 1, **fields}
+
+
 class Step(Command, key="account"):
     """Note one step of a stream of calls, which numbers them. A bad one is rejected by the database."""
 
@@ -75,4 +93,4 @@ class Step(Command, key="account"):
     bad: bool = False
 
 
-trial = Service("trial", commands=[Deposit, Careful, Split, Choose, Run, Wreck, Once, Step], lanes=2)
+trial = Service("trial", commands=[Deposit, Careful, Split, Choose, Run, Wreck, Once, Renamed, Step], lanes=2)

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from writegate_writer import Reject, Writes, emit
 
-from .contract import Careful, Choose, Deposit, Once, Run, Split, Step, Wreck, trial
+from .contract import Careful, Choose, Deposit, Once, Renamed, Run, Split, Step, Wreck, trial
 from .tables import balance, entry, script, step
 
 writes = Writes(trial, tables=[entry, step, balance, script])
@@ -48,6 +48,11 @@ def once(connection: Connection, commands: Sequence[Once]) -> None:
 @writes.handler(Step)
 def note(connection: Connection, commands: Sequence[Step]) -> None:
     connection.execute(insert(step), [{"id": one.command_id, **one.model_dump()} for one in commands])
+
+
+@writes.handler(Renamed)
+def renamed(connection: Connection, commands: Sequence[Renamed]) -> None:
+    _book(connection, [(one.account, one.seq, one.amount) for one in commands])
 
 
 @writes.each(Split)

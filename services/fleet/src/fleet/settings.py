@@ -11,6 +11,6 @@ DEBUG = False
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "fleet.urls"
 DATABASES: dict[str, object] = {}
-INSTALLED_APPS: list[str] = []
+INSTALLED_APPS = ["writegate.integrations.django"]
 MIDDLEWARE: list[str] = []
 USE_TZ = True

@@ -10,14 +10,14 @@ import sys
 
 from django.core.wsgi import get_wsgi_application
 
-from fleet.publishing import publisher
-from writegate.errors import SettingsError
+from writegate import publisher
+from writegate.errors import WritegateError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fleet.settings")
 
+application = get_wsgi_application()
+
 try:
     publisher()
-except SettingsError as error:
+except WritegateError as error:
     sys.exit(f"fleet: {error}")
-
-application = get_wsgi_application()

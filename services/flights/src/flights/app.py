@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from flights.http import service
+from flights.http import app
 from writegate.config import Settings
 from writegate.errors import SettingsError
+from writegate.process import configure
+
+__all__ = ["app"]
 
 try:
-    app = service(Settings.load(need=("broker_url",)))
+    configure(settings=Settings.load(need=("broker_url",)))
 except SettingsError as error:
     sys.exit(f"flights: {error}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
@@ -16,7 +15,7 @@ def _airport_hour(command: Observe) -> str:
 
 
 # An instrument fails alone: every figure may be missing.
-Figure = Annotated[float | None, Field(allow_inf_nan=False)]
+Figure = float | None
 
 
 class Observe(Command, key=_airport_hour):

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
-from writegate.command import Command, contract_of, key_of
-from writegate.envelope import LOOKUP_TASK, MANY_TASK, Item, decode
+from writegate.checking import MAX_ID_BYTES, is_id
+from writegate.command import Command, Contract, contract_of, key_of
+from writegate.envelope import LOOKUP_TASK, MANY_TASK, Item, decode, reply_to_of
 from writegate.errors import MalformedMessage
 from writegate.ids import millis_of
 from writegate.lanes import lane_of
@@ -51,15 +52,23 @@ class Delivery:
         return max(count, 0) if isinstance(count, int) else 0
 
 
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """Why this writer cannot read a command, which another one will. ``broken``: people must see to that."""
+
+    reason: str
+    broken: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrived:
-    """A command that may be applied; without a ``command`` its version is newer than this writer: it has to wait."""
+    """A command that may be applied, or one that has to wait for another writer."""
 
     delivery: Delivery
     item: Item
     ledger_id: str
     hash: int
-    command: Command | None
+    command: Command | NotYet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,12 +163,12 @@ def _decided(delivery: Delivery, item: Item, hops: int, service: Service, now_mi
             "wrong-service", f"expected a command of {service.name}, whose queue this is, got {item.task}"
         )
     command = command_of(item, service)
-    # Of a version that is not known yet, only what the producer says of its key is known.
-    key = item.key if command is None else key_of(command)
+    # Of a command that cannot be read, only what the producer says of its key is known.
+    key = item.key if isinstance(command, NotYet) else key_of(command)
     if item.key is not None and item.key != key:
         raise MalformedMessage("wrong-key", f"expected the key {key!r} that the fields give, got {item.key!r}")
     item = replace(item, key=key)  # a stock producer sends none: from here on it is always the contract's
-    lane = delivery.lane if command is None and key is None else lane_of(key, service.lanes)
+    lane = delivery.lane if isinstance(command, NotYet) and key is None else lane_of(key, service.lanes)
     if lane != delivery.lane:
         if hops:
             raise MalformedMessage(
@@ -177,8 +186,8 @@ def _question(delivery: Delivery, item: Item) -> Question:
     return Question(delivery, item.id, asked)
 
 
-def command_of(item: Item, service: Service) -> Command | None:
-    """Return the command in an item; None when its version is newer than the contract known here.
+def command_of(item: Item, service: Service) -> Command | NotYet:
+    """Return the command in an item, or why it has to wait for another writer.
 
     Raises :class:`MalformedMessage` when it is no command of the service or its fields fail the contract.
     """
@@ -186,12 +195,16 @@ def command_of(item: Item, service: Service) -> Command | None:
     if kind is None:
         names = ", ".join(sorted(service.commands))
         raise MalformedMessage("unknown-task", f"expected one of {names}; got {item.task}")
-    if item.version > contract_of(kind).version:
-        return None
+    contract = contract_of(kind)
+    if item.version > contract.version:
+        return NotYet(f"version {item.version} of {item.task} is newer than this writer")
     if _NUL.search(item.fields):
         raise MalformedMessage("bad-fields", f"{item.task}: text with a NUL character, which PostgreSQL cannot store")
+    fields = _of_today(item, contract)
+    if isinstance(fields, NotYet):
+        return fields
     try:
-        command = kind.model_validate_json(item.fields)
+        command = kind.model_validate_json(fields)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(step) for step in first["loc"]) or "fields"
@@ -200,6 +213,34 @@ def command_of(item: Item, service: Service) -> Command | None:
             "bad-fields", f"{item.task} version {item.version}, {where}: {first['msg']}{more}"
         ) from error
     return command.with_id(item.id)
+
+
+def _of_today(item: Item, contract: Contract) -> bytes | NotYet:
+    """Return an item's fields as today's contract has them, upgraded version by version."""
+    if item.version == contract.version or not contract.upgrades:
+        return item.fields
+    if item.version not in contract.upgrades:
+        raise MalformedMessage(
+            "old-version",
+            f"expected version {min(contract.upgrades)} of {item.task} or later, from which its contract has upgrades; "
+            f"got version {item.version}",
+        )
+    fields: Any = from_json(item.fields)
+    for version in range(item.version, contract.version):
+        try:
+            fields = contract.upgrades[version](fields)
+        except (ValueError, LookupError) as error:
+            text = f"the upgrade from version {version} does not take it: {error!r}"
+            raise MalformedMessage("bad-fields", f"{item.task} version {item.version}: {text}") from error
+        except Exception as error:  # noqa: BLE001  whatever it is: the upgrade has a mistake, the command has none
+            return NotYet(f"the upgrade of {item.task} from version {version} failed: {error!r}", broken=True)
+        if not isinstance(fields, dict):
+            what = type(fields).__name__
+            return NotYet(f"the upgrade of {item.task} from version {version} returned {what}, not a dict", broken=True)
+    try:
+        return to_json(fields)
+    except ValueError as error:
+        return NotYet(f"the upgrades of {item.task} returned what is no JSON: {error}", broken=True)
 
 
 def _refuse_too_old(item: Item, service: Service, now_millis: int) -> None:
@@ -214,7 +255,10 @@ def _refuse_too_old(item: Item, service: Service, now_millis: int) -> None:
 def _refuse_message(delivery: Delivery, error: MalformedMessage) -> Refused:
     digest = hashlib.blake2b(delivery.body, digest_size=16)
     claimed = delivery.headers.get("id")
-    named = isinstance(claimed, str) and 0 < len(claimed) <= 128
+    named = isinstance(claimed, str) and 0 < len(claimed) <= MAX_ID_BYTES
+    if is_id(claimed):
+        # Not one of ours, but whoever asks is told under the id that it knows.
+        delivery.reply_to = reply_to_of(delivery.properties)
     # Without an id of its own its content is its id, so that a redelivery is not parked twice.
     identity = str(claimed) if named else f"content-{digest.hexdigest()}"
     cause = Cause(error.cause, str(error))

@@ -9,7 +9,7 @@ import structlog
 
 from writegate.config import Settings
 from writegate.receipt import Cause
-from writegate_writer.arrival import Arrived, Delivery, Reading, Refused, read
+from writegate_writer.arrival import Arrived, Delivery, NotYet, Reading, Refused, read
 from writegate_writer.decide import MOST_REJECTIONS, decide
 from writegate_writer.domain import Domain
 from writegate_writer.faults import DatabaseFault, Fault, HandlerFault
@@ -242,6 +242,9 @@ class Deciding:
         waiting = self._domain.aside
         for aside in done.plan.aside:
             waiting.add(aside.one)
+        unread = {aside.one.command for aside in done.plan.aside if isinstance(aside.one.command, NotYet)}
+        for reason in sorted(one.reason for one in unread if one.broken):
+            log.error("upgrade.failed", domain=self._domain.name, error=reason)
         repeated = [one for one, _ in done.plan.repeated]
         decided: list[Arrived | Refused] = [*done.plan.fresh, *done.plan.parked, *repeated]
         for one in decided:

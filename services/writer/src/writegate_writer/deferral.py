@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from writegate.command import contract_of
-from writegate_writer.arrival import Arrived, Refused
+from writegate_writer.arrival import Arrived, NotYet, Refused
 
 Key = tuple[str, str]  # service, key
 
@@ -96,4 +96,4 @@ def key_of(one: Arrived | Refused) -> Key | None:
 
 def parks_key(one: Arrived) -> bool:
     """Whether later commands of its key wait when this one is parked."""
-    return one.command is not None and contract_of(one.command).on_reject == "park_key"
+    return not isinstance(one.command, NotYet) and contract_of(one.command).on_reject == "park_key"

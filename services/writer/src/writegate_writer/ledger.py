@@ -20,7 +20,7 @@ from writegate_writer.holds import holds_of
 from writegate_writer.plain import plain_json, plain_text
 from writegate_writer.roles import role_of
 from writegate_writer.session import Session
-from writegate_writer.store import APPLIED, Holder, Known, Opened, Outgoing, Started
+from writegate_writer.store import APPLIED, PARKED, Holder, Known, Opened, Outgoing, Started
 
 # The ledger is read in a statement of its own, after the fence: its snapshot must not be older than the lock.
 _OPEN = """
@@ -224,21 +224,33 @@ def forget_sent(session: Session, holder: Holder, sent: int) -> None:
     session.own(_FORGET, {**_fence(holder), "sent": sent})
 
 
+# What is found in the ledger was committed before this statement: the position now is an upper bound of its commit's.
 _LOOK_UP = """
-SELECT l.outcome, b.xid, b.committed_at, p.cause, p.message, p.sqlstate
-FROM writegate.ledger l
+SELECT position, l.outcome, b.xid, pg_current_wal_insert_lsn()::text, b.committed_at,
+       p.cause, p.message, p.sqlstate, d.reason
+FROM unnest(%(ids)s::text[], %(ledger_ids)s::uuid[]) WITH ORDINALITY AS given (id, ledger_id, position)
+LEFT JOIN writegate.ledger l ON l.service = %(service)s AND l.id = given.ledger_id
 LEFT JOIN writegate.batch b ON b.id = l.batch
-LEFT JOIN writegate.parked p ON l.outcome = 'p' AND p.service = l.service AND p.id = %(id)s AND p.hash = l.hash
-WHERE l.service = %(service)s AND l.id = %(ledger_id)s::uuid
+LEFT JOIN writegate.parked p ON l.outcome = 'p' AND p.service = l.service AND p.id = given.id AND p.hash = l.hash
+LEFT JOIN writegate.deferred d ON d.service = %(service)s AND d.ledger_id = given.ledger_id AND d.state = 'deferred'
+WHERE l.outcome IS NOT NULL OR d.reason IS NOT NULL
 """
 
 
-def look_up(session: Session, service: str, command_id: str) -> Receipt | None:
-    """Return what the ledger knows of a command; None when it was never decided. The result is not kept."""
-    rows = session.own(_LOOK_UP, {"service": service, "id": plain_text(command_id), "ledger_id": ledger_id(command_id)})
-    if not rows:
-        return None
-    outcome, xid, at, cause, message, sqlstate = rows[0]
-    if outcome == APPLIED:
-        return Receipt(command_id, "applied", xid, None, at)
-    return Receipt(command_id, "parked", xid, None, at, cause=Cause(cause or "parked", message or "", sqlstate))
+def look_up(session: Session, service: str, ids: Sequence[str]) -> dict[str, Receipt]:
+    """Return what is known of commands; those that were never seen are left out. Their results are not kept."""
+    parameters = {
+        "service": service,
+        "ids": [plain_text(one) for one in ids],
+        "ledger_ids": [ledger_id(one) for one in ids],
+    }
+    found = {}
+    for position, outcome, xid, lsn, at, cause, message, sqlstate, reason in session.own(_LOOK_UP, parameters):
+        id_ = ids[position - 1]
+        if outcome == APPLIED:
+            found[id_] = Receipt(id_, "applied", xid, lsn, at)
+        elif outcome == PARKED:
+            found[id_] = Receipt(id_, "parked", xid, lsn, at, cause=Cause(cause or "parked", message or "", sqlstate))
+        else:
+            found[id_] = Receipt(id_, "deferred", cause=Cause("deferred", reason))
+    return found

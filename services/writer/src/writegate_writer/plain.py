@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from writegate.envelope import UNSTORABLE
+from writegate.checking import UNSTORABLE
 
 _DEPTH = 8  # deeper than this nobody reads, and a hostile header could be thousands deep
 

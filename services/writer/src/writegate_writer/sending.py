@@ -78,8 +78,9 @@ class Sending:
 
     def answers(self, store: Store, domain: Domain, service: str, questions: list[Question]) -> None:
         """Tell what became of commands."""
+        found = store.look_up(service, [question.command_id for question in questions]) if questions else {}
         for question in questions:
-            receipt = store.look_up(service, question.command_id)
+            receipt = found.get(question.command_id)
             reply_to = question.delivery.reply_to
             if reply_to is not None:
                 known = to_result_message(receipt) if receipt else unknown_result_message(question.command_id)

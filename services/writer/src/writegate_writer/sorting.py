@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from writegate.receipt import Cause, Outcome, Receipt
-from writegate_writer.arrival import Arrived, Refused
+from writegate_writer.arrival import Arrived, NotYet, Refused
 from writegate_writer.deferral import Aside, Key, key_of, parks_key
 from writegate_writer.store import APPLIED, PARKED, Known, Opened, Outgoing
 
@@ -138,8 +138,8 @@ class _Sorting:
         task = one.item.task
         if self._work.blocks(one) or key_of(one) in self._blocked:
             return "behind an earlier command of its key"
-        if one.command is None:
-            return f"version {one.item.version} of {task} is newer than this writer"
+        if isinstance(one.command, NotYet):
+            return one.command.reason
         return self._work.postponed.get(one.ledger_id) or self._opened.holds.on_command(
             task, one.item.key, self._tables
         )

@@ -108,8 +108,8 @@ class SqlStore:
     def forget_sent(self, holder: Holder, sent: int) -> None:
         ledger.forget_sent(self.session, holder, sent)
 
-    def look_up(self, service: str, command_id: str) -> Receipt | None:
-        return ledger.look_up(self.session, service, command_id)
+    def look_up(self, service: str, ids: Sequence[str]) -> Mapping[str, Receipt]:
+        return ledger.look_up(self.session, service, ids)
 
     def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
         return aside.deferred(self.session, holder, after, limit)

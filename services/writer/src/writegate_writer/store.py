@@ -129,8 +129,8 @@ class Store(Protocol):
     def forget_sent(self, holder: Holder, sent: int) -> None:
         """Delete from the outbox up to ``sent``, in a transaction of its own."""
 
-    def look_up(self, service: str, command_id: str) -> Receipt | None:
-        """Return what became of a command, None when it was never seen."""
+    def look_up(self, service: str, ids: Sequence[str]) -> Mapping[str, Receipt]:
+        """Return what became of commands, by id, without those that were never seen."""
 
     def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
         """Return what waits in a domain, oldest first, after a row's number."""

@@ -7,6 +7,7 @@ together, which is what makes the effect exactly-once however often a message is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +15,10 @@ from pydantic_core import to_json
 
 from writegate import contract_of
 from writegate.envelope import item_of, row_bytes
+from writegate.errors import InvalidCommand
 from writegate.publish.pipeline import PACK_BYTES
 from writegate.receipt import Cause, Receipt
-from writegate_writer.arrival import Arrived, Refused
+from writegate_writer.arrival import Arrived, NotYet, Refused
 from writegate_writer.emitting import Emitted, collecting
 from writegate_writer.faults import HandlerFault
 from writegate_writer.ledger_days import oldest_day
@@ -53,14 +55,14 @@ def _apply(  # noqa: PLR0913, PLR0917
     plan = sort(work, opened, declared.tables)
     if not plan.changes_anything and work.outbox_sent is None:
         store.roll_back()
-        return Done(_receipts(plan, None, None, None, {}), plan=plan)
+        return Done(_receipts(plan, None, None, None, {}) + _repeated(store, service, plan), plan=plan)
     store.enter(holder, opened, service, plan.rows)
     results, emitted = _run_handlers(store, services, service, plan.fresh)
     if not store.leave(holder, opened, work.outbox_sent):
         raise HandlerFault(plan.fresh[0].item.task, "a handler ended the writer's transaction and began another")
     outgoing = _record(store, holder, plan, emitted)
     lsn, at = store.commit()
-    return Done(_receipts(plan, opened.xid, lsn, at, results), outgoing, plan)
+    return Done(_receipts(plan, opened.xid, lsn, at, results) + _repeated(store, service, plan), outgoing, plan)
 
 
 def _record(store: Store, holder: Holder, plan: Sorted, emitted: list[Outgoing]) -> list[Outgoing]:
@@ -81,7 +83,7 @@ def _run_handlers(
     for run in runs_of(fresh):
         task = run[0].item.task
         with collecting() as emitted:
-            returned = store.call(service, task, [one.command for one in run if one.command is not None])
+            returned = store.call(service, task, [one.command for one in run if not isinstance(one.command, NotYet)])
         if returned:
             results.update(_checked(task, returned))
         origins = {one.item.id: one.delivery.origin for one in run}
@@ -102,7 +104,10 @@ def _checked(task: str, returned: Mapping[str, Any]) -> Mapping[str, Any]:
 def _outgoing(
     task: str, emitted: Emitted, origins: Mapping[str, str | None], services: Mapping[str, Served]
 ) -> Outgoing:
-    item, service = item_of(emitted.command), contract_of(emitted.command).service
+    try:
+        item, service = item_of(emitted.command), contract_of(emitted.command).service
+    except InvalidCommand as error:
+        raise HandlerFault(task, f"it emitted a command that cannot be sent: {error}") from error
     if service not in services:
         raise HandlerFault(task, f"it emitted {item.task}, a command of a service that is not installed here")
     if row_bytes(item) > PACK_BYTES:
@@ -119,5 +124,14 @@ def _receipts(
     applied = [(one, Receipt(one.item.id, "applied", xid, lsn, at, results.get(one.item.id))) for one in plan.fresh]
     parked = [(one, Receipt(one.id, "parked", xid, lsn, at, cause=one.cause)) for one in plan.parked]
     aside = [(one.one, Receipt(one.one.item.id, "deferred", cause=Cause("deferred", one.reason))) for one in plan.aside]
-    repeated = [(one, Receipt(one.item.id, outcome)) for one, outcome in plan.repeated]
-    return [*applied, *parked, *aside, *repeated]
+    return [*applied, *parked, *aside]
+
+
+def _repeated(store: Store, service: str, plan: Sorted) -> list[tuple[Arrived | Refused, Receipt]]:
+    """Return the receipts of what had been seen before; whoever asked for one gets that of the first time."""
+    asked = [one.item.id for one, _ in plan.repeated if one.delivery.reply_to is not None]
+    first = store.look_up(service, asked) if asked else {}
+    return [
+        (one, replace(first.get(one.item.id) or Receipt(one.item.id, outcome), outcome=outcome))
+        for one, outcome in plan.repeated
+    ]

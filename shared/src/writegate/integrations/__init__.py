@@ -1,1 +1,1 @@
-"""What a service written with a web framework needs; the frameworks themselves stay in the services."""
+"""What services need that use a web framework, or keep a database of their own. Each is imported by its users only."""

@@ -3,7 +3,7 @@
 - accepted: 202, the id, and where its receipt will be;
 - with ``Prefer: wait=N`` (RFC 7240) and committed within N seconds: 201 with the receipt, or 422 with the cause when
   the command was parked;
-- fields that fail the contract: 422, naming each path;
+- fields that fail the contract, or that no writer takes: 422, naming each path;
 - not accepted: 503 with ``Retry-After`` when the same request may succeed later, else 500 (413 when it is too large).
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from writegate.errors import PublishError, ReceiptTimeout, TooLarge
+from writegate.errors import InvalidCommand, PublishError, ReceiptTimeout, TooLarge
 from writegate.receipt import Receipt
 
 # A client that prefers to wait longer holds a connection of ours for nothing.
@@ -72,11 +72,17 @@ def invalid(error: ValidationError) -> Answer:
         {"path": ".".join(str(part) for part in one["loc"]), "message": one["msg"]}
         for one in error.errors(include_url=False, include_input=False)
     ]
+    return _unprocessable(errors)
+
+
+def _unprocessable(errors: list[dict[str, str]]) -> Answer:
     return Answer(422, {"errors": errors})
 
 
 def refused(error: PublishError) -> Answer:
     """The command was not accepted."""
+    if isinstance(error, InvalidCommand):
+        return _unprocessable([{"path": error.path, "message": error.reason}])
     body = {"id": error.command_id, "error": str(error)}
     if error.retryable:
         return Answer(503, body, {"Retry-After": str(RETRY_AFTER_SECONDS)})

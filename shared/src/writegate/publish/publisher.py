@@ -84,8 +84,9 @@ class Publisher:
         """
         item = item_of(command)
         answer = self._expect(item.id) if receipt else None
-        how = _how(self._hand_in([_addressed(command, item)], timeout, receipt=receipt).result(), item)
-        return PendingReceipt(item.id, how, answer) if answer is not None else Accepted(item.id, how)
+        spooled = self._hand_in([_addressed(command, item)], timeout, receipt=receipt).result()
+        accepted = Accepted(item.id, _how(spooled, item))
+        return accepted if answer is None else self._pending(command, accepted, answer)
 
     @overload
     async def apublish(self, command: Command, *, timeout: float | None = None) -> Accepted: ...
@@ -100,24 +101,47 @@ class Publisher:
         item = item_of(command)
         answer = self._expect(item.id) if receipt else None
         handed_in = self._hand_in([_addressed(command, item)], timeout, receipt=receipt, may_block=False)
-        how = _how(await asyncio.wrap_future(handed_in), item)
-        return PendingReceipt(item.id, how, answer) if answer is not None else Accepted(item.id, how)
+        accepted = Accepted(item.id, _how(await asyncio.wrap_future(handed_in), item))
+        return accepted if answer is None else self._pending(command, accepted, answer)
 
-    def publish_many(self, commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]:
+    @overload
+    def publish_many(self, commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]: ...
+    @overload
+    def publish_many(
+        self, commands: Iterable[Command], *, receipt: Literal[True], timeout: float | None = None
+    ) -> list[PendingReceipt]: ...
+    def publish_many(
+        self, commands: Iterable[Command], *, receipt: bool = False, timeout: float | None = None
+    ) -> list[Accepted] | list[PendingReceipt]:
         """Publish many commands, packed by lane into few messages; return once all are confirmed or in the spool.
 
         Order per key is the order given. When it raises, some of them may have been accepted: publish the same objects
         again, which is harmless.
         """
-        addressed = [_addressed(command, item_of(command)) for command in commands]
-        spooled = self._hand_in(addressed, timeout).result() if addressed else ()
-        return [Accepted(item.id, _how(spooled, item)) for _, item in addressed]
+        given = list(commands)
+        addressed = [_addressed(command, item_of(command)) for command in given]
+        answers = [self._expect(item.id) for _, item in addressed] if receipt else None
+        spooled = self._hand_in(addressed, timeout, receipt=receipt).result() if addressed else ()
+        return self._many(given, [Accepted(item.id, _how(spooled, item)) for _, item in addressed], answers)
 
-    async def apublish_many(self, commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]:
+    @overload
+    async def apublish_many(self, commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]: ...
+    @overload
+    async def apublish_many(
+        self, commands: Iterable[Command], *, receipt: Literal[True], timeout: float | None = None
+    ) -> list[PendingReceipt]: ...
+    async def apublish_many(
+        self, commands: Iterable[Command], *, receipt: bool = False, timeout: float | None = None
+    ) -> list[Accepted] | list[PendingReceipt]:
         """:meth:`publish_many` for event loops."""
-        addressed = [_addressed(command, item_of(command)) for command in commands]
-        spooled = await asyncio.wrap_future(self._hand_in(addressed, timeout, may_block=False)) if addressed else ()
-        return [Accepted(item.id, _how(spooled, item)) for _, item in addressed]
+        given = list(commands)
+        addressed = [_addressed(command, item_of(command)) for command in given]
+        answers = [self._expect(item.id) for _, item in addressed] if receipt else None
+        spooled: Collection[str] = ()
+        if addressed:
+            handed_in = self._hand_in(addressed, timeout, receipt=receipt, may_block=False)
+            spooled = await asyncio.wrap_future(handed_in)
+        return self._many(given, [Accepted(item.id, _how(spooled, item)) for _, item in addressed], answers)
 
     def lookup(self, service: str, command_id: str, timeout: float = 5.0) -> Receipt | None:
         """Ask the writer what became of a command; None when it has not been decided.
@@ -213,9 +237,18 @@ class Publisher:
                 )
 
     def _expect(self, correlation_id: str) -> Future[Receipt | None]:
-        answer: Future[Receipt | None] = _future()
-        self._receipts[correlation_id] = answer
-        return answer
+        # Whoever publishes the same command again waits for the same answer.
+        return self._receipts.setdefault(correlation_id, _future())
+
+    def _pending(self, command: Command, accepted: Accepted, answer: Future[Receipt | None]) -> PendingReceipt:
+        return PendingReceipt(accepted, contract_of(command).service, answer, self, self._timeout_seconds)
+
+    def _many(
+        self, commands: Sequence[Command], accepted: list[Accepted], answers: Sequence[Future[Receipt | None]] | None
+    ) -> list[Accepted] | list[PendingReceipt]:
+        if answers is None:
+            return accepted
+        return [self._pending(*one) for one in zip(commands, accepted, answers, strict=True)]
 
     def _ask(self, service: str, command_id: str, timeout: float) -> Future[Receipt | None]:
         question = Item(new_id(), LOOKUP_TASK, 1, None, to_json({"id": command_id}))

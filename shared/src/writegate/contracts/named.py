@@ -1,0 +1,34 @@
+"""Finding a command by the name that a person typed, and reading its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from pydantic import ValidationError
+
+from writegate.command import Command, contract_of
+from writegate.errors import DeclarationError, WritegateError
+from writegate.integrations.http import invalid
+from writegate.service import Service
+
+
+def command_named(task: str, services: Iterable[Service]) -> type[Command]:
+    """Return the command type of this task name; :class:`DeclarationError` names the nearest when there is none."""
+    commands = {name: command for service in services for name, command in service.commands.items()}
+    if task in commands:
+        return commands[task]
+    if not commands:
+        raise DeclarationError("no contracts are installed here: install the distribution of the service to write to")
+    near = get_close_matches(task, commands, cutoff=0.5)
+    told = f"did you mean {' or '.join(near)}?" if near else f"expected one of {', '.join(sorted(commands))}"
+    raise DeclarationError(f"no command is called {task!r}: {told}")
+
+
+def read_command(kind: type[Command], text: str) -> Command:
+    """Read a command from JSON that a person wrote; :class:`WritegateError` with one line that says what is wrong."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        wrong = "; ".join(f"{one['path'] or 'all of it'}: {one['message']}" for one in invalid(error).body["errors"])
+        raise WritegateError(f"{contract_of(kind).task}: {wrong}") from error

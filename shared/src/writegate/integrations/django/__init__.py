@@ -1,0 +1,74 @@
+"""Django: an application to list in ``INSTALLED_APPS``.
+
+::
+
+    INSTALLED_APPS = ["writegate.integrations.django"]
+    WRITEGATE = {"BROKER_URL": "amqp://…", "APP_ID": "fleet"}  # what the environment does not say
+
+    def airframe(request: HttpRequest, tail: str) -> HttpResponse:
+        return respond(request, RegisterAirframe, tail=tail)
+
+    urlpatterns = [
+        path("airframes/<str:tail>", airframe),
+        path("receipts/<str:command_id>", receipt, {"service": "fleet"}),
+    ]
+
+Whoever is listed gets ``manage.py check --database default``, which warns of a database user that may still write to
+the gate's tables, and the commands ``writegate_publish`` and ``writegate_status``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from writegate import process
+from writegate.command import Command
+from writegate.integrations import requests
+from writegate.integrations.committed import committed
+from writegate.integrations.http import Answer
+
+__all__ = ["live", "publish_on_commit", "ready", "receipt", "respond"]
+
+
+def publish_on_commit(command: Command, using: str | None = None) -> None:
+    """Publish ``command`` when the transaction on ``using`` commits; see :func:`writegate.publish_on_commit`."""
+
+    def publish() -> None:
+        with committed([command]):
+            process.publish(command)
+
+    transaction.on_commit(publish, using)
+
+
+def respond(request: HttpRequest, kind: type[Command], **path: Any) -> HttpResponse:
+    """Publish the command in a request's body and answer as :mod:`writegate.integrations.http` says.
+
+    ``path`` are fields that the path names, such as ``tail=tail``.
+    """
+    return _response(requests.publish(kind, request.body, request.headers.get("Prefer"), path))
+
+
+@require_safe
+def receipt(_: HttpRequest, command_id: str, service: str) -> HttpResponse:
+    """A view: what became of a command; 404 while nothing is known of its id."""
+    return _response(requests.look_up(service, command_id))
+
+
+@require_safe
+def live(_: HttpRequest) -> HttpResponse:
+    """A view: whether this process answers."""
+    return _response(requests.live())
+
+
+@require_safe
+def ready(_: HttpRequest) -> HttpResponse:
+    """A view: whether a command posted now would leave at once."""
+    return _response(requests.ready())
+
+
+def _response(answer: Answer) -> HttpResponse:
+    return HttpResponse(answer.json(), "application/json", answer.status, headers=dict(answer.headers))

@@ -1,0 +1,43 @@
+"""``manage.py writegate_publish``: publish one command, with this project's settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from writegate import process
+from writegate.contracts.installed import installed_services
+from writegate.contracts.named import command_named, read_command
+from writegate.errors import PublishTimeout, ReceiptTimeout, WritegateError
+
+REFUSED, LATE = 1, 3  # exit codes, those of `writegate publish`
+
+
+class Command(BaseCommand):
+    """Prints the id, or the receipt."""
+
+    help = "Publish a write command; exit code 1: refused, invalid or parked, 3: no confirm or no receipt in time."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the arguments of `writegate publish`."""
+        parser.add_argument("task", help="its task name, such as flights.record_departure")
+        parser.add_argument("fields", help="its fields as JSON")
+        parser.add_argument("--wait", type=float, metavar="SECONDS", help="wait so long for its receipt")
+
+    def handle(self, *, task: str, fields: str, wait: float | None, **_: Any) -> None:
+        """Publish it."""
+        try:
+            command = read_command(command_named(task, installed_services().values()), fields)
+            if wait is None:
+                accepted = process.publish(command)
+                self.stdout.write(f"{accepted.how} {accepted.command_id}")
+                return
+            receipt = process.publish(command, receipt=True).wait(wait)
+        except (PublishTimeout, ReceiptTimeout) as error:
+            raise CommandError(str(error), returncode=LATE) from error
+        except WritegateError as error:
+            raise CommandError(str(error), returncode=REFUSED) from error
+        if receipt.cause is not None:
+            raise CommandError(f"{receipt.outcome} {receipt.id}: {receipt.cause.message}", returncode=REFUSED)
+        self.stdout.write(f"{receipt.outcome} {receipt.id}")

@@ -1,0 +1,75 @@
+"""Flask: an extension.
+
+::
+
+    writegate = Writegate(app)  # or Writegate() and init_app(app)
+
+    @app.post("/departures")
+    def record_departure() -> Response:
+        return writegate.respond(RecordDeparture)
+
+    @app.get("/receipts/<command_id>")
+    def receipt(command_id: str) -> Response:
+        return writegate.receipt(flights, command_id)
+
+``app.config`` may hold settings (``WRITEGATE_BROKER_URL`` …); the environment wins. All applications of a process share
+its publisher, which outlives every request and application context.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, Response, request
+
+from writegate import process
+from writegate.command import Command
+from writegate.config import PREFIX
+from writegate.errors import PublishError
+from writegate.integrations import requests
+from writegate.integrations.http import Answer, refused
+from writegate.publish import Publisher
+from writegate.service import Service
+
+
+class Writegate:
+    """The extension. ``app_id`` names the publishing service in its messages."""
+
+    def __init__(self, app: Flask | None = None, *, app_id: str | None = None) -> None:
+        self._app_id = app_id
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Take the settings from an application, and answer for its views what publishing raises."""
+        process.configure(defaults=app.config.get_namespace(PREFIX), app_id=self._app_id)
+        app.extensions["writegate"] = self
+        app.register_error_handler(PublishError, lambda error: _response(refused(error)))
+
+    @property
+    def publisher(self) -> Publisher:
+        """The publisher of this process."""
+        return process.publisher()
+
+    def respond(self, kind: type[Command], **path: Any) -> Response:
+        """Publish the command in the request's body and answer as :mod:`writegate.integrations.http` says.
+
+        ``path`` are fields that the path names, such as ``account=account``.
+        """
+        return _response(requests.publish(kind, request.get_data(), request.headers.get("Prefer"), path))
+
+    def receipt(self, service: Service, command_id: str) -> Response:
+        """Tell what became of a command: 404 while nothing is known of its id."""
+        return _response(requests.look_up(service.name, command_id))
+
+    def live(self) -> Response:
+        """Tell whether this process answers."""
+        return _response(requests.live())
+
+    def ready(self) -> Response:
+        """Tell whether a command published now would leave at once."""
+        return _response(requests.ready())
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.json(), answer.status, dict(answer.headers), content_type="application/json")

@@ -1,0 +1,106 @@
+"""Serving requests with the publisher of this process: what every framework's integration has in common.
+
+A request's body is read by the command's contract, not by the framework: a strict model takes a date from JSON, not
+from JSON that somebody else has parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json, to_json
+
+from writegate import process
+from writegate.command import Command
+from writegate.errors import PublishError, ReceiptTimeout
+from writegate.integrations.http import (
+    Answer,
+    accepted,
+    decided,
+    invalid,
+    looked_up,
+    preferred_wait,
+    refused,
+    undecided,
+)
+
+LOOKUP_SECONDS = 5.0
+
+
+def publish(kind: type[Command], body: bytes, prefer: str | None, path: Mapping[str, Any]) -> Answer:
+    """Publish the command that a request asks for, and answer; ``prefer`` is the header of that name.
+
+    ``path`` are the fields that the request's path names; what the body says of them does not count.
+    """
+    seconds = preferred_wait(prefer)
+    try:
+        command = _command(kind, body, path)
+        if seconds is None:
+            return accepted(process.publish(command).command_id)
+        pending = process.publish(command, receipt=True)
+        try:
+            return decided(pending.wait(seconds))
+        except ReceiptTimeout:
+            return accepted(pending.command_id)
+    except ValidationError as error:
+        return invalid(error)
+    except PublishError as error:
+        return refused(error)
+
+
+async def apublish(kind: type[Command], body: bytes, prefer: str | None, path: Mapping[str, Any]) -> Answer:
+    """:func:`publish` for event loops."""
+    seconds = preferred_wait(prefer)
+    try:
+        command = _command(kind, body, path)
+        if seconds is None:
+            return accepted((await process.apublish(command)).command_id)
+        pending = await process.apublish(command, receipt=True)
+        try:
+            return decided(await pending.get(seconds))
+        except ReceiptTimeout:
+            return accepted(pending.command_id)
+    except ValidationError as error:
+        return invalid(error)
+    except PublishError as error:
+        return refused(error)
+
+
+def look_up(service: str, command_id: str) -> Answer:
+    """Tell what became of a command: 404 while nothing is known of its id."""
+    try:
+        return looked_up(command_id, process.publisher().lookup(service, command_id, LOOKUP_SECONDS))
+    except (ReceiptTimeout, PublishError) as error:
+        return undecided(command_id, error)
+
+
+async def alook_up(service: str, command_id: str) -> Answer:
+    """:func:`look_up` for event loops."""
+    try:
+        return looked_up(command_id, await process.publisher().alookup(service, command_id, LOOKUP_SECONDS))
+    except (ReceiptTimeout, PublishError) as error:
+        return undecided(command_id, error)
+
+
+def live() -> Answer:
+    """Whether this process answers. Touches nothing: a broker that is down is no reason to restart it."""
+    return Answer(200, {"live": True})
+
+
+def ready() -> Answer:
+    """Whether a command published now would leave at once."""
+    connected = process.publisher().connected
+    return Answer(200 if connected else 503, {"broker": connected})
+
+
+def _command(kind: type[Command], body: bytes, path: Mapping[str, Any]) -> Command:
+    if path:
+        try:
+            fields = from_json(body)
+        except ValueError:
+            pass  # the contract says below what is wrong with it
+        else:
+            body = to_json(fields | dict(path) if isinstance(fields, dict) else fields)
+    return kind.model_validate_json(body)

@@ -1,0 +1,70 @@
+"""Publishing after the commit of a SQLAlchemy session, for services that still have one."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
+from sqlalchemy.orm import Session, SessionTransaction, scoped_session
+from sqlalchemy.util import await_only
+from sqlalchemy.util.concurrency import in_greenlet
+
+from writegate import process
+from writegate.command import Command
+from writegate.integrations.committed import committed
+
+AnySession = Session | scoped_session[Any] | AsyncSession | async_scoped_session[Any]
+
+_INFO = "writegate"  # where a session keeps what waits: it goes away with the session
+
+
+def publish_on_commit(command: Command, session: AnySession) -> None:
+    """Publish ``command`` when the session's transaction commits; see :func:`writegate.publish_on_commit`."""
+    one = session() if isinstance(session, scoped_session | async_scoped_session) else session
+    plain: Session = one.sync_session if isinstance(one, AsyncSession) else one
+    if _INFO not in plain.info:
+        plain.info[_INFO] = _Waiting(plain)
+    plain.info[_INFO].add(plain, command)
+
+
+class _Waiting:
+    """The commands that wait for the end of one session's transactions: of the outer one, and of each savepoint."""
+
+    def __init__(self, session: Session) -> None:
+        self._commands: dict[SessionTransaction, list[Command]] = {}
+        self._committed: set[SessionTransaction] = set()
+        event.listen(session, "after_commit", self._note)
+        event.listen(session, "after_transaction_end", self._end)
+
+    def add(self, session: Session, command: Command) -> None:
+        if not session.in_transaction():
+            session.begin()  # as any use of a session does
+        self._commands.setdefault(_innermost(session), []).append(command)
+
+    def _note(self, session: Session) -> None:
+        self._committed.add(_innermost(session))
+
+    def _end(self, _: Session, transaction: SessionTransaction) -> None:
+        # Not in after_commit: by now the connection is back in its pool, and an error finds the session in order.
+        lasting = transaction in self._committed
+        self._committed.discard(transaction)
+        commands = self._commands.pop(transaction, [])
+        if not lasting or not commands:
+            return
+        if transaction.parent is not None:
+            self._commands.setdefault(transaction.parent, []).extend(commands)
+            return
+        with committed(commands):
+            # An asyncio session runs this in a greenlet of its event loop, which must not be blocked.
+            if "greenlet" in sys.modules and in_greenlet():
+                await_only(process.apublish_many(commands))
+            else:
+                process.publish_many(commands)
+
+
+def _innermost(session: Session) -> SessionTransaction:
+    transaction = session.get_nested_transaction() or session.get_transaction()
+    assert transaction is not None  # noqa: S101  asked inside one only
+    return transaction

@@ -1,0 +1,1 @@
+"""The smallest application of each framework that publishes. Documentation that the tests run."""
