@@ -17,6 +17,7 @@ class Relay:
         self._target_port = target_port
         self._flowing = threading.Event()
         self._flowing.set()
+        self._open = True
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
         self.port = int(self._listener.getsockname()[1])
@@ -34,9 +35,21 @@ class Relay:
         """Pass on what came meanwhile, and go on."""
         self._flowing.set()
 
+    def cut(self) -> None:
+        """Close every connection, and new ones at once, until :meth:`mend`."""
+        self._open = False
+        self._close(*self._sockets)
+
+    def mend(self) -> None:
+        """Take connections again."""
+        self._open = True
+
     def close(self) -> None:
         self.resume()
-        for one in (self._listener, *self._sockets):
+        self._close(self._listener, *self._sockets)
+
+    def _close(self, *sockets: socket.socket) -> None:
+        for one in sockets:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
@@ -45,6 +58,9 @@ class Relay:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                if not self._open:
+                    client.close()
+                    continue
                 server = socket.create_connection(("127.0.0.1", self._target_port))
                 self._sockets += [client, server]
                 for source, target in ((client, server), (server, client)):

@@ -22,7 +22,7 @@ from writegate.envelope import Message, encode, encode_many
 from writegate.errors import AccessDenied, PublishError, PublishTimeout, QueueFull, TooLarge, Unroutable
 from writegate.ids import new_id
 from writegate.publish.pipeline import Call, Parcel, Pipeline
-from writegate.publish.wire import REPLY_TO, Listener, Wire
+from writegate.publish.wire import REPLY_TO, Carrier, Listener
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +33,11 @@ _AGAIN_SECONDS = 0.5
 
 
 class Engine:
-    """Sends parcels over a :class:`Wire` in the order a :class:`Pipeline` allows."""
+    """Sends parcels over a :class:`Carrier` in the order a :class:`Pipeline` allows."""
 
     def __init__(
         self,
-        wire_to: Callable[[Listener], Wire],
+        wire_to: Callable[[Listener], Carrier],
         app_id: str | None,
         on_reply: Callable[[str, bytes], None],
         now: Callable[[], float] = time.monotonic,

@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from functools import partial
@@ -24,7 +24,7 @@ from writegate.publish.engine import Engine
 from writegate.publish.pending import Accepted, PendingReceipt
 from writegate.publish.pipeline import PACK_BYTES, Call, parcels_of
 from writegate.publish.room import Room
-from writegate.publish.wire import Wire
+from writegate.publish.wire import Carrier, Listener, Wire
 from writegate.receipt import Receipt, from_result_message
 from writegate.topology import ANY, Route, exchange_name, route_of
 
@@ -32,17 +32,20 @@ from writegate.topology import ANY, Route, exchange_name, route_of
 class Publisher:
     """Publishes commands over one connection, for any number of threads and event loops of one process.
 
-    ``app_id`` names the publishing service in its messages; by default it is the broker user's name.
+    ``app_id`` names the publishing service in its messages; by default it is the broker user's name. ``wire`` stands in
+    for the connection to the broker, in tests.
     """
 
-    def __init__(self, settings: Settings, *, app_id: str | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, app_id: str | None = None, wire: Callable[[Listener], Carrier] | None = None
+    ) -> None:
         self._timeout_seconds = settings.publish_timeout_seconds
         self._room = Room(settings.publish_waiting)
         self._pid = os.getpid()
         self._closed = False
         # Nobody may ever answer: what the caller has let go of is not kept.
         self._receipts: WeakValueDictionary[str, Future[Receipt | None]] = WeakValueDictionary()
-        self._engine = Engine(partial(Wire, settings), app_id, self._replied)
+        self._engine = Engine(wire or partial(Wire, settings), app_id, self._replied)
         self._engine.wire.start()
         atexit.register(self.close)
 
