@@ -31,6 +31,7 @@ from writegate.errors import (
     UsedAfterFork,
 )
 from writegate.lanes import lane_of
+from writegate.publish import Publisher
 from writegate.receipt import Receipt, to_result_message, unknown_result_message
 from writegate.stack.readiness import wait_until
 from writegate.topology import route_of
@@ -112,10 +113,14 @@ def test_a_lane_is_full_by_bytes_too(broker: Broker, way: Way) -> None:
     broker.declare(Service("accounts", commands=[], lanes=LANES, max_waiting_bytes=50_000))
     with broker.publisher() as publisher:
         with pytest.raises(QueueFull):
-            for _ in range(20):
-                way(publisher, [Note(text="x" * 10_000)])
+            _publish_until_refused(way, publisher)
         broker.take(accounts, 0, 1)
         way(publisher, [Note(text="and there is room again")])
+
+
+def _publish_until_refused(way: Way, publisher: Publisher) -> None:
+    for _ in range(20):
+        way(publisher, [Note(text="x" * 10_000)])
 
 
 def test_what_is_too_large_is_refused_before_anything_is_sent(broker: Broker, way: Way) -> None:

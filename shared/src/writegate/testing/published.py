@@ -46,8 +46,12 @@ def difference(
     wanted = [contract_of(kind).task]
     wanted += [f"key={key!r}"] if key is not None else []
     wanted += [f"{name}={value!r}" for name, value in fields.items()]
-    often = "at least once" if times is None else f"{times} times"
-    return f"expected {' '.join(wanted)} {often}, found it {found} times; published were:\n{_listed(published)}"
+    often = "at least once" if times is None else _times(times)
+    return f"expected {' '.join(wanted)} {often}, found it {_times(found)}; published were:\n{_listed(published)}"
+
+
+def _times(number: int) -> str:
+    return "1 time" if number == 1 else f"{number} times"
 
 
 def _listed(published: Sequence[Command]) -> str:
