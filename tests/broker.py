@@ -44,9 +44,12 @@ class Vhost:
         return self.servers.broker_url(user, self.name, password)
 
     def settings(self, url: str = "", **more: Any) -> Settings:
-        return Settings.model_validate(
-            {"broker_url": url or self.url(), "publish_timeout_seconds": DEADLINE_SECONDS} | more
-        )
+        usual = {
+            "broker_url": url or self.url(),
+            "publish_timeout_seconds": DEADLINE_SECONDS,
+            "spool_directory": "off",  # what the broker says is to be seen
+        }
+        return Settings.model_validate(usual | more)
 
     @contextmanager
     def channel(self) -> Iterator[BlockingChannel]:

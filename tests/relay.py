@@ -36,19 +36,23 @@ class Relay:
         self._flowing.set()
 
     def cut(self) -> None:
-        """Close every connection, and new ones at once, until :meth:`mend`."""
-        self._open = False
-        self._close(*self._sockets)
+        """Close all connections."""
+        sockets, self._sockets = self._sockets, []
+        self._shut(sockets)
 
-    def mend(self) -> None:
-        """Take connections again."""
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Close all connections, and new ones at once, as long as the block lasts."""
+        self._open = False
+        self.cut()
+        yield
         self._open = True
 
     def close(self) -> None:
         self.resume()
-        self._close(self._listener, *self._sockets)
+        self._shut([self._listener, *self._sockets])
 
-    def _close(self, *sockets: socket.socket) -> None:
+    def _shut(self, sockets: list[socket.socket]) -> None:
         for one in sockets:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)

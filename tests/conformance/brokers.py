@@ -55,6 +55,7 @@ class RabbitMq:
         self.declare = vhost.declare
         self.take = vhost.take
         self.waiting = vhost.waiting
+        self.away = relay.away
 
     def user(self, name: str, *, write: str) -> None:
         self._vhost.user(name, write=write)
@@ -68,12 +69,6 @@ class RabbitMq:
 
     def blocked(self) -> AbstractContextManager[None]:
         return memory_alarm(self._vhost.servers)
-
-    @contextmanager
-    def away(self) -> Iterator[None]:
-        self._relay.cut()
-        yield
-        self._relay.mend()
 
 
 class Memory:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pydantic_core import from_json
@@ -197,6 +198,20 @@ def test_a_lost_connection_is_made_again_and_the_call_goes_on(broker: Broker, wa
         call.result(DEADLINE_SECONDS)
     came = [item.id for message in broker.take(accounts, lane_of("a-1", LANES), 2) for item in message.items]
     assert list(dict.fromkeys(came)) == [first.command_id, second.command_id]
+
+
+def test_what_is_spooled_while_the_broker_is_away_arrives_in_order(broker: Broker, way: Way, tmp_path: Path) -> None:
+    broker.declare(accounts)
+    commands = [Deposit(account="a-1", amount=amount) for amount in range(1, 7)]
+    with broker.publisher(spool_directory=str(tmp_path)) as publisher:
+        way(publisher, commands[:2])
+        with broker.away():
+            assert wait_until(lambda: not publisher.connected, DEADLINE_SECONDS)
+            assert publisher.publish(commands[2]).how == "spooled"
+            way(publisher, commands[3:])
+        came = broker.take(accounts, lane_of("a-1", LANES), len(commands))
+    ids = [item.id for message in came for item in message.items]
+    assert list(dict.fromkeys(ids)) == [command.command_id for command in commands]
 
 
 def test_a_receipt_is_what_was_replied(broker: Broker) -> None:

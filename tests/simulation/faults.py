@@ -73,6 +73,10 @@ def _crash(world: World, random: Random) -> None:
     world.crash(random.choice(world.writers), 0.3 + 3.0 * random.random())
 
 
+def _crash_publisher(world: World, random: Random) -> None:
+    world.crash_publisher(random.choice(world.publishers))
+
+
 def _pause(world: World, random: Random) -> None:
     writer = random.choice(world.writers)
     world.freeze(writer, random.choice((1.0, 4.0, 9.0, 15.0)))
@@ -137,6 +141,7 @@ def _expire_leases(world: World, random: Random) -> None:
 
 KINDS: dict[str, Callable[[World, Random], None]] = {
     "crash a writer": _crash,
+    "kill a publisher": _crash_publisher,
     "freeze a writer": _pause,
     "cut a writer's connection to the broker": _cut_writer,
     "cut a publisher's connection": _cut_publisher,

@@ -10,10 +10,12 @@ from typing import Any, cast
 from tests.simulation.checks import Checks
 from tests.simulation.schedule import Group
 from tests.simulation.services import BANK, METERS, PARCELS, Numbered, Order, Pay, Read, Settle, Tick, Track
+from tests.simulation.spools import SimulatedSpool
 from tests.simulation.writers import SimulatedPublisher, Surroundings
 from writegate.command import contract_of
 from writegate.envelope import Item, item_of
 from writegate.errors import RetryablePublishError
+from writegate.publish.engine import WhenFull
 from writegate.topology import ANY, Route, exchange_name, route_of
 
 _AGAIN_SECONDS = 0.2
@@ -31,6 +33,8 @@ class Load:
     bad: float  # share of commands that break a constraint
     any: bool  # whether some threads let the gate find the lane
     pause_seconds: float
+    spool: int | None  # how many commands fit into a publisher's spool
+    when_full: WhenFull
 
 
 class Publisher:
@@ -41,11 +45,18 @@ class Publisher:
         self._load = load
         self._checks = checks
         self.group = Group(name)
-        self._publisher = SimulatedPublisher(around, self.group)
+        self.spool = SimulatedSpool(load.spool) if load.spool is not None else None
+        self._publisher = SimulatedPublisher(around, self.group, self.spool, load.when_full)
         self.running = threads
         for number in range(threads):
             thread = _Thread(around.random, f"{name}.{number}", load, around)
             around.schedule.spawn(f"{name}/{number}", self.group, partial(self._run, thread))
+
+    def succeed(self, name: str) -> None:
+        """Start another process in place of this one, which was killed: it finds the spool, and publishes nothing."""
+        self.group = Group(name)
+        self.running = 0
+        self._publisher = SimulatedPublisher(self._around, self.group, self.spool, self._load.when_full)
 
     def _run(self, thread: _Thread) -> None:
         schedule, random = self._around.schedule, self._around.random

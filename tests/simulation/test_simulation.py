@@ -11,6 +11,7 @@ import pytest
 
 from tests.simulation.controls import CONTROLS
 from tests.simulation.run import Failure, run
+from writegate.publish.spooling import Spooling
 
 _SEEDS = int(os.environ.get("SEEDS", "500"))
 _WITHIN = 500
@@ -42,6 +43,15 @@ def test_without_a_protection_a_violation_is_found(protection: str) -> None:
         if isinstance(outcome, Failure) and _FOUND[protection] in str(outcome.error):
             return
     pytest.fail(f"{protection}: nothing was found within {_WITHIN} seeds: the checks see too little")
+
+
+def test_a_lane_that_does_not_stay_behind_its_spool_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Spooling, "__contains__", lambda *_: False)
+    for seed in range(_WITHIN):
+        outcome = run(seed)
+        if isinstance(outcome, Failure) and "out of order" in str(outcome.error):
+            return
+    pytest.fail(f"nothing was found within {_WITHIN} seeds: the checks see too little")
 
 
 def test_a_seed_gives_the_same_history_again() -> None:

@@ -62,6 +62,8 @@ class World:
             bad=random.choice((0.0, 0.05, 0.2)),
             any=random.random() < 0.5,
             pause_seconds=random.choice((0.1, 1.0, 2.0)),
+            spool=random.choice((None, 3, 1000)),
+            when_full=random.choice(("spool", "wait", "fail")),
         )
         self.publishers = [Publisher(self.surroundings, f"p{number}", 2, load, self.checks) for number in range(2)]
         self._over = False
@@ -93,6 +95,15 @@ class World:
             if link.up and link.name.startswith(f"{name}/"):
                 self.broker.gone(link)
         self.database.later(seconds, lambda: self.writers.append(Writer(self.surroundings, name)))
+
+    def crash_publisher(self, publisher: Publisher) -> None:
+        """Kill a publisher; another process starts at once."""
+        name = publisher.group.name
+        self.schedule.kill(publisher.group)
+        for link in list(self.broker.links()):
+            if link.up and link.name.startswith(f"{name}/"):
+                self.broker.gone(link)
+        publisher.succeed(f"{name}'")
 
     def freeze(self, writer: Writer, seconds: float) -> None:
         """Stop a writer for a while; the broker misses its heartbeats after some of it."""
@@ -151,6 +162,7 @@ class World:
         links = self.broker.links()
         return [
             *(f"{one.group.name} publishes" for one in self.publishers if one.running),
+            *(f"{len(one.spool)} in the spool of {one.group.name}" for one in self.publishers if one.spool),
             *(f"{len(one.ready)} messages in {one.name}" for one in self.broker.queues.values() if one.ready),
             *(f"{len(one.unacked)} unacked on {link.name}" for link in links for one in link.channels if one.unacked),
             *(f"{link.name} has sent" for link in links if link.to_broker),

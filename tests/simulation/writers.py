@@ -17,10 +17,11 @@ from tests.simulation.database import Database, Session
 from tests.simulation.leases import SimulatedLeases
 from tests.simulation.publishing import SimulatedWire
 from tests.simulation.schedule import Group, Schedule
+from tests.simulation.spools import SimulatedSpool
 from tests.simulation.store import START, SimulatedStore
 from writegate.config import Settings
 from writegate.envelope import Item
-from writegate.publish.engine import Engine
+from writegate.publish.engine import Engine, WhenFull
 from writegate.publish.pipeline import Call, parcels_of
 from writegate.topology import Route
 from writegate_writer.domain import Domain
@@ -59,6 +60,9 @@ class Surroundings:
     memory_bytes: int
 
 
+_SPOOL_SECONDS = 0.75  # before its time limit a call turns to the spool
+
+
 class SimulatedClock:
     """A :class:`~writegate_writer.ports.Clock`."""
 
@@ -93,13 +97,18 @@ class SimulatedGate(Gate):
 class SimulatedPublisher:
     """A :class:`~writegate_writer.ports.Publishing` on the real engine, as the real publisher does it."""
 
-    def __init__(self, around: Surroundings, group: Group) -> None:
+    def __init__(
+        self, around: Surroundings, group: Group, spool: SimulatedSpool | None = None, when_full: WhenFull = "fail"
+    ) -> None:
         schedule = around.schedule
+        self._spool = spool
         self.engine = Engine(
             lambda listener: cast(Any, around.parts.wire(schedule, around.broker, group, listener)),
             group.name,
             lambda *_: None,
-            lambda: schedule.now,
+            spool=cast(Any, spool),
+            when_full=when_full,
+            now=lambda: schedule.now,
         )
 
     def pass_on(
@@ -122,7 +131,8 @@ class SimulatedPublisher:
             else:
                 future.set_exception(error)
 
-        call = Call(finish, deadline, addressed[0][1].id)
+        spool_at = deadline - _SPOOL_SECONDS if deadline is not None and self._spool is not None else None
+        call = Call(finish, deadline, addressed[0][1].id, spool_at=spool_at)
         self.engine.submit(call, parcels_of(addressed, call, headers))
         return future
 

@@ -15,7 +15,7 @@ def test_defaults_need_nothing() -> None:
 def test_every_setting_can_be_given_and_says_what_it_is() -> None:
     urls = {"broker_url": "amqp://u:p@h:1/v", "broker_api_url": "https://u:p@h/", "database_url": "postgresql://h/d"}
     given = {name: urls.get(name, "7") for name in Settings.model_fields}
-    given["memory_bytes"], given["batch_bytes"] = "2000000", "2000"
+    given |= {"memory_bytes": "2000000", "batch_bytes": "2000", "spool_bytes": "2000", "when_full": "wait"}
     loaded = Settings.load({PREFIX + name.upper(): value for name, value in given.items()})
     assert {name: str(value).removesuffix(".0") for name, value in loaded.model_dump().items()} == given
     assert all(field.description for field in Settings.model_fields.values())

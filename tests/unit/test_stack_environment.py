@@ -59,7 +59,12 @@ def test_remembers_ports_and_passwords_but_not_settings(tmp_path: Path) -> None:
     create(home)
     first = renew(home, port_names=PORTS, users=users(), settings={"WRITEGATE_SLOTS": "2"})
     assert recall(home) == first
-    assert first.settings == {"WRITEGATE_CONNECTIONS": "5", "WRITEGATE_SLOTS": "2"}
+    spool = str(tmp_path / "state" / "spool")
+    assert first.settings == {
+        "WRITEGATE_CONNECTIONS": "5",
+        "WRITEGATE_SLOTS": "2",
+        "WRITEGATE_SPOOL_DIRECTORY": spool,
+    }
     again = renew(home, port_names=PORTS, users=[*users(), "new"], settings={})
     assert again.ports == first.ports
     assert first.passwords.items() < again.passwords.items()

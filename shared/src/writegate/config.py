@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -56,6 +56,14 @@ class Settings(BaseModel):
     handler_seconds: float = Field(60.0, ge=1, description="longest a batch may take before it is cancelled")
     publish_timeout_seconds: float = Field(10.0, gt=0, description="time limit of one publish call")
     publish_waiting: int = Field(50_000, ge=1, description="most commands a publisher keeps in memory")
+    when_full: Literal["spool", "wait", "fail"] = Field(
+        "spool", description="what a publisher does when a lane is full: use the spool, wait, or fail"
+    )
+    spool_directory: str = Field(
+        "", description="where commands wait on disk while the broker does not take them; `off`: nowhere"
+    )
+    spool_bytes: int = Field(1024**3, ge=1024, description="most bytes of commands in the spool of one process")
+    spool_hours: float = Field(72, gt=0, description="past this age of its oldest command a spool takes no more")
     heartbeat_seconds: int = Field(5, ge=1, le=60, description="AMQP heartbeat: how soon a dead connection is noticed")
     http_port: int = Field(8000, ge=0, le=65535, description="port a service listens on")
     health_port: int = Field(0, ge=0, le=65535, description="port of the writer's /livez and /readyz; 0: none")

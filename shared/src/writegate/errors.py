@@ -16,6 +16,8 @@
         └── RetryablePublishError    the same call, with the same id, may succeed later
             ├── QueueFull            the broker refused: the lane is full
             ├── PublisherBusy        too much is waiting in this process already
+            ├── SpoolFull            the broker does not take it, and the local spool has no room
+            ├── SpoolBroken          the broker does not take it, and the local disk fails
             └── PublishTimeout       no confirm in time: it may or may not have arrived
 
 Whether a retry makes sense is a property of the class (``retryable``), decided here and nowhere else.
@@ -23,7 +25,7 @@ Whether a retry makes sense is a property of the class (``retryable``), decided 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class WritegateError(Exception):
@@ -61,8 +63,13 @@ class PublishError(WritegateError):
     """The command was not accepted. ``command_id`` is the id it would have had: retry with the same command."""
 
     def __init__(self, command_id: str, text: str) -> None:
-        super().__init__(f"{text} (command {command_id})")
+        super().__init__(f"{text} (command {command_id})" if command_id else text)
         self.command_id = command_id
+        self._text = text
+
+    def about(self, command_id: str) -> Self:
+        """Return the same error of another command: of one that travelled in the same message."""
+        return type(self)(command_id, self._text)
 
 
 class TooLarge(PublishError):
@@ -97,6 +104,14 @@ class QueueFull(RetryablePublishError):
 
 class PublisherBusy(RetryablePublishError):
     """This process already has as much waiting for the broker as it may keep in memory."""
+
+
+class SpoolFull(RetryablePublishError):
+    """The broker does not take it, and the spool is at its limit of bytes or age, or the disk is full."""
+
+
+class SpoolBroken(RetryablePublishError):
+    """The spool's directory or file cannot be used: mend the disk or its rights, or switch the spool off."""
 
 
 class PublishTimeout(RetryablePublishError):

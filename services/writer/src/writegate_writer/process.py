@@ -47,7 +47,7 @@ class Process:
             return
         self._started = True
         settings = self.settings
-        self._publisher = Publisher(settings, app_id="writegate")
+        self._publisher = Publisher(settings, app_id="writegate", spool=False)
         self._control = Control(
             settings,
             self.name,

@@ -3,6 +3,9 @@
 Order of a call's life: ``submit`` (any thread) → ``_take`` → the pipeline says when → ``_send`` → confirm, refusal
 or return → ``_settle``. When the connection is lost, every message in flight is sent again with the same ids: the
 ledger makes that harmless, and no later message of those keys has left meanwhile.
+
+With a spool, a lane's messages turn off to it when the broker is away, refuses one for length, or has not confirmed
+one shortly before its call's time limit; see :mod:`writegate.publish.spooling`.
 """
 
 from __future__ import annotations
@@ -13,8 +16,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Literal
 
 import pika
 
@@ -22,24 +26,35 @@ from writegate.envelope import Message, encode, encode_many
 from writegate.errors import AccessDenied, PublishError, PublishTimeout, QueueFull, TooLarge, Unroutable
 from writegate.ids import new_id
 from writegate.publish.pipeline import Call, Parcel, Pipeline
+from writegate.publish.spool import Spool
+from writegate.publish.spooling import Spooling
 from writegate.publish.wire import REPLY_TO, Carrier, Listener
+from writegate.topology import Route
 
 log = logging.getLogger(__name__)
 
+WhenFull = Literal["spool", "wait", "fail"]
+"""What becomes of a command whose lane is full: it goes to the spool, waits until its time limit, or is refused."""
+
 # How often time limits are looked at: a call may overrun its limit by this much.
 _TICK_SECONDS = 0.05
-# After so long a message that was refused is sent again, if nobody set it a time limit.
+# After so long a message that was refused is sent again, if it waits for a full lane.
 _AGAIN_SECONDS = 0.5
+# A broker that is away for less is waited for; one that is away for longer is not, and nobody waits.
+_AWAY_SECONDS = 1.0
 
 
 class Engine:
     """Sends parcels over a :class:`Carrier` in the order a :class:`Pipeline` allows."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what it connects
         self,
         wire_to: Callable[[Listener], Carrier],
         app_id: str | None,
         on_reply: Callable[[str, bytes], None],
+        *,
+        spool: Spool | None = None,
+        when_full: WhenFull = "fail",
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.wire = wire_to(self)
@@ -47,7 +62,7 @@ class Engine:
         self.app_id = app_id or self.wire.user
         self._on_reply = on_reply
         self._pipeline = Pipeline()
-        self._ready: deque[Parcel] = deque()  # may travel, in order
+        self._ready: dict[Route, deque[Parcel]] = {}  # may travel, in order
         self._unconfirmed: dict[int, Parcel] = {}  # by delivery tag, in order
         self._returned: dict[str, str] = {}  # message id → why, until its confirm
         self._tag = 0
@@ -58,6 +73,9 @@ class Engine:
         self._inbox: deque[tuple[Call, list[Parcel]]] = deque()
         self._posted = False
         self._ticking = False
+        self._away_since: float | None = now()
+        self._when_full = when_full
+        self._spooling = Spooling(spool, self._admit, self.wire.later) if spool is not None else None
 
     @property
     def connected(self) -> bool:
@@ -84,23 +102,51 @@ class Engine:
         with self._lock:
             taken, self._inbox = self._inbox, deque()
             self._posted = False
+        away = self._spooling is not None and self._long_away()
+        if away:
+            self._turn_off(self._pipeline.lanes)  # before what came later
+        spooled: list[Parcel] = []
         for call, parcels in taken:
-            if call.deadline is not None:
-                heapq.heappush(self._deadlines, (call.deadline, next(self._count), call))
-            self._ready.extend(parcel for parcel in parcels if self._pipeline.add(parcel))
-        if self._deadlines and not self._ticking:
-            self._ticking = True
-            self.wire.later(_TICK_SECONDS, self._tick)
+            self._watch(call, call.deadline if call.spool_at is None else call.spool_at)
+            for parcel in parcels:
+                if parcel.spoolable and (away or (self._spooling is not None and parcel.route in self._spooling)):
+                    spooled.append(parcel)
+                elif self._pipeline.add(parcel):
+                    self._make_ready(parcel)
+        if spooled:
+            self._spool(spooled)
         self._flush()
+
+    def _admit(self, parcels: Sequence[Parcel]) -> None:
+        """Take in parcels that come from the spool."""
+        for parcel in parcels:
+            if self._pipeline.add(parcel):
+                self._make_ready(parcel)
+        self._flush()
+
+    def _make_ready(self, parcel: Parcel) -> None:
+        self._ready.setdefault(parcel.route, deque()).append(parcel)
 
     def _flush(self) -> None:
         while self._ready and self.connected:
-            parcel = self._ready.popleft()
-            if parcel.abandoned and not parcel.sent:
-                # Its time limit passed before it left: the caller was told, so it must not arrive after all.
-                self._settle(parcel, None)
-                continue
-            self._send(parcel)
+            route, lane = next(iter(self._ready.items()))
+            while lane and self.connected:
+                self._send_first(lane)
+            if not lane:
+                del self._ready[route]
+
+    def _send_first(self, lane: deque[Parcel]) -> None:
+        parcel = lane.popleft()
+        if parcel.moved:
+            return
+        if parcel.abandoned and not parcel.sent:
+            # Its time limit passed before it left: the caller was told, so it must not arrive after all.
+            self._settle(parcel, None)
+            return
+        # What is ready behind it travels along: a message of many costs little more than a message of one.
+        while lane and (lane[0].moved or self._pipeline.joins(parcel, lane[0])):
+            lane.popleft()
+        self._send(parcel)
 
     def _send(self, parcel: Parcel) -> None:
         try:
@@ -138,27 +184,55 @@ class Engine:
 
     def _settle(self, parcel: Parcel, error: Exception | None) -> None:
         parcel.settle(error)
-        self._ready.extend(self._pipeline.settle(parcel))
+        for freed in self._pipeline.settle(parcel):
+            self._make_ready(freed)
+
+    def _spool(self, parcels: Sequence[Parcel]) -> None:
+        assert self._spooling is not None  # noqa: S101  nothing is spoolable without one
+        self._spooling.append(parcels)
+        if self.connected:
+            self._spooling.send()
+
+    def _turn_off(self, lanes: Iterable[Route]) -> None:
+        """Let all that waits in these lanes go to the spool."""
+        parcels = [parcel for lane in lanes for parcel in self._pipeline.take_lane(lane)]
+        if parcels:
+            self._spool(parcels)
+
+    def _long_away(self) -> bool:
+        return self._away_since is not None and self._now() - self._away_since >= _AWAY_SECONDS
+
+    def _noticed(self) -> None:
+        """The broker came back, or went away."""
+        if not self.connected:
+            self._away_since = self._now() if self._away_since is None else self._away_since
+            return
+        self._away_since = None
+        self._flush()
+        if self._spooling is not None:
+            self._spooling.send()
 
     # What the wire saw.
 
     def on_up(self) -> None:
         self._tag = 0
-        self._flush()
+        self._noticed()
 
     def on_down(self) -> None:
         # Back to the front, in the order in which they had left.
-        self._ready.extendleft(reversed(self._unconfirmed.values()))
+        for parcel in reversed(self._unconfirmed.values()):
+            self._ready.setdefault(parcel.route, deque()).appendleft(parcel)
         self._unconfirmed.clear()
         self._returned.clear()
+        self._noticed()
 
     def on_channel_refused(self, code: int, text: str) -> None:
         """Fail what the broker named; send the rest again: one bad message must not fail its neighbours."""
         error: type[PublishError] = {403: AccessDenied, 404: Unroutable, 406: TooLarge}.get(code, Unroutable)
-        sent = [parcel for parcel in self._ready if parcel.sent]
+        sent = [parcel for lane in self._ready.values() for parcel in lane if parcel.sent and not parcel.moved]
         guilty = [parcel for parcel in sent if f"'{parcel.route.exchange}'" in text] or sent
-        self._ready = deque(parcel for parcel in self._ready if parcel not in guilty)
         for parcel in guilty:
+            self._ready[parcel.route].remove(parcel)
             self._settle(parcel, error(parcel.items[0].id, text))
 
     def on_confirm(self, tag: int, *, multiple: bool, ok: bool) -> None:
@@ -166,25 +240,32 @@ class Engine:
         for one in tags:
             parcel = self._unconfirmed.pop(one)
             returned = self._returned.pop(parcel.message_id, None)
-            first = parcel.items[0].id
+            if parcel.moved:
+                continue  # it is in the spool: sent from there once more, it is a duplicate
             if returned is not None:
-                self._settle(parcel, Unroutable(first, f"{returned}: run `writegate apply` for that service"))
-            elif not ok and parcel.patient:
-                # Still the first of its keys: what comes behind it may not leave before it has been accepted.
-                self.wire.later(_AGAIN_SECONDS, partial(self._send_again, parcel))
-            elif not ok:
-                self._settle(
-                    parcel,
-                    QueueFull(
-                        first, f"the broker refused it: {parcel.route.exchange} lane {parcel.route.routing_key} is full"
-                    ),
-                )
-            else:
+                text = f"{returned}: run `writegate apply` for that service"
+                self._settle(parcel, Unroutable(parcel.items[0].id, text))
+            elif ok:
                 self._settle(parcel, None)
+            else:
+                self._refused(parcel)
         self._flush()
 
+    def _refused(self, parcel: Parcel) -> None:
+        """Its lane is full."""
+        parcel.sent = False  # that much is known
+        if parcel.patient or (self._when_full == "wait" and not parcel.abandoned):
+            # Still the first of its keys: what comes behind it may not leave before it has been accepted.
+            self.wire.later(_AGAIN_SECONDS, partial(self._send_again, parcel))
+        elif self._when_full == "spool" and parcel.spoolable:
+            self._turn_off([parcel.route])
+        else:
+            route = parcel.route
+            text = f"the broker refused it: {route.exchange} lane {route.routing_key} is full"
+            self._settle(parcel, QueueFull(parcel.items[0].id, text))
+
     def _send_again(self, parcel: Parcel) -> None:
-        self._ready.append(parcel)
+        self._make_ready(parcel)
         self._flush()
 
     def on_return(self, message_id: str, text: str) -> None:
@@ -195,20 +276,39 @@ class Engine:
 
     def on_blocked(self, reason: str | None) -> None:
         self._blocked = reason
-        if reason is None:
-            self._flush()
+        self._noticed()
+
+    def _watch(self, call: Call, until: float | None) -> None:
+        if until is None:
+            return
+        heapq.heappush(self._deadlines, (until, next(self._count), call))
+        if not self._ticking:
+            self._ticking = True
+            self.wire.later(_TICK_SECONDS, self._tick)
 
     def _tick(self) -> None:
         now = self._now()
+        late: set[Call] = set()
         while self._deadlines and self._deadlines[0][0] <= now:
             _, _, call = heapq.heappop(self._deadlines)
-            if not call.done:
+            if call.done:
+                continue
+            if call.deadline is not None and call.deadline <= now:
                 call.end(
                     PublishTimeout(call.first_id, f"no confirm in time; {self._state()}; retry with the same command")
                 )
+            else:
+                late.add(call)
+                self._watch(call, call.deadline)
+        if self._spooling is not None:
+            away = self._long_away()
+            self._turn_off([lane for lane in self._pipeline.lanes if away or self._waits_for(lane, late)])
         self._ticking = bool(self._deadlines)
         if self._ticking:
             self.wire.later(_TICK_SECONDS, self._tick)
+
+    def _waits_for(self, lane: Route, calls: set[Call]) -> bool:
+        return bool(calls) and any(not calls.isdisjoint(parcel.calls) for parcel in self._pipeline.of_lane(lane))
 
     def _state(self) -> str:
         if self._blocked is not None:

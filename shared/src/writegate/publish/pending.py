@@ -6,23 +6,29 @@ import asyncio
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from typing import Literal
 
 from writegate.errors import ReceiptTimeout
 from writegate.receipt import Receipt
 
+How = Literal["confirmed", "spooled"]
+"""Confirmed: on disk at a majority of the replicas of its queue. Spooled: on this machine's disk, to be sent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A command is the broker's now: confirmed, and on disk at a majority of its queue's replicas."""
+    """A command was accepted: it will be written, unless the writer parks it with a cause."""
 
     command_id: str
+    how: How = "confirmed"
 
 
 class PendingReceipt:
     """A receipt that may arrive. The command is accepted already, whatever comes of the receipt."""
 
-    def __init__(self, command_id: str, future: Future[Receipt | None]) -> None:
+    def __init__(self, command_id: str, how: How, future: Future[Receipt | None]) -> None:
         self.command_id = command_id
+        self.how = how
         self._future = future
 
     def wait(self, timeout: float) -> Receipt:

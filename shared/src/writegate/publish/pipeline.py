@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from writegate.envelope import MAX_BODY_BYTES, Item, row_bytes
+from writegate.errors import PublishError
 from writegate.topology import Route
 
 # What a message of many may hold: the cap less what the frame around the commands takes.
@@ -22,16 +23,27 @@ class Call:
     """One call of a publisher, waiting for all its parcels.
 
     ``finish`` is called once, from the I/O thread, with None or the first error. ``deadline`` is a time of the clock
-    that expires it, or None to wait for ever.
+    that expires it, or None to wait for ever; from ``spool_at`` on its parcels go to the spool, if there is one; None:
+    never. ``spooled`` holds the ids of those commands that are in the spool, not at the broker.
     """
 
-    __slots__ = ("deadline", "done", "error", "finish", "first_id", "parcels", "receipt")
+    __slots__ = ("deadline", "done", "error", "finish", "first_id", "parcels", "receipt", "spool_at", "spooled")
 
-    def __init__(self, finish: Any, deadline: float | None, first_id: str, receipt: bool = False) -> None:
+    def __init__(
+        self,
+        finish: Any,
+        deadline: float | None,
+        first_id: str,
+        *,
+        spool_at: float | None = None,
+        receipt: bool = False,
+    ) -> None:
         self.finish = finish
         self.deadline = deadline
         self.first_id = first_id
+        self.spool_at = spool_at
         self.receipt = receipt
+        self.spooled: set[str] = set()
         self.parcels = 0
         self.error: Exception | None = None
         self.done = False
@@ -54,7 +66,19 @@ class Call:
 class Parcel:
     """What travels in one message: commands of one route, and the calls that wait for its confirm."""
 
-    __slots__ = ("blockers", "bytes", "calls", "headers", "items", "keys", "message_id", "reply_to", "route", "sent")
+    __slots__ = (
+        "blockers",
+        "bytes",
+        "calls",
+        "headers",
+        "items",
+        "keys",
+        "message_id",
+        "moved",
+        "reply_to",
+        "route",
+        "sent",
+    )
 
     def __init__(
         self,
@@ -75,6 +99,7 @@ class Parcel:
         self.bytes = sum(row_bytes(item) for item in items)
         self.blockers = 0
         self.sent = False
+        self.moved = False  # into another parcel, or into the spool
         self.message_id = ""
 
     @property
@@ -87,10 +112,16 @@ class Parcel:
         """Whether somebody waits for ever, for whom no time limit decides: a full queue is waited out."""
         return any(call.deadline is None for call in self.calls)
 
+    @property
+    def spoolable(self) -> bool:
+        """Whether it may go to the spool."""
+        return all(call.spool_at is not None for call in self.calls)
+
     def settle(self, error: Exception | None) -> None:
-        """Tell every call."""
+        """Tell every call, each of its own command."""
+        shared = len(self.calls) > 1
         for call in self.calls:
-            call.settle(error)
+            call.settle(error.about(call.first_id) if shared and isinstance(error, PublishError) else error)
 
 
 class Pipeline:
@@ -98,7 +129,17 @@ class Pipeline:
 
     def __init__(self) -> None:
         self._queues: dict[tuple[str, str | None], deque[Parcel]] = {}
+        self._lanes: dict[Route, dict[Parcel, None]] = {}  # all parcels, in the order of the calls
         self._waiting = 0
+
+    @property
+    def lanes(self) -> list[Route]:
+        """The routes of its parcels."""
+        return list(self._lanes)
+
+    def of_lane(self, route: Route) -> list[Parcel]:
+        """Return the parcels of a route, in the order of the calls."""
+        return list(self._lanes.get(route, ()))
 
     @property
     def waiting(self) -> int:
@@ -111,11 +152,13 @@ class Pipeline:
             queue = self._queues.setdefault(key, deque())
             parcel.blockers += bool(queue)
             queue.append(parcel)
+        self._lanes.setdefault(parcel.route, {})[parcel] = None
         self._waiting += parcel.blockers > 0
         return parcel.blockers == 0
 
     def settle(self, parcel: Parcel) -> list[Parcel]:
         """Let go of a parcel that was confirmed or has failed; return those that may travel now, packed."""
+        self._forget(parcel)
         freed = []
         for key in parcel.keys:
             queue = self._queues[key]
@@ -132,27 +175,62 @@ class Pipeline:
         self._waiting -= parcel.blockers > 0
         return freed
 
+    def take_lane(self, route: Route) -> list[Parcel]:
+        """Take out what may go to the spool of a route's parcels; return them in the order of the calls."""
+        taken = [parcel for parcel in self.of_lane(route) if parcel.spoolable]
+        # From the last one on: then nothing that is still here ever seems to be free to travel.
+        for parcel in reversed(taken):
+            parcel.moved = True
+            self.settle(parcel)
+        return taken
+
+    def joins(self, head: Parcel, other: Parcel) -> bool:
+        """Join ``other`` to ``head`` if both may travel now and one message carries them; return whether it did."""
+        if not _fit(head, other):
+            return False
+        for key in other.keys:
+            self._queues[key][0] = head
+        # Without a common key, or one of them would not be free to travel.
+        head.keys += other.keys
+        self._take_over(head, other)
+        return True
+
     def _packed(self, head: Parcel) -> Parcel:
         """Join to ``head`` the parcels that wait right behind it, as far as one message goes."""
-        if len(head.keys) != 1 or head.headers is not None:
+        if len(head.keys) != 1:
             return head
         queue = self._queues[head.keys[0]]
-        while len(queue) > 1:
+        while len(queue) > 1 and queue[1].keys == head.keys and _fit(head, queue[1]):
             following = queue[1]
-            fits = head.bytes + following.bytes <= PACK_BYTES
-            if (
-                not fits
-                or following.keys != head.keys
-                or following.route != head.route
-                or following.headers is not None
-            ):
-                break
             del queue[1]
             self._waiting -= 1
-            head.items += following.items
-            head.calls += following.calls
-            head.bytes += following.bytes
+            self._take_over(head, following)
         return head
+
+    def _take_over(self, head: Parcel, other: Parcel) -> None:
+        head.items += other.items
+        head.calls += other.calls
+        head.bytes += other.bytes
+        other.moved = True
+        self._forget(other)
+
+    def _forget(self, parcel: Parcel) -> None:
+        lane = self._lanes[parcel.route]
+        del lane[parcel]
+        if not lane:
+            del self._lanes[parcel.route]
+
+
+def _fit(head: Parcel, other: Parcel) -> bool:
+    return (
+        head.route == other.route
+        and head.bytes + other.bytes <= PACK_BYTES
+        and head.headers is None
+        and other.headers is None
+        and head.reply_to == other.reply_to
+        and not head.sent
+        and not other.sent
+    )
 
 
 def pack(items: Iterable[Item]) -> list[list[Item]]:

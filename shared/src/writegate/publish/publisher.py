@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from functools import partial
@@ -21,9 +21,10 @@ from writegate.envelope import LOOKUP_TASK, Item, item_of, row_bytes
 from writegate.errors import PublisherBusy, PublisherClosed, ReceiptTimeout, TooLarge, UsedAfterFork
 from writegate.ids import new_id
 from writegate.publish.engine import Engine
-from writegate.publish.pending import Accepted, PendingReceipt
+from writegate.publish.pending import Accepted, How, PendingReceipt
 from writegate.publish.pipeline import PACK_BYTES, Call, parcels_of
 from writegate.publish.room import Room
+from writegate.publish.spool import open_spool
 from writegate.publish.wire import Carrier, Listener, Wire
 from writegate.receipt import Receipt, from_result_message
 from writegate.topology import ANY, Route, exchange_name, route_of
@@ -32,20 +33,30 @@ from writegate.topology import ANY, Route, exchange_name, route_of
 class Publisher:
     """Publishes commands over one connection, for any number of threads and event loops of one process.
 
-    ``app_id`` names the publishing service in its messages; by default it is the broker user's name. ``wire`` stands in
-    for the connection to the broker, in tests.
+    ``app_id`` names the publishing service in its messages; by default it is the broker user's name. While the broker
+    does not take commands they go to the spool, unless it is switched off by its setting or by ``spool=False``.
+    Raises :class:`~writegate.errors.SpoolBroken` when the spool cannot be opened. ``wire`` stands in for the connection
+    to the broker, in tests.
     """
 
     def __init__(
-        self, settings: Settings, *, app_id: str | None = None, wire: Callable[[Listener], Carrier] | None = None
+        self,
+        settings: Settings,
+        *,
+        app_id: str | None = None,
+        spool: bool = True,
+        wire: Callable[[Listener], Carrier] | None = None,
     ) -> None:
         self._timeout_seconds = settings.publish_timeout_seconds
+        self._spool = open_spool(settings) if spool else None
         self._room = Room(settings.publish_waiting)
         self._pid = os.getpid()
         self._closed = False
         # Nobody may ever answer: what the caller has let go of is not kept.
         self._receipts: WeakValueDictionary[str, Future[Receipt | None]] = WeakValueDictionary()
-        self._engine = Engine(wire or partial(Wire, settings), app_id, self._replied)
+        self._engine = Engine(
+            wire or partial(Wire, settings), app_id, self._replied, spool=self._spool, when_full=settings.when_full
+        )
         self._engine.wire.start()
         atexit.register(self.close)
 
@@ -72,15 +83,15 @@ class Publisher:
     def publish(
         self, command: Command, *, receipt: bool = False, timeout: float | None = None
     ) -> Accepted | PendingReceipt:
-        """Publish one command; return once the broker has confirmed it.
+        """Publish one command; return once the broker has confirmed it, or it is in the spool.
 
         ``timeout`` in seconds (default: the setting). Raises a :class:`~writegate.errors.PublishError`. Publishing the
         same object again is a retry under the same id, and never a second write.
         """
         item = item_of(command)
         answer = self._expect(item.id) if receipt else None
-        self._hand_in([_addressed(command, item)], timeout, receipt=receipt).result()
-        return PendingReceipt(item.id, answer) if answer is not None else Accepted(item.id)
+        how = _how(self._hand_in([_addressed(command, item)], timeout, receipt=receipt).result(), item)
+        return PendingReceipt(item.id, how, answer) if answer is not None else Accepted(item.id, how)
 
     @overload
     async def apublish(self, command: Command, *, timeout: float | None = None) -> Accepted: ...
@@ -94,26 +105,25 @@ class Publisher:
         """:meth:`publish` for event loops."""
         item = item_of(command)
         answer = self._expect(item.id) if receipt else None
-        await asyncio.wrap_future(self._hand_in([_addressed(command, item)], timeout, receipt=receipt, may_block=False))
-        return PendingReceipt(item.id, answer) if answer is not None else Accepted(item.id)
+        handed_in = self._hand_in([_addressed(command, item)], timeout, receipt=receipt, may_block=False)
+        how = _how(await asyncio.wrap_future(handed_in), item)
+        return PendingReceipt(item.id, how, answer) if answer is not None else Accepted(item.id, how)
 
     def publish_many(self, commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]:
-        """Publish many commands, packed by lane into few messages; return once all are confirmed.
+        """Publish many commands, packed by lane into few messages; return once all are confirmed or in the spool.
 
         Order per key is the order given. When it raises, some of them may have been accepted: publish the same objects
         again, which is harmless.
         """
         addressed = [_addressed(command, item_of(command)) for command in commands]
-        if addressed:
-            self._hand_in(addressed, timeout).result()
-        return [Accepted(item.id) for _, item in addressed]
+        spooled = self._hand_in(addressed, timeout).result() if addressed else ()
+        return [Accepted(item.id, _how(spooled, item)) for _, item in addressed]
 
     async def apublish_many(self, commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]:
         """:meth:`publish_many` for event loops."""
         addressed = [_addressed(command, item_of(command)) for command in commands]
-        if addressed:
-            await asyncio.wrap_future(self._hand_in(addressed, timeout, may_block=False))
-        return [Accepted(item.id) for _, item in addressed]
+        spooled = await asyncio.wrap_future(self._hand_in(addressed, timeout, may_block=False)) if addressed else ()
+        return [Accepted(item.id, _how(spooled, item)) for _, item in addressed]
 
     def lookup(self, service: str, command_id: str, timeout: float = 5.0) -> Receipt | None:
         """Ask the writer what became of a command; None when it has not been decided.
@@ -142,7 +152,7 @@ class Publisher:
         They wait for their turn among items of their keys like any command.
         """
         future: Future[None] = _future()
-        call = Call(_finisher(future), None, addressed[0][1].id)
+        call = Call(partial(_finish, future, None), None, addressed[0][1].id)
         self._engine.submit(call, parcels_of(addressed, call, headers, reply_to))
         return future
 
@@ -151,13 +161,18 @@ class Publisher:
         self._engine.reply(reply_to, correlation_id, body)
 
     def close(self, timeout: float | None = None) -> None:
-        """Refuse new commands, wait for the confirms of those on their way, and disconnect. Harmless when repeated."""
+        """Refuse new commands, wait for the confirms of those on their way, and disconnect. Harmless when repeated.
+
+        What is in the spool then stays on the disk for the next process.
+        """
         if self._closed or os.getpid() != self._pid:
             return
         self._closed = True
         atexit.unregister(self.close)
         self._room.wait_empty(self._timeout_seconds if timeout is None else timeout)
         self._engine.wire.stop(timeout=2.0)
+        if self._spool is not None and not self._engine.wire.running:
+            self._spool.close()
 
     def _hand_in(
         self,
@@ -166,7 +181,9 @@ class Publisher:
         *,
         receipt: bool = False,
         may_block: bool = True,
-    ) -> Future[None]:
+        spool: bool = True,
+    ) -> Future[Collection[str]]:
+        """Return the future set of those ids that went to the spool."""
         first = addressed[0][1].id
         seconds = self._timeout_seconds if timeout is None else timeout
         deadline = time.monotonic() + seconds
@@ -176,9 +193,13 @@ class Publisher:
             raise PublisherBusy(
                 first, "as many commands as this process may keep are waiting for the broker; try again later"
             )
-        future: Future[None] = _future()
+        future: Future[Collection[str]] = _future()
         future.add_done_callback(lambda _: self._room.give_back(count))
-        call = Call(_finisher(future), deadline, first, receipt)
+        # Early enough that the disk has time to take it.
+        spool_at = deadline - min(1.0, seconds / 4) if spool and self._spool is not None else None
+        call: Call = Call(
+            lambda error: _finish(future, call.spooled, error), deadline, first, spool_at=spool_at, receipt=receipt
+        )
         self._engine.submit(call, parcels_of(addressed, call))
         return future
 
@@ -203,7 +224,7 @@ class Publisher:
         question = Item(new_id(), LOOKUP_TASK, 1, None, to_json({"id": command_id}))
         answer = self._expect(question.id)
         route = Route(exchange_name(service), ANY)
-        self._hand_in([(route, question)], timeout, receipt=True, may_block=False)
+        self._hand_in([(route, question)], timeout, receipt=True, may_block=False, spool=False)
         return answer
 
     def _replied(self, correlation_id: str, body: bytes) -> None:
@@ -231,14 +252,15 @@ def _future() -> Future[Any]:
     return future
 
 
-def _finisher(future: Future[None]) -> Any:
-    def finish(error: Exception | None) -> None:
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
+def _finish(future: Future[Any], result: object, error: Exception | None) -> None:
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
 
-    return finish
+
+def _how(spooled: Collection[str], item: Item) -> How:
+    return "spooled" if item.id in spooled else "confirmed"
 
 
 def _no_answer(command_id: str, timeout: float) -> ReceiptTimeout:

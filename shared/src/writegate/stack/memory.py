@@ -43,7 +43,7 @@ def renew(home: Home, *, port_names: Iterable[str], users: Iterable[str], settin
     before = recall(home) if _stack_file(home).is_file() and _password_file(home).is_file() else Memory({}, {}, {})
     memory = Memory(
         ports.choose(port_names, before.ports),
-        {**DEFAULT_SETTINGS, **settings},
+        {**DEFAULT_SETTINGS, "WRITEGATE_SPOOL_DIRECTORY": str(home.state / "spool"), **settings},
         # Hexadecimal: it needs no quoting in URLs, configuration files or shells.
         {user: before.passwords.get(user) or secrets.token_hex(16) for user in users},
     )

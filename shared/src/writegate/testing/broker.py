@@ -56,8 +56,12 @@ class MemoryBroker:
     def publisher(
         self, user: str = USER, *, password: str = "", app_id: str | None = None, **settings: Any
     ) -> Publisher:
-        """Return a publisher that publishes here, with the default settings but for those given."""
-        made = Publisher(Settings.model_validate(settings), app_id=app_id, wire=self.wire(user, password))
+        """Return a publisher that publishes here, with the default settings but for those given.
+
+        It has no spool unless it is given a directory: what the broker says is to be seen.
+        """
+        usual = {"spool_directory": "off"}
+        made = Publisher(Settings.model_validate(usual | settings), app_id=app_id, wire=self.wire(user, password))
         self._publishers.append(made)
         return made
 

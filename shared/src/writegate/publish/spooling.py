@@ -1,0 +1,130 @@
+"""Which lanes go through the spool, and sending from there, in order.
+
+Once a command of a lane is in the spool, everything that is published to that lane goes there too, behind it, until
+the last one there has been confirmed: nothing overtakes.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import groupby
+
+from writegate.errors import PublishError, SpoolFull
+from writegate.publish.pipeline import Call, Parcel, parcels_of
+from writegate.publish.spool import Entry, Spool
+from writegate.publish.wire import REPLY_TO
+from writegate.topology import Route
+
+log = logging.getLogger(__name__)
+
+# Read and sent at once, of each lane: a few messages.
+_READ = 2000
+_AGAIN_SECONDS = 5.0
+_ADOPT_SECONDS = 30.0
+
+
+class Spooling:
+    """Used on the publisher's I/O thread. ``submit`` sends parcels, without a time limit."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        submit: Callable[[Sequence[Parcel]], None],
+        later: Callable[[float, Callable[[], None]], None],
+    ) -> None:
+        self._spool = spool
+        self._submit = submit
+        self._later = later
+        self._lanes = set(spool.lanes())
+        self._sending: set[Route] = set()
+        later(_ADOPT_SECONDS, self._adopt)
+
+    def __contains__(self, route: Route) -> bool:
+        return route in self._lanes
+
+    def append(self, parcels: Sequence[Parcel]) -> None:
+        """Put parcels into the spool, in order, and tell their calls: each is there now, or was refused."""
+        error: PublishError | None = None
+        try:
+            taken = self._spool.append([_entries(parcel) for parcel in parcels])
+        except PublishError as refused:
+            taken, error = 0, refused
+        for parcel in parcels[:taken]:
+            self._lanes.add(parcel.route)
+            ids = {item.id for item in parcel.items}
+            for call in parcel.calls:
+                call.spooled |= ids
+            parcel.settle(None)
+        for parcel in parcels[taken:]:
+            first = parcel.items[0].id
+            parcel.settle(error.about(first) if error else SpoolFull(first, self._spool.why_full()))
+
+    def send(self) -> None:
+        """Send what is next of every lane that has nothing on its way. To be called whenever the broker takes it."""
+        for route in sorted(self._lanes - self._sending, key=str):
+            self._send(route)
+
+    def _send(self, route: Route) -> None:
+        try:
+            read = self._spool.read(route, _READ)
+        except sqlite3.Error as error:
+            self._failed(route, error)
+            return
+        if not read:
+            self._lanes.discard(route)
+            return
+        self._sending.add(route)
+        last = read[-1][0]
+        call = Call(partial(self._sent, route, last), None, read[0][1].item.id)
+        self._submit(
+            [
+                parcel
+                for (headers, receipt), some in groupby(read, lambda one: (one[1].headers, one[1].receipt))
+                for parcel in parcels_of(
+                    [(route, entry.item) for _, entry in some], call, headers, REPLY_TO if receipt else None
+                )
+            ]
+        )
+
+    def _sent(self, route: Route, last: int, error: Exception | None) -> None:
+        if error is None:
+            try:
+                more = self._spool.remove(route, last)
+            except sqlite3.Error as failed:
+                error = failed
+        if error is not None:
+            self._failed(route, error)
+            return
+        self._sending.discard(route)
+        if more:
+            self._send(route)
+        else:
+            self._lanes.discard(route)
+
+    def _failed(self, route: Route, error: Exception) -> None:
+        """Somebody has to mend it, such as a missing queue: what is in the spool was promised, so it is tried again."""
+        log.error("%s lane %s cannot be sent from the spool: %s", route.exchange, route.routing_key, error)
+        self._sending.add(route)
+        self._later(_AGAIN_SECONDS, partial(self._again, route))
+
+    def _again(self, route: Route) -> None:
+        self._sending.discard(route)
+        self._send(route)
+
+    def _adopt(self) -> None:
+        try:
+            if self._spool.adopt():
+                self._lanes.update(self._spool.lanes())
+                self.send()
+        except (OSError, sqlite3.Error):
+            log.exception("what other processes left in the spool cannot be taken over")
+        self._later(_ADOPT_SECONDS, self._adopt)
+
+
+def _entries(parcel: Parcel) -> list[Entry]:
+    headers = None if parcel.headers is None else dict(parcel.headers)
+    receipt = any(call.receipt for call in parcel.calls)
+    return [Entry(parcel.route, item, headers, receipt) for item in parcel.items]
