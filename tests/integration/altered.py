@@ -15,6 +15,9 @@ from typing import Any, NoReturn, cast
 from unittest import mock
 
 from celery.__main__ import main
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 
 from writegate_writer import batch, lanes, ledger
 from writegate_writer.batch import Deciding
@@ -74,13 +77,22 @@ def without_tolerance() -> None:
     mock.patch.object(lanes, "tolerate").start()
 
 
+def traced() -> None:
+    """Write spans to the log, a line of JSON each, as a deployment would send them to its collector."""
+    provider = TracerProvider()
+    exporter = ConsoleSpanExporter(formatter=lambda span: span.to_json(indent=None) + "\n")
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+
+
 def _die() -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 
 
 CHANGES: dict[str, Callable[[], None]] = {
-    change.__name__: change for change in (without_ledger, acks_before_commit, dies_before_ack, without_tolerance)
+    change.__name__: change
+    for change in (without_ledger, acks_before_commit, dies_before_ack, without_tolerance, traced)
 }
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ class Engine:
             )
         except Exception as error:
             # Nothing of it has left: pika makes all frames of a message first. And this thread serves everybody.
-            log.exception("a message cannot be sent")
+            log.exception("a message cannot be sent", extra={"event": "publisher.cannot_send"})
             self._settle(parcel, PublishError(parcel.items[0].id, f"it cannot be sent: {error!r}"))
             return
         self._tag += 1

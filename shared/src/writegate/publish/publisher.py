@@ -27,6 +27,7 @@ from writegate.publish.room import Room
 from writegate.publish.spool import open_spool
 from writegate.publish.wire import Carrier, Listener, Wire
 from writegate.receipt import Receipt, from_result_message
+from writegate.telemetry import observed, observers_of
 from writegate.topology import ANY, Route, exchange_name, route_of
 
 
@@ -48,6 +49,7 @@ class Publisher:
         wire: Callable[[Listener], Carrier] | None = None,
     ) -> None:
         self._timeout_seconds = settings.publish_timeout_seconds
+        self._observers = observers_of(settings)
         self._spool = open_spool(settings) if spool else None
         self._room = Room(settings.publish_waiting)
         self._pid = os.getpid()
@@ -181,9 +183,20 @@ class Publisher:
         *,
         receipt: bool = False,
         may_block: bool = True,
-        spool: bool = True,
     ) -> Future[Collection[str]]:
         """Return the future set of those ids that went to the spool."""
+        submit = partial(self._submit, timeout=timeout, receipt=receipt, may_block=may_block)
+        return observed(self._observers, addressed, submit) if self._observers else submit(addressed)
+
+    def _submit(
+        self,
+        addressed: Sequence[tuple[Route, Item]],
+        timeout: float | None,
+        *,
+        receipt: bool,
+        may_block: bool,
+        spool: bool = True,
+    ) -> Future[Collection[str]]:
         first = addressed[0][1].id
         seconds = self._timeout_seconds if timeout is None else timeout
         deadline = time.monotonic() + seconds
@@ -224,7 +237,7 @@ class Publisher:
         question = Item(new_id(), LOOKUP_TASK, 1, None, to_json({"id": command_id}))
         answer = self._expect(question.id)
         route = Route(exchange_name(service), ANY)
-        self._hand_in([(route, question)], timeout, receipt=True, may_block=False, spool=False)
+        self._submit([(route, question)], timeout, receipt=True, may_block=False, spool=False)
         return answer
 
     def _replied(self, correlation_id: str, body: bytes) -> None:

@@ -223,7 +223,8 @@ class Wire:
         # Spread, so that a thousand publishers do not return at once.
         self._loop.call_later(self._retry_seconds * random.uniform(0.5, 1.0), self._connect)  # noqa: S311
         self._retry_seconds = min(self._retry_seconds * 2, _LAST_RETRY_SECONDS)
-        log.warning("broker connection lost: %s", self.last_error)
+        fields = {"event": "publisher.connection_lost", "error": self.last_error, "user": self.user}
+        log.warning("broker connection lost: %s", self.last_error, extra=fields)
 
     def _stop(self) -> None:
         self._closing = True
