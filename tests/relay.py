@@ -52,6 +52,7 @@ class Relay:
         self._flowing.set()
         self._delivering = threading.Event()
         self._delivering.set()
+        self._open = True
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._links: set[Link] = set()
         self._accepted = 0
@@ -82,6 +83,14 @@ class Relay:
             link.reset()
         self._delivering.set()
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Close all connections, and new ones at once, as long as the block lasts."""
+        self._open = False
+        self.reset()
+        yield
+        self._open = True
+
     def close(self) -> None:
         self.resume()
         with suppress(OSError):
@@ -97,7 +106,7 @@ class Relay:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = self._dial()
+                server = self._dial() if self._open else None
                 if server is None:
                     client.close()
                     continue

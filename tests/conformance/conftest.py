@@ -1,4 +1,4 @@
-"""The ways of publishing, which must not differ in what they promise."""
+"""The ways of publishing, and the brokers, which must not differ in what they promise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from tests.broker import Vhost, vhost_of
+from tests.broker import vhost_of
+from tests.conformance.brokers import Broker, Memory, RabbitMq
+from tests.relay import relay_to
 from tests.servers import Servers
 from writegate import Command
 from writegate.publish import Publisher
@@ -45,8 +47,13 @@ def way(request: pytest.FixtureRequest) -> Way:
     return chosen
 
 
-@pytest.fixture
-def vhost(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Vhost]:
-    """A vhost of this test's own."""
-    with vhost_of(servers, f"test-{request.node.name}".replace("[", "-").replace("]", "")) as made:
-        yield made
+@pytest.fixture(params=["rabbitmq", "memory"])
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """A broker of this test's own."""
+    if request.param == "memory":
+        yield Memory()
+        return
+    servers: Servers = request.getfixturevalue("servers")
+    name = f"test-{request.node.name}".replace("[", "-").replace("]", "")
+    with vhost_of(servers, name) as vhost, relay_to(servers.stack.memory.ports["rabbitmq"]) as relay:
+        yield RabbitMq(vhost, relay)

@@ -18,6 +18,9 @@ from typing import Any, NoReturn, cast
 from unittest import mock
 
 from celery.__main__ import main
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 
 from writegate import contract_of
 from writegate_writer import batch, lanes, ledger
@@ -197,6 +200,14 @@ def with_a_broken_upgrade() -> None:
     kind.__writegate__ = replace(contract, upgrades={**contract.upgrades, 1: fail})
 
 
+def traced() -> None:
+    """Write spans to the log, a line of JSON each, as a deployment would send them to its collector."""
+    provider = TracerProvider()
+    exporter = ConsoleSpanExporter(formatter=lambda span: span.to_json(indent=None) + "\n")
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+
+
 def _die() -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
@@ -220,6 +231,7 @@ CHANGES: dict[str, Callable[[], None]] = {
         serves_lanes_apart,
         keeps_channels,
         with_a_broken_upgrade,
+        traced,
     )
 }
 

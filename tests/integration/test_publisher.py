@@ -11,23 +11,21 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 
-import pika
 import pytest
 from pydantic_core import from_json
 
+from tests.answering import Writer
 from tests.broker import DEADLINE_SECONDS, Vhost, eventually, vhost_of
 from tests.relay import relay_to
 from tests.sample import LANES, Deposit, Note, accounts
 from tests.servers import Servers
 from writegate import Service
-from writegate.envelope import item_of
-from writegate.errors import PublisherBusy, PublishError, PublishTimeout, QueueFull, ReceiptTimeout
+from writegate.errors import PublisherBusy, PublishTimeout, QueueFull, ReceiptTimeout
 from writegate.lanes import lane_of
 from writegate.publish import Publisher
 from writegate.receipt import Receipt, to_result_message, unknown_result_message
-from writegate.topology import queue_name, route_of
+from writegate.topology import queue_name
 
 
 @pytest.fixture
@@ -222,29 +220,6 @@ def test_a_fork_needs_a_publisher_of_its_own(vhost: Vhost) -> None:
     assert [from_json(text)["text"] for text in texts] == ["parent, before", "child, with its own", "parent, after"]
 
 
-class Writer:
-    """Answers the first message of lane 0 as a writer would, with the bodies it is given."""
-
-    def __init__(self, vhost: Vhost, *bodies: bytes) -> None:
-        self._vhost = vhost
-        self._bodies = bodies
-        self._thread = threading.Thread(target=self._answer)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.join()
-
-    def _answer(self) -> None:
-        with self._vhost.channel() as channel:
-            consumed = channel.consume("writes.accounts.0", auto_ack=True, inactivity_timeout=DEADLINE_SECONDS)
-            for body, (_, asked, _) in zip(self._bodies, consumed, strict=False):
-                properties = pika.BasicProperties(correlation_id=asked.correlation_id)
-                channel.basic_publish("", asked.reply_to, body, properties)
-            channel.cancel()
-
-
 def test_a_receipt_arrives(vhost: Vhost, publisher: Publisher) -> None:
     command = Note(text="x")
     with Writer(vhost, to_result_message(receipt := Receipt(command.command_id, "applied", 7, result={"n": 1}))):
@@ -282,13 +257,3 @@ def test_looking_up_a_command(vhost: Vhost, publisher: Publisher) -> None:
     with pytest.raises(ReceiptTimeout, match="no answer about c-3"):
         asyncio.run(publisher.alookup("accounts", "c-3", 0.05))
     eventually(lambda: gc.collect() >= 0 and not publisher._receipts, "nothing is kept")  # noqa: SLF001
-
-
-def test_a_message_that_cannot_be_sent_fails_alone(publisher: Publisher, caplog: pytest.LogCaptureFixture) -> None:
-    # An id that the SDK would refuse: AMQP has room for 255 bytes of it.
-    item = replace(item_of(Note(text="x")), id="x" * 300)
-    sent = publisher.pass_on([(route_of("accounts", None, LANES), item)], {})
-    with pytest.raises(PublishError, match="it cannot be sent"):
-        sent.result(DEADLINE_SECONDS)
-    assert "a message cannot be sent" in caplog.text
-    publisher.publish(Note(text="and it goes on"))

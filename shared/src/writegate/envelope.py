@@ -7,8 +7,9 @@ trusting nothing. Both are pure: no broker library is imported here.
 from __future__ import annotations
 
 import os
+import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +23,16 @@ KEY_HEADER = "writegate-key"
 VERSION_HEADER = "writegate-version"
 USER_HEADER = "writegate-user"
 HOPS_HEADER = "writegate-hops"  # set by a writer that forwards a command to its right lane
+TRACE_HEADER = "traceparent"  # of whoever published; a list where several calls travel in one message
 
 MANY_TASK = "writegate.many"
 LOOKUP_TASK = "writegate.lookup"
 
 MAX_BODY_BYTES = 256 * 1024
+MAX_TRACEPARENTS = 128  # in one message: as many links as a span may have by default
+
+# W3C Trace Context, section 3.2: version 00, trace id, span id, flags.
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 # What every Celery message carries at the end of its body; anything else in it is a canvas we do not run.
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -35,13 +41,17 @@ _ORIGIN = f"gen{os.getpid()}@{socket.gethostname()}"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One command as it travels: its id, task name, version, key and fields as JSON bytes."""
+    """One command as it travels: its id, task name, version, key and fields as JSON bytes.
+
+    ``traceparent`` is that of the call it was published in, when that is traced.
+    """
 
     id: str
     task: str
     version: int
     key: str | None
     fields: bytes
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,7 @@ def item_of(command: Command) -> Item:
 
 def encode(item: Item, *, parent: str | None = None) -> Message:
     """Return the message of one command, as ``app.send_task`` would build it."""
-    headers = _headers(item.task, item.id, parent) | {VERSION_HEADER: item.version}
+    headers = _headers(item.task, item.id, parent) | {VERSION_HEADER: item.version} | _traced([item])
     if item.key is not None:
         headers[KEY_HEADER] = item.key
     return _message(item.id, headers, item.fields)
@@ -90,7 +100,25 @@ def encode(item: Item, *, parent: str | None = None) -> Message:
 def encode_many(message_id: str, items: Sequence[Item]) -> Message:
     """Return one message that carries many commands of one lane. Each keeps its own id and outcome."""
     rows = b",".join(_row(item) for item in items)
-    return _message(message_id, _headers(MANY_TASK, message_id, None), b'{"commands":[' + rows + b"]}")
+    headers = _headers(MANY_TASK, message_id, None) | _traced(items)
+    return _message(message_id, headers, b'{"commands":[' + rows + b"]}")
+
+
+def _traced(items: Sequence[Item]) -> dict[str, Any]:
+    return trace_header(item.traceparent for item in items if item.traceparent is not None)
+
+
+def trace_header(traceparents: Iterable[str]) -> dict[str, Any]:
+    """Return the header of a message that carries these trace contexts; none for none."""
+    found = list(dict.fromkeys(traceparents))[:MAX_TRACEPARENTS]
+    return {TRACE_HEADER: found if len(found) > 1 else found[0]} if found else {}
+
+
+def traceparents_of(headers: Mapping[str, Any]) -> list[str]:
+    """Return the trace contexts that a message carries, leaving out what is none: anybody may have sent it."""
+    given = headers.get(TRACE_HEADER)
+    found = given[:MAX_TRACEPARENTS] if isinstance(given, list) else [given]
+    return [one for one in found if isinstance(one, str) and _TRACEPARENT.fullmatch(one)]
 
 
 def row_bytes(item: Item) -> int:

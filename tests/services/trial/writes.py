@@ -64,7 +64,7 @@ def split(connection: Connection, command: Split) -> None:
 @writes.each(Run)
 def run(connection: Connection, command: Run) -> None:
     # A name that is not there is a KeyError, as a handler with a bug would raise it.
-    scripts = dict(connection.execute(select(script.c.name, script.c.sql)).tuples().all())
+    scripts = dict(iter(connection.execute(select(script.c.name, script.c.sql))))
     connection.execute(text(scripts[command.name]))
 
 

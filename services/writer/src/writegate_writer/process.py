@@ -10,6 +10,7 @@ import structlog
 
 from writegate.config import Settings
 from writegate.publish import Publisher
+from writegate.telemetry import batch_span_of
 from writegate_writer.apply.domains import table_name
 from writegate_writer.clock import SystemClock
 from writegate_writer.control import APPLICATION as CONTROL_APPLICATION
@@ -39,6 +40,7 @@ class Process:
         self.gate = Gate()
         self.lanes = Lanes(self.gate, settings.memory_bytes)
         self.name = ""
+        self._batch_span = batch_span_of(settings)
         self._started = False
         self._slots: list[Slot] = []
 
@@ -73,6 +75,7 @@ class Process:
             consuming=self.lanes,
             publishing=self._publisher,
             clock=clock,
+            batch_span=self._batch_span,
         )
         engine = engine_of(settings, application)
         # The rest of the budget: one connection is the control thread's.

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from writegate.envelope import HOPS_HEADER, USER_HEADER
+from writegate.envelope import HOPS_HEADER, USER_HEADER, trace_header, traceparents_of
 from writegate.receipt import Receipt, to_result_message, unknown_result_message
 from writegate.topology import route_of
 from writegate_writer.arrival import Arrived, Delivery, Question, Refused, Stray
@@ -53,7 +53,7 @@ class Sending:
         """Forward commands to their right lanes; each is acknowledged once the broker has confirmed it there."""
         for stray in strays:
             delivery = stray.delivery
-            headers: dict[str, Any] = {HOPS_HEADER: 1}
+            headers: dict[str, Any] = {HOPS_HEADER: 1} | trace_header(traceparents_of(delivery.headers))
             if delivery.origin is not None:
                 headers[USER_HEADER] = delivery.origin
             confirmed = self._publishing.pass_on([(stray.route, stray.item)], headers, delivery.reply_to)

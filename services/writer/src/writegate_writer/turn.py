@@ -12,6 +12,9 @@ from collections.abc import Mapping
 import structlog
 
 from writegate.config import Settings
+from writegate.envelope import traceparents_of
+from writegate.telemetry import BatchSpan, untraced
+from writegate_writer.arrival import Arrived, Refused
 from writegate_writer.batch import Deciding, cut, suspicious
 from writegate_writer.domain import Domain, Outbox, Phase
 from writegate_writer.faults import DatabaseFault, Fault, HandlerFault
@@ -45,6 +48,7 @@ class Turns:
         consuming: Consuming,
         publishing: Publishing,
         clock: Clock,
+        batch_span: BatchSpan = untraced,
     ) -> None:
         self._settings = settings
         self._name = name
@@ -53,6 +57,7 @@ class Turns:
         self._consuming = consuming
         self._sending = Sending(services, gate, consuming, publishing)
         self._clock = clock
+        self._batch_span = batch_span
 
     def take(self, domain: Domain, store: Store) -> bool:
         """Take one turn. Returns whether the store's connection can still be used."""
@@ -126,8 +131,12 @@ class Turns:
         if service is None:
             return
         self._sending.strays(domain, reading.strays)
-        if reading.arrived or reading.refused:
-            deciding.batch(service, reading)
+        parts: list[Arrived | Refused] = [*reading.arrived, *reading.refused]
+        if parts:
+            deliveries = dict.fromkeys(one.delivery for one in parts)
+            published = (context for one in deliveries for context in traceparents_of(one.headers))
+            with self._batch_span(service, domain.name, len(parts), published):
+                deciding.batch(service, reading)
             # Not when it starts: a broken handler would fail twice a second, and each time its messages come back, the
             # broker counts a delivery.
             domain.failures = 0

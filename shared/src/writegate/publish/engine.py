@@ -28,7 +28,7 @@ from writegate.ids import new_id
 from writegate.publish.pipeline import Call, Parcel, Pipeline
 from writegate.publish.spool import Spool
 from writegate.publish.spooling import Spooling
-from writegate.publish.wire import REPLY_TO, Listener, Wire
+from writegate.publish.wire import REPLY_TO, Carrier, Listener
 from writegate.topology import Route
 
 log = logging.getLogger(__name__)
@@ -45,11 +45,11 @@ _AWAY_SECONDS = 1.0
 
 
 class Engine:
-    """Sends parcels over a :class:`Wire` in the order a :class:`Pipeline` allows."""
+    """Sends parcels over a :class:`Carrier` in the order a :class:`Pipeline` allows."""
 
     def __init__(  # noqa: PLR0913  what it connects
         self,
-        wire_to: Callable[[Listener], Wire],
+        wire_to: Callable[[Listener], Carrier],
         app_id: str | None,
         on_reply: Callable[[str, bytes], None],
         *,
@@ -163,7 +163,7 @@ class Engine:
             )
         except Exception as error:
             # Nothing of it has left: pika makes all frames of a message first. And this thread serves everybody.
-            log.exception("a message cannot be sent")
+            log.exception("a message cannot be sent", extra={"event": "publisher.cannot_send"})
             self._settle(parcel, PublishError(parcel.items[0].id, f"it cannot be sent: {error!r}"))
             return
         self._tag += 1

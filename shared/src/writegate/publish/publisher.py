@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import os
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from functools import partial
@@ -25,8 +25,9 @@ from writegate.publish.pending import Accepted, How, PendingReceipt
 from writegate.publish.pipeline import PACK_BYTES, Call, parcels_of
 from writegate.publish.room import Room
 from writegate.publish.spool import open_spool
-from writegate.publish.wire import Wire
+from writegate.publish.wire import Carrier, Listener, Wire
 from writegate.receipt import Receipt, from_result_message
+from writegate.telemetry import observed, observers_of
 from writegate.topology import ANY, Route, exchange_name, route_of
 
 _LOOK_SECONDS = 0.01
@@ -37,11 +38,20 @@ class Publisher:
 
     ``app_id`` names the publishing service in its messages; by default it is the broker user's name. While the broker
     does not take commands they go to the spool, unless it is switched off by its setting or by ``spool=False``.
-    Raises :class:`~writegate.errors.SpoolBroken` when the spool cannot be opened.
+    Raises :class:`~writegate.errors.SpoolBroken` when the spool cannot be opened. ``wire`` stands in for the connection
+    to the broker, in tests.
     """
 
-    def __init__(self, settings: Settings, *, app_id: str | None = None, spool: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        app_id: str | None = None,
+        spool: bool = True,
+        wire: Callable[[Listener], Carrier] | None = None,
+    ) -> None:
         self._timeout_seconds = settings.publish_timeout_seconds
+        self._observers = observers_of(settings)
         self._spool = open_spool(settings) if spool else None
         self._room = Room(settings.publish_waiting)
         self._pid = os.getpid()
@@ -49,7 +59,7 @@ class Publisher:
         # Nobody may ever answer: what the caller has let go of is not kept.
         self._receipts: WeakValueDictionary[str, Future[Receipt | None]] = WeakValueDictionary()
         self._engine = Engine(
-            partial(Wire, settings), app_id, self._replied, spool=self._spool, when_full=settings.when_full
+            wire or partial(Wire, settings), app_id, self._replied, spool=self._spool, when_full=settings.when_full
         )
         self._engine.wire.start()
         atexit.register(self.close)
@@ -202,9 +212,20 @@ class Publisher:
         *,
         receipt: bool = False,
         may_block: bool = True,
-        spool: bool = True,
     ) -> Future[Collection[str]]:
         """Return the future set of those ids that went to the spool."""
+        submit = partial(self._submit, timeout=timeout, receipt=receipt, may_block=may_block)
+        return observed(self._observers, addressed, submit) if self._observers else submit(addressed)
+
+    def _submit(
+        self,
+        addressed: Sequence[tuple[Route, Item]],
+        timeout: float | None,
+        *,
+        receipt: bool,
+        may_block: bool,
+        spool: bool = True,
+    ) -> Future[Collection[str]]:
         first = addressed[0][1].id
         seconds = self._timeout_seconds if timeout is None else timeout
         deadline = time.monotonic() + seconds
@@ -254,7 +275,7 @@ class Publisher:
         question = Item(new_id(), LOOKUP_TASK, 1, None, to_json({"id": command_id}))
         answer = self._expect(question.id)
         route = Route(exchange_name(service), ANY)
-        self._hand_in([(route, question)], timeout, receipt=True, may_block=False, spool=False)
+        self._submit([(route, question)], timeout, receipt=True, may_block=False, spool=False)
         return answer
 
     def _replied(self, correlation_id: str, body: bytes) -> None:

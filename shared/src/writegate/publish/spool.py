@@ -175,7 +175,8 @@ class Spool:
                 done = True
             except sqlite3.Error:
                 # It may be somebody's only copy of something: it stays for a person to look at, and stops nobody.
-                log.exception("the spool file %s cannot be taken over", path)
+                fields = {"event": "spool.file_not_taken_over", "path": str(path)}
+                log.exception("the spool file %s cannot be taken over", path, extra=fields)
             lock.release(delete=done)
         if found:
             self._count()

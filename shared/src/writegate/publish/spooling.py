@@ -135,7 +135,9 @@ class Spooling:
 
     def _failed(self, route: Route, error: Exception) -> None:
         """Somebody has to mend it, such as a missing queue: what is in the spool was promised, so it is tried again."""
-        log.error("%s lane %s cannot be sent from the spool: %s", route.exchange, route.routing_key, error)
+        fields = {"event": "spool.lane_refused", "exchange": route.exchange, "lane": route.routing_key}
+        text = f"{route.exchange} lane {route.routing_key} cannot be sent from the spool: {error}"
+        log.error("%s", text, extra=fields)
         self._lanes.add(route)
         self._sending.add(route)
         self._later(_AGAIN_SECONDS, partial(self._again, route))
@@ -150,7 +152,9 @@ class Spooling:
                 self._lanes.update(self._spool.lanes())
                 self.send()
         except (OSError, sqlite3.Error):
-            log.exception("what other processes left in the spool cannot be taken over")
+            log.exception(
+                "what other processes left in the spool cannot be taken over", extra={"event": "spool.not_taken_over"}
+            )
         self._later(_ADOPT_SECONDS, self._adopt)
 
 

@@ -53,6 +53,42 @@ class Listener(Protocol):
         """The broker stopped (reason) or resumed (None) reading from publishers."""
 
 
+class Carrier(Protocol):
+    """What an engine sends over: :class:`Wire`, or what stands in for it where there is no broker.
+
+    It calls its listener on one thread of its own, never from inside a call of the listener's.
+    """
+
+    user: str  # whom the broker takes it for
+    last_error: str  # why there is no channel
+
+    @property
+    def channel(self) -> object | None:
+        """Given between ``on_up`` and ``on_down``: messages may be sent."""
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread runs."""
+
+    def start(self) -> None:
+        """Start the thread."""
+
+    def post(self, work: Callable[[], None]) -> None:
+        """Run ``work`` on the thread, in the order of the calls. From any thread."""
+
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Run ``work`` on the thread after a while."""
+
+    def publish(self, exchange: str, routing_key: str, body: bytes, properties: pika.BasicProperties) -> None:
+        """Send a mandatory message; each call is one more delivery tag since ``on_up``."""
+
+    def reply(self, reply_to: str, body: bytes, properties: pika.BasicProperties) -> None:
+        """Send a reply, unconfirmed."""
+
+    def stop(self, timeout: float) -> None:
+        """End the connection and the thread. From any other thread."""
+
+
 class Wire:
     """A connection that is opened again whenever it is lost, until closed."""
 
@@ -187,7 +223,8 @@ class Wire:
         # Spread, so that a thousand publishers do not return at once.
         self._loop.call_later(self._retry_seconds * random.uniform(0.5, 1.0), self._connect)  # noqa: S311
         self._retry_seconds = min(self._retry_seconds * 2, _LAST_RETRY_SECONDS)
-        log.warning("broker connection lost: %s", self.last_error)
+        fields = {"event": "publisher.connection_lost", "error": self.last_error, "user": self.user}
+        log.warning("broker connection lost: %s", self.last_error, extra=fields)
 
     def _stop(self) -> None:
         self._closing = True

@@ -1,0 +1,9 @@
+"""For the tests of services: applying what they publish, and whether their keys own their rows.
+
+Needs the writer's package, and the services' ``writes``, installed; :mod:`writegate.testing` alone does not.
+"""
+
+from writegate_writer.testing.drain import drain
+from writegate_writer.testing.shared_rows import SharedRow, find_shared_rows
+
+__all__ = ["SharedRow", "drain", "find_shared_rows"]

@@ -1,0 +1,171 @@
+"""Applying what waits in the broker in memory: the writer's own code, without its threads, leases and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Engine
+
+from writegate.config import Settings
+from writegate.envelope import Item
+from writegate.errors import DeclarationError, WritegateError
+from writegate.publish import Publisher
+from writegate.receipt import Receipt
+from writegate.testing import MemoryBroker
+from writegate.testing.node import Stored
+from writegate.topology import Route
+from writegate_writer.arrival import Arrived, Delivery, Refused
+from writegate_writer.batch import Deciding, cut
+from writegate_writer.clock import SystemClock
+from writegate_writer.declare import Writes
+from writegate_writer.domain import Domain
+from writegate_writer.gate import Gate
+from writegate_writer.load import load_services
+from writegate_writer.ports import Served
+from writegate_writer.sending import Sending
+from writegate_writer.store import Holder
+from writegate_writer.testing.store import Memory, RehearsalStore
+
+_SETTINGS = Settings.load({})
+_CONFIRM_SECONDS = 10.0
+
+# What was decided for a broker goes with it.
+_memories: WeakKeyDictionary[MemoryBroker, Memory] = WeakKeyDictionary()
+
+
+def drain(broker: MemoryBroker, connection: Connection | Engine) -> list[Receipt]:
+    """Apply all that was published to ``broker``, and what the handlers emit, until nothing is left.
+
+    The handlers are those of the installed services, the tables those of the database that ``connection`` leads to
+    (psycopg2): their migrations must have run there; Writegate's own tables are not needed. On a connection, all of it
+    happens in the transaction that is open there, or is begun: committing it or rolling it back is the caller's. On an
+    engine it is a transaction of its own, which is committed.
+
+    Returns a receipt for each time that a command was published, batch by batch; a command that still waits is
+    ``deferred``. What was decided before by a drain of the same broker is a duplicate. Raises what holds a command type
+    in production, such as an error of a handler or a missing table; then nothing of that batch has happened.
+
+    Rights are not looked at: the handlers have those of the connection's own user.
+    """
+    if connection.dialect.driver != "psycopg2":
+        raise WritegateError(f"expected a connection of psycopg2, as the writer has, got {connection.dialect.driver}")
+    services = _writes_of(broker)
+    memory = _memories.setdefault(broker, Memory())
+    with _transaction(connection) as inside, broker.publisher(app_id="writegate") as publisher:
+        receipts = _Drain(broker, services, RehearsalStore(inside, services, memory), publisher).run()
+    waiting = {row.item.id for row, _, _ in memory.deferred.values()}
+    return [one for one in receipts if one.final or one.id in waiting]
+
+
+def _writes_of(broker: MemoryBroker) -> dict[str, Writes]:
+    services = load_services()
+    if missing := sorted({one.name for one in broker.services} - services.keys()):
+        raise DeclarationError(
+            f"service {missing[0]}: no handlers are installed here: install its extra `writes` for the tests"
+        )
+    return services
+
+
+@contextmanager
+def _transaction(given: Connection | Engine) -> Iterator[Connection]:
+    if isinstance(given, Engine):
+        with given.begin() as connection:
+            yield connection
+        return
+    if not given.in_transaction():
+        given.begin()
+    yield given
+
+
+class _Drain:
+    """One domain with every lane, served until nothing is left."""
+
+    def __init__(
+        self, broker: MemoryBroker, services: Mapping[str, Writes], store: RehearsalStore, publisher: Publisher
+    ) -> None:
+        self._broker = broker
+        self._store = store
+        self._served = {name: Served(writes.service, ()) for name, writes in services.items()}
+        lanes = tuple((one.name, lane) for one in broker.services for lane in range(one.lanes))
+        self._domain = Domain("drain", 0, lanes)
+        holder = Holder("drain", self._domain.name, self._domain.epoch, 0.0)
+        self._domain.aside = store.start(holder).waiting
+        self._decided = _Decided()
+        self._sending = Sending(self._served, Gate(), self._decided, _Confirmed(publisher))
+        self._deciding = Deciding(
+            store, holder, self._domain, self._served, self._sending, self._decided, SystemClock()
+        )
+
+    def run(self) -> list[Receipt]:
+        """Drain; return the receipts."""
+        self._replay()
+        while stored := self._broker.take():
+            for one in stored:
+                self._domain.put(_delivery(one))
+            while self._batch():
+                pass
+            self._replay()
+            self._domain.outbox.forgettable()  # raises the error of what was emitted and cannot be sent
+        return self._decided.receipts
+
+    def _batch(self) -> bool:
+        service, reading = cut(self._domain, self._served, _SETTINGS, SystemClock())
+        if service is None:
+            return False
+        self._sending.strays(self._domain, reading.strays)
+        if reading.arrived or reading.refused:
+            self._deciding.batch(service, reading)
+        self._sending.answers(self._store, self._domain, service, reading.questions)
+        return True
+
+    def _replay(self) -> None:
+        """Try what waits again, as long as that changes something: what it waited for may be there now."""
+        waiting = self._domain.aside
+        before = -1
+        while waiting.total not in (0, before):
+            before = waiting.total
+            self._deciding.replay(lambda: True)
+            while waiting.sweep.after:
+                self._deciding.replay(lambda: True)
+
+
+class _Confirmed:
+    """A publisher whose messages are at the broker when the call returns."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self.reply = publisher.reply
+        self._pass_on = publisher.pass_on
+
+    def pass_on(
+        self, addressed: Sequence[tuple[Route, Item]], headers: Mapping[str, Any], reply_to: str | None = None
+    ) -> Future[None]:
+        confirmed = self._pass_on(addressed, headers, reply_to)
+        wait([confirmed], timeout=_CONFIRM_SECONDS)
+        return confirmed
+
+
+class _Decided:
+    """Where a writer would acknowledge and tell monitors."""
+
+    def __init__(self) -> None:
+        self.receipts: list[Receipt] = []
+
+    def report(self, receipts: list[tuple[Arrived | Refused, Receipt]]) -> None:
+        self.receipts += [receipt for _, receipt in receipts]
+
+    def settle(self, domain: Domain, deliveries: list[Delivery]) -> None:
+        """It is off the queue already."""
+
+    def refresh(self, domain: Domain) -> None:
+        """There is no channel."""
+
+
+def _delivery(stored: Stored) -> Delivery:
+    _, service, lane = stored.queue.split(".")
+    read = stored.sent.properties
+    properties = {name: getattr(read, name) for name in ("content_type", "user_id", "reply_to", "correlation_id")}
+    return Delivery(service, int(lane), stored.number, 0, stored.sent.body, read.headers or {}, properties)

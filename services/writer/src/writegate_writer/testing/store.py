@@ -1,0 +1,177 @@
+"""The database of a rehearsal: handlers run on a test's own connection, what the writer notes down is memory."""
+
+# ruff: noqa: ARG002  the signatures are those of a store
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from writegate.command import Command
+from writegate.receipt import Receipt
+from writegate_writer.arrival import Refused, ledger_id
+from writegate_writer.clock import SystemClock
+from writegate_writer.declare import Writes
+from writegate_writer.deferral import Aside, Key, Waiting, key_of
+from writegate_writer.faults import DatabaseFault, HandlerFault
+from writegate_writer.holds import holds_of
+from writegate_writer.session import Session
+from writegate_writer.sql_store import SqlStore
+from writegate_writer.store import APPLIED, DeferredRow, Holder, Known, Opened, Outgoing, Started
+from writegate_writer.waits import Waits
+
+_BEGIN = "SAVEPOINT writegate_batch; SELECT pg_current_xact_id()::text::bigint, clock_timestamp()"
+_SAME = "SELECT pg_current_xact_id()::text::bigint"
+_COMMIT = "RELEASE SAVEPOINT writegate_batch; SELECT pg_current_wal_insert_lsn()::text, clock_timestamp()"
+_ROLL_BACK = "ROLLBACK TO SAVEPOINT writegate_batch; RELEASE SAVEPOINT writegate_batch"
+
+
+class BorrowedSession(Session):
+    """A session over a test's connection, inside the test's own transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._driver = connection.connection.dbapi_connection
+
+
+class Memory:
+    """What the writer's tables would hold, kept from one drain of a broker to the next."""
+
+    def __init__(self) -> None:
+        self.decided: dict[tuple[str, str], tuple[Known, Receipt]] = {}  # by service and ledger id
+        self.deferred: dict[int, tuple[DeferredRow, str, int]] = {}  # with ledger id and content's hash, by number
+        self.parked_keys: set[Key] = set()
+        self.numbers = 0
+
+    def take_over(self, other: Memory) -> None:
+        """Hold what the other one holds."""
+        self.decided, self.deferred = dict(other.decided), dict(other.deferred)
+        self.parked_keys = set(other.parked_keys)
+        self.numbers = other.numbers
+
+    def next_number(self) -> int:
+        """Return the number of a new row."""
+        self.numbers += 1
+        return self.numbers
+
+
+class RehearsalStore:
+    """A :class:`~writegate_writer.store.Store` whose transactions are savepoints of the test's transaction."""
+
+    def __init__(self, connection: Connection, services: Mapping[str, Writes], memory: Memory) -> None:
+        self._session = BorrowedSession(connection)
+        self._handlers = SqlStore(self._session, services, SystemClock(), Waits("drain"))
+        self._memory = memory
+        self._changed: Memory | None = None  # what the memory will be if the open transaction commits
+
+    @property
+    def _now(self) -> Memory:
+        return self._memory if self._changed is None else self._changed
+
+    def start(self, holder: Holder) -> Started:
+        deferred = Counter(
+            None if row.item.key is None else (row.service, row.item.key)
+            for row, _, _ in self._memory.deferred.values()
+        )
+        return Started([], Waiting(deferred, self.parked_keys(holder)))
+
+    def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
+        [(xid, at)] = self._session.run(_BEGIN)
+        self._changed = Memory()
+        self._changed.take_over(self._memory)
+        known = {id_: self._now.decided[service, id_][0] for id_ in ids if (service, id_) in self._now.decided}
+        deferred = {
+            id_: hash_ for row, id_, hash_ in self._now.deferred.values() if row.service == service and id_ in ids
+        }
+        return Opened(0, xid, at, known, deferred, holds_of(()))
+
+    def enter(self, holder: Holder, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
+        for id_, outcome, hash_ in rows:
+            receipt = Receipt(id_, "applied" if outcome == APPLIED else "parked", opened.xid, None, opened.started_at)
+            self._now.decided[service, id_] = Known(outcome, hash_), receipt
+
+    def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
+        return self._handlers.call(service, task, commands)
+
+    def leave(self, holder: Holder, opened: Opened, sent: int | None) -> bool:
+        return self._session.run(_SAME) == [(opened.xid,)]
+
+    def park(self, refused: Sequence[Refused]) -> None:
+        for one in refused:
+            known = (one.delivery.service, one.ledger_id or "")
+            if known in self._now.decided:
+                before, receipt = self._now.decided[known]
+                self._now.decided[known] = before, replace(receipt, cause=one.cause)
+            key = key_of(one)
+            if key is not None and one.parks_key:
+                self._now.parked_keys.add(key)
+
+    def defer(self, holder: Holder, aside: Sequence[Aside]) -> None:
+        for one in (each.one for each in aside):
+            number, delivery = self._now.next_number(), one.delivery
+            row = DeferredRow(
+                number,
+                delivery.service,
+                delivery.lane,
+                one.item,
+                delivery.origin,
+                delivery.reply_to,
+                limited=False,
+                overdue=False,
+            )
+            self._now.deferred[number] = row, one.ledger_id, one.hash
+
+    def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
+        for number in (*applied, *parked):
+            del self._now.deferred[number]
+
+    def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
+        return [replace(one, seq=self._now.next_number()) for one in outgoing]
+
+    def commit(self) -> tuple[str, datetime]:
+        [(lsn, at)] = self._session.run(_COMMIT)
+        self._memory.take_over(self._now)
+        self._changed = None
+        return lsn, at
+
+    def roll_back(self) -> None:
+        if self._changed is not None:
+            self._changed = None
+            self._session.run(_ROLL_BACK)
+
+    def forget_sent(self, holder: Holder, sent: int) -> None:
+        """There is no table to delete from."""
+
+    def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
+        """The test's own transaction is gone with it: the error that follows says so."""
+
+    def look_up(self, service: str, ids: Sequence[str]) -> Mapping[str, Receipt]:
+        decided = {id_: self._memory.decided.get((service, ledger_id(id_))) for id_ in ids}
+        return {id_: replace(found[1], id=id_) for id_, found in decided.items() if found is not None}
+
+    def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
+        return [row for number, (row, _, _) in sorted(self._memory.deferred.items()) if number > after][:limit]
+
+    def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
+        """A test waits for nothing."""
+
+    def parked_keys(self, holder: Holder) -> set[Key]:
+        return set(self._memory.parked_keys)
+
+    def hold_task(self, task: str, reason: str) -> float:
+        """Raise :class:`HandlerFault`: where a writer would wait for a better deployment, a test is to fail."""
+        raise HandlerFault(task, f"the writer would hold this command type: {reason.removeprefix(f'{task}: ')}")
+
+    def release_task(self, task: str) -> None:
+        """None is ever held."""
+
+    def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
+        """Nothing dies here: this is the first to try, every time."""
+        return 1
+
+    def clear_suspect(self, service: str, ledger_id: str) -> None:
+        """None is ever noted down."""

@@ -1,0 +1,17 @@
+"""For the tests of services that publish: a broker in memory, which the real publisher talks to.
+
+::
+
+    def test_a_deposit_is_published(writegate_broker: MemoryBroker) -> None:
+        deposit("a-1", 300)  # the service's own code, which calls writegate.publish
+        writegate_broker.assert_published(DepositMade, key="a-1", times=1, cents=300)
+
+The fixture is of the pytest plugin that comes with this package. Only the connection is replaced: commands are
+validated, encoded, packed, confirmed and refused by the code that runs in production, and the broker in memory passes
+the tests that RabbitMQ passes. ``writegate_writer.testing.drain`` applies what was published, where the writer is
+installed.
+"""
+
+from writegate.testing.broker import MemoryBroker
+
+__all__ = ["MemoryBroker"]
