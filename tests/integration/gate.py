@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -32,6 +33,7 @@ from writegate.stack.readiness import wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 SERVICES = CHECKOUT / "tests/services"
+PARTNER = CHECKOUT / "tests/partner"  # joins them in the tests that put it on the path
 PASSWORD = "trial-secret"  # of the services of tests
 WRITER = "writegate_writer"
 PATIENCE_SECONDS = 90.0
@@ -89,7 +91,13 @@ class Gate:
         self.settings = settings  # of all that is started from now on
         self.writers: dict[str, Writer] = {}
         self._services = services
-        self._own = {path.name.partition("-")[0] for path in services.glob("*.dist-info")}
+        # Services of tests, for which the stack has made no password.
+        self._own = {
+            point.name
+            for folder in (services, PARTNER)
+            for path in folder.glob("*.dist-info")
+            for point in Distribution.at(path).entry_points
+        }
         self._directory = servers.stack.home.logs
         self._superuser: psycopg2.extensions.connection | None = None
 

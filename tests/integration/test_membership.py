@@ -9,7 +9,7 @@ from typing import Self
 
 import pytest
 
-from tests.integration.gate import PATIENCE_SECONDS, SERVICES, Gate, gate_running
+from tests.integration.gate import PARTNER, PATIENCE_SECONDS, SERVICES, Gate, gate_running
 from tests.integration.load import Load
 from tests.partner.partner.contract import Note
 from tests.place import PASSWORD, Place, passwords, table
@@ -30,7 +30,7 @@ SHARES = "PARTNER_SHARES"
 
 @pytest.fixture
 def gate(servers: Servers) -> Iterator[Gate]:
-    path = f"{SERVICES}:{SERVICES.parent / 'partner'}"
+    path = f"{SERVICES}:{PARTNER}"
     with gate_running(servers, "gate_membership", connections=6, PYTHONPATH=path) as running:
         yield running
 
