@@ -69,3 +69,19 @@ def test_a_writer_that_was_frozen_past_its_lease_does_no_harm_and_rejoins(
     gate.assert_exactly_once(moment, range(40))
     assert gate.batches()[1] - before == 40, "what came again was recognised"
     gate.assert_drained()
+
+
+def test_a_database_that_is_silent_makes_a_writer_let_go(servers: Servers) -> None:
+    """It neither answers nor refuses: the control thread waits, and the broker would wait for acknowledgements."""
+    with gate_running(servers, "gate_silent") as gate:
+        writer = gate.start()
+        pid = gate.value("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'writegate-control %'")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            gate.wait(lambda: not writer.state()["domains"], "it lets go of its domains")
+            gate.publish([Deposit(account="silent", seq=0)])
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        gate.wait_entries("silent", 1)
+        gate.assert_exactly_once("silent", [0])
+        assert writer.alive

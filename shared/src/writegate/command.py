@@ -87,9 +87,13 @@ class Command(BaseModel):
     @property
     def command_id(self) -> str:
         """This command's id, given at first use: publishing the same object again is a retry, not a second write."""
-        if not self._command_id:
-            self._command_id = new_id()
-        return self._command_id
+        # What `self._command_id` stands for, without pydantic's detours: every publish comes by here.
+        private = self.__pydantic_private__
+        assert private is not None  # noqa: S101  pydantic makes it with the model
+        command_id: str = private["_command_id"]
+        if not command_id:
+            command_id = private["_command_id"] = new_id()
+        return command_id
 
     def with_id(self, command_id: str) -> Self:
         """Return the same command under an id you choose (for your own idempotency keys)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from writegate.lanes import lane_of
@@ -74,7 +75,12 @@ def dead_queue_name(service: str) -> str:
 
 def route_of(service: str, key: str | None, lanes: int) -> Route:
     """Return the route of a key of a service with so many lanes."""
-    return Route(exchange_name(service), str(lane_of(key, lanes)))
+    return _lane_route(service, lane_of(key, lanes))
+
+
+@lru_cache(maxsize=4096)
+def _lane_route(service: str, lane: int) -> Route:
+    return Route(exchange_name(service), str(lane))
 
 
 def topology_of(service: Service) -> Topology:

@@ -144,13 +144,17 @@ class Control(threading.Thread):
         self._ending.set()
         self.join(timeout)
 
+    def look(self) -> None:
+        """Let go of everything once the leases have run out. From any thread: this one may wait for a silent server."""
+        if time.monotonic() - self._ticked_at > self._lease_seconds:
+            self._sharing.let_go()
+
     def _no_connection(self, error: DatabaseFault) -> None:
         self._failures += 1
         self.standing_by = error.over_budget
         if self._failures == 1:
             log.info("control.standing_by" if self.standing_by else "control.no_connection", error=str(error))
-        if time.monotonic() - self._ticked_at > self._lease_seconds:
-            self._sharing.let_go()
+        self.look()
         self._ending.wait(random.uniform(0.3, 1.0))  # noqa: S311  spreading, not security
 
     def _serve(self, session: Session) -> None:

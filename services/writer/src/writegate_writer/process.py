@@ -83,7 +83,7 @@ class Process:
             Slot(number, self.gate, turns, engine, self.services, clock, lambda: self._control.connected, self._waits)
             for number in range(min(settings.slots, settings.connections - 1))
         ]
-        self._watchdog = Watchdog(self._slots, settings, clock)
+        self._watchdog = Watchdog(self._slots, self._control, settings, clock)
         self._watchdog.start()
         self._control.start()
         for slot in self._slots:

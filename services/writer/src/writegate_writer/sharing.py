@@ -122,7 +122,7 @@ class Sharing:
             return
         names = [domain.name for domain in idle]
         for domain in idle:
-            del self._leaving[domain.name]
+            self._leaving.pop(domain.name, None)
             self._consuming.refresh(domain)
         leases.release(self._me, names)
         log.info("domain.released", domains=names)
@@ -166,6 +166,6 @@ class Sharing:
     def _lose(self, domain: Domain) -> None:
         log.warning("domain.lost", domain=domain.name, epoch=domain.epoch)
         if self._leaving.get(domain.name) is domain:
-            del self._leaving[domain.name]
+            self._leaving.pop(domain.name, None)  # the watchdog may have been faster
         self._gate.disown(domain)
         self._consuming.refresh(domain)

@@ -1,4 +1,4 @@
-"""The watchdog: ends a process whose handler does not come back.
+"""The watchdog: ends a process whose handler does not come back, and sees to it that nothing is held for long.
 
 The database cancels a statement that overruns; a handler that loops or sleeps in Python nobody can cancel. The
 supervisor starts the process again, the broker counts one more delivery, and in the end the command that does it is
@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from writegate.config import Settings
+from writegate_writer.control import Control
 from writegate_writer.ports import Clock
 from writegate_writer.slot import Slot
 
@@ -30,9 +31,10 @@ EXIT_CODE = 70  # EX_SOFTWARE
 class Watchdog(threading.Thread):
     """Looks at the slots of a process now and then."""
 
-    def __init__(self, slots: Sequence[Slot], settings: Settings, clock: Clock) -> None:
+    def __init__(self, slots: Sequence[Slot], control: Control, settings: Settings, clock: Clock) -> None:
         super().__init__(name="writegate-watchdog", daemon=True)
         self._slots = slots
+        self._control = control
         # The database ends a statement after the one, and a session that is idle in its transaction after the other:
         # of a handler that is well something is heard in this time.
         self._silent_seconds = settings.handler_seconds + settings.lease_seconds
@@ -46,6 +48,7 @@ class Watchdog(threading.Thread):
             faulthandler.dump_traceback_later(self._silent_seconds, exit=True)
             for slot in self._slots:
                 self._look(slot)
+            self._control.look()
             self._ending.wait(_TICK_SECONDS)
         faulthandler.cancel_dump_traceback_later()
 
