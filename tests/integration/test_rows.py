@@ -89,7 +89,7 @@ ROW = st.builds(
     at=st.none() | st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001  hypothesis adds the zone
     day=st.none() | st.dates(),
     span=st.none() | st.timedeltas(timedelta(days=-9999), timedelta(days=9999)),
-    share=st.none() | st.floats(allow_nan=False),
+    share=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     ok=st.none() | st.booleans(),
     raw=st.none() | st.binary(max_size=20),
     tags=st.none() | st.lists(st.none() | TEXT, max_size=4),

@@ -16,7 +16,7 @@ from tests.simulation.schedule import Actor, Group, Schedule
 from writegate_writer.lanes import Lanes
 
 _RETRY_SECONDS = 0.5
-_LARGEST_BYTES = 1500  # of a message of the simulated services
+_LARGEST_BYTES = 16_000  # of a message of the simulated services, when many of their commands travel together
 
 
 class ChannelClosed(Exception):
