@@ -1,7 +1,7 @@
 # `make` alone explains every target. Set-up is done by whatever needs it.
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-simulation test-writers test-twin test-faults test-bank test-fuzz test-memory test-outage
-.PHONY: bench-ledger setup up down lint types lock
+.PHONY: test-publishers bench-publish bench-ledger setup up down lint types lock
 
 PYTHON := .venv/bin/python
 WRITEGATE := .venv/bin/writegate
@@ -23,6 +23,12 @@ test-simulation: setup  ## run SEEDS=10000 simulated histories under faults
 
 test-writers: setup  ## run the tests in which writers die, hang and change places for minutes
 	@$(PYTHON) -m pytest -m long
+
+bench-publish: setup  ## measure publishing beside Celery's send_task
+	@$(PYTHON) -m tests.benchmarks.publishing
+
+test-publishers: setup  ## kill the broker for OUTAGE=60 s while PROCESSES=8 publish RATE=200 commands a second each
+	@OUTAGE=$(or $(OUTAGE),60) PROCESSES=$(or $(PROCESSES),8) RATE=$(or $(RATE),200) $(PYTHON) -m pytest -s tests/integration/test_broker_outage.py
 
 bench-ledger: setup  ## measure what the ledger costs with ROWS=10000000 rows
 	@$(PYTHON) -m tests.benchmarks.ledger $(ROWS)

@@ -34,9 +34,9 @@ KEYS = 5_000
 Way = Callable[[Vhost, Publisher, Celery], int]
 
 
-def commands(count: int) -> Iterator[Deposit]:
+def commands(count: int, first: int = 0, step: int = 1) -> Iterator[Deposit]:
     """Yield commands of many keys in all lanes."""
-    return (Deposit(account=f"a-{number % KEYS}", amount=1) for number in range(count))
+    return (Deposit(account=f"a-{number % KEYS}", amount=1) for number in range(first, count, step))
 
 
 def send_task(_: Vhost, __: Publisher, app: Celery) -> int:
@@ -75,13 +75,12 @@ def publish(_: Vhost, publisher: Publisher, __: Celery) -> int:
 def publish_threads(_: Vhost, publisher: Publisher, __: Celery) -> int:
     """Threads that share the publisher."""
     with ThreadPoolExecutor(THREADS) as threads:
-        shares = [list(commands(SINGLES))[number::THREADS] for number in range(THREADS)]
 
-        def each(share: list[Deposit]) -> None:
-            for command in share:
+        def each(first: int) -> None:
+            for command in commands(SINGLES, first, THREADS):
                 publisher.publish(command)
 
-        list(threads.map(each, shares))
+        list(threads.map(each, range(THREADS)))
     return SINGLES
 
 
@@ -89,23 +88,27 @@ def apublish_tasks(_: Vhost, publisher: Publisher, __: Celery) -> int:
     """Tasks of one event loop that share the publisher."""
 
     async def main() -> None:
-        shares = [list(commands(SINGLES))[number::TASKS] for number in range(TASKS)]
-
-        async def each(share: list[Deposit]) -> None:
-            for command in share:
+        async def each(first: int) -> None:
+            for command in commands(SINGLES, first, TASKS):
                 await publisher.apublish(command)
 
-        await asyncio.gather(*map(each, shares))
+        await asyncio.gather(*map(each, range(TASKS)))
 
     asyncio.run(main())
     return SINGLES
 
 
+def both(vhost: Vhost, publisher: Publisher, app: Celery) -> int:
+    """All these threads and tasks at the same time."""
+    with ThreadPoolExecutor(2) as sides:
+        counts = [sides.submit(way, vhost, publisher, app) for way in (publish_threads, apublish_tasks)]
+        return sum(count.result() for count in counts)
+
+
 def publish_many(_: Vhost, publisher: Publisher, __: Celery) -> int:
     """One thread, many in a call."""
-    remaining = list(commands(MANY))
-    for first in range(0, MANY, CALL):
-        publisher.publish_many(remaining[first : first + CALL])
+    for _round in range(MANY // CALL):
+        publisher.publish_many(commands(CALL))
     return MANY
 
 
@@ -115,6 +118,7 @@ WAYS: dict[str, Way] = {
     "publish, 1 thread": publish,
     f"publish, {THREADS} threads": publish_threads,
     f"apublish, {TASKS:,} tasks": apublish_tasks,
+    f"{THREADS} threads and {TASKS:,} tasks": both,
     "publish_many": publish_many,
 }
 

@@ -45,13 +45,19 @@ def test_twice_as_many_writers_as_planned_start_at_once(gate: Gate) -> None:
     gate.assert_drained()
 
 
+def start_all_and_wait(gate: Gate, budget: Budget) -> None:
+    with budget:
+        start_all(gate)
+        gate.wait(lambda: budget.most > CONNECTIONS, "more connections than planned", PATIENCE_SECONDS)
+
+
 @pytest.mark.slow
 def test_without_the_limit_of_the_role_they_would_have_more(gate: Gate) -> None:
     gate.sql(f"ALTER ROLE {WRITER} CONNECTION LIMIT -1")
     try:
-        with pytest.raises(AssertionError, match="connections at once"), Budget(gate) as budget:
-            start_all(gate)
-            gate.wait(lambda: budget.most > CONNECTIONS, "more connections than planned", PATIENCE_SECONDS)
+        budget = Budget(gate)
+        with pytest.raises(AssertionError, match="connections at once"):
+            start_all_and_wait(gate, budget)
         gate.stop_all()
     finally:
         gate.sql(f"ALTER ROLE {WRITER} CONNECTION LIMIT {CONNECTIONS}")

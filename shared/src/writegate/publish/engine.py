@@ -10,7 +10,6 @@ one shortly before its call's time limit; see :mod:`writegate.publish.spooling`.
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import logging
 import threading
@@ -25,6 +24,7 @@ import pika
 from writegate.envelope import Message, encode, encode_many
 from writegate.errors import AccessDenied, PublishError, PublishTimeout, QueueFull, TooLarge, Unroutable
 from writegate.ids import new_id
+from writegate.publish.deadlines import Deadlines
 from writegate.publish.pipeline import Call, Parcel, Pipeline
 from writegate.publish.spool import Spool
 from writegate.publish.spooling import Spooling
@@ -40,6 +40,8 @@ WhenFull = Literal["spool", "wait", "fail"]
 _TICK_SECONDS = 0.05
 # After so long a message that was refused is sent again, if it waits for a full lane.
 _AGAIN_SECONDS = 0.5
+# So many unconfirmed messages of a lane keep it busy; what else is ready travels together in the next one.
+_WINDOW = 4
 # A broker that is away for less is waited for; one that is away for longer is not, and nobody waits.
 _AWAY_SECONDS = 1.0
 
@@ -64,11 +66,11 @@ class Engine:
         self._pipeline = Pipeline()
         self._ready: dict[Route, deque[Parcel]] = {}  # may travel, in order
         self._unconfirmed: dict[int, Parcel] = {}  # by delivery tag, in order
+        self._on_their_way: dict[Route, int] = {}  # how many of these
         self._returned: dict[str, str] = {}  # message id → why, until its confirm
         self._tag = 0
         self._blocked: str | None = None
-        self._deadlines: list[tuple[float, int, Call]] = []
-        self._count = itertools.count()
+        self._deadlines = Deadlines(_TICK_SECONDS)
         self._lock = threading.Lock()
         self._inbox: deque[tuple[Call, list[Parcel]]] = deque()
         self._posted = False
@@ -135,12 +137,16 @@ class Engine:
         self._ready.setdefault(parcel.route, deque()).append(parcel)
 
     def _flush(self) -> None:
-        while self._ready and self.connected:
-            route, lane = next(iter(self._ready.items()))
-            while lane and self.connected:
-                self._send_first(lane)
+        while self.connected and (route := self._next()) is not None:
+            lane = self._ready[route]
+            self._send_first(lane)
             if not lane:
                 del self._ready[route]
+
+    def _next(self) -> Route | None:
+        """Return a route that has something to send and may."""
+        ready = (route for route, lane in self._ready.items() if lane)
+        return next((route for route in ready if self._on_their_way.get(route, 0) < _WINDOW), None)
 
     def _send_first(self, lane: deque[Parcel]) -> None:
         parcel = lane.popleft()
@@ -168,6 +174,7 @@ class Engine:
             return
         self._tag += 1
         self._unconfirmed[self._tag] = parcel
+        self._on_their_way[parcel.route] = self._on_their_way.get(parcel.route, 0) + 1
         parcel.sent = True
 
     def _message(self, parcel: Parcel) -> Message:
@@ -233,6 +240,7 @@ class Engine:
         for parcel in reversed(self._unconfirmed.values()):
             self._ready.setdefault(parcel.route, deque()).appendleft(parcel)
         self._unconfirmed.clear()
+        self._on_their_way.clear()
         self._returned.clear()
         self._noticed()
 
@@ -249,6 +257,7 @@ class Engine:
         tags = list(itertools.takewhile(lambda one: one <= tag, self._unconfirmed)) if multiple else [tag]
         for one in tags:
             parcel = self._unconfirmed.pop(one)
+            self._on_their_way[parcel.route] -= 1
             returned = self._returned.pop(parcel.message_id, None)
             if parcel.moved:
                 continue  # it is in the spool: sent from there once more, it is a duplicate
@@ -291,16 +300,19 @@ class Engine:
     def _watch(self, call: Call, until: float | None) -> None:
         if until is None:
             return
-        heapq.heappush(self._deadlines, (until, next(self._count), call))
+        self._deadlines.add(call, until)
         if not self._ticking:
             self._ticking = True
             self.wire.later(_TICK_SECONDS, self._tick)
 
     def _tick(self) -> None:
         now = self._now()
-        late: set[Call] = set()
-        while self._deadlines and self._deadlines[0][0] <= now:
-            _, _, call = heapq.heappop(self._deadlines)
+        due = self._deadlines.due(now)
+        if self._spooling is not None:
+            late = {call for call in due if call.spool_at is not None}
+            away = self._long_away()
+            self._turn_off([lane for lane in self._pipeline.lanes if away or self._waits_for(lane, late)])
+        for call in due:
             if call.done:
                 continue
             if call.deadline is not None and call.deadline <= now:
@@ -308,11 +320,7 @@ class Engine:
                     PublishTimeout(call.first_id, f"no confirm in time; {self._state()}; retry with the same command")
                 )
             else:
-                late.add(call)
                 self._watch(call, call.deadline)
-        if self._spooling is not None:
-            away = self._long_away()
-            self._turn_off([lane for lane in self._pipeline.lanes if away or self._waits_for(lane, late)])
         self._ticking = bool(self._deadlines)
         if self._ticking:
             self.wire.later(_TICK_SECONDS, self._tick)

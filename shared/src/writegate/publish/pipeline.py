@@ -27,7 +27,18 @@ class Call:
     never. ``spooled`` holds the ids of those commands that are in the spool, not at the broker.
     """
 
-    __slots__ = ("deadline", "done", "error", "finish", "first_id", "parcels", "receipt", "spool_at", "spooled")
+    __slots__ = (
+        "deadline",
+        "done",
+        "error",
+        "finish",
+        "first_id",
+        "parcels",
+        "receipt",
+        "spool_at",
+        "spooled",
+        "watched_in",
+    )
 
     def __init__(
         self,
@@ -44,6 +55,7 @@ class Call:
         self.spool_at = spool_at
         self.receipt = receipt
         self.spooled: set[str] = set()
+        self.watched_in: set[Call] | None = None  # those whose time comes at the same moment
         self.parcels = 0
         self.error: Exception | None = None
         self.done = False
@@ -58,9 +70,14 @@ class Call:
 
     def end(self, error: Exception | None) -> None:
         """Finish the call now, once."""
-        if not self.done:
-            self.done = True
-            self.finish(error)
+        if self.done:
+            return
+        self.done = True
+        if self.watched_in is not None:
+            self.watched_in.discard(self)
+        # It may refer to this call: a circle of two that only the garbage collector would find.
+        finish, self.finish = self.finish, None
+        finish(error)
 
 
 class Parcel:

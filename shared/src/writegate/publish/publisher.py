@@ -21,6 +21,7 @@ from writegate.envelope import LOOKUP_TASK, Item, item_of, row_bytes
 from writegate.errors import PublisherBusy, PublisherClosed, ReceiptTimeout, TooLarge, UsedAfterFork
 from writegate.ids import new_id
 from writegate.publish.engine import Engine
+from writegate.publish.loops import wait_for
 from writegate.publish.pending import Accepted, How, PendingReceipt
 from writegate.publish.pipeline import PACK_BYTES, Call, parcels_of
 from writegate.publish.room import Room
@@ -111,7 +112,7 @@ class Publisher:
         item = item_of(command)
         answer = self._expect(item.id) if receipt else None
         handed_in = self._hand_in([_addressed(command, item)], timeout, receipt=receipt, may_block=False)
-        accepted = Accepted(item.id, _how(await asyncio.wrap_future(handed_in), item))
+        accepted = Accepted(item.id, _how(await wait_for(handed_in), item))
         return accepted if answer is None else self._pending(command, accepted, answer)
 
     @overload
@@ -150,7 +151,7 @@ class Publisher:
         spooled: Collection[str] = ()
         if addressed:
             handed_in = self._hand_in(addressed, timeout, receipt=receipt, may_block=False)
-            spooled = await asyncio.wrap_future(handed_in)
+            spooled = await wait_for(handed_in)
         return self._many(given, [Accepted(item.id, _how(spooled, item)) for _, item in addressed], answers)
 
     def lookup(self, service: str, command_id: str, timeout: float = 5.0) -> Receipt | None:
@@ -238,7 +239,7 @@ class Publisher:
         future: Future[Collection[str]] = _future()
         future.add_done_callback(lambda _: self._room.give_back(count))
         # Early enough that the disk has time to take it.
-        spool_at = deadline - min(1.0, seconds / 4) if spool and self._spool is not None else None
+        spool_at = deadline - min(1.0, seconds / 2) if spool and self._spool is not None else None
         call: Call = Call(
             lambda error: _finish(future, call.spooled, error), deadline, first, spool_at=spool_at, receipt=receipt
         )
