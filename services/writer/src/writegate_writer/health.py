@@ -18,7 +18,7 @@ class Health(threading.Thread):
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 state = info()
-                ready = state["broker"] and (state["standing_by"] or state["connections"] > 1)
+                ready = state["broker"] and (state["standing_by"] or state["connections"] > 0)
                 answers = {"/livez": (200, {"alive": True}), "/readyz": (200 if ready else 503, state)}
                 status, body = answers.get(self.path, (404, {"error": "expected /livez or /readyz"}))
                 payload = json.dumps(body).encode()
