@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -75,6 +76,14 @@ class Slot(threading.Thread):
         return store.running if store is not None else None
 
     def run(self) -> None:
+        try:
+            self._serve()
+        except BaseException:
+            # Without this thread its domain's messages stay unacknowledged while others go on: better another process.
+            log.critical("slot.failed", slot=self.name, exc_info=True)
+            os._exit(os.EX_SOFTWARE)
+
+    def _serve(self) -> None:
         while not self._gate.closed:
             store = self._store or self._connect()
             if store is None:

@@ -67,7 +67,7 @@ class SqlStore:
             raise
         except Reject:
             raise
-        except Exception as error:
+        except BaseException as error:  # such as SystemExit: it must not end the thread that serves the domain
             raise HandlerFault(task, f"the handler failed: {type(error).__name__}: {error}") from error
         finally:
             self.running = None

@@ -22,7 +22,15 @@ from typing import Literal
 import pika
 
 from writegate.envelope import Message, encode, encode_many
-from writegate.errors import AccessDenied, PublishError, PublishTimeout, QueueFull, TooLarge, Unroutable
+from writegate.errors import (
+    AccessDenied,
+    PublisherClosed,
+    PublishError,
+    PublishTimeout,
+    QueueFull,
+    TooLarge,
+    Unroutable,
+)
 from writegate.ids import new_id
 from writegate.publish.deadlines import Deadlines
 from writegate.publish.pipeline import Call, Parcel, Pipeline
@@ -74,11 +82,12 @@ class Engine:
         self._lock = threading.Lock()
         self._inbox: deque[tuple[Call, list[Parcel]]] = deque()
         self._posted = False
+        self._ended = False
         self._ticking = False
         self._away_since: float | None = now()
         self._when_full = when_full
         self._spooling = (
-            Spooling(spool, self._admit, self._turn_off_lane, self.wire.later) if spool is not None else None
+            Spooling(spool, self._admit, self._stop_sending, self.wire.later) if spool is not None else None
         )
 
     @property
@@ -94,11 +103,15 @@ class Engine:
     def submit(self, call: Call, parcels: list[Parcel]) -> None:
         """Hand in a call. From any thread; calls of one thread keep their order."""
         with self._lock:
-            self._inbox.append((call, parcels))
-            if self._posted:
-                return  # one wake-up serves all that come before it is answered
-            self._posted = True
-        self.wire.post(self._take)
+            if not self._ended:
+                self._inbox.append((call, parcels))
+                if self._posted:
+                    return  # one wake-up serves all that come before it is answered
+                self._posted = True
+        if self._ended:
+            call.end(_closed(call.first_id))
+        else:
+            self.wire.post(self._take)
 
     def reply(self, reply_to: str, correlation_id: str, body: bytes) -> None:
         """Send a Celery result message, unconfirmed. From any thread."""
@@ -140,7 +153,7 @@ class Engine:
         while self.connected and (route := self._next()) is not None:
             lane = self._ready[route]
             self._send_first(lane)
-            if not lane:
+            if not lane and self._ready.get(route) is lane:
                 del self._ready[route]
 
     def _next(self) -> Route | None:
@@ -170,6 +183,7 @@ class Engine:
         except Exception as error:
             # Nothing of it has left: pika makes all frames of a message first. And this thread serves everybody.
             log.exception("a message cannot be sent", extra={"event": "publisher.cannot_send"})
+            parcel.sent = True  # as far as what waits behind it is concerned
             self._settle(parcel, PublishError(parcel.items[0].id, f"it cannot be sent: {error!r}"))
             return
         self._tag += 1
@@ -204,7 +218,7 @@ class Engine:
     def _spool(self, parcels: Sequence[Parcel]) -> None:
         assert self._spooling is not None  # noqa: S101  nothing is spoolable without one
         self._spooling.append(parcels)
-        if self.connected:
+        if self.connected and not self._ended:
             self._spooling.send()
 
     def _turn_off(self, lanes: Iterable[Route]) -> None:
@@ -213,8 +227,33 @@ class Engine:
         if parcels:
             self._spool(parcels)
 
-    def _turn_off_lane(self, lane: Route) -> None:
+    def _stop_sending(self, lane: Route, call: Call, error: Exception) -> None:
+        """Something from the spool failed: what was read behind it must not leave before it, nor what waits here."""
+        behind = self._pipeline.take_unsent(lane, call)
         self._turn_off([lane])
+        for parcel in behind:
+            parcel.settle(error)
+
+    def end(self, timeout: float) -> None:
+        """Settle everything for good: what may goes to the spool, the rest fails. From any other thread."""
+        ended = threading.Event()
+        self.wire.post(partial(self._end, ended))
+        ended.wait(timeout)
+
+    def _end(self, ended: threading.Event) -> None:
+        with self._lock:
+            self._ended = True  # from now on calls fail where they are made
+        self._take()
+        if self._spooling is not None:
+            self._turn_off(self._pipeline.lanes)
+            self._spooling.close()
+            self._spooling = None
+        for lane in self._pipeline.lanes:
+            for parcel in reversed(self._pipeline.of_lane(lane)):
+                parcel.moved = True
+                self._pipeline.settle(parcel)
+                parcel.settle(_closed(parcel.items[0].id))
+        ended.set()
 
     def _long_away(self) -> bool:
         return self._away_since is not None and self._now() - self._away_since >= _AWAY_SECONDS
@@ -332,3 +371,7 @@ class Engine:
         if self._blocked is not None:
             return f"the broker blocks publishers: {self._blocked}"
         return "connected" if self.wire.channel is not None else f"not connected: {self.wire.last_error}"
+
+
+def _closed(command_id: str) -> PublisherClosed:
+    return PublisherClosed(command_id, "this publisher was closed before the command was accepted")

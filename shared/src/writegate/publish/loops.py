@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import deque
 from concurrent.futures import Future
-from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -41,8 +41,11 @@ class _Mailbox:
             self._letters.append((waiter, future))
             if len(self._letters) > 1:
                 return
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        try:
             loop.call_soon_threadsafe(self._open)
+        except RuntimeError:
+            with self._lock:
+                self._letters.clear()  # the loop is closed: nobody waits any more, and letters would keep it
 
     def _open(self) -> None:
         with self._lock:
@@ -55,3 +58,12 @@ class _Mailbox:
                 waiter.set_result(future.result())
             else:
                 waiter.set_exception(error)
+
+
+def _start_anew() -> None:
+    """Another thread of the parent may have held the lock."""
+    global _lock  # noqa: PLW0603  one a process
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_start_anew)

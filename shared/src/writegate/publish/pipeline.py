@@ -194,7 +194,13 @@ class Pipeline:
 
     def take_lane(self, route: Route) -> list[Parcel]:
         """Take out what may go to the spool of a route's parcels; return them in the order of the calls."""
-        taken = [parcel for parcel in self.of_lane(route) if parcel.spoolable]
+        return self._take([parcel for parcel in self.of_lane(route) if parcel.spoolable])
+
+    def take_unsent(self, route: Route, call: Call) -> list[Parcel]:
+        """Take out what has not left of a call's parcels."""
+        return self._take([parcel for parcel in self.of_lane(route) if call in parcel.calls and not parcel.sent])
+
+    def _take(self, taken: list[Parcel]) -> list[Parcel]:
         # From the last one on: then nothing that is still here ever seems to be free to travel.
         for parcel in reversed(taken):
             parcel.moved = True
@@ -245,6 +251,7 @@ def _fit(head: Parcel, other: Parcel) -> bool:
         and head.headers is None
         and other.headers is None
         and head.reply_to == other.reply_to
+        and head.spoolable == other.spoolable
         and not head.sent
         and not other.sent
     )

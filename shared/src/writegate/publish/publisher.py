@@ -202,9 +202,8 @@ class Publisher:
         self._room.wait_empty(deadline - time.monotonic())
         while self.connected and not self._engine.spool_empty and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
+        self._engine.end(timeout=2.0)
         self._engine.wire.stop(timeout=2.0)
-        if self._spool is not None and not self._engine.wire.running:
-            self._spool.close()
 
     def _hand_in(
         self,

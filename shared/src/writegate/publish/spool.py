@@ -166,20 +166,29 @@ class Spool:
         """Take over the files of processes that are gone; return whether there was anything in them."""
         found = False
         for path in sorted(self._directory.glob("*.sqlite")):
-            lock = FileLock.take(path.with_suffix(".lock"))
-            if lock is None:
-                continue  # its process lives, or it is our own
-            done = False
             try:
-                found |= path.exists() and self._take_over(path)
-                done = True
-            except sqlite3.Error:
+                found |= self._adopt(path)
+            except (OSError, sqlite3.Error):
                 # It may be somebody's only copy of something: it stays for a person to look at, and stops nobody.
-                fields = {"event": "spool.file_not_taken_over", "path": str(path)}
-                log.exception("the spool file %s cannot be taken over", path, extra=fields)
-            lock.release(delete=done)
+                log.exception(
+                    "the spool file %s cannot be taken over",
+                    path,
+                    extra={"event": "spool.not_adopted", "path": str(path)},
+                )
         if found:
             self._count()
+        return found
+
+    def _adopt(self, path: Path) -> bool:
+        lock = FileLock.take(path.with_suffix(".lock"))
+        if lock is None:
+            return False  # its process lives, or it is our own
+        done = found = False
+        try:
+            found = path.exists() and self._take_over(path)
+            done = True
+        finally:
+            lock.release(delete=done)
         return found
 
     def close(self) -> None:

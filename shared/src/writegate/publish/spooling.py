@@ -31,36 +31,49 @@ class _Sending(Call):
 
     __slots__ = ("_on_error",)
 
-    def __init__(self, finish: Callable[[Exception | None], None], first_id: str, on_error: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        finish: Callable[[Exception | None], None],
+        first_id: str,
+        on_error: Callable[[Call, Exception], None],
+    ) -> None:
         super().__init__(finish, None, first_id)
-        self._on_error = on_error
+        self._on_error: Callable[[Call, Exception], None] | None = on_error
 
     def settle(self, error: Exception | None) -> None:
-        if error is not None:
-            self._on_error()
+        if error is not None and self._on_error is not None:
+            on_error, self._on_error = self._on_error, None
+            on_error(self, error)
         super().settle(error)
 
 
 class Spooling:
     """Used on the publisher's I/O thread.
 
-    ``submit`` sends parcels, without a time limit; ``turn_off`` puts what waits in a lane into the spool.
+    ``submit`` sends parcels, without a time limit; ``stop`` takes back what has not left of a call's parcels, and puts
+    what waits in that lane into the spool.
     """
 
     def __init__(
         self,
         spool: Spool,
         submit: Callable[[Sequence[Parcel]], None],
-        turn_off: Callable[[Route], None],
+        stop: Callable[[Route, Call, Exception], None],
         later: Callable[[float, Callable[[], None]], None],
     ) -> None:
         self._spool = spool
         self._submit = submit
-        self._turn_off = turn_off
+        self._take_back = stop
         self._later = later
         self._lanes = set(spool.lanes())  # with something that is not on its way yet
         self._sending: set[Route] = set()
+        self._closed = False
         later(_ADOPT_SECONDS, self._adopt)
+
+    def close(self) -> None:
+        """Let go of the spool; what is on its way from it is sent once more by the next process."""
+        self._closed = True
+        self._spool.close()
 
     @property
     def empty(self) -> bool:
@@ -94,9 +107,11 @@ class Spooling:
             self._send(route)
 
     def _send(self, route: Route) -> None:
+        if self._closed:
+            return
         try:
             read = self._spool.read(route, _READ)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             self._failed(route, error)
             return
         if not read:
@@ -116,11 +131,13 @@ class Spooling:
             ]
         )
 
-    def _stop(self, route: Route) -> None:
+    def _stop(self, route: Route, call: Call, error: Exception) -> None:
         self._lanes.add(route)
-        self._turn_off(route)
+        self._take_back(route, call, error)
 
     def _sent(self, route: Route, last: int, error: Exception | None) -> None:
+        if self._closed:
+            return
         if error is None:
             try:
                 more = self._spool.remove(route, last)
@@ -147,6 +164,8 @@ class Spooling:
         self._send(route)
 
     def _adopt(self) -> None:
+        if self._closed:
+            return
         try:
             if self._spool.adopt():
                 self._lanes.update(self._spool.lanes())
