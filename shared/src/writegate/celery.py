@@ -27,6 +27,7 @@ from pydantic_core import to_json
 
 from writegate.command import Command, contract_of
 from writegate.envelope import KEY_HEADER, VERSION_HEADER, item_of
+from writegate.errors import DeclarationError
 from writegate.service import Service
 from writegate.topology import route_of
 
@@ -50,7 +51,8 @@ register(_SERIALIZER, _json, None, content_type="application/json", content_enco
 def configure(app: Celery, *, services: Iterable[Service]) -> None:
     """Let ``app`` send the commands of these services where they belong.
 
-    Every message of the application is confirmed by the broker from then on. Call it before the first one is sent.
+    Every message of the application is confirmed by the broker from then on. Raises
+    :class:`~writegate.errors.DeclarationError` when the application has sent messages already.
     """
     routes = _routes_of(app)
     for service in services:
@@ -124,6 +126,11 @@ def _routes_of(app: Celery) -> _Routes:
     several = list(routes) if isinstance(routes, list | tuple) else [routes]
     ours = next((one for one in several if isinstance(one, _Routes)), None)
     if ours is None:
+        if "router" in vars(app.amqp):
+            # Celery has made its router and its connections: ours would go unrouted and unconfirmed.
+            raise DeclarationError(
+                "this Celery application has sent messages already: call configure() or task() before its first one"
+            )
         ours = _Routes()
         app.conf.task_routes = [ours, *several]
         app.conf.broker_transport_options = {**app.conf.broker_transport_options, "confirm_publish": True}
