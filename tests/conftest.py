@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import django
 import pytest
+from hypothesis import settings
 
 from tests import place as places
 from tests.place import Place
 from tests.servers import Servers, servers_running
 from writegate import process
+
+_EXAMPLES = os.environ.get("EXAMPLES")
+# How long one example takes says nothing: other tests share the machine. Without EXAMPLES they are the same ones in
+# every run, so that a run that fails says something of what was changed; with EXAMPLES they are others each time.
+settings.register_profile(
+    "writegate",
+    deadline=None,
+    print_blob=True,
+    derandomize=_EXAMPLES is None,
+    max_examples=int(_EXAMPLES or 100),
+)
+settings.load_profile("writegate")
 
 
 def pytest_configure() -> None:
@@ -22,6 +36,14 @@ def pytest_configure() -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test leaves a spool in the home directory of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(scope="session")

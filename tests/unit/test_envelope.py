@@ -147,6 +147,7 @@ def test_every_cause_that_decode_documents_has_a_case() -> None:
 
 @given(bodies, any_headers, any_properties)
 @example(b"[[],{},{}]", {"task": "x", "id": "\ud800"}, {"content_type": "application/json"})
+@example(b"[[],{},{}]", {"task": "x", "id": "1"}, {"content_type": "application/json", "user_id": ""})
 def test_whatever_comes_it_is_read_or_malformed(
     body: bytes, headers: dict[str, Any], properties: dict[str, Any]
 ) -> None:
@@ -162,4 +163,4 @@ def test_whatever_comes_it_is_read_or_malformed(
         assert isinstance(json.loads(item.fields), dict)
         assert envelope.row_bytes(item) > 0
     assert isinstance(read.hops, int)
-    assert read.user is None or read.user.encode("utf-8", "replace")
+    assert read.user is None or isinstance(read.user.encode("utf-8", "replace"), bytes)
