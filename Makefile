@@ -1,7 +1,7 @@
 # `make` alone explains every target. Set-up is done by whatever needs it.
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-simulation test-writers test-twin test-faults test-bank test-fuzz test-memory test-outage
-.PHONY: test-publishers bench-publish bench-ledger setup up down lint types lock
+.PHONY: test-publishers bench bench-publish bench-ledger setup up down lint types lock
 
 PYTHON := .venv/bin/python
 WRITEGATE := .venv/bin/writegate
@@ -23,6 +23,10 @@ test-simulation: setup  ## run SEEDS=10000 simulated histories under faults
 
 test-writers: setup  ## run the tests in which writers die, hang and change places for minutes
 	@$(PYTHON) -m pytest -m long
+
+bench:  ## measure Writegate beside every other way to write (an hour; QUICK=1: a few minutes)
+	@sh deploy/setup bench
+	@$(PYTHON) -m tests.benchmarks $(if $(filter 1,$(QUICK)),--quick)
 
 bench-publish: setup  ## measure publishing beside Celery's send_task
 	@$(PYTHON) -m tests.benchmarks.publishing

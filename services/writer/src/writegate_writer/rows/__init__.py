@@ -23,19 +23,30 @@ deployment's mistake), :class:`Reject` for a text that PostgreSQL cannot hold, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Table
 
 from writegate import Command
 from writegate_writer.rows import statement
+from writegate_writer.rows.literal import array_literal, text_of
 from writegate_writer.rows.source import RowSource, sources_of
 
-__all__ = ["delete", "increment", "insert", "update", "upsert"]
+__all__ = ["array", "delete", "increment", "insert", "update", "upsert"]
 
 Handler = Callable[[Connection, Sequence[Any]], None]
 Columns = Mapping[str, str] | None
+
+
+def array(values: Iterable[object]) -> str:
+    """Return ``values`` as the text of a PostgreSQL array, None as NULL: a parameter of your own set-based SQL.
+
+    ``connection.exec_driver_sql("… from unnest(%s::int[])", (rows.array(one.id for one in commands),))``. A Python list
+    would travel as an expression an element, which the server takes longer to read. Raises :class:`TypeError` for a
+    value that has no PostgreSQL text.
+    """
+    return array_literal(values, text_of)
 
 
 def insert(table: Table, *, on_conflict: Literal["reject", "ignore"] = "reject", columns: Columns = None) -> Handler:

@@ -1,0 +1,1 @@
+"""What makes load, each in processes of its own."""

@@ -1,0 +1,103 @@
+"""One run of one system, measured from outside: what the database says was committed, not what a system says."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from tests.benchmarks.jobs import Job, Percentiles, Report
+from tests.benchmarks.place import Place
+from tests.benchmarks.systems.base import Running
+from tests.benchmarks.watch import Seen, Watch
+from tests.benchmarks.workloads import WORKLOADS, Workload
+
+_POLL_SECONDS = 0.03
+_STALLED_SECONDS = 20.0
+
+# The server's own time of commit, against the time the command was due, which its note says.
+_LATENCY = """
+    with one as (
+        select (extract(epoch from pg_xact_commit_timestamp(xmin))::float8 - filler::float8) * 1000 as ms
+        from {schema}.pgbench_history
+    )
+    select percentile_disc(0.5) within group (order by ms), percentile_disc(0.95) within group (order by ms),
+           percentile_disc(0.99) within group (order by ms), max(ms)
+    from one
+"""
+
+
+class Inexact(Exception):
+    """Something was lost or done twice, or the tables do not agree."""
+
+
+@dataclass
+class Measured:
+    """The figures of a run."""
+
+    effects_per_s: float
+    seen: Seen
+    applied: int
+    call_ms: Percentiles = field(default_factory=dict)
+    latency_ms: Percentiles = field(default_factory=dict)
+    retries: int = 0
+
+
+def measure(place: Place, running: Running, job: Job, *, exact: bool = True) -> Measured:
+    """Do one job and measure it.
+
+    ``exact``: whether the system promises that every command is applied once; then it is checked, and
+    :class:`Inexact` raised.
+    """
+    workload = WORKLOADS[job.workload]
+    running.prepare(job)
+    place.reset(workload)
+    [before] = place.row(workload.effects)
+    totals = place.row(workload.totals)
+    with Watch(place.url, {**running.processes, **place.server_processes()}) as watch:
+        outcome = running.run(job)
+        sent = sum(one.sent for one in outcome.reports)
+        ended = _applied(place, workload, before + sent) if running.queued else None
+    applied = place.row(workload.effects)[0] - before
+    change = tuple(now - then for now, then in zip(place.row(workload.totals), totals, strict=True))
+    if exact and (applied != sent or not workload.agree(change)):
+        raise Inexact(f"{job}: {sent} sent, {applied} applied, totals changed by {change}")
+    return Measured(
+        effects_per_s=_rate(outcome.reports, applied, ended),
+        seen=watch.seen,
+        applied=applied,
+        call_ms=_worst([one.call_ms for one in outcome.reports]),
+        latency_ms=outcome.latency_ms or (_latency(place, workload) if job.rate is not None else {}),
+        retries=sum(one.retries for one in outcome.reports),
+    )
+
+
+def _applied(place: Place, workload: Workload, wanted: int) -> float:
+    """Return when all commands were applied, or when nothing came any more."""
+    last, since = -1, time.time()
+    while True:
+        [now] = place.row(workload.effects)
+        if now >= wanted:
+            return time.time()
+        if now != last:
+            last, since = now, time.time()
+        elif time.time() - since > _STALLED_SECONDS:
+            return since
+        time.sleep(_POLL_SECONDS)
+
+
+def _rate(reports: list[Report], applied: int, ended: float | None) -> float:
+    if ended is None:
+        # The transactions that were open when time was up are left out.
+        return sum(one.counted / one.seconds for one in reports)
+    return applied / (ended - min(one.started for one in reports))
+
+
+def _latency(place: Place, workload: Workload) -> Percentiles:
+    schema = f"{workload.name.replace('-', '_')}"
+    [row] = place.gate.sql(_LATENCY.format(schema=schema))
+    return dict(zip(("p50", "p95", "p99", "max"), map(float, row), strict=True))
+
+
+def _worst(each: list[Percentiles]) -> Percentiles:
+    """Return the highest of several processes' percentiles: theirs together are not known, and not above these."""
+    return {name: max(one[name] for one in each if name in one) for name in {name for one in each for name in one}}

@@ -1,0 +1,1 @@
+"""Plain inserts, one row a command."""

@@ -1,0 +1,1 @@
+"""Upserts: the last value of each of 10,000 sensors."""

@@ -1,0 +1,28 @@
+"""The last value of each sensor, and how often it was written: what the ready-made upsert does, and a count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from writegate_writer import Writes, rows
+
+from .contract import Observe, readings
+from .tables import reading
+
+_OBSERVE = """
+insert into readings.reading as r (sensor, value, writes)
+select sensor, (array_agg(value order by place desc))[1], count(*)
+from unnest(%s::int[], %s::float8[]) with ordinality as given (sensor, value, place)
+group by sensor order by sensor
+on conflict (sensor) do update set value = excluded.value, writes = r.writes + excluded.writes
+"""
+
+writes = Writes(readings, tables=[reading])
+
+
+@writes.handler(Observe)
+def observe(connection: Connection, commands: Sequence[Observe]) -> None:
+    arrays = (rows.array(one.sensor for one in commands), rows.array(one.value for one in commands))
+    connection.exec_driver_sql(_OBSERVE, arrays)

@@ -1,0 +1,20 @@
+"""The systems by name."""
+
+from __future__ import annotations
+
+from tests.benchmarks.systems.base import System
+from tests.benchmarks.systems.direct import direct, limit
+from tests.benchmarks.systems.writegate import many, single
+
+SYSTEMS: dict[str, System] = {
+    one.name: one
+    for one in (
+        direct(4),
+        direct(16),
+        direct(64, variants=True),
+        direct(200),
+        single,
+        many,
+        limit,
+    )
+}
