@@ -101,7 +101,7 @@ def place_running(scales: tuple[int, ...]) -> Iterator[Place]:
                 cursor.execute(f"alter system set {name} = {value}")
         servers.stack.restart("postgres")
         servers.stack.wait_ready("postgres")
-        with gate_running(servers, NAME, CONNECTIONS, SERVICES, **{"WRITEGATE_LEASE_SECONDS": "6"}) as gate:
+        with gate_running(servers, NAME, CONNECTIONS, SERVICES, WRITEGATE_LEASE_SECONDS="6") as gate:
             place = Place(servers, gate)
             place.fill(scales)
             yield place
