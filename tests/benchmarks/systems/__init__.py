@@ -6,6 +6,8 @@ from tests.benchmarks.systems.base import System
 from tests.benchmarks.systems.direct import direct, limit
 from tests.benchmarks.systems.writegate import many, single
 
+__all__ = ["SYSTEMS", "System"]
+
 SYSTEMS: dict[str, System] = {
     one.name: one
     for one in (

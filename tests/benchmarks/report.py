@@ -1,0 +1,193 @@
+"""The figures as JSON, and as tables in the pages that show them."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.jobs import CLEAN, VARIANTS
+from tests.benchmarks.matrix import Cell, Figures, Matrix
+from tests.benchmarks.targets import TARGETS
+from tests.benchmarks.workloads import WORKLOADS
+
+BUILD = Path("build/bench.json")
+PAGE = Path("tests/benchmarks/README.md")
+FRONT = Path("README.md")
+_BEGIN, _END = "<!-- {}: written by make bench -->", "<!-- {}: end -->"
+
+Points = Sequence[dict[str, Any]]
+
+
+def as_json(machine: dict[str, object], matrix: Matrix, points: Points) -> dict[str, Any]:
+    """Return what `build/bench.json` holds."""
+    return {
+        "machine": machine,
+        "runs": [_run(cell, figures) for cell, figures in sorted(matrix.items()) if figures.runs],
+        "growth": list(points),
+        "targets": [
+            {"target": one.text, "unit": one.unit, "due": one.due, "goal": one.goal, "measured": value,
+             "met": one.met(value) if value is not None else None}
+            for one in TARGETS
+            for value in (one.value(matrix, points),)
+        ],
+    }  # fmt: skip
+
+
+def _run(cell: Cell, figures: Figures) -> dict[str, Any]:
+    runs = figures.runs
+    groups = sorted({name for one in runs for name in one.seen.cpu_s})
+    return {
+        "system": cell.system,
+        "workload": cell.workload,
+        "variant": cell.variant,
+        "effects_per_s": [round(one.effects_per_s, 1) for one in runs],
+        "latency_ms": figures.latency_ms,
+        "publish_ms": figures.publish_ms or {"100": _median_of([one.call_ms for one in runs])},
+        "peak_connections": max(one.seen.peak_connections for one in runs),
+        "deadlocks": sum(one.seen.deadlocks for one in runs),
+        "cpu_s_per_1000": {
+            name: statistics.median(one.seen.cpu_s.get(name, 0.0) / max(1, one.applied) * 1000 for one in runs)
+            for name in groups
+        },
+        "peak_rss_mb": {name: max(one.seen.peak_rss_mb.get(name, 0.0) for one in runs) for name in groups},
+        "retries": sum(one.retries for one in runs),
+        "exact": all(one.exact for one in runs),
+    }
+
+
+def _median_of(each: list[dict[str, float]]) -> dict[str, float]:
+    names = {name for one in each for name in one}
+    return {name: statistics.median(one[name] for one in each if name in one) for name in sorted(names)}
+
+
+def write_json(figures: dict[str, Any]) -> None:
+    """Write the raw figures."""
+    BUILD.parent.mkdir(exist_ok=True)
+    BUILD.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
+
+
+def targets_table(figures: dict[str, Any]) -> str:
+    """Return the targets and whether each is met; for what is missed, why."""
+    lines = ["| | due | goal | measured | |", "|---|---:|---:|---:|---|"]
+    missed = []
+    for target, one in zip(TARGETS, figures["targets"], strict=True):
+        sign, unit = "≤" if target.at_most else "≥", f" {target.unit}" if target.unit else ""
+        measured = "not measured" if one["measured"] is None else f"{one['measured']:,.3g}{unit}"
+        verdict = {True: "met", False: "**missed**", None: ""}[one["met"]]
+        due, goal = f"{sign} {target.due:g}{unit}", f"{sign} {target.goal:g}{unit}"
+        lines.append(f"| {target.text} | {due} | {goal} | {measured} | {verdict} |")
+        if one["met"] is False:
+            missed.append(f"- {target.text}: {target.why or 'not yet explained'}")
+    if missed:
+        lines += ["", "Why the missed ones are missed:", "", *missed]
+    return "\n".join(lines)
+
+
+def page(figures: dict[str, Any]) -> str:
+    """Return the tables of the benchmarks' own page."""
+    return "\n\n".join(["\n".join(part) for part in _parts(figures)])
+
+
+def _parts(figures: dict[str, Any]) -> Iterator[list[str]]:
+    machine = figures["machine"]
+    yield [", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine.items()) + "."]
+    yield ["### Targets", "", targets_table(figures)]
+    runs = figures["runs"]
+    systems = list(dict.fromkeys(run["system"] for run in sorted(runs, key=_place)))
+    found = {(run["system"], run["workload"], run["variant"]): run for run in runs}
+    for variant in VARIANTS:
+        rows = [name for name in systems if any((name, workload, variant) in found for workload in WORKLOADS)]
+        if rows:
+            yield _throughput(variant, rows, found)
+    yield _latency(runs)
+    yield _costs(systems, found)
+    if figures["growth"]:
+        yield _growth(figures["growth"])
+
+
+def _place(run: dict[str, Any]) -> int:
+    from tests.benchmarks.systems import SYSTEMS  # noqa: PLC0415  the order of the columns
+
+    return list(SYSTEMS).index(run["system"])
+
+
+def _throughput(variant: str, rows: list[str], found: dict[tuple[str, str, str], dict[str, Any]]) -> list[str]:
+    titles = {
+        CLEAN: "clean", "poison1": "with 1 % poison", "dup5": "with 5 % duplicates",
+        "rtt1": "with 1 ms more to each statement",
+    }  # fmt: skip
+    columns = [name for name in WORKLOADS if any((system, name, variant) in found for system in rows)]
+    lines = [f"### Committed effects a second, {titles[variant]}", "", "Median (least to most) of the runs.", ""]
+    lines += [f"| | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
+    for system in rows:
+        cells = [_effects(found.get((system, workload, variant))) for workload in columns]
+        lines.append(f"| {system} | {' | '.join(cells)} |")
+    return lines
+
+
+def _effects(run: dict[str, Any] | None) -> str:
+    if run is None:
+        return ""
+    values = run["effects_per_s"]
+    inexact = "" if run["exact"] else " ¹"
+    return f"{statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f}){inexact}"
+
+
+def _latency(runs: list[dict[str, Any]]) -> list[str]:
+    lines = [
+        "### From due to committed, TPC-B scale 1", "",
+        "Open loop at a share of each system's own capacity: commands come when they come. Milliseconds.", "",
+        "| | load | p50 | p95 | p99 | max | publish call p50 | p99 |", "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]  # fmt: skip
+    for run in runs:
+        for load, one in run["latency_ms"].items():
+            call = run["publish_ms"].get(load, {})
+            share = load if load.endswith("/s") else f"{load} %"
+            figures = [one["p50"], one["p95"], one["p99"], one["max"], call.get("p50"), call.get("p99")]
+            lines.append(f"| {run['system']} | {share} | {' | '.join(_ms(value) for value in figures)} |")
+    return lines if len(lines) > 6 else []
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{value:,.1f}"
+
+
+def _costs(systems: list[str], found: dict[tuple[str, str, str], dict[str, Any]]) -> list[str]:
+    lines = [
+        "### What it costs, TPC-B scale 1", "",
+        "CPU seconds per 1,000 commands, and peak memory in MB (of PostgreSQL without its shared buffers).", "",
+        "| | connections | deadlocks | CPU | memory |", "|---|---:|---:|---|---|",
+    ]  # fmt: skip
+    for system in systems:
+        run = found.get((system, "tpcb-1", CLEAN))
+        if run is not None:
+            cpu = ", ".join(f"{name} {value:.3f}" for name, value in run["cpu_s_per_1000"].items() if value >= 0.0005)
+            memory = ", ".join(f"{name} {value:,.0f}" for name, value in run["peak_rss_mb"].items())
+            lines.append(f"| {system} | {run['peak_connections']} | {run['deadlocks']} | {cpu} | {memory} |")
+    return lines
+
+
+def _growth(points: Points) -> list[str]:
+    lines = [
+        "### Growth", "",
+        "| | | effects/s | connections | writer MB | broker MB | |", "|---|---:|---:|---:|---:|---:|---|",
+    ]  # fmt: skip
+    for point in points:
+        memory, connections = point.get("peak_rss_mb", {}), point.get("peak_connections", "")
+        lines.append(
+            f"| {point['series']} | {point['x']:,} | {point['effects_per_s']:,.0f} | {connections} "
+            f"| {memory.get('writer', 0):,.0f} | {memory.get('broker', 0):,.0f} | {point.get('note', '')} |"
+        )
+    return lines
+
+
+def write_between(path: Path, name: str, text: str) -> None:
+    """Put ``text`` between the two marks of a name in a page. Raises :class:`ValueError` when they are not there."""
+    before, mark, rest = path.read_text().partition(_BEGIN.format(name))
+    _, end, after = rest.partition(_END.format(name))
+    if not (mark and end):
+        raise ValueError(f"{path}: expected the marks {_BEGIN.format(name)} and {_END.format(name)}")
+    path.write_text(f"{before}{mark}\n\n{text}\n\n{end}{after}")
