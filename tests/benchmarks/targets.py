@@ -86,7 +86,8 @@ def _change(series: str, smallest: int, largest: int) -> Callable[[Matrix, Point
         found = _series(points, series)
         if smallest not in found or largest not in found:
             return None
-        return 100 * (1 - found[largest]["effects_per_s"] / found[smallest]["effects_per_s"])
+        fast, slow = (float(found[x]["effects_per_s"]) for x in (smallest, largest))
+        return 100 * (1 - slow / fast)
 
     return value
 
