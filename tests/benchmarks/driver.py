@@ -77,7 +77,7 @@ def all_of(drivers: Sequence[Driver], job: Job) -> list[Report]:
     """Give each driver its share of a job, with a seed of its own; return what they say."""
     for number, driver in enumerate(drivers):
         rate = None if job.rate is None else job.rate / len(drivers)
-        driver.start(Job(job.workload, job.variant, job.seconds, job.seed * 100 + number, rate))
+        driver.start(Job(job.workload, job.variant, job.seconds, job.seed * 100 + number, rate, job.most))
     return [driver.report() for driver in drivers]
 
 

@@ -18,13 +18,18 @@ Percentiles = dict[str, float]
 
 @dataclass(frozen=True)
 class Job:
-    """One run. Without ``rate`` as much as goes; with it so many commands a second, come what may (open loop)."""
+    """One run. Without ``rate`` as much as goes; with it so many commands a second, come what may (open loop).
+
+    ``most``: commands that a publisher sends at the most, whatever the time: what it is ahead of the writer must be
+    drained before the run is over.
+    """
 
     workload: str
     variant: str = CLEAN
     seconds: float = 3.0
     seed: int = 1
     rate: float | None = None
+    most: int = 60_000
 
     @property
     def poison(self) -> float:

@@ -105,7 +105,7 @@ class Single(_Publishing):
         end = time.time() + job.seconds
 
         async def one_after_the_other() -> None:
-            while (now := time.time()) < end:
+            while (now := time.time()) < end and self._commands.good < job.most:
                 for command in self._commands.next(now):
                     await self._call([command])
 
@@ -125,7 +125,7 @@ class Many(_Publishing):
 
     async def _closed(self, job: Job) -> None:
         end = time.time() + job.seconds
-        while (now := time.time()) < end:
+        while (now := time.time()) < end and self._commands.good < job.most:
             await self._call(self._commands.due([now] * CALL))
 
     def _in_calls(self, commands: list[Command]) -> list[list[Command]]:
