@@ -120,6 +120,7 @@ def _variants(runs: Runs) -> None:
         axis.axhline(100, color="black", linewidth=0.6, linestyle=":")
         axis.set_xticks(range(len(names)), names, rotation=25, ha="right")
         axis.set_title(titles[variant])
+    axes[0].set_ylim(0, 150)
     axes[0].set_ylabel("throughput, % of clean\n(bar: median of the workloads)")
     _save(figure, "variants")
 
@@ -148,16 +149,23 @@ def _latency(runs: Runs) -> None:
 
 def _growth(points: list[dict[str, Any]]) -> None:
     names = list(dict.fromkeys(point["series"] for point in points))
-    figure, axes = plt.subplots(1, len(names), figsize=(3 * len(names), 2.7), squeeze=False)
-    for axis, name in zip(axes.flat, names, strict=True):
+    figure, axes = plt.subplots(2, len(names), figsize=(3 * len(names), 4.2), squeeze=False, sharex="col")
+    for (rates, memory), name in zip(zip(*axes, strict=True), names, strict=True):
         own = [point for point in points if point["series"] == name]
-        axis.plot([point["x"] for point in own], [point["effects_per_s"] for point in own], "o-", color=_OURS)
-        axis.set_xscale("log")
-        axis.set_ylim(bottom=0)
-        axis.set_title(name)
-        axis.xaxis.set_major_formatter(FuncFormatter(_short))
-        axis.yaxis.set_major_formatter(FuncFormatter(_short))
-    axes.flat[0].set_ylabel("effects a second")
+        sizes = [point["x"] for point in own]
+        rates.plot(sizes, [point["effects_per_s"] for point in own], "o-", color=_OURS)
+        rates.set_title(name)
+        for place, group in enumerate(("writer", "broker")):
+            seen = [point["peak_rss_mb"].get(group) for point in own]
+            memory.plot(sizes, seen, "o-", color=_PARTS[place], label=group)
+        for axis in (rates, memory):
+            axis.set_xscale("log")
+            axis.set_ylim(0, 1.15 * axis.get_ylim()[1])
+            axis.xaxis.set_major_formatter(FuncFormatter(_short))
+            axis.yaxis.set_major_formatter(FuncFormatter(_short))
+    axes[0, 0].set_ylabel("effects a second")
+    axes[1, 0].set_ylabel("resident memory, MB")
+    axes[1, 0].legend(frameon=False)
     _save(figure, "growth")
 
 
