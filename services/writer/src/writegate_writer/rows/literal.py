@@ -52,6 +52,11 @@ def array_literal(values: Iterable[Any], encode: Encode) -> str:
     return "{" + ",".join(["NULL" if value is None else _quoted(encode(value)) for value in values]) + "}"
 
 
+def bare_array(texts: Iterable[str]) -> str:
+    """Return texts that need no quotes in an array, such as numbers and UUIDs, as :func:`array_literal` would."""
+    return "{" + ",".join(texts) + "}"
+
+
 def encoder(kind: TypeEngine[Any], dialect: Dialect) -> Encode:
     """Return the function that turns a value (never None) into the text of ``kind``, or raises TypeError."""
     if isinstance(kind, ARRAY):
