@@ -8,9 +8,10 @@ from dataclasses import replace
 from writegate.receipt import Cause
 from writegate_writer.arrival import Arrived, Refused
 from writegate_writer.deferral import Key, key_of, parks_key
+from writegate_writer.done import Done
 from writegate_writer.faults import DatabaseFault, Fault, HandlerFault, Reject
 from writegate_writer.isolate import Isolation, Span
-from writegate_writer.sorting import Done, Work
+from writegate_writer.sorting import Work
 
 Apply = Callable[[Work], Done]
 
