@@ -40,6 +40,7 @@ class Delivery:
     open: int = 0
     origin: str | None = None
     reply_to: str | None = None
+    parts: list[Part] | None = None  # when it was read ahead, until it is taken
 
     @property
     def delivery_count(self) -> int:

@@ -1,4 +1,4 @@
-"""A batch: what is taken from the inbox, and how it is decided when something is at fault."""
+"""A batch: how it is decided when something is at fault."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import structlog
 
-from writegate.config import Settings
 from writegate.receipt import Cause
-from writegate_writer.arrival import Arrived, Delivery, NotYet, Reading, Refused, read
+from writegate_writer.arrival import Arrived, NotYet, Reading, Refused
+from writegate_writer.cutting import CORNER_DELIVERIES
 from writegate_writer.decide import MOST_REJECTIONS, decide
 from writegate_writer.domain import Domain
 from writegate_writer.done import Done
@@ -26,10 +26,8 @@ log = structlog.get_logger(__name__)
 _CONFLICT_TRIES = 6
 _REPLAY_SECONDS = 1.0
 _REPLAY_COMMANDS = 500
-# A batch shrinks by half with each time it was delivered before; after so many times its commands are applied one by
-# one, noted down as suspects of ending the process first, and parked after three such deaths. The same with pages of
-# what is replayed, whose deaths are counted in the table of suspects: the broker knows nothing of them.
-_CORNER_DELIVERIES = 10
+# After so many deaths of a writer that was applying it alone a suspect is parked. Pages of what is replayed shrink as
+# batches do, but their deaths are counted in the table of suspects: the broker knows nothing of them.
 _MOST_DEATHS = 3
 # Among the suspects: a domain's replay as a whole.
 _SWEEP, _SWEEP_ID = "replay of {}", "00000000-0000-0000-0000-000000000000"
@@ -37,42 +35,6 @@ _SWEEP, _SWEEP_ID = "replay of {}", "00000000-0000-0000-0000-000000000000"
 _CANCELLED = "57014"
 
 Patience = Callable[[Arrived], bool]
-
-
-def suspicious(delivery: Delivery | None) -> bool:
-    """Whether something in this message may be what ends the process."""
-    return delivery is not None and delivery.delivery_count >= _CORNER_DELIVERIES
-
-
-def cut(domain: Domain, services: Mapping[str, Served], settings: Settings, clock: Clock) -> tuple[str | None, Reading]:
-    """Take from the inbox what one batch may hold: whole messages of one service, in arrival order."""
-    reading = Reading()
-    queue = domain.next_queue()
-    if not queue:
-        return None, reading
-    service = queue[0].service
-    declared = services[service].service
-    now_millis = int(clock.now().timestamp() * 1000)
-    commands = size = 0
-    limit = settings.batch_commands
-    # Only this thread takes from it (the domain is busy), the hub thread only appends: no lock is needed for that.
-    while queue and size < settings.batch_bytes:
-        try:
-            is_suspicious = suspicious(queue[0])
-            limit = min(limit, 0 if is_suspicious else settings.batch_commands >> queue[0].delivery_count)
-            if commands and commands >= limit:
-                break
-            delivery = queue.popleft()
-        except IndexError:
-            break  # its channel was lost just now
-        reading.suspicious |= is_suspicious
-        parts = read(delivery, declared, now_millis)
-        delivery.open = len(parts)
-        for part in parts:
-            reading.add(part)
-        commands += len(parts)
-        size += len(delivery.body)
-    return service, reading
 
 
 def _identity(part: Arrived | Refused) -> int:
@@ -150,7 +112,7 @@ class Deciding:
         waiting, sweep = self._domain.aside, self._domain.aside.sweep
         if sweep.after == 0:
             sweep.deaths = self._store.suspect(self._holder, _SWEEP.format(self._domain.name), _SWEEP_ID) - 1
-        cornered = sweep.deaths >= _CORNER_DELIVERIES
+        cornered = sweep.deaths >= CORNER_DELIVERIES
         if cornered and not alone():
             return
         if sweep.after == 0 and waiting.parked:

@@ -77,8 +77,8 @@ class Streak:
 
 
 class Domain:
-    """A domain this process holds. Changed under the gate's lock only, but for ``outbox`` and
-    ``aside``, which are its slot's."""
+    """A domain this process holds. Changed under the gate's lock only, but for ``outbox``,
+    ``aside`` and ``ahead``, which are its slot's."""
 
     def __init__(self, name: str, epoch: int, lanes: tuple[tuple[str, int], ...]) -> None:
         self.name = name
@@ -96,6 +96,7 @@ class Domain:
         self.resume_at = 0.0  # of the gate's clock: not to be started before
         self.outbox = Outbox()
         self.aside = Waiting()
+        self.ahead: Future[None] | None = None  # its inbox is being read, for the next batch
         # A queue per service, since a batch is of one service; served in turn.
         self._inbox: dict[str, deque[Delivery]] = {service: deque() for service, _ in lanes}
         self._turn = deque(self._inbox)
@@ -115,6 +116,10 @@ class Domain:
             with suppress(IndexError):  # the hub thread may empty it right now
                 return self._inbox[service][0]
         return None
+
+    def coming(self) -> deque[Delivery] | None:
+        """Return what :meth:`next_queue` would, without taking it for served."""
+        return next((self._inbox[service] for service in self._turn if self._inbox[service]), None)
 
     def next_queue(self) -> deque[Delivery] | None:
         """Return the queue of the service whose turn it is among those that have something waiting."""

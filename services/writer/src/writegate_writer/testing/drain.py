@@ -19,8 +19,9 @@ from writegate.testing import MemoryBroker
 from writegate.testing.node import Stored
 from writegate.topology import Route
 from writegate_writer.arrival import Delivery
-from writegate_writer.batch import Deciding, cut
+from writegate_writer.batch import Deciding
 from writegate_writer.clock import SystemClock
+from writegate_writer.cutting import cut
 from writegate_writer.declare import Writes
 from writegate_writer.domain import Domain
 from writegate_writer.done import Done
