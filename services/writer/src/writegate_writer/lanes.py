@@ -18,6 +18,7 @@ from writegate_writer.acks import Acks
 from writegate_writer.arrival import Delivery
 from writegate_writer.domain import Domain, Phase
 from writegate_writer.done import Done
+from writegate_writer.frames import read_in_bulk
 from writegate_writer.gate import Gate
 from writegate_writer.inbound import tolerate
 
@@ -122,6 +123,7 @@ class Lanes:
         """Take over reading from a connection."""
         self._connection, self._hub = connection, hub
         tolerate(connection.connection)
+        read_in_bulk(connection.connection)
         self._paused = False
         sock = (
             connection.transport.get_sock() if hasattr(connection.transport, "get_sock") else connection.connection.sock
