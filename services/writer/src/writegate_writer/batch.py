@@ -170,7 +170,7 @@ class Deciding:
         left = work
         while True:
             try:
-                decide(lambda some: self._apply(service, some), left, done, patience)
+                decide(lambda some: self._apply(service, some), left, done, patience, self._domain.stride)
             except (DatabaseFault, HandlerFault) as error:
                 if error.fault is not Fault.DEPLOYMENT or error.task is None or error.task in held:
                     raise

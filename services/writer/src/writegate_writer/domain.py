@@ -10,6 +10,7 @@ from enum import Enum
 
 from writegate_writer.arrival import Delivery
 from writegate_writer.deferral import Waiting
+from writegate_writer.isolate import Stride
 from writegate_writer.store import Outgoing
 
 
@@ -78,7 +79,7 @@ class Streak:
 
 class Domain:
     """A domain this process holds. Changed under the gate's lock only, but for ``outbox``,
-    ``aside`` and ``ahead``, which are its slot's."""
+    ``aside``, ``stride`` and ``ahead``, which are its slot's."""
 
     def __init__(self, name: str, epoch: int, lanes: tuple[tuple[str, int], ...]) -> None:
         self.name = name
@@ -93,6 +94,7 @@ class Domain:
         self.failures = 0  # in a row, for the back-off
         self.tripped: set[str] = set()  # command types that a broken deployment holds
         self.streak = Streak()
+        self.stride = Stride()
         self.resume_at = 0.0  # of the gate's clock: not to be started before
         self.outbox = Outbox()
         self.aside = Waiting()
