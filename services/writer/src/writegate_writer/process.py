@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Mapping
@@ -95,6 +96,9 @@ class Process:
         self._control.start()
         for slot in self._slots:
             slot.start()
+        # What is there now stays. The collector, which runs every few hundred commands, need not look at it any more.
+        gc.collect()
+        gc.freeze()
         if settings.health_port:
             self._health = Health(settings.health_port, self.info)
             self._health.start()
