@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -59,7 +60,7 @@ def acks_before_commit() -> None:
 
     def end(self: Deciding, _: str, work: Work) -> NoReturn:
         consuming, domain = cast(Lanes, self._consuming), self._domain
-        consuming.settle(domain, [one.delivery for one in work.arrived])
+        consuming.settle(domain, Counter(one.delivery for one in work.arrived))
         acknowledged = threading.Event()
 
         def ask() -> None:

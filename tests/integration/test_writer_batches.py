@@ -39,7 +39,7 @@ def test_one_command_that_breaks_a_check_harms_only_itself(gate: Gate) -> None:
     batches, decided = gate.batches()
     failed = rollbacks(gate) - before
     assert decided == 500
-    assert failed >= 9  # it was searched for by failing
+    assert failed >= 2  # with others, and alone: the database says whom it means
     assert batches + failed < 25
 
 

@@ -33,7 +33,7 @@ class ConsumingConnection:
         self.broker = broker
         self.link = link
         self.transport = None
-        self.connection = SimpleNamespace(sock=self, on_inbound_frame=None)
+        self.connection = SimpleNamespace(sock=self, on_inbound_frame=None, transport=SimpleNamespace(_read_buffer=b""))
         self._channel_class = channel_class
 
     def channel(self) -> ConsumingChannel:

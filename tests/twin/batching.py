@@ -18,9 +18,10 @@ from writegate.lanes import lane_of
 from writegate.receipt import Receipt
 from writegate.topology import Route
 from writegate_writer.apply.domains import table_name
-from writegate_writer.arrival import Arrived, Delivery, Refused
+from writegate_writer.arrival import Delivery
 from writegate_writer.declare import Writes
 from writegate_writer.domain import Domain
+from writegate_writer.done import Done
 from writegate_writer.gate import Gate
 from writegate_writer.ports import Served
 from writegate_writer.sharing import Claimed
@@ -88,14 +89,16 @@ class Hands:
             f"the domain was started again in the middle of a batch of {len(self.unacked)} messages"
         )
 
-    def settle(self, domain: Domain, deliveries: list[Delivery]) -> None:
-        for one in deliveries:
-            one.open -= 1
+    def settle(self, domain: Domain, decided: Mapping[Delivery, int]) -> None:
+        for one, parts in decided.items():
+            one.open -= parts
             if one.open == 0 and one in self.unacked:  # what was deferred was acknowledged then
                 self.unacked.remove(one)
 
-    def report(self, receipts: list[tuple[Arrived | Refused, Receipt]]) -> None:
-        self.receipts += [replace(receipt, xid=None, commit_lsn=None, committed_at=None) for _, receipt in receipts]
+    def report(self, done: Done) -> None:
+        self.receipts += [
+            replace(receipt, xid=None, commit_lsn=None, committed_at=None) for _, receipt in done.receipts()
+        ]
 
 
 class BatchingWriter:

@@ -185,8 +185,8 @@ def by_type_only(batch: Sequence[Arrived]) -> list[list[Arrived]]:
 class Careless(Isolation):
     """A bisection that takes the neighbour for bad as well."""
 
-    def failed(self) -> Span | None:
-        span = super().failed()
+    def failed(self, suspect: int | None = None) -> Span | None:
+        span = super().failed(suspect)
         if span is not None and self._left and not self._left[-1].faulty:
             self._left.pop()
         return span

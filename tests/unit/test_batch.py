@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -97,8 +98,8 @@ class Consumed:
 
     settled: list[Delivery] = field(default_factory=list)
 
-    def settle(self, _: Domain, deliveries: list[Delivery]) -> None:
-        self.settled += deliveries
+    def settle(self, _: Domain, decided: Mapping[Delivery, int]) -> None:
+        self.settled += Counter(decided).elements()
 
     def report(self, _: object) -> None:
         """Nobody listens."""

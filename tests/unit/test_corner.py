@@ -13,7 +13,8 @@ from tests.sample import LANES, Deposit, accounts, delivered
 from writegate.config import Settings
 from writegate.envelope import item_of
 from writegate.lanes import lane_of
-from writegate_writer.batch import Deciding, cut, suspicious
+from writegate_writer.batch import Deciding
+from writegate_writer.cutting import cut, read_ahead, suspicious
 from writegate_writer.domain import Domain, Phase
 from writegate_writer.gate import Gate
 from writegate_writer.ports import Served
@@ -136,3 +137,21 @@ def test_a_replay_that_is_suspicious_waits_until_it_is_alone() -> None:
     deciding = Deciding(store_, Holder("w", "accounts", 1, 6.0), domain, SERVICES, MagicMock(), MagicMock(), clock())
     deciding.replay(lambda: False)
     assert store.pages == []
+
+
+def test_what_is_read_ahead_is_what_is_cut_then_and_nothing_delivered_before_is() -> None:
+    domain, settings = domain_with([0, 0, 1, 0]), Settings.load({})
+    read_ahead(domain, SERVICES, settings, clock())
+    queue = domain.coming()
+    assert queue is not None
+    assert [one.parts is not None for one in queue] == [True, True, False, False]
+    ahead = [part for one in queue for part in one.parts or ()]
+    _, reading = cut(domain, SERVICES, settings, clock())
+    assert reading.arrived[:2] == ahead, "the same, and not read again"
+    assert len(reading.arrived) == 4
+
+
+def test_no_more_is_read_ahead_than_one_batch_holds() -> None:
+    domain = domain_with([0] * 5)
+    read_ahead(domain, SERVICES, Settings.load({"WRITEGATE_BATCH_COMMANDS": "2"}), clock())
+    assert sum(one.parts is not None for one in domain.coming() or ()) == 2

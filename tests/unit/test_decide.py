@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sample import Deposit, arrived, delivered
-from writegate.receipt import Cause, Receipt
+from writegate.receipt import Cause
 from writegate_writer.arrival import Arrived, Refused
 from writegate_writer.decide import decide
+from writegate_writer.done import Done
 from writegate_writer.faults import DatabaseFault, HandlerFault, Reject
-from writegate_writer.sorting import Done, Work
+from writegate_writer.sorting import Sorted, Work
 
 GOOD, POISON, WRONG = "good", "poison", "wrong"  # WRONG: its handler says so itself
 
@@ -47,8 +48,7 @@ class Database:
         self.parked |= parked
         if work.outbox_sent is not None:
             self.sent.append(work.outbox_sent)
-        decided: list[Arrived | Refused] = [*work.arrived, *work.refused]
-        return Done([(one, Receipt("?", "applied")) for one in decided], [])
+        return Done(Sorted(fresh=list(work.arrived), parked=list(work.refused)))
 
     def sort(self, work: Work) -> tuple[list[Arrived], dict[str, str]]:
         fresh: list[Arrived] = []
@@ -73,7 +73,7 @@ class Database:
             raise DatabaseFault("23514", "violates a check constraint")
 
     def done(self, done: Done) -> None:
-        self.receipts += [one.item.id if isinstance(one, Arrived) else one.id for one, _ in done.receipts]
+        self.receipts += [one.item.id if isinstance(one, Arrived) else one.id for one in done.parts]
 
 
 def kind(one: Arrived) -> str:
@@ -183,7 +183,7 @@ def test_a_rejection_that_rested_on_a_command_at_fault_is_thought_over() -> None
         if first in fresh:
             raise DatabaseFault("23514", "violates a check constraint")
         found.update({one.ledger_id: "applied" if one.ledger_id in fresh else "parked" for one in work.arrived})
-        return Done([])
+        return Done()
 
     decide(apply, Work(batch), lambda _: None, patience=lambda _: False)
     assert found == {first: "parked", second: "applied"}
@@ -211,7 +211,7 @@ def test_a_poison_keeps_what_the_database_said() -> None:
         if any(one.ledger_id not in work.rejected for one in work.arrived):
             raise DatabaseFault("22003", "integer out of range; in the third column")
         found.extend(work.rejected.values())
-        return Done([], [])
+        return Done()
 
     decide(apply, Work(commands([POISON])), lambda _: None, patience=lambda _: False)
     assert found == [Cause("sqlstate-22003", "integer out of range; in the third column", "22003")]
@@ -225,7 +225,7 @@ def test_a_missing_parent_row_is_waited_for_before_the_command_is_given_up(patie
         if any(one.ledger_id not in {*work.rejected, *work.postponed} for one in work.arrived):
             raise DatabaseFault("23503", "no such parent")
         found.append(work)
-        return Done([])
+        return Done()
 
     decide(apply, Work(commands([POISON])), lambda _: None, patience=lambda _: patient)
     [work] = found

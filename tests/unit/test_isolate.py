@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil, log2
+from random import Random
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from writegate_writer.isolate import Isolation, Span
+from writegate_writer.isolate import Isolation, Span, Stride
+
+Suspect = Callable[[Span], int | None]
 
 
-def run(size: int, poison: set[int]) -> tuple[list[int], list[int], int]:
+def run(
+    size: int, poison: set[int], suspect: Suspect = lambda _: None, stride: Stride | None = None
+) -> tuple[list[int], list[int], int]:
     """Return what was committed and what was found, in order, and how many attempts it took."""
-    isolation = Isolation(size)
+    isolation = Isolation(size, stride)
     committed: list[int] = []
     found: list[int] = []
     attempts = 0
@@ -27,7 +33,7 @@ def run(size: int, poison: set[int]) -> tuple[list[int], list[int], int]:
         if poison.isdisjoint(positions):
             committed += positions
             isolation.succeeded()
-        elif (single := isolation.failed()) is not None:
+        elif (single := isolation.failed(suspect(span))) is not None:
             found.append(single.start)
             assert single == Span(single.start, single.start + 1)
     return committed, found, attempts
@@ -62,6 +68,36 @@ def test_all_poison_ends_after_twice_as_many_attempts_as_commands(size: int) -> 
     committed, found, attempts = run(size, set(range(size)))
     assert (committed, found) == ([], list(range(size)))
     assert attempts == 2 * size - 1
+
+
+positions = st.integers(1, 600).flatmap(lambda size: st.tuples(st.just(size), st.sets(st.integers(0, size - 1))))
+
+
+@given(positions)
+def test_who_is_told_the_right_suspect_needs_three_attempts_a_poison(case: tuple[int, set[int]]) -> None:
+    size, poison = case
+    committed, found, attempts = run(
+        size, poison, lambda span: next(at for at in range(span.start, span.stop) if at in poison)
+    )
+    assert (committed, found) == (sorted(set(range(size)) - poison), sorted(poison))
+    assert attempts <= 3 * len(poison) + 1 + size / 16
+
+
+@given(positions, st.randoms())
+def test_wrong_suspicions_cost_attempts_and_nothing_else(case: tuple[int, set[int]], random: Random) -> None:
+    size, poison = case
+    committed, found, _ = run(size, poison, lambda span: random.randrange(span.start, span.stop))
+    assert (committed, found) == (sorted(set(range(size)) - poison), sorted(poison))
+
+
+def test_where_poison_was_less_is_tried_at_once_until_there_is_none() -> None:
+    stride = Stride()
+    run(600, {3, 70, 300}, stride=stride)
+    assert 16 <= stride.commands < 600
+    assert run(600, set(), stride=stride)[2] > 1
+    for _ in range(20):
+        run(10_000, set(), stride=stride)
+    assert run(600, set(), stride=stride)[2] == 1
 
 
 @pytest.mark.parametrize("size", [1, 600])

@@ -132,4 +132,4 @@ def test_an_array_literal_quotes_what_needs_it() -> None:
 
 def test_a_column_can_take_another_field_or_a_constant() -> None:
     source = sources_of(TABLE, Other, {"id": 7, "order": "text"}, need_key=True)
-    assert source.arrays([Other(text="a"), Other(text="b")]) == ('{"7","7"}', '{"a","b"}')
+    assert source.arrays([Other(text="a"), Other(text="b")]) == ("{7,7}", '{"a","b"}')

@@ -135,6 +135,13 @@ def key_of(command: Command) -> str | None:
     return rule(command)
 
 
+def identify(command: Command, command_id: str) -> None:
+    """Give an id to a command that nobody else knows yet: :meth:`Command.with_id` without the copy."""
+    private = command.__pydantic_private__
+    assert private is not None  # noqa: S101  pydantic makes it with the model
+    private["_command_id"] = command_id
+
+
 def bind(command: type[Command], service: str, lanes: int) -> None:
     """Make ``command`` one of ``service``'s. A command type belongs to one service for good."""
     contract: Contract | None = command.__dict__.get("__writegate__")

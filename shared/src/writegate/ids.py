@@ -6,12 +6,17 @@ The time in the id tells the writer's ledger in which partitions a duplicate cou
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 import uuid
 
 _lock = threading.Lock()
 _last = 0
+
+# Version and variant of RFC 9562, section 4.
+_CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_CANONICAL_V7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 _COUNTER_BITS = 74  # all of rand_a and rand_b: 73 random bits start each millisecond, the rest is head-room to count
 _COUNTER = (1 << _COUNTER_BITS) - 1
@@ -34,8 +39,15 @@ def new_id() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def is_canonical(command_id: str) -> bool:
+    """Whether an id is a UUID as :func:`new_id` and ``str(uuid.UUID(…))`` write it."""
+    return _CANONICAL.fullmatch(command_id) is not None
+
+
 def millis_of(command_id: str) -> int | None:
     """Return the Unix time in milliseconds that a UUIDv7 carries, or None for any other id."""
+    if _CANONICAL_V7.fullmatch(command_id):  # nearly every id: uuid.UUID takes ten times as long
+        return int(command_id[:8] + command_id[9:13], 16)
     try:
         value = uuid.UUID(command_id)
     except ValueError:

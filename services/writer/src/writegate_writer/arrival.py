@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from writegate.checking import MAX_ID_BYTES, is_id
-from writegate.command import Command, Contract, contract_of, key_of
+from writegate.command import Command, Contract, contract_of, identify, key_of
 from writegate.envelope import LOOKUP_TASK, MANY_TASK, Item, decode, reply_to_of
 from writegate.errors import MalformedMessage
-from writegate.ids import millis_of
+from writegate.ids import is_canonical, millis_of
 from writegate.lanes import lane_of
 from writegate.receipt import Cause
 from writegate.service import Service
@@ -40,6 +40,7 @@ class Delivery:
     open: int = 0
     origin: str | None = None
     reply_to: str | None = None
+    parts: list[Part] | None = None  # when it was read ahead, until it is taken
 
     @property
     def delivery_count(self) -> int:
@@ -60,7 +61,7 @@ class NotYet:
     broken: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: one is made a command, in a third of the time
 class Arrived:
     """A command that may be applied, or one that has to wait for another writer."""
 
@@ -167,7 +168,8 @@ def _decided(delivery: Delivery, item: Item, hops: int, service: Service, now_mi
     key = item.key if isinstance(command, NotYet) else key_of(command)
     if item.key is not None and item.key != key:
         raise MalformedMessage("wrong-key", f"expected the key {key!r} that the fields give, got {item.key!r}")
-    item = replace(item, key=key)  # a stock producer sends none: from here on it is always the contract's
+    if item.key is None and key is not None:
+        item = replace(item, key=key)  # a stock producer sends none: from here on it is always the contract's
     lane = delivery.lane if isinstance(command, NotYet) and key is None else lane_of(key, service.lanes)
     if lane != delivery.lane:
         if hops:
@@ -198,7 +200,7 @@ def command_of(item: Item, service: Service) -> Command | NotYet:
     contract = contract_of(kind)
     if item.version > contract.version:
         return NotYet(f"version {item.version} of {item.task} is newer than this writer")
-    if _NUL.search(item.fields):
+    if b"\\u0000" in item.fields and _NUL.search(item.fields):
         raise MalformedMessage("bad-fields", f"{item.task}: text with a NUL character, which PostgreSQL cannot store")
     fields = _of_today(item, contract)
     if isinstance(fields, NotYet):
@@ -212,7 +214,8 @@ def command_of(item: Item, service: Service) -> Command | NotYet:
         raise MalformedMessage(
             "bad-fields", f"{item.task} version {item.version}, {where}: {first['msg']}{more}"
         ) from error
-    return command.with_id(item.id)
+    identify(command, item.id)
+    return command
 
 
 def _of_today(item: Item, contract: Contract) -> bytes | NotYet:
@@ -267,6 +270,8 @@ def _refuse_message(delivery: Delivery, error: MalformedMessage) -> Refused:
 
 def ledger_id(command_id: str) -> str:
     """Return the UUID under which the ledger knows an id: itself, or a UUIDv8 made of its digest."""
+    if is_canonical(command_id):
+        return command_id
     try:
         return str(uuid.UUID(command_id))
     except ValueError:

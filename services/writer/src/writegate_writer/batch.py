@@ -1,4 +1,4 @@
-"""A batch: what is taken from the inbox, and how it is decided when something is at fault."""
+"""A batch: how it is decided when something is at fault."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from dataclasses import replace
 
 import structlog
 
-from writegate.config import Settings
 from writegate.receipt import Cause
-from writegate_writer.arrival import Arrived, Delivery, NotYet, Reading, Refused, read
+from writegate_writer.arrival import Arrived, NotYet, Reading, Refused
+from writegate_writer.cutting import CORNER_DELIVERIES
 from writegate_writer.decide import MOST_REJECTIONS, decide
 from writegate_writer.domain import Domain
+from writegate_writer.done import Done
 from writegate_writer.faults import DatabaseFault, Fault, HandlerFault
 from writegate_writer.ports import Clock, Consuming, Served
 from writegate_writer.replay import revive
 from writegate_writer.sending import Sending
-from writegate_writer.sorting import PATIENCE_SECONDS, Done, Work
+from writegate_writer.sorting import PATIENCE_SECONDS, Work
 from writegate_writer.store import DeferredRow, Holder, Store
 from writegate_writer.transaction import apply
 
@@ -25,10 +26,8 @@ log = structlog.get_logger(__name__)
 _CONFLICT_TRIES = 6
 _REPLAY_SECONDS = 1.0
 _REPLAY_COMMANDS = 500
-# A batch shrinks by half with each time it was delivered before; after so many times its commands are applied one by
-# one, noted down as suspects of ending the process first, and parked after three such deaths. The same with pages of
-# what is replayed, whose deaths are counted in the table of suspects: the broker knows nothing of them.
-_CORNER_DELIVERIES = 10
+# After so many deaths of a writer that was applying it alone a suspect is parked. Pages of what is replayed shrink as
+# batches do, but their deaths are counted in the table of suspects: the broker knows nothing of them.
 _MOST_DEATHS = 3
 # Among the suspects: a domain's replay as a whole.
 _SWEEP, _SWEEP_ID = "replay of {}", "00000000-0000-0000-0000-000000000000"
@@ -38,45 +37,21 @@ _CANCELLED = "57014"
 Patience = Callable[[Arrived], bool]
 
 
-def suspicious(delivery: Delivery | None) -> bool:
-    """Whether something in this message may be what ends the process."""
-    return delivery is not None and delivery.delivery_count >= _CORNER_DELIVERIES
-
-
-def cut(domain: Domain, services: Mapping[str, Served], settings: Settings, clock: Clock) -> tuple[str | None, Reading]:
-    """Take from the inbox what one batch may hold: whole messages of one service, in arrival order."""
-    reading = Reading()
-    queue = domain.next_queue()
-    if not queue:
-        return None, reading
-    service = queue[0].service
-    declared = services[service].service
-    now_millis = int(clock.now().timestamp() * 1000)
-    commands = size = 0
-    limit = settings.batch_commands
-    # Only this thread takes from it (the domain is busy), the hub thread only appends: no lock is needed for that.
-    while queue and size < settings.batch_bytes:
-        try:
-            is_suspicious = suspicious(queue[0])
-            limit = min(limit, 0 if is_suspicious else settings.batch_commands >> queue[0].delivery_count)
-            if commands and commands >= limit:
-                break
-            delivery = queue.popleft()
-        except IndexError:
-            break  # its channel was lost just now
-        reading.suspicious |= is_suspicious
-        parts = read(delivery, declared, now_millis)
-        delivery.open = len(parts)
-        for part in parts:
-            reading.add(part)
-        commands += len(parts)
-        size += len(delivery.body)
-    return service, reading
-
-
 def _identity(part: Arrived | Refused) -> int:
     """Return what a part of a batch is known by, whatever has become of it."""
     return id(part.arrived or part) if isinstance(part, Refused) else id(part)
+
+
+def _without(work: Work, all_done: Sequence[Done]) -> Work:
+    """Return what of ``work`` is left when these transactions have been committed."""
+    decided = {_identity(part) for one in all_done for part in one.parts}
+    decided.update(id(part) for one in all_done for part in one.plan.waits_on)
+    return replace(
+        work,
+        arrived=[one for one in work.arrived if id(one) not in decided],
+        refused=[one for one in work.refused if id(one) not in decided],
+        outbox_sent=None if decided else work.outbox_sent,
+    )
 
 
 class _MissingParents:
@@ -137,7 +112,7 @@ class Deciding:
         waiting, sweep = self._domain.aside, self._domain.aside.sweep
         if sweep.after == 0:
             sweep.deaths = self._store.suspect(self._holder, _SWEEP.format(self._domain.name), _SWEEP_ID) - 1
-        cornered = sweep.deaths >= _CORNER_DELIVERIES
+        cornered = sweep.deaths >= CORNER_DELIVERIES
         if cornered and not alone():
             return
         if sweep.after == 0 and waiting.parked:
@@ -185,25 +160,17 @@ class Deciding:
 
     def _decide(self, service: str, work: Work, patience: Patience) -> None:
         """Decide ``work``; a command type whose deployment is broken is held, and the rest decided without it."""
-        decided: set[int] = set()
-        worked: set[str] = set()
+        all_done: list[Done] = []
 
         def done(one: Done) -> None:
-            decided.update(_identity(part) for part, _ in one.receipts)
-            decided.update(id(part) for part in one.plan.waits_on)
-            worked.update(part.item.task for part in one.plan.fresh)
+            all_done.append(one)
             self._done(work, one)
 
         held: set[str] = set()
+        left = work
         while True:
-            left = replace(
-                work,
-                arrived=[one for one in work.arrived if id(one) not in decided],
-                refused=[one for one in work.refused if id(one) not in decided],
-                outbox_sent=None if decided else work.outbox_sent,
-            )
             try:
-                decide(lambda some: self._apply(service, some), left, done, patience)
+                decide(lambda some: self._apply(service, some), left, done, patience, self._domain.stride)
             except (DatabaseFault, HandlerFault) as error:
                 if error.fault is not Fault.DEPLOYMENT or error.task is None or error.task in held:
                     raise
@@ -215,11 +182,13 @@ class Deciding:
                 log.error(  # noqa: TRY400  its cause is in the text; the traceback is the handler's business
                     "type.held", task=error.task, error=text, again_in_seconds=round(seconds, 1)
                 )
+                left = _without(work, all_done)
             else:
                 # A type that works again: should it fail once more, that is a new failure, held for the shortest time.
-                for task in (worked & self._domain.tripped) - held:
-                    self._store.release_task(task)
-                    self._domain.tripped.discard(task)
+                for task in self._domain.tripped - held:
+                    if any(part.item.task == task for one in all_done for part in one.plan.fresh):
+                        self._store.release_task(task)
+                        self._domain.tripped.discard(task)
                 return
 
     def _apply(self, service: str, work: Work) -> Done:
@@ -245,19 +214,17 @@ class Deciding:
         unread = {aside.one.command for aside in done.plan.aside if isinstance(aside.one.command, NotYet)}
         for reason in sorted(one.reason for one in unread if one.broken):
             log.error("upgrade.failed", domain=self._domain.name, error=reason)
-        repeated = [one for one, _ in done.plan.repeated]
-        decided: list[Arrived | Refused] = [*done.plan.fresh, *done.plan.parked, *repeated]
-        for one in decided:
-            if one.ledger_id in work.replayed:
-                waiting.remove(one)
+        for part in done.parts if work.replayed else ():
+            if part.ledger_id in work.replayed:
+                waiting.remove(part)
         for refused in done.plan.parked:
             waiting.park(refused)
         waiting.sweep.stick(done.plan.waits_on)
         if done.outgoing:
             self._sending.emitted(self._domain, done.outgoing)
-        self._sending.receipts(done.receipts)
-        self._consuming.settle(self._domain, [part.delivery for part, _ in done.receipts])
-        self._consuming.report(done.receipts)
+        self._sending.receipts(done)
+        self._consuming.settle(self._domain, done.settled)
+        self._consuming.report(done)
         self._count_rejections(work, done)
 
     def _count_rejections(self, work: Work, done: Done) -> None:
@@ -265,6 +232,8 @@ class Deciding:
         streak, plan = self._domain.streak, done.plan
         # What was refused before any handler saw it is not counted.
         causes = {id(one.arrived): one.cause for one in plan.parked if one.arrived is not None}
+        if not causes and not streak.task:
+            return
         applied = {id(one) for one in plan.fresh if causes or one.item.task == streak.task}
         reached: dict[str, Cause] = {}
         for one in work.arrived if causes or applied else ():

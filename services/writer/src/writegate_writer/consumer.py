@@ -9,6 +9,7 @@ What is taken out:
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from typing import Any, ClassVar, Final
 
 from celery import bootsteps
@@ -22,6 +23,7 @@ from kombu.common import QoS
 
 from writegate.receipt import Receipt
 from writegate_writer.arrival import Arrived, Refused
+from writegate_writer.done import Done
 from writegate_writer.process import Process
 
 RECONNECT_SECONDS: Final = 1.0
@@ -107,14 +109,14 @@ class _Reporter:
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
 
-    def __call__(self, receipts: list[tuple[Arrived | Refused, Receipt]]) -> None:
-        state.all_total_count[0] += len(receipts)
-        for part, _ in receipts:
-            if part.item is not None:
-                state.total_count[part.item.task] += 1
+    def __call__(self, done: Done) -> None:
+        parts = done.parts
+        state.all_total_count[0] += len(parts)
+        for task, count in Counter(part.item.task for part in parts if part.item is not None).items():
+            state.total_count[task] += count
         dispatcher = self._consumer.event_dispatcher
         if dispatcher is not None and dispatcher.enabled and (not dispatcher.groups or "task" in dispatcher.groups):
-            for part, receipt in receipts:
+            for part, receipt in done.receipts():
                 self._events(dispatcher, part, receipt)
 
     def _events(self, dispatcher: Any, part: Arrived | Refused, receipt: Receipt) -> None:

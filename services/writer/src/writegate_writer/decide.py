@@ -8,9 +8,11 @@ from dataclasses import replace
 from writegate.receipt import Cause
 from writegate_writer.arrival import Arrived, Refused
 from writegate_writer.deferral import Key, key_of, parks_key
+from writegate_writer.done import Done
 from writegate_writer.faults import DatabaseFault, Fault, HandlerFault, Reject
-from writegate_writer.isolate import Isolation, Span
-from writegate_writer.sorting import Done, Work
+from writegate_writer.isolate import Isolation, Span, Stride
+from writegate_writer.sorting import Work
+from writegate_writer.suspicion import suspect_in
 
 Apply = Callable[[Work], Done]
 
@@ -22,18 +24,30 @@ MOST_REJECTIONS = 50
 _MISSING_PARENT = "23503"
 
 
-def decide(apply: Apply, work: Work, done: Callable[[Done], None], patience: Callable[[Arrived], bool]) -> None:
+def decide(
+    apply: Apply,
+    work: Work,
+    done: Callable[[Done], None],
+    patience: Callable[[Arrived], bool],
+    stride: Stride | None = None,
+) -> None:
     """Decide all of ``work``, calling ``done`` after each commit. ``apply`` runs one transaction.
 
-    ``patience``: whether a command whose parent row is missing may still wait for it. Errors that are no command's
+    ``patience``: whether a command whose parent row is missing may still wait for it. ``stride``: how much is tried at
+    once, if that is remembered. Errors that are no command's
     fault are raised; what was passed to ``done`` before stays decided.
     """
-    _Deciding(apply, work, done, patience).run()
+    _Deciding(apply, work, done, patience, stride).run()
 
 
 class _Deciding:
     def __init__(
-        self, apply: Apply, work: Work, done: Callable[[Done], None], patience: Callable[[Arrived], bool]
+        self,
+        apply: Apply,
+        work: Work,
+        done: Callable[[Done], None],
+        patience: Callable[[Arrived], bool],
+        stride: Stride | None,
     ) -> None:
         self._apply = apply
         self._work = work
@@ -42,7 +56,7 @@ class _Deciding:
         self._rejected: dict[str, Cause] = dict(work.rejected)
         self._said: set[str] = set()  # rejected on a handler's word, in the span that is tried now
         self._postponed: dict[str, str] = dict(work.postponed)
-        self._isolation = Isolation(len(work.arrived))
+        self._isolation = Isolation(len(work.arrived), stride)
         self._refused: Sequence[Refused] = work.refused
         self._sent = work.outbox_sent
         self._nothing = Span(len(work.arrived), len(work.arrived))
@@ -61,7 +75,7 @@ class _Deciding:
                 for id_ in self._said:
                     del self._rejected[id_]
                 self._said.clear()
-                to_blame = self._isolation.failed()
+                to_blame = self._isolation.failed(self._suspect(span, error))
                 if to_blame is not None:
                     self._blame(self._work.arrived[to_blame.start], error)
             else:
@@ -82,6 +96,10 @@ class _Deciding:
         )
         self._done(self._apply(work))
         self._refused, self._sent, self._unrecorded = (), None, []
+
+    def _suspect(self, span: Span, error: DatabaseFault) -> int | None:
+        position = suspect_in(self._work.arrived[span.start : span.stop], str(error))
+        return None if position is None else span.start + position
 
     def _blame(self, one: Arrived, error: DatabaseFault) -> None:
         if error.sqlstate == _MISSING_PARENT and self._patience(one):

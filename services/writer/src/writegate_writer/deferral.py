@@ -59,6 +59,8 @@ class Waiting:
 
     def blocks(self, one: Arrived) -> bool:
         """Whether a newly arrived command must join a queue."""
+        if not self.parked and not self.deferred:
+            return False
         key = key_of(one)
         return key is not None and (key in self.parked or self.deferred[key] > 0)
 

@@ -10,6 +10,7 @@ from enum import Enum
 
 from writegate_writer.arrival import Delivery
 from writegate_writer.deferral import Waiting
+from writegate_writer.isolate import Stride
 from writegate_writer.store import Outgoing
 
 
@@ -77,8 +78,8 @@ class Streak:
 
 
 class Domain:
-    """A domain this process holds. Changed under the gate's lock only, but for ``outbox`` and
-    ``aside``, which are its slot's."""
+    """A domain this process holds. Changed under the gate's lock only, but for ``outbox``,
+    ``aside``, ``stride`` and ``ahead``, which are its slot's."""
 
     def __init__(self, name: str, epoch: int, lanes: tuple[tuple[str, int], ...]) -> None:
         self.name = name
@@ -93,9 +94,11 @@ class Domain:
         self.failures = 0  # in a row, for the back-off
         self.tripped: set[str] = set()  # command types that a broken deployment holds
         self.streak = Streak()
+        self.stride = Stride()
         self.resume_at = 0.0  # of the gate's clock: not to be started before
         self.outbox = Outbox()
         self.aside = Waiting()
+        self.ahead: Future[None] | None = None  # its inbox is being read, for the next batch
         # A queue per service, since a batch is of one service; served in turn.
         self._inbox: dict[str, deque[Delivery]] = {service: deque() for service, _ in lanes}
         self._turn = deque(self._inbox)
@@ -115,6 +118,10 @@ class Domain:
             with suppress(IndexError):  # the hub thread may empty it right now
                 return self._inbox[service][0]
         return None
+
+    def coming(self) -> deque[Delivery] | None:
+        """Return what :meth:`next_queue` would, without taking it for served."""
+        return next((self._inbox[service] for service in self._turn if self._inbox[service]), None)
 
     def next_queue(self) -> deque[Delivery] | None:
         """Return the queue of the service whose turn it is among those that have something waiting."""

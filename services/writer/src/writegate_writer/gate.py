@@ -116,6 +116,11 @@ class Gate:
                 self._changed.wait(max(min(left, until_due), 0.001))
             return None
 
+    @property
+    def crowded(self) -> bool:
+        """Whether domains wait for a slot."""
+        return bool(self._ready)
+
     def alone(self, domain: Domain) -> bool:
         """Whether the domain's present turn is the only one in this process. If not, its next one will be.
 

@@ -55,6 +55,11 @@ class Holds:
     lanes: Mapping[tuple[str, int], str]
     services: Mapping[str, str]
 
+    @property
+    def any_on_commands(self) -> bool:
+        """Whether some command might have to wait."""
+        return bool(self.tasks or self.keys or self.tables)
+
     def on_lane(self, service: str, lane: int) -> str | None:
         """Return why a lane may not be consumed, or None."""
         return self.services.get(service) or self.lanes.get((service, lane))

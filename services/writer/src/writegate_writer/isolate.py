@@ -1,13 +1,20 @@
-"""Finding the commands that cannot be applied, by bisection. Pure.
+"""Finding the commands that cannot be applied, by bisection and by suspicion. Pure.
 
 A batch that fails is halved; a half that succeeds is committed and done with. When the first half of a failing
 span succeeds, the fault must be in the second, which is halved at once without trying it whole. So one poison
 among n costs about log2(n) + 2 failing and log2(n) succeeding transactions, and many poisons still make progress.
+
+Whoever is told which command is suspected tries that one next, alone, after those before it: if the suspicion is right
+a poison costs three transactions. One wrong suspicion, and no other is listened to.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+# Where poisons are frequent much is tried in vain when much is tried at once; but a transaction costs as much as some
+# dozens of commands, however few it has.
+_LEAST_COMMANDS, _MOST_COMMANDS = 16, 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,45 +28,96 @@ class Span:
         return self.stop - self.start
 
 
+class Stride:
+    """How many commands are tried at once: half as many after a failure, twice as many after a success.
+
+    It is remembered from one batch to the next: where one poison was there may be more.
+    """
+
+    def __init__(self) -> None:
+        self.commands = _MOST_COMMANDS
+
+    def succeeded(self, tried: int) -> None:
+        """So many were committed."""
+        if tried >= self.commands:
+            self.commands = min(2 * tried, _MOST_COMMANDS)
+
+    def failed(self, tried: int) -> None:
+        """One of so many is at fault."""
+        self.commands = max(min(tried, self.commands) // 2, _LEAST_COMMANDS)
+
+
 @dataclass(frozen=True, slots=True)
 class _Todo:
     span: Span
-    faulty: bool  # known to hold a fault: halve it without trying it whole
-    first_half: bool  # of a faulty span: if it succeeds, the fault is in the second, right below it
+    faulty: bool = False  # known to hold a fault: halve it without trying it whole
+    first_half: bool = False  # of a faulty span: if it succeeds, the fault is in the second, right below it
+    untried: bool = False  # nothing is known of it: no more than a stride of it is tried at once
+    suspected: bool = False
 
 
 class Isolation:
     """What to try next. Call :meth:`succeeded` or :meth:`failed` for each span that :attr:`next` names."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, stride: Stride | None = None) -> None:
         # What is left, the leftmost on top: spans are committed from left to right, so no key changes its order.
-        self._left = [_Todo(Span(0, size), faulty=False, first_half=False)] if size else []
+        self._left = [_Todo(Span(0, size), untried=True)] if size else []
+        self._stride = stride or Stride()
+        self._misled = False
 
     @property
     def next(self) -> Span | None:
         """The span to try now; None when all is decided."""
         while self._left:
             top = self._left[-1]
-            if not top.faulty or len(top.span) == 1:
+            if top.untried and len(top.span) > self._stride.commands:
+                self._split(self._left.pop().span, self._stride.commands)
+            elif not top.faulty or len(top.span) == 1:
                 return top.span
-            self._halve(self._left.pop().span)
+            else:
+                self._halve(self._left.pop().span)
         return None
 
     def succeeded(self) -> None:
         """The span was committed."""
-        if self._left.pop().first_half:
+        todo = self._left.pop()
+        self._stride.succeeded(len(todo.span))
+        self._misled |= todo.suspected
+        if todo.first_half:
             second = self._left.pop()
-            self._left.append(_Todo(second.span, faulty=True, first_half=False))
+            self._left.append(_Todo(second.span, faulty=True))
 
-    def failed(self) -> Span | None:
-        """The span was rolled back. Returns it when it is a single command: that one is to blame."""
+    def failed(self, suspect: int | None = None) -> Span | None:
+        """The span was rolled back. Returns it when it is a single command: that one is to blame.
+
+        ``suspect``: the position in it of the command that seems to be at fault.
+        """
         span = self._left.pop().span
         if len(span) == 1:
             return span
-        self._halve(span)
+        self._stride.failed(len(span))
+        if suspect is None or self._misled:
+            self._halve(span)
+        else:
+            self._single_out(span, suspect)
         return None
 
     def _halve(self, span: Span) -> None:
         middle = (span.start + span.stop) // 2
-        self._left.append(_Todo(Span(middle, span.stop), faulty=False, first_half=False))
-        self._left.append(_Todo(Span(span.start, middle), faulty=False, first_half=True))
+        self._left.append(_Todo(Span(middle, span.stop)))
+        self._left.append(_Todo(Span(span.start, middle), first_half=True))
+
+    def _split(self, span: Span, commands: int) -> None:
+        middle = span.start + commands
+        self._left.append(_Todo(Span(middle, span.stop), untried=True))
+        self._left.append(_Todo(Span(span.start, middle)))
+
+    def _single_out(self, span: Span, suspect: int) -> None:
+        after = Span(suspect + 1, span.stop)
+        if self._left and self._left[-1].untried:
+            after = Span(after.start, self._left.pop().span.stop)
+        if after:
+            self._left.append(_Todo(after, untried=True))
+        self._left.append(_Todo(Span(suspect, suspect + 1), suspected=True))
+        if suspect > span.start:
+            self._left.append(_Todo(Span(span.start, suspect)))

@@ -7,17 +7,18 @@ is never used: the cancelled consumer would keep its unacknowledged messages whi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
 from kombu import Exchange, Queue
 
-from writegate.receipt import Receipt
 from writegate.topology import exchange_name, queue_name
 from writegate_writer.acks import Acks
-from writegate_writer.arrival import Arrived, Delivery, Refused
+from writegate_writer.arrival import Delivery
 from writegate_writer.domain import Domain, Phase
+from writegate_writer.done import Done
+from writegate_writer.frames import read_in_bulk
 from writegate_writer.gate import Gate
 from writegate_writer.inbound import tolerate
 
@@ -65,7 +66,7 @@ class Lanes:
         self._connection: Any = None
         self._hub: Any = None
         self.on_message: Any = None  # set by Celery's loop; our messages do not take that way
-        self.report_to: Callable[[list[tuple[Arrived | Refused, Receipt]]], None] | None = None
+        self.report_to: Callable[[Done], None] | None = None
 
     # From any thread.
 
@@ -80,15 +81,15 @@ class Lanes:
         """Open or close the domain's channel as its state asks: its state then, whatever the order of calls."""
         self.post(lambda: self._refresh(domain))
 
-    def settle(self, domain: Domain, deliveries: list[Delivery]) -> None:
-        """Each of these has one more part decided."""
-        if deliveries:
-            self.post(lambda: self._settle(domain, deliveries))
+    def settle(self, domain: Domain, decided: Mapping[Delivery, int]) -> None:
+        """So many more parts of each of these are decided."""
+        if decided:
+            self.post(lambda: self._settle(domain, decided))
 
-    def report(self, receipts: list[tuple[Arrived | Refused, Receipt]]) -> None:
+    def report(self, done: Done) -> None:
         """Tell Celery's monitors what was decided."""
         if self.report_to is not None:
-            self.post(lambda: self.report_to(receipts) if self.report_to else None)
+            self.post(lambda: self.report_to(done) if self.report_to else None)
 
     @property
     def connected(self) -> bool:
@@ -122,6 +123,7 @@ class Lanes:
         """Take over reading from a connection."""
         self._connection, self._hub = connection, hub
         tolerate(connection.connection)
+        read_in_bulk(connection.connection)
         self._paused = False
         sock = (
             connection.transport.get_sock() if hasattr(connection.transport, "get_sock") else connection.connection.sock
@@ -235,13 +237,13 @@ class Lanes:
             opened.held_bytes += len(delivery.body)
             self._held_bytes += len(delivery.body)
 
-    def _settle(self, domain: Domain, deliveries: list[Delivery]) -> None:
+    def _settle(self, domain: Domain, decided: Mapping[Delivery, int]) -> None:
         tags = []
         opened = self._open.get(domain.name)
         if opened is not None and opened.domain is not domain:
             opened = None  # it was lost and claimed again meanwhile: tags and generations count anew
-        for delivery in deliveries:
-            delivery.open -= 1
+        for delivery, parts in decided.items():
+            delivery.open -= parts
             if delivery.open < 0:
                 log.error("delivery.settled_twice", domain=domain.name, tag=delivery.tag)
             # A channel that is gone has given its messages back: there is nothing to acknowledge.

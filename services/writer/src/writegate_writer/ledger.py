@@ -19,6 +19,7 @@ from writegate_writer.deferral import Waiting
 from writegate_writer.holds import holds_of
 from writegate_writer.plain import plain_json, plain_text
 from writegate_writer.roles import role_of
+from writegate_writer.rows.literal import bare_array
 from writegate_writer.session import Session
 from writegate_writer.store import APPLIED, PARKED, Holder, Known, Opened, Outgoing, Started
 
@@ -26,19 +27,16 @@ from writegate_writer.store import APPLIED, PARKED, Holder, Known, Opened, Outgo
 _OPEN = """
 BEGIN;
 SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));
-SELECT nextval('writegate.batch_id_seq'), pg_current_xact_id()::text::bigint, clock_timestamp(),
-       (SELECT coalesce(json_agg(json_build_array(id, outcome, hash::text)), '[]') FROM writegate.ledger
-        WHERE service = %(service)s AND id = ANY(%(ids)s::uuid[]) AND day >= %(since)s),
-       (SELECT coalesce(json_agg(json_build_array(ledger_id, hash::text)), '[]') FROM writegate.deferred
-        WHERE service = %(service)s AND ledger_id = ANY(%(ids)s::uuid[]) AND state = 'deferred'),
+SELECT nextval('writegate.batch_id_seq'), pg_current_xact_id()::text::bigint, clock_timestamp(), decided, waiting,
        (SELECT coalesce(json_agg(json_build_array(target, reason)), '[]') FROM writegate.hold
         WHERE until IS NULL OR until > clock_timestamp())
+FROM writegate.look_up(%(service)s, %(ids)s, %(since)s)
 """
 
 
 def open_transaction(session: Session, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
     """Begin, pass the fence, look the ids up and read the holds."""
-    parameters = {**_fence(holder), "service": service, "ids": list(ids), "since": since}
+    parameters = {**_fence(holder), "service": service, "ids": bare_array(ids), "since": since}
     [(batch, xid, started_at, decided, waiting, holds)] = session.own(_OPEN, parameters)
     return Opened(
         batch,
@@ -75,9 +73,9 @@ def enter(session: Session, holder: Holder, opened: Opened, service: str, rows: 
         "xid": opened.xid,
         "commands": len(rows),
         "started_at": opened.started_at,
-        "ids": list(ids),
-        "outcomes": list(outcomes),
-        "hashes": list(hashes),
+        "ids": bare_array(ids),
+        "outcomes": bare_array(outcomes),
+        "hashes": bare_array(map(str, hashes)),
     }
     session.own(_ENTER.format(role='"' + role_of(service).replace('"', '""') + '"'), parameters)
 

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from writegate.envelope import Item
-from writegate.receipt import Receipt
 from writegate.service import Service
 from writegate.topology import Route
-from writegate_writer.arrival import Arrived, Delivery, Refused
+from writegate_writer.arrival import Delivery
 from writegate_writer.domain import Domain
+from writegate_writer.done import Done
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,10 @@ class Consuming(Protocol):
         A channel of an earlier one is closed, by which what is unacknowledged goes back to the broker in order.
         """
 
-    def settle(self, domain: Domain, deliveries: list[Delivery]) -> None:
-        """Each delivery has one more part decided; with the last one it is acknowledged."""
+    def settle(self, domain: Domain, decided: Mapping[Delivery, int]) -> None:
+        """So many more parts of each delivery are decided; with the last one it is acknowledged."""
 
-    def report(self, receipts: list[tuple[Arrived | Refused, Receipt]]) -> None:
+    def report(self, done: Done) -> None:
         """Tell Celery's monitors."""
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import structlog
@@ -29,6 +32,9 @@ from writegate_writer.watchdog import Watchdog
 log = structlog.get_logger(__name__)
 
 _STOP_SECONDS = 20.0
+# A slot that has the database's answer waits at most so long for a thread that reads ahead; Python's own 5 ms, a few
+# times a batch, would take longer than the batch.
+_SWITCH_SECONDS = 0.0005
 
 
 class Process:
@@ -49,6 +55,7 @@ class Process:
         if self._started:
             return
         self._started = True
+        sys.setswitchinterval(_SWITCH_SECONDS)
         settings = self.settings
         self._publisher = Publisher(settings, app_id="writegate", spool=False)
         application = f"{APPLICATION} {self.name}"
@@ -76,6 +83,7 @@ class Process:
             publishing=self._publisher,
             clock=clock,
             batch_span=self._batch_span,
+            readers=ThreadPoolExecutor(settings.slots, thread_name_prefix="writegate-reader"),
         )
         engine = engine_of(settings, application)
         # The rest of the budget: one connection is the control thread's.
@@ -88,6 +96,9 @@ class Process:
         self._control.start()
         for slot in self._slots:
             slot.start()
+        # What is there now stays. The collector, which runs every few hundred commands, need not look at it any more.
+        gc.collect()
+        gc.freeze()
         if settings.health_port:
             self._health = Health(settings.health_port, self.info)
             self._health.start()

@@ -14,6 +14,8 @@ def runs_of(batch: Sequence[Arrived]) -> list[list[Arrived]]:
     Each command joins the first run of its type that is not before the last run of its key. Commands of different
     keys may change places: in one service they commute or touch different rows.
     """
+    if len({one.item.task for one in batch}) == 1:
+        return [list(batch)]
     runs: list[list[Arrived]] = []
     of_type: dict[str, list[int]] = {}  # task → indexes of its runs, ascending
     of_key: dict[str | None, int] = {}  # key → index of the run its last command is in

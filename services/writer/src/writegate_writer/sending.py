@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
@@ -10,10 +11,11 @@ from typing import Any
 import structlog
 
 from writegate.envelope import HOPS_HEADER, USER_HEADER, trace_header, traceparents_of
-from writegate.receipt import Receipt, to_result_message, unknown_result_message
+from writegate.receipt import to_result_message, unknown_result_message
 from writegate.topology import route_of
-from writegate_writer.arrival import Arrived, Delivery, Question, Refused, Stray
+from writegate_writer.arrival import Delivery, Question, Stray
 from writegate_writer.domain import Domain
+from writegate_writer.done import Done
 from writegate_writer.gate import Gate
 from writegate_writer.ports import Consuming, Publishing, Served
 from writegate_writer.store import Outgoing, Store
@@ -62,19 +64,17 @@ class Sending:
     def _forwarded(self, domain: Domain, delivery: Delivery, confirmed: Future[None]) -> None:
         error = confirmed.exception()
         if error is None:
-            self._consuming.settle(domain, [delivery])
+            self._consuming.settle(domain, {delivery: 1})
             return
         # Not acknowledged, so not lost: with its channel it goes back to the broker and comes again.
         log.error("forward.failed", domain=domain.name, error=str(error))
         self._gate.suspend(domain, _FORWARD_AGAIN_SECONDS)
         self._consuming.refresh(domain)
 
-    def receipts(self, receipts: list[tuple[Arrived | Refused, Receipt]]) -> None:
+    def receipts(self, done: Done) -> None:
         """Reply to whoever asked for one."""
-        for part, receipt in receipts:
-            reply_to = part.delivery.reply_to
-            if reply_to is not None:
-                self._publishing.reply(reply_to, receipt.id, to_result_message(receipt))
+        for reply_to, receipt in done.asked():
+            self._publishing.reply(reply_to, receipt.id, to_result_message(receipt))
 
     def answers(self, store: Store, domain: Domain, service: str, questions: list[Question]) -> None:
         """Tell what became of commands."""
@@ -85,4 +85,4 @@ class Sending:
             if reply_to is not None:
                 known = to_result_message(receipt) if receipt else unknown_result_message(question.command_id)
                 self._publishing.reply(reply_to, question.message_id, known)
-        self._consuming.settle(domain, [question.delivery for question in questions])
+        self._consuming.settle(domain, Counter(question.delivery for question in questions))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from writegate.receipt import Cause, Outcome, Receipt
+from writegate.receipt import Cause, Outcome
 from writegate_writer.arrival import Arrived, NotYet, Refused
 from writegate_writer.deferral import Aside, Key, key_of, parks_key
-from writegate_writer.store import APPLIED, PARKED, Known, Opened, Outgoing
+from writegate_writer.store import APPLIED, PARKED, Known, Opened
 
 
 def _nothing(_: Arrived) -> bool:
@@ -52,15 +52,6 @@ class Sorted:
         return bool(self.rows or self.parked or self.aside or self.replayed_applied or self.replayed_parked)
 
 
-@dataclass(slots=True)
-class Done:
-    """What a transaction decided: a receipt for each part, and what is to be published now."""
-
-    receipts: list[tuple[Arrived | Refused, Receipt]]
-    outgoing: list[Outgoing] = field(default_factory=list)
-    plan: Sorted = field(default_factory=Sorted)
-
-
 # How long a command waits for a row that it refers to: nothing orders two services, so its parent may come later.
 PATIENCE_SECONDS = 600.0
 
@@ -83,6 +74,7 @@ class _Sorting:
         self._tables = tables
         self._decided = dict(opened.known)
         self._waiting = {id_: hash_ for id_, hash_ in opened.deferred.items() if id_ not in work.replayed}
+        self._held = self._opened.holds.any_on_commands
         self._blocked: set[Key] = set()  # by what was set aside in this very batch
 
     def arrived(self, one: Arrived) -> None:
@@ -135,14 +127,13 @@ class _Sorting:
         self._note(one.ledger_id, APPLIED if cause is None else PARKED, one.hash)
 
     def _why_wait(self, one: Arrived) -> str | None:
-        task = one.item.task
-        if self._work.blocks(one) or key_of(one) in self._blocked:
+        if self._work.blocks(one) or (self._blocked and key_of(one) in self._blocked):
             return "behind an earlier command of its key"
         if isinstance(one.command, NotYet):
             return one.command.reason
-        return self._work.postponed.get(one.ledger_id) or self._opened.holds.on_command(
-            task, one.item.key, self._tables
-        )
+        if (reason := self._work.postponed.get(one.ledger_id)) is not None:
+            return reason
+        return self._opened.holds.on_command(one.item.task, one.item.key, self._tables) if self._held else None
 
     def _wait(self, one: Arrived, reason: str) -> None:
         if (key := key_of(one)) is not None:

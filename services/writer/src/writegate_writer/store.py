@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from writegate.command import Command
 from writegate.envelope import Item
@@ -28,8 +28,7 @@ class Holder:
     lease_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):  # one is made a command
     """What the ledger says of an id it has seen."""
 
     outcome: str

@@ -7,7 +7,6 @@ together, which is what makes the effect exactly-once however often a message is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,14 +16,15 @@ from writegate import contract_of
 from writegate.envelope import item_of, row_bytes
 from writegate.errors import InvalidCommand
 from writegate.publish.pipeline import PACK_BYTES
-from writegate.receipt import Cause, Receipt
-from writegate_writer.arrival import Arrived, NotYet, Refused
+from writegate.receipt import Receipt
+from writegate_writer.arrival import Arrived, NotYet
+from writegate_writer.done import Committed, Done
 from writegate_writer.emitting import Emitted, collecting
 from writegate_writer.faults import HandlerFault
 from writegate_writer.ledger_days import oldest_day
 from writegate_writer.ports import Served
 from writegate_writer.runs import runs_of
-from writegate_writer.sorting import Done, Sorted, Work, sort
+from writegate_writer.sorting import Sorted, Work, sort
 from writegate_writer.store import Holder, Outgoing, Store
 
 MAX_RESULT_BYTES = 1024
@@ -55,14 +55,14 @@ def _apply(  # noqa: PLR0913, PLR0917
     plan = sort(work, opened, declared.tables)
     if not plan.changes_anything and work.outbox_sent is None:
         store.roll_back()
-        return Done(_receipts(plan, None, None, None, {}) + _repeated(store, service, plan), plan=plan)
+        return Done(plan, first=_first(store, service, plan))
     store.enter(holder, opened, service, plan.rows)
     results, emitted = _run_handlers(store, services, service, plan.fresh)
     if not store.leave(holder, opened, work.outbox_sent):
         raise HandlerFault(plan.fresh[0].item.task, "a handler ended the writer's transaction and began another")
     outgoing = _record(store, holder, plan, emitted)
     lsn, at = store.commit()
-    return Done(_receipts(plan, opened.xid, lsn, at, results) + _repeated(store, service, plan), outgoing, plan)
+    return Done(plan, Committed(opened.xid, lsn, at), results, _first(store, service, plan), outgoing)
 
 
 def _record(store: Store, holder: Holder, plan: Sorted, emitted: list[Outgoing]) -> list[Outgoing]:
@@ -86,7 +86,7 @@ def _run_handlers(
             returned = store.call(service, task, [one.command for one in run if not isinstance(one.command, NotYet)])
         if returned:
             results.update(_checked(task, returned))
-        origins = {one.item.id: one.delivery.origin for one in run}
+        origins = {one.item.id: one.delivery.origin for one in run} if emitted else {}
         outgoing += [_outgoing(task, one, origins, services) for one in emitted]
     return results, outgoing
 
@@ -118,20 +118,7 @@ def _outgoing(
     return Outgoing(0, item, service, emitted.parent_id, origin)
 
 
-def _receipts(
-    plan: Sorted, xid: int | None, lsn: str | None, at: datetime | None, results: Mapping[str, Any]
-) -> list[tuple[Arrived | Refused, Receipt]]:
-    applied = [(one, Receipt(one.item.id, "applied", xid, lsn, at, results.get(one.item.id))) for one in plan.fresh]
-    parked = [(one, Receipt(one.id, "parked", xid, lsn, at, cause=one.cause)) for one in plan.parked]
-    aside = [(one.one, Receipt(one.one.item.id, "deferred", cause=Cause("deferred", one.reason))) for one in plan.aside]
-    return [*applied, *parked, *aside]
-
-
-def _repeated(store: Store, service: str, plan: Sorted) -> list[tuple[Arrived | Refused, Receipt]]:
-    """Return the receipts of what had been seen before; whoever asked for one gets that of the first time."""
+def _first(store: Store, service: str, plan: Sorted) -> Mapping[str, Receipt]:
+    """Return the receipts of what had been seen before, of those that are asked for: they tell of the first time."""
     asked = [one.item.id for one, _ in plan.repeated if one.delivery.reply_to is not None]
-    first = store.look_up(service, asked) if asked else {}
-    return [
-        (one, replace(first.get(one.item.id) or Receipt(one.item.id, outcome), outcome=outcome))
-        for one, outcome in plan.repeated
-    ]
+    return store.look_up(service, asked) if asked else {}

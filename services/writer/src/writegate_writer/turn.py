@@ -8,6 +8,7 @@ good. Database, broker and time are handed in: a simulation runs this very code.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 
 import structlog
 
@@ -15,7 +16,8 @@ from writegate.config import Settings
 from writegate.envelope import traceparents_of
 from writegate.telemetry import BatchSpan, untraced
 from writegate_writer.arrival import Arrived, Refused
-from writegate_writer.batch import Deciding, cut, suspicious
+from writegate_writer.batch import Deciding
+from writegate_writer.cutting import cut, read_ahead, suspicious
 from writegate_writer.domain import Domain, Outbox, Phase
 from writegate_writer.faults import DatabaseFault, Fault, HandlerFault
 from writegate_writer.gate import Gate
@@ -49,6 +51,7 @@ class Turns:
         publishing: Publishing,
         clock: Clock,
         batch_span: BatchSpan = untraced,
+        readers: Executor | None = None,
     ) -> None:
         self._settings = settings
         self._name = name
@@ -58,6 +61,7 @@ class Turns:
         self._sending = Sending(services, gate, consuming, publishing)
         self._clock = clock
         self._batch_span = batch_span
+        self._readers = readers
 
     def take(self, domain: Domain, store: Store) -> bool:
         """Take one turn. Returns whether the store's connection can still be used."""
@@ -127,9 +131,13 @@ class Turns:
         self._look_again(domain)
 
     def _batch(self, store: Store, domain: Domain, deciding: Deciding) -> None:
+        if domain.ahead is not None:
+            domain.ahead.result()
+            domain.ahead = None
         service, reading = cut(domain, self._services, self._settings, self._clock)
         if service is None:
             return
+        self._read_ahead(domain)
         self._sending.strays(domain, reading.strays)
         parts: list[Arrived | Refused] = [*reading.arrived, *reading.refused]
         if parts:
@@ -141,6 +149,14 @@ class Turns:
             # broker counts a delivery.
             domain.failures = 0
         self._sending.answers(store, domain, service, reading.questions)
+
+    def _read_ahead(self, domain: Domain) -> None:
+        """Let the next batch be read while the database is busy with this one.
+
+        Not when other domains wait for a slot: their turns overlap with this one, and what was read takes memory.
+        """
+        if self._readers is not None and domain.waiting and not self._gate.crowded:
+            domain.ahead = self._readers.submit(read_ahead, domain, self._services, self._settings, self._clock)
 
     def _forget_sent(self, store: Store, holder: Holder, domain: Domain) -> None:
         """Delete what the broker has confirmed from the outbox, when no batch is about to do it."""

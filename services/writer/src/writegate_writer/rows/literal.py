@@ -49,7 +49,15 @@ def scalar_cast(kind: TypeEngine[Any], dialect: Dialect) -> str:
 
 def array_literal(values: Iterable[Any], encode: Encode) -> str:
     """Return ``values`` as the text of a PostgreSQL array of one dimension, None as NULL."""
+    values = list(values)
+    if encode is text_of and set(map(type, values)) == {int}:
+        return bare_array(map(str, values))
     return "{" + ",".join(["NULL" if value is None else _quoted(encode(value)) for value in values]) + "}"
+
+
+def bare_array(texts: Iterable[str]) -> str:
+    """Return texts that need no quotes in an array, such as numbers and UUIDs, as :func:`array_literal` would."""
+    return "{" + ",".join(texts) + "}"
 
 
 def encoder(kind: TypeEngine[Any], dialect: Dialect) -> Encode:

@@ -18,11 +18,13 @@ from writegate.receipt import Receipt
 from writegate.testing import MemoryBroker
 from writegate.testing.node import Stored
 from writegate.topology import Route
-from writegate_writer.arrival import Arrived, Delivery, Refused
-from writegate_writer.batch import Deciding, cut
+from writegate_writer.arrival import Delivery
+from writegate_writer.batch import Deciding
 from writegate_writer.clock import SystemClock
+from writegate_writer.cutting import cut
 from writegate_writer.declare import Writes
 from writegate_writer.domain import Domain
+from writegate_writer.done import Done
 from writegate_writer.gate import Gate
 from writegate_writer.load import load_services
 from writegate_writer.ports import Served
@@ -154,10 +156,10 @@ class _Decided:
     def __init__(self) -> None:
         self.receipts: list[Receipt] = []
 
-    def report(self, receipts: list[tuple[Arrived | Refused, Receipt]]) -> None:
-        self.receipts += [receipt for _, receipt in receipts]
+    def report(self, done: Done) -> None:
+        self.receipts += [receipt for _, receipt in done.receipts()]
 
-    def settle(self, domain: Domain, deliveries: list[Delivery]) -> None:
+    def settle(self, domain: Domain, decided: Mapping[Delivery, int]) -> None:
         """It is off the queue already."""
 
     def refresh(self, domain: Domain) -> None:
