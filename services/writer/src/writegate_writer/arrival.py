@@ -40,6 +40,7 @@ class Delivery:
     open: int = 0
     origin: str | None = None
     reply_to: str | None = None
+    held_bytes: int = 0  # of memory, while it is held
 
     @property
     def delivery_count(self) -> int:
