@@ -5,6 +5,7 @@ reads from a real broker here; nobody takes what it holds.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -92,6 +93,14 @@ class Reader:
         return taken
 
 
+@contextmanager
+def reading(vhost: Vhost, channel: type[LaneChannel] = LaneChannel) -> Iterator[Reader]:
+    reader = Reader(vhost.url(), channel)
+    with reader.connection:
+        yield reader
+    reader.hub.close()
+
+
 @pytest.fixture(scope="module")
 def vhost(servers: Servers) -> Iterator[Vhost]:
     with vhost_of(servers, "memory") as made:
@@ -129,8 +138,7 @@ def open_and_close(reader: Reader) -> None:
 
 def test_no_more_is_held_than_may_be_and_a_message(vhost: Vhost) -> None:
     fill_lanes(vhost)
-    reader = Reader(vhost.url())
-    with reader.connection:
+    with reading(vhost) as reader:
         open_and_close(reader)
         counts: dict[str, int] = dict.fromkeys((one.name for one in reader.domains), 0)
 
@@ -148,16 +156,14 @@ def test_no_more_is_held_than_may_be_and_a_message(vhost: Vhost) -> None:
 
 def test_who_waits_for_an_answer_holds_what_comes_before_it(vhost: Vhost) -> None:
     fill_lanes(vhost)
-    reader = Reader(vhost.url(), WaitingChannel)
-    with reader.connection:
+    with reading(vhost, WaitingChannel) as reader:
         open_and_close(reader)
     assert reader.most_bytes > 2 * BUDGET_BYTES
 
 
 def test_a_broker_that_is_not_read_from_is_not_taken_for_dead(vhost: Vhost) -> None:
     fill_lanes(vhost)
-    reader = Reader(vhost.url())
-    with reader.connection:
+    with reading(vhost) as reader:
 
         def hear_nothing() -> None:
             driver = reader.connection.connection

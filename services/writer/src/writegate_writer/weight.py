@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from sys import getsizeof
 from typing import Any
+
+_NESTED = frozenset((dict, list))
 
 
 def weight_of(*values: Any) -> int:
@@ -13,13 +16,15 @@ def weight_of(*values: Any) -> int:
     may send up to a frame of them.
     """
     weight = 0
-    left = list(values)  # not by calling itself: tables may be nested deep
+    left: list[Iterable[Any]] = [values]  # not by calling itself: tables may be nested deep
     while left:
-        value = left.pop()
-        weight += getsizeof(value)
-        if isinstance(value, dict):
-            left += value
-            left += value.values()
-        elif isinstance(value, list):
-            left += value
+        some = left.pop()
+        weight += sum(map(getsizeof, some))
+        if _NESTED.isdisjoint(map(type, some)):
+            continue  # as in nearly all headers, and several times as fast as to look at each
+        for one in some:
+            if type(one) in _NESTED:
+                left.append(one)
+            if type(one) is dict:
+                left.append(one.values())
     return weight
