@@ -23,8 +23,9 @@ def weight_of(*values: Any) -> int:
         if _NESTED.isdisjoint(map(type, some)):
             continue  # as in nearly all headers, and several times as fast as to look at each
         for one in some:
-            if type(one) in _NESTED:
-                left.append(one)
             if type(one) is dict:
+                weight += sum(map(getsizeof, one))
                 left.append(one.values())
+            elif type(one) is list:
+                left.append(one)
     return weight
