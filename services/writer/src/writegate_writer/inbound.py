@@ -43,7 +43,10 @@ def tolerate(connection: Any) -> None:
 
 
 def excuse_silence(connection: Any, paused: Callable[[], bool]) -> None:
-    """Make a py-amqp connection take the broker for alive while we do not read: that it is gone, sending finds out."""
+    """Make a py-amqp connection take the broker for alive while we do not read: that it is gone, sending finds out.
+
+    The broker itself gives up a connection on which it can send nothing for 30 s (seen with RabbitMQ 3.10).
+    """
     tick = connection.heartbeat_tick
 
     def heartbeat_tick(rate: int = 2) -> None:
