@@ -1,10 +1,10 @@
-"""What a writer holds of a backlog is bounded in bytes, also while lanes are opened and closed. The lanes' own code
-reads from a real broker here; nobody takes what it holds.
+"""The lanes' own code reads from a real broker here; nobody takes what it holds. That is bounded in bytes, also while
+lanes are opened and closed; and a channel that the broker closes disturbs no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,8 +13,8 @@ from amqp.exceptions import ConnectionForced
 from kombu import Connection
 from kombu.asynchronous import Hub
 
-from tests.broker import DEADLINE_SECONDS, Vhost, vhost_of
-from tests.integration.gate import send
+from tests.broker import Vhost, vhost_of
+from tests.integration.gate import PATIENCE_SECONDS, send
 from tests.sample import LANES, Note, accounts
 from tests.servers import Servers
 from writegate.envelope import encode, item_of
@@ -22,7 +22,7 @@ from writegate.stack.readiness import wait_until
 from writegate.topology import queue_name
 from writegate_writer.arrival import Delivery
 from writegate_writer.channel import LaneChannel
-from writegate_writer.domain import Domain
+from writegate_writer.domain import Domain, Phase
 from writegate_writer.gate import Gate
 from writegate_writer.lanes import Lanes
 from writegate_writer.weight import weight_of
@@ -50,6 +50,7 @@ class Reader:
         self.domains = [Domain(f"accounts.{lane}", 1, ((accounts.name, lane),)) for lane in range(LANES)]
         self.connection = Connection(url, heartbeat=10)
         self.hub = Hub()
+        self.hub.call_repeatedly(0.01, lambda: None)  # a turn in which nothing comes is soon over
         self.most_bytes = 0
         self.lanes.attach(self.connection, self.hub)
 
@@ -80,7 +81,7 @@ class Reader:
             self.turn()
             return self.lanes.held_bytes > BUDGET_BYTES
 
-        assert wait_until(full, DEADLINE_SECONDS), f"{self.lanes.held_bytes} bytes came, more are waiting"
+        assert wait_until(full, PATIENCE_SECONDS), f"{self.lanes.held_bytes} bytes came, more are waiting"
 
     def settle(self, domain: Domain) -> list[Delivery]:
         """Take what waits in a domain, and acknowledge it."""
@@ -96,9 +97,11 @@ class Reader:
 @contextmanager
 def reading(vhost: Vhost, channel: type[LaneChannel] = LaneChannel) -> Iterator[Reader]:
     reader = Reader(vhost.url(), channel)
-    with reader.connection:
-        yield reader
-    reader.hub.close()
+    try:
+        with reader.connection:
+            yield reader
+    finally:
+        reader.hub.close()
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +151,7 @@ def test_no_more_is_held_than_may_be_and_a_message(vhost: Vhost) -> None:
                 counts[domain.name] += len(reader.settle(domain))
             return set(counts.values()) == {MESSAGES}
 
-        assert wait_until(all_came, DEADLINE_SECONDS), counts
+        assert wait_until(all_came, PATIENCE_SECONDS), counts
         assert reader.lanes.held_bytes == 0
     assert reader.most_bytes <= BUDGET_BYTES + MESSAGE_BYTES
     assert vhost.waiting(accounts, 0) == 0
@@ -180,6 +183,33 @@ def test_a_broker_that_is_not_read_from_is_not_taken_for_dead(vhost: Vhost) -> N
         reader.close(reader.domains[0])
         with pytest.raises(ConnectionForced, match="heartbeats missed"):
             hear_nothing()
+
+
+def test_a_channel_that_the_broker_closes_takes_no_other_with_it(vhost: Vhost) -> None:
+    fill_lanes(vhost)
+    gone, queue = Domain("gone", 1, ((accounts.name, LANES),)), queue_name(accounts.name, LANES)
+    with reading(vhost) as reader:
+        first = reader.domains[0]
+        came: list[Delivery] = []
+
+        def until(condition: Callable[[], bool], what: str) -> None:
+            def turned() -> bool:
+                reader.turn()
+                came.extend(reader.settle(first))
+                return condition()
+
+            assert wait_until(turned, PATIENCE_SECONDS), what
+
+        reader.open(first)
+        reader.open(gone)
+        until(lambda: gone.phase is Phase.STARTING, "a queue that is not there is noticed")
+        until(lambda: len(came) == MESSAGES, "the other lane is consumed")
+        assert first.generation == 0  # on the channel it began with
+        with vhost.channel() as channel:
+            channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
+            send(channel, queue, encode(item_of(Note(text="there again"))))
+        reader.open(gone)
+        until(lambda: gone.waiting == 1, "it is consumed once it is there again")
 
 
 def test_headers_weigh_what_they_take() -> None:
