@@ -70,7 +70,7 @@ def run(servers: Servers, faults: Iterable[Fault], *, publishers: int, writers: 
         gate.assert_drained("wallets")
     figures.transfers_accepted, figures.moves_accepted = len(accepted.transfers), len(accepted.moves)
     figures.transfers_rejected, figures.moves_rejected = rejected
-    figures.reads_of_the_total = reader.reads
+    figures.reads_of_the_total = reader.samples
     figures.connections_most, figures.connections_budget = budget.most, gate.connections
     return figures
 

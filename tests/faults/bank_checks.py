@@ -2,61 +2,39 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter, defaultdict
-from contextlib import closing, suppress
 from itertools import pairwise
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import psycopg2
 
 from tests.faults.bank_publisher import Accepted
+from tests.faults.sampling import Sampling
 from tests.faults.services.bank.contract import ACCOUNTS, OPENING_CENTS
 from tests.integration.gate import Gate
 
 TOTAL_CENTS: Final = ACCOUNTS * OPENING_CENTS
-READ_EVERY_SECONDS: Final = 0.01
 
 
-class Reader:
-    """Reads the sum of all accounts, as long as the block lasts; fails when it was ever another."""
+class Reader(Sampling):
+    """Reads the sum of all accounts; fails when it was ever another."""
+
+    every_seconds = 0.01
 
     def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._read, name="reader", daemon=True)
-        self.reads = 0
+        super().__init__(gate)
         self.wrong: list[int] = []
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(10)
-        if kind is None:
-            self.check()
 
     def check(self) -> None:
         """Fail when money came from nowhere or went there."""
-        assert self.reads > 10, f"the total was read {self.reads} times only"
+        assert self.samples > 10, f"the total was read {self.samples} times only"
         assert not self.wrong, f"the total is {TOTAL_CENTS}, but {len(self.wrong)} reads gave {self.wrong[:5]}"
 
-    def _read(self) -> None:
-        while not self._stop.wait(READ_EVERY_SECONDS):
-            # The database may be down just now.
-            with suppress(psycopg2.Error), closing(self._gate.servers.superuser(self._gate.name)) as connection:
-                self._read_over(connection)
-
-    def _read_over(self, connection: psycopg2.extensions.connection) -> None:
-        with connection.cursor() as cursor:
-            while not self._stop.wait(READ_EVERY_SECONDS):
-                cursor.execute("SELECT sum(cents)::bigint FROM bank.account")
-                [total] = cursor.fetchone() or (0,)
-                self.reads += 1
-                if total != TOTAL_CENTS:
-                    self.wrong.append(total)
+    def sample(self, cursor: psycopg2.extensions.cursor) -> None:
+        cursor.execute("SELECT sum(cents)::bigint FROM bank.account")
+        [total] = cursor.fetchone() or (0,)
+        if total != TOTAL_CENTS:
+            self.wrong.append(total)
 
 
 def deadlocks(gate: Gate) -> int:

@@ -16,9 +16,13 @@ _QUERY = b"Q"
 
 
 class Queries:
-    """The texts of the simple queries in a client's part of a conversation (PostgreSQL's protocol, version 3)."""
+    """The texts of the simple queries in a client's part of a conversation (PostgreSQL's protocol, version 3).
+
+    ``application``: the name that it gave itself when it began.
+    """
 
     def __init__(self) -> None:
+        self.application = ""
         self._bytes = bytearray()
         self._started = False
 
@@ -42,6 +46,8 @@ class Queries:
         del self._bytes[: head + length]
         if not self._started:
             self._started = _LENGTH.unpack_from(payload)[0] not in _REQUESTS
+            words = payload[_LENGTH.size :].decode().split("\0")
+            self.application = dict(zip(words[::2], words[1::2], strict=False)).get("application_name", "")
         return kind, payload
 
 

@@ -58,7 +58,7 @@ def test_a_total_that_is_wrong_for_a_moment_is_seen(gate: Gate) -> None:
 
         def read_for_a_while() -> None:
             with reader:
-                gate.wait(lambda: reader.reads > 10, "some reads", PATIENCE_SECONDS)
+                gate.wait(lambda: reader.samples > 10, "some reads", PATIENCE_SECONDS)
 
         with pytest.raises(AssertionError, match="the total is"):
             read_for_a_while()

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from typing import Any, Self
-
 import psycopg2
 
+from tests.faults.sampling import Sampling
 from tests.integration.gate import WRITER, Gate
-
-EVERY_SECONDS = 0.05
 
 _CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s"
 # A transaction waits for another one of its domain at the fence, and nowhere else: never with its ledger rows.
@@ -21,42 +17,19 @@ WHERE usename = %s AND wait_event_type = 'Lock' AND query LIKE '%%INSERT INTO wr
 """
 
 
-class Watch:
-    """Looks as long as the block lasts; while the server is away there is nothing to see."""
+class Watch(Sampling):
+    """Counts the connections of the writer role, and those that wait for each other."""
 
     def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
-        self.samples = 0
+        super().__init__(gate)
         self.peak_connections = 0
         self.collisions = 0
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    def check(self) -> None:
+        """What it saw is part of the verdict over all that happened."""
 
-    def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        connection: Any = None
-        while not self._ending.wait(EVERY_SECONDS):
-            try:
-                connection = connection or self._gate.servers.superuser(self._gate.name)
-                with connection.cursor() as cursor:
-                    self._sample(cursor)
-            except psycopg2.Error:
-                if connection is not None:
-                    connection.close()
-                connection = None
-        if connection is not None:
-            connection.close()
-
-    def _sample(self, cursor: Any) -> None:
+    def sample(self, cursor: psycopg2.extensions.cursor) -> None:
         cursor.execute(_CONNECTIONS, [WRITER])
-        self.peak_connections = max(self.peak_connections, cursor.fetchone()[0])
+        self.peak_connections = max(self.peak_connections, *(cursor.fetchone() or (0,)))
         cursor.execute(_COLLISIONS, [WRITER])
-        self.collisions += cursor.fetchone()[0]
-        self.samples += 1
+        self.collisions += (cursor.fetchone() or (0,))[0]

@@ -16,7 +16,7 @@ from tests.simulation.schedule import Actor, Group, Schedule
 from writegate_writer.lanes import Lanes
 
 _RETRY_SECONDS = 0.5
-_LARGEST_BYTES = 16_000  # of a message of the simulated services, when many of their commands travel together
+_LARGEST_BYTES = 20_000  # that a message of the simulated services takes, when many of their commands travel together
 
 
 class ChannelClosed(Exception):
@@ -28,19 +28,13 @@ class ConsumingConnection:
 
     channel_errors = (ChannelClosed,)
 
-    def __init__(self, schedule: Schedule, broker: Broker, link: Link, channel_class: type[ConsumingChannel]) -> None:
+    def __init__(self, schedule: Schedule, broker: Broker, link: Link) -> None:
         self.schedule = schedule
         self.broker = broker
         self.link = link
         self.transport = None
-        self.connection = SimpleNamespace(sock=self, on_inbound_frame=None, transport=SimpleNamespace(_read_buffer=b""))
-        self._channel_class = channel_class
-
-    def channel(self) -> ConsumingChannel:
-        """Open a channel."""
-        opened: list[Channel] = []
-        self.round_trip(lambda: opened.append(Channel(self.link)))
-        return self._channel_class(self, opened[0])
+        parts = SimpleNamespace(_read_buffer=b"")
+        self.connection = SimpleNamespace(sock=self, on_inbound_frame=None, heartbeat_tick=None, transport=parts)
 
     def drain_events(self, timeout: float) -> None:
         """Act on one frame. Raises TimeoutError when there is none."""
@@ -51,85 +45,64 @@ class ConsumingConnection:
             raise TimeoutError
         self.link.to_client.popleft()()
 
-    def round_trip(self, frame: Frame) -> None:
-        """Send a frame and act on what comes until it is answered, as py-amqp does."""
-        answered: list[bool] = []
-
-        def act() -> None:
-            frame()
-            self.link.answer(lambda: answered.append(True))
-
-        self.link.send(act)
-        while not answered:
-            try:
-                self.drain_events(timeout=0)
-            except TimeoutError:
-                self.schedule.pause(0.005)
-
 
 class ConsumingChannel:
-    """The part of a py-amqp channel that `Lanes` uses."""
+    """A :class:`~writegate_writer.channel.LaneChannel`."""
 
-    def __init__(self, connection: ConsumingConnection, at_broker: Channel) -> None:
+    def __init__(self, connection: ConsumingConnection, prefetch: int) -> None:
         self.is_open = True
-        self.auto_decode = True
-        self.on_open: Callable[[object], None] = lambda _: None
-        self._connection = connection
-        self._at_broker = at_broker
-        at_broker.on_close = self._closed_by_broker
-        self._prefetch = 0
+        self.connection = connection
+        self.at_broker = Channel(connection.link, registered=False)
+        self.at_broker.on_close = self._closed_by_broker
+        self._prefetch = prefetch
+        self.send(self.at_broker.register)
 
-    def basic_qos(self, _size: int, count: int, _whole: bool) -> None:
-        """Limit what may be unacknowledged."""
-        self._prefetch = count
+    def send(self, frame: Frame) -> None:
+        """Send a frame; what it brings about is read later."""
+        self.connection.link.send(frame)
 
-    def basic_consume(self, queue: str, callback: Callable[[Any], None], on_cancel: Callable[[str], None]) -> None:
+    def consume(self, queue: str, deliver: Callable[[Any], None], cancelled: Callable[[str], None]) -> None:
         """Consume a queue."""
 
-        def deliver(tag: int, message: Message) -> None:
+        def take_in(tag: int, message: Message) -> None:
             if self.is_open:
-                self._deliver(tag, message, callback)
+                self._deliver(tag, message, deliver)
 
-        broker = self._connection.broker
-        consumer = Consumer(broker.queues[queue], self._at_broker, self._prefetch, deliver)
-        self._connection.round_trip(lambda: broker.consume(consumer))
+        broker = self.connection.broker
+        consumer = Consumer(broker.queues[queue], self.at_broker, self._prefetch, take_in)
+        self.send(lambda: broker.consume(consumer))
 
-    def _deliver(self, tag: int, message: Message, callback: Callable[[Any], None]) -> None:
+    def _deliver(self, tag: int, message: Message, deliver: Callable[[Any], None]) -> None:
         headers = dict(message.headers)
         if message.deliveries:
             headers["x-delivery-count"] = message.deliveries
         given = {**message.properties, "application_headers": headers}
-        callback(SimpleNamespace(delivery_info={"delivery_tag": tag}, properties=given, body=message.body))
+        deliver(SimpleNamespace(delivery_info={"delivery_tag": tag}, properties=given, body=message.body))
 
     def basic_ack(self, tag: int, multiple: bool) -> None:
         """Acknowledge."""
-        broker, channel = self._connection.broker, self._at_broker
-        self._connection.link.send(lambda: broker.ack(channel, tag, multiple=multiple) if channel.open else None)
+        broker, channel = self.connection.broker, self.at_broker
+        self.send(lambda: broker.ack(channel, tag, multiple=multiple) if channel.open else None)
 
-    def close(self) -> None:
-        """Close it and wait until that is done."""
+    def leave(self) -> None:
+        """Close it."""
         self.is_open = False
-        self._connection.round_trip(self._end)
+        self.send(self._end)
 
     def _end(self) -> None:
-        self._connection.broker.close(self._at_broker)
+        self.connection.broker.close(self.at_broker)
 
     def _closed_by_broker(self) -> None:
-        """Open it again, without its consumers, and raise: that is what py-amqp does."""
-        self.is_open = False
-        opened: list[Channel] = []
-        self._connection.round_trip(lambda: opened.append(Channel(self._connection.link)))
-        self._at_broker, self.is_open = opened[0], True
-        self._at_broker.on_close = self._closed_by_broker
-        self.on_open(self)
-        raise ChannelClosed("PRECONDITION_FAILED - delivery acknowledgement timed out")
+        if self.is_open:
+            self.is_open = False
+            raise ChannelClosed("PRECONDITION_FAILED - delivery acknowledgement timed out")
 
 
 class CancellingChannel(ConsumingChannel):
     """A broken one: it stops by `basic.cancel`, and its unacknowledged messages return some time later."""
 
     def _end(self) -> None:
-        broker, channel = self._connection.broker, self._at_broker
+        broker, channel = self.connection.broker, self.at_broker
         for consumer in channel.consumers:
             broker.cancel(consumer)
         broker.close_later(channel, 3.0)
@@ -138,12 +111,30 @@ class CancellingChannel(ConsumingChannel):
 class HastyChannel(ConsumingChannel):
     """A broken one: it acknowledges what it is given before anything was done about it."""
 
-    def _deliver(self, tag: int, message: Message, callback: Callable[[Any], None]) -> None:
-        super()._deliver(tag, message, callback)
+    def _deliver(self, tag: int, message: Message, deliver: Callable[[Any], None]) -> None:
+        super()._deliver(tag, message, deliver)
         super().basic_ack(tag, False)
 
     def basic_ack(self, tag: int, multiple: bool) -> None:
         """Done long ago."""
+
+
+class WaitingChannel(ConsumingChannel):
+    """A broken one: it acts on what comes until it is answered, as py-amqp does."""
+
+    def send(self, frame: Frame) -> None:
+        answered: list[bool] = []
+
+        def act() -> None:
+            frame()
+            self.connection.link.answer(lambda: answered.append(True))
+
+        super().send(act)
+        while not answered:
+            try:
+                self.connection.drain_events(timeout=0)
+            except TimeoutError:
+                self.connection.schedule.pause(0.005)
 
 
 class Hub:
@@ -156,7 +147,6 @@ class Hub:
         broker: Broker,
         group: Group,
         lanes: Lanes,
-        channel_class: type[ConsumingChannel],
         held_bytes: Callable[[], int],
         may_hold_bytes: int,
         after: Callable[[], None],
@@ -165,7 +155,6 @@ class Hub:
         self._random = random
         self._broker = broker
         self._lanes = lanes
-        self._channel_class = channel_class
         self._held_bytes = held_bytes
         self._may_hold_bytes = may_hold_bytes
         self._after = after
@@ -208,34 +197,31 @@ class Hub:
                 self._schedule.pause(_RETRY_SECONDS)
         self._end()
 
-    def _read(self, read: Callable[[], None]) -> None:
-        """Read, and see that it stops when enough is held."""
-        before = self._held_bytes()
-        read()
+    def _act(self, act: Callable[[], None]) -> None:
+        """Do one thing, and see that no more is held than may be."""
+        act()
         held = self._held_bytes()
-        if held > max(before, self._may_hold_bytes) + _LARGEST_BYTES:
-            raise Violation(f"{self._name} read on: it held {before} bytes, now {held}")
+        if held > self._may_hold_bytes + _LARGEST_BYTES:
+            raise Violation(f"{self._name} holds {held} bytes, not at most {self._may_hold_bytes} and a message")
+        self._after()
+        self._schedule.point()
 
     def _connect(self) -> None:
         link = self._broker.connect(self._name)
         link.wake_client = lambda: self._schedule.wake(self._actor)
-        self.connection = ConsumingConnection(self._schedule, self._broker, link, self._channel_class)
+        self.connection = ConsumingConnection(self._schedule, self._broker, link)
         self._lanes.attach(self.connection, self)
-        self._lanes.consume()
+        self._act(self._lanes.consume)
 
     def _loop(self) -> None:
         assert self.connection is not None
         while self._end is None:
             while self._ready:
-                self._ready.pop(int(self._random.random() * len(self._ready)))()
-                self._after()
-                self._schedule.point()
+                self._act(self._ready.pop(int(self._random.random() * len(self._ready))))
             link = self.connection.link
             if not link.up:
                 raise ConnectionLost("connection lost")
             if link.to_client and self._reader is not None:
-                self._read(self._reader)
-                self._after()
-                self._schedule.point()
+                self._act(self._reader)
             elif not self._ready and self._end is None:
                 self._schedule.pause(math.inf)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from tests.simulation.consuming import CancellingChannel, HastyChannel
+from tests.simulation.consuming import CancellingChannel, HastyChannel, WaitingChannel
 from tests.simulation.publishing import TrustingWire
 from tests.simulation.store import SimulatedStore
 from tests.simulation.writers import Parts
@@ -56,4 +56,5 @@ CONTROLS = {
     "fence off": Parts(store=UnfencedStore),
     "crash corner off": Parts(store=UnsuspectingStore),
     "waiting keys forgotten": Parts(store=CarelessStore),
+    "waits for the broker": Parts(channel=WaitingChannel),
 }

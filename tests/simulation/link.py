@@ -49,17 +49,23 @@ class Link:
 
 
 class Channel:
-    """The broker's side of a channel."""
+    """The broker's side of a channel. ``registered``: whether the broker knows of it already."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, *, registered: bool = True) -> None:
         self.link = link
-        self.open = True
+        self.open = False
         self.tag = 0
         self.published = 0
         self.consumers: list[Consumer] = []
         self.unacked: dict[int, Unacked] = {}
         self.on_close: Frame = lambda: None  # what the client does when the broker has closed it
-        link.channels.append(self)
+        if registered:
+            self.register()
+
+    def register(self) -> None:
+        """The broker has read that it is to be opened."""
+        self.open = True
+        self.link.channels.append(self)
 
 
 class Message:

@@ -24,6 +24,7 @@ _FOUND = {
     "fence off": "transactions at once",
     "crash corner off": "not drained",
     "waiting keys forgotten": "out of order",
+    "waits for the broker": "and a message",
 }
 
 

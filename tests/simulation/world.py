@@ -55,7 +55,7 @@ class World:
             parts=parts,
             fresh_id=self._fresh_id,
             broken=self.faults.broken,
-            memory_bytes=random.choice((2_000, 1_000_000)),
+            memory_bytes=random.choice((10_000, 1_000_000)),
         )
         self.writers: list[Writer] = []
         self.released = random.random() < 0.5  # whether writers that start now know the newest contracts

@@ -91,7 +91,7 @@ class SimulatedGate(Gate):
     def waiting_bytes(self) -> int:
         """What the inboxes hold."""
         inboxes = [queue for domain in self.domains() for queue in domain._inbox.values()]  # noqa: SLF001  nobody else asks
-        return sum(len(one.body) for queue in inboxes for one in queue)
+        return sum(one.held_bytes for queue in inboxes for one in queue)
 
 
 class SimulatedPublisher:
@@ -153,7 +153,7 @@ class Writer:
         self._exits = exits  # told when it ends of its own, and whether another is to start
         self._schedule = schedule = around.schedule
         self.gate = SimulatedGate(schedule)
-        self.lanes = Lanes(self.gate, around.memory_bytes)
+        self.lanes = Lanes(self.gate, around.memory_bytes, around.parts.channel)
         self.publisher = SimulatedPublisher(around, self.group)
         self._turns = Turns(
             settings=around.settings,
@@ -175,7 +175,6 @@ class Writer:
             around.broker,
             self.group,
             self.lanes,
-            around.parts.channel,
             self.gate.waiting_bytes,
             around.memory_bytes,
             self._wake_slots,

@@ -55,7 +55,10 @@ class Settings(BaseModel):
     slots: int = Field(4, ge=1, le=64, description="transactions one writer process may run at once, a connection each")
     batch_commands: int = Field(1000, ge=1, description="most commands in one transaction")
     batch_bytes: int = Field(4 * 1024**2, ge=1024, description="most bytes of messages in one transaction")
-    memory_bytes: int = Field(64 * 1024**2, ge=1024**2, description="most bytes of messages a writer holds at once")
+    # Two full batches for each of the slots, or ten thousand small messages.
+    memory_bytes: int = Field(
+        32 * 1024**2, ge=1024**2, description="most memory that the messages may take which a writer holds at once"
+    )
     lease_seconds: float = Field(
         6.0,
         ge=1,

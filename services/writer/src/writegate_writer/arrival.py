@@ -41,6 +41,7 @@ class Delivery:
     origin: str | None = None
     reply_to: str | None = None
     parts: list[Part] | None = None  # when it was read ahead, until it is taken
+    held_bytes: int = 0  # of memory, while it is held
 
     @property
     def delivery_count(self) -> int:

@@ -44,14 +44,18 @@ SELECT count(*) FROM pg_stat_activity
 WHERE usename = current_user AND application_name LIKE %(control)s
       AND (state = 'active' OR state_change > clock_timestamp() - make_interval(secs => %(lease)s))
 """
+# The lanes are read in a statement of their own, once the domain's row is locked: `apply` may be parting the domain,
+# and one that began before would find its new epoch, but the lanes as they were. What is sent together is one
+# transaction; what it has written is what it has claimed.
 _CLAIM = """
 UPDATE writegate.domain d SET owner = %(me)s, epoch = d.epoch + 1,
        lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 WHERE d.name IN (SELECT name FROM writegate.domain
                  WHERE name = ANY(%(names)s) AND (owner IS NULL OR lease_until < clock_timestamp())
-                 FOR UPDATE SKIP LOCKED)
-RETURNING d.name, d.epoch, (SELECT json_agg(json_build_array(service, lane) ORDER BY service, lane)
-                            FROM writegate.lane l WHERE l.domain = d.name)
+                 FOR UPDATE SKIP LOCKED);
+SELECT d.name, d.epoch, (SELECT json_agg(json_build_array(service, lane) ORDER BY service, lane)
+                         FROM writegate.lane l WHERE l.domain = d.name)
+FROM writegate.domain d WHERE d.xmin = pg_current_xact_id()::xid AND d.owner = %(me)s
 """
 _HOLDS = "SELECT target, reason FROM writegate.hold WHERE until IS NULL OR until > clock_timestamp()"
 _RELEASE = """

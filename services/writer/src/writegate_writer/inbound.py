@@ -1,13 +1,18 @@
-"""Surviving messages whose properties cannot be read.
+"""What py-amqp makes of what comes from the broker, and should not.
 
-py-amqp reads a message's properties while it reads the frame, and raises right out of the worker's loop on what any
-publisher may send: a timestamp beyond the year 9999, headers nested a thousand deep, a text that is no UTF-8. The
-message would come again, and end every writer in turn.
+Messages whose properties cannot be read: py-amqp reads them while it reads the frame, and raises right out of the
+worker's loop on what any publisher may send: a timestamp beyond the year 9999, headers nested a thousand deep, a text
+that is no UTF-8. The message would come again, and end every writer in turn.
+
+A broker that seems silent because we do not read: py-amqp takes it for dead after two heartbeats, and a batch may take
+longer. Each new connection counts as one more delivery of all that was held.
 """
 
 from __future__ import annotations
 
 import struct
+import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -35,3 +40,18 @@ def tolerate(connection: Any) -> None:
             return read((kind, channel, bytes(payload[:12]) + b"\0\0"))
 
     connection.on_inbound_frame = on_frame
+
+
+def excuse_silence(connection: Any, paused: Callable[[], bool]) -> None:
+    """Make a py-amqp connection take the broker for alive while we do not read: that it is gone, sending finds out.
+
+    The broker itself gives up a connection on which it can send nothing for 30 s (seen with RabbitMQ 3.10).
+    """
+    tick = connection.heartbeat_tick
+
+    def heartbeat_tick(rate: int = 2) -> None:
+        if paused():
+            connection.last_heartbeat_received = time.monotonic()
+        tick(rate)
+
+    connection.heartbeat_tick = heartbeat_tick

@@ -16,15 +16,18 @@ from kombu import Exchange, Queue
 from writegate.topology import exchange_name, queue_name
 from writegate_writer.acks import Acks
 from writegate_writer.arrival import Delivery
+from writegate_writer.channel import LaneChannel
 from writegate_writer.domain import Domain, Phase
 from writegate_writer.done import Done
 from writegate_writer.frames import read_in_bulk
 from writegate_writer.gate import Gate
-from writegate_writer.inbound import tolerate
+from writegate_writer.inbound import excuse_silence, tolerate
+from writegate_writer.weight import weight_of
 
 log = structlog.get_logger(__name__)
 
-# Enough to fill the next batch while one is being applied; bytes are bounded by pausing, see `_read`.
+# Of each lane: enough to fill the next batch while one is being applied. It cannot be changed while a lane is consumed,
+# and nobody knows how large the messages will be: so bytes are bounded by pausing, see `_read`.
 PREFETCH = 2000
 # Frames handled before the hub gets a turn, so that monitors are answered under load.
 _FRAMES_A_TURN = 200
@@ -41,23 +44,20 @@ class _Open:
         self.lanes = tuple(lane for lane in domain.lanes if lane not in domain.stopped)
         self.acks = Acks()
         self.held_bytes = 0  # of what came on it and is not acknowledged
-        self.lost = False
-        # A channel that the broker has closed is opened again by py-amqp, without its consumers, before it raises.
-        channel.on_open = self._opened_again
-
-    def _opened_again(self, _: Any) -> None:
-        self.lost = True
 
 
 class Lanes:
     """The lanes this process consumes.
 
     It stands where Celery keeps its task consumer, so that `inspect active_queues` lists them.
+
+    Nothing on the hub thread waits for the broker: while it read on for an answer, more would come than may be held.
     """
 
-    def __init__(self, gate: Gate, memory_bytes: int) -> None:
+    def __init__(self, gate: Gate, memory_bytes: int, open_channel: Callable[[Any, int], Any] = LaneChannel) -> None:
         self._gate = gate
         self._memory_bytes = memory_bytes
+        self._open_channel_on = open_channel
         self._held_bytes = 0
         self._paused = False
         self._domains: dict[str, Domain] = {}
@@ -92,6 +92,11 @@ class Lanes:
             self.post(lambda: self.report_to(done) if self.report_to else None)
 
     @property
+    def held_bytes(self) -> int:
+        """What the messages that are not acknowledged take in memory."""
+        return self._held_bytes
+
+    @property
     def connected(self) -> bool:
         """Whether there is a connection to consume on."""
         return self._connection is not None
@@ -124,6 +129,7 @@ class Lanes:
         self._connection, self._hub = connection, hub
         tolerate(connection.connection)
         read_in_bulk(connection.connection)
+        excuse_silence(connection.connection, lambda: self._paused)
         self._paused = False
         sock = (
             connection.transport.get_sock() if hasattr(connection.transport, "get_sock") else connection.connection.sock
@@ -143,8 +149,8 @@ class Lanes:
 
     def close_all(self) -> None:
         """Let go of everything."""
-        while self._open:  # one may be found closed by the broker while another is being closed
-            self._close_channel(next(iter(self._open.values())))
+        for opened in list(self._open.values()):
+            self._close_channel(opened)
 
     def run_posts(self) -> None:
         """Do what other threads asked for."""
@@ -197,34 +203,19 @@ class Lanes:
         self._held_bytes -= opened.held_bytes
         if self._connection is None:
             return
-        self._resume()
         if opened.channel.is_open:
-            try:
-                opened.channel.close()
-            except self._connection.channel_errors as error:
-                # While it waited for the answer it read that another one is closed.
-                log.warning("channel.close_failed", domain=opened.domain.name, error=str(error))
-                self._channel_lost(error)
+            opened.channel.leave()
+        self._resume()
 
     def _open_channel(self, domain: Domain) -> None:
-        connection = self._connection
-        try:
-            channel = connection.channel()
-            channel.auto_decode = False  # bytes as they came: what a body is, the envelope decides
-            channel.basic_qos(0, PREFETCH, False)
-            opened = self._open[domain.name] = _Open(domain, channel)
-            for service, lane in opened.lanes:
-                channel.basic_consume(
-                    queue_name(service, lane),
-                    callback=lambda message, s=service, n=lane: self._delivered(domain, opened, s, n, message),
-                    on_cancel=lambda _tag: self._lost(
-                        domain, "the broker cancelled the consumer: was the queue deleted?"
-                    ),
-                )
-        except connection.channel_errors as error:
-            # Its own, or another's of which it read while it waited: then this one is in doubt all the same.
-            self._lost(domain, str(error))
-            self._channel_lost(error)
+        channel = self._open_channel_on(self._connection, PREFETCH)
+        opened = self._open[domain.name] = _Open(domain, channel)
+        for service, lane in opened.lanes:
+            channel.consume(
+                queue_name(service, lane),
+                lambda message, s=service, n=lane: self._delivered(domain, opened, s, n, message),
+                lambda _tag: self._lost(domain, "the broker cancelled the consumer: was the queue deleted?"),
+            )
 
     def _delivered(self, domain: Domain, opened: _Open, service: str, lane: int, message: Any) -> None:
         tag = message.delivery_info["delivery_tag"]
@@ -234,8 +225,9 @@ class Lanes:
         delivery = Delivery(service, lane, tag, opened.generation, body, headers, properties)
         if self._gate.deliver(domain, delivery):
             opened.acks.delivered(tag)
-            opened.held_bytes += len(delivery.body)
-            self._held_bytes += len(delivery.body)
+            delivery.held_bytes = weight_of(body, headers, properties)
+            opened.held_bytes += delivery.held_bytes
+            self._held_bytes += delivery.held_bytes
 
     def _settle(self, domain: Domain, decided: Mapping[Delivery, int]) -> None:
         tags = []
@@ -249,8 +241,8 @@ class Lanes:
             # A channel that is gone has given its messages back: there is nothing to acknowledge.
             if delivery.open == 0 and opened is not None and delivery.generation == opened.generation:
                 tags.append(delivery.tag)
-                opened.held_bytes -= len(delivery.body)
-                self._held_bytes -= len(delivery.body)
+                opened.held_bytes -= delivery.held_bytes
+                self._held_bytes -= delivery.held_bytes
         if opened is not None and tags:
             for tag, multiple in opened.acks.settle(tags):
                 opened.channel.basic_ack(tag, multiple)
@@ -259,7 +251,7 @@ class Lanes:
     def _channel_lost(self, error: Exception) -> None:
         """The broker closed a channel, such as for holding messages too long: start its domain again."""
         for opened in list(self._open.values()):
-            if opened.lost or not opened.channel.is_open:
+            if not opened.channel.is_open:
                 self._lost(opened.domain, str(error))
 
     def _lost(self, domain: Domain, text: str) -> None:

@@ -134,6 +134,7 @@ class Process:
             "standing_by": self._started and self._control.standing_by,
             "broker": self._started and self.lanes.connected and self._publisher.connected,
             "connections": int(connections),
+            "held_bytes": self.lanes.held_bytes,
             "conflicts": self._waits.conflicts if self._started else 0,
             "domains": {
                 one.name: {"phase": one.phase.value, "epoch": one.epoch, "waiting": one.waiting} for one in domains
