@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from tests.benchmarks.loads.pgbench import pgbench
 from tests.benchmarks.workloads import WORKLOADS, Workload
 from tests.benchmarks.workloads.tpcb import schema_of
 from tests.integration.gate import Gate, gate_running
@@ -77,19 +77,9 @@ class Place:
             self.sql(statement)
         for scale in scales:
             # g, v, p: generate rows, vacuum, add primary keys. The tables are there.
-            self.pgbench(scale, "--initialize", "--init-steps", "gvp", "--scale", str(scale), "--quiet")
+            options = ("--initialize", "--init-steps", "gvp", "--scale", str(scale), "--quiet")
+            pgbench(str(self.programs / "pgbench"), self.url, schema_of(scale), *options)
         self.sql("vacuum analyze")
-
-    def pgbench(self, scale: int, *options: str, check: bool = True) -> str:
-        """Run pgbench on the tables of a scale; return what it prints."""
-        done = subprocess.run(
-            [self.programs / "pgbench", *options, self.url],
-            env={"PGOPTIONS": f"-c search_path={schema_of(scale)}"},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if check and done.returncode:
-            raise RuntimeError(f"pgbench {' '.join(options)}: {done.stderr.strip()}")
-        return done.stdout
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.benchmarks.systems.base import System
 from tests.benchmarks.systems.direct import direct, limit
+from tests.benchmarks.systems.pgbench import pgbench
 from tests.benchmarks.systems.pgbouncer import pgbouncer
 from tests.benchmarks.systems.writegate import many, single
 
@@ -17,6 +18,7 @@ SYSTEMS: dict[str, System] = {
         direct(64, variants=True),
         direct(200),
         pgbouncer,
+        pgbench,
         single,
         many,
         limit,
