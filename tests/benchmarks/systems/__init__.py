@@ -6,6 +6,7 @@ from tests.benchmarks.systems.base import System
 from tests.benchmarks.systems.direct import direct, limit
 from tests.benchmarks.systems.pgbench import pgbench
 from tests.benchmarks.systems.pgbouncer import pgbouncer
+from tests.benchmarks.systems.stock import batches, celery
 from tests.benchmarks.systems.writegate import many, single
 
 __all__ = ["SYSTEMS", "System"]
@@ -19,6 +20,8 @@ SYSTEMS: dict[str, System] = {
         direct(200),
         pgbouncer,
         pgbench,
+        celery,
+        batches,
         single,
         many,
         limit,
