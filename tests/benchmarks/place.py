@@ -17,6 +17,7 @@ SERVICES = Path(__file__).parent / "services"
 NAME = "bench"
 CONNECTIONS = 3
 """The writers' budget: one process with two slots, and one connection for control."""
+LEASE_SECONDS = "6"
 
 OWN_SESSIONS = "benchmark"
 """The application name of sessions that belong to the benchmark itself: they are not counted."""
@@ -101,7 +102,7 @@ def place_running(scales: tuple[int, ...]) -> Iterator[Place]:
                 cursor.execute(f"alter system set {name} = {value}")
         servers.stack.restart("postgres")
         servers.stack.wait_ready("postgres")
-        with gate_running(servers, NAME, CONNECTIONS, SERVICES, WRITEGATE_LEASE_SECONDS="6") as gate:
+        with gate_running(servers, NAME, CONNECTIONS, SERVICES, WRITEGATE_LEASE_SECONDS=LEASE_SECONDS) as gate:
             place = Place(servers, gate)
             place.fill(scales)
             yield place
