@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.benchmarks.loads.writegate import CALL, TASKS, publisher_of
+from tests.benchmarks.loads.writegate import CALL, TASKS, settings_of
 from tests.benchmarks.place import Place
 from tests.benchmarks.systems.writegate import WRITER, start_writer
 from tests.benchmarks.watch import Seen, Watch
@@ -69,7 +69,7 @@ class Drain:
         before = gate.value("select coalesce(max(id), 0) from writegate.batch")
         [effects] = self._place.row(WORKLOAD.effects)
         with Watch(self._place.url, {"writer": [self._pid], **self._place.server_processes()}) as watch:
-            with self._held(), publisher_of(gate.broker_url(WORKLOAD.service)) as publisher:
+            with self._held(), Publisher(settings_of(gate.broker_url(WORKLOAD.service))) as publisher:
                 publish(publisher, commands)
             decided = "select coalesce(sum(commands), 0) >= %s from writegate.batch where id > %s"
             gate.wait(lambda: gate.value(decided, [count, before]), f"{count} commands decided", _PATIENCE_SECONDS)

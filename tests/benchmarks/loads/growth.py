@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from random import Random
+from threading import Thread
+
+from pika.adapters.select_connection import IOLoop
 
 from tests.benchmarks.jobs import Job, Report
-from tests.benchmarks.loads.writegate import Single, publisher_of
+from tests.benchmarks.loads.writegate import Single, settings_of
 from tests.benchmarks.workloads import WORKLOADS
 from writegate import Command
+from writegate.config import Settings
+from writegate.publish import Publisher
+from writegate.publish.wire import Listener, Wire
 from writegate.stack.readiness import wait_until
 
 _CONNECTED_SECONDS = 120.0
@@ -21,7 +28,7 @@ class ManyServices(Single):
 
     def __init__(self, url: str, services: Sequence[str]) -> None:
         super().__init__({})
-        self._publisher = publisher_of(url)
+        self._publisher = Publisher(settings_of(url))
         self._turn = itertools.cycle([import_module(f"{name}.contract").Record for name in services])
 
     def run(self, job: Job) -> Report:
@@ -35,12 +42,36 @@ class ManyServices(Single):
         return command
 
 
+class _Wire(Wire):
+    """A publisher's connection on a thread that it has in common with others.
+
+    In service each publisher is a process: so many threads of one process would fight for its interpreter instead.
+    """
+
+    def __init__(self, settings: Settings, loop: IOLoop, listener: Listener) -> None:
+        super().__init__(settings, listener)
+        self._loop.close()
+        self._loop = loop
+
+    @property
+    def running(self) -> bool:
+        return True
+
+    def start(self) -> None:
+        self.post(self._connect)
+
+    def stop(self, timeout: float) -> None:
+        """Leave the connection to the end of the process."""
+
+
 class ManyPublishers(Single):
     """So many publishers of one service, each with its own connection; they publish by turns."""
 
     def __init__(self, url: str, count: int) -> None:
         super().__init__({})
-        self._crowd = [publisher_of(url) for _ in range(count)]
+        settings, loop = settings_of(url), IOLoop()
+        self._crowd = [Publisher(settings, wire=partial(_Wire, settings, loop)) for _ in range(count)]
+        Thread(target=loop.start, daemon=True).start()
         self._turn = itertools.cycle(self._crowd)
         if not wait_until(lambda: all(one.connected for one in self._crowd), _CONNECTED_SECONDS):
             raise RuntimeError(f"only {sum(one.connected for one in self._crowd)} of {count} publishers are connected")

@@ -46,17 +46,17 @@ class _Commands:
         return list(itertools.chain.from_iterable(self.next(due) for due in dues))
 
 
-def publisher_of(url: str) -> Publisher:
-    """Return a publisher that waits where a queue is full, with nothing on disk: this is to be seen."""
-    settings = {"when_full": "wait", "publish_timeout_seconds": 60, "spool_directory": "off"}
-    return Publisher(Settings.load({}, defaults={**settings, "broker_url": url}))
+def settings_of(url: str) -> Settings:
+    """Return the settings of a publisher that waits where a queue is full, with nothing on disk: this is to be seen."""
+    waiting = {"when_full": "wait", "publish_timeout_seconds": 60, "spool_directory": "off"}
+    return Settings.load({}, defaults={**waiting, "broker_url": url})
 
 
 class _Publishing:
     """``urls``: the broker as each service's user."""
 
     def __init__(self, urls: dict[str, str]) -> None:
-        self._publishers = {service: publisher_of(url) for service, url in urls.items()}
+        self._publishers = {service: Publisher(settings_of(url)) for service, url in urls.items()}
         self._publisher: Publisher
         self._commands: _Commands
         self._calls: list[float] = []
