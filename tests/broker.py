@@ -137,14 +137,15 @@ def memory_alarm(servers: Servers) -> Iterator[None]:
         rabbitmqctl(servers, "set_vm_memory_high_watermark", "absolute", "2GB")
 
 
-def rabbitmqctl(servers: Servers, *arguments: str) -> None:
-    """Run RabbitMQ's own tool on the private node."""
+def rabbitmqctl(servers: Servers, *arguments: str) -> str:
+    """Run RabbitMQ's own tool on the private node; return what it prints."""
     (node,) = [program for program in servers.stack.declared() if program.name == "rabbitmq"]
     done = subprocess.run(
         [RABBITMQCTL, *arguments], env=dict(node.environment), cwd=node.directory, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def eventually(probe: Callable[[], object], what: str) -> None:

@@ -1,13 +1,40 @@
-"""How figures change as things grow."""
+"""How figures change as things grow: backlog, ledger, services, publishers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
+from tests.benchmarks.backlog import PACKED, SINGLE, measure_backlog, measure_ledger
+from tests.benchmarks.drain import draining
+from tests.benchmarks.many_publishers import PUBLISHERS, measure_publishers
+from tests.benchmarks.many_services import SERVICES, measure_services
 from tests.benchmarks.place import Place
+from tests.benchmarks.point import Point
 
 
 def measure_growth(place: Place, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Return the points."""
-    raise NotImplementedError
+    """Return the points, ready for JSON: the fields of a :class:`Point`, with those of its cost among them."""
+    points = []
+    for point in _points(place):
+        said = f"{point.effects_per_s:10,.0f}/s{'' if point.exact else '  NOT EXACT'}"
+        say(f"growth  {point.series} {point.x:,} {said}")
+        points.append(_as_json(point))
+    return points
+
+
+def _as_json(point: Point) -> dict[str, Any]:
+    fields = asdict(point)
+    return {"effects_per_s": point.effects_per_s, **fields.pop("cost"), **fields}
+
+
+def _points(place: Place) -> Iterator[Point]:
+    with draining(place) as drain:
+        for count in PACKED:
+            yield measure_backlog(place, drain, count, many_a_message=True)
+        for count in SINGLE:
+            yield measure_backlog(place, drain, count, many_a_message=False)
+        yield from measure_ledger(place, drain)
+    yield from (measure_services(place, count) for count in SERVICES)
+    yield from (measure_publishers(place, count) for count in PUBLISHERS)

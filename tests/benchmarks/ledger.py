@@ -20,8 +20,9 @@ from datetime import UTC, date, datetime, timedelta
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.ledger_rows import DAYS, fill, make_days
 from tests.integration.gate import SERVICES, WRITER, Gate
-from tests.servers import OWNER, servers_running
+from tests.servers import servers_running
 from writegate.config import Settings
 from writegate.ids import new_id
 from writegate_writer import ledger
@@ -31,35 +32,15 @@ from writegate_writer.store import Holder
 
 ROWS = 10_000_000
 FEW_ROWS = 100_000
-DAYS = 7
 DROPPED_DAYS = 3
 QUIET_SECONDS = 5  # how long batches take without a drop
 BATCHES, COMMANDS = 200, 500
 STEPS = ("look_up", "insert", "commit")
-SLICE_ROWS = 100_000  # of one insert; a partition's index grows as it does in service
 
 # Each service has ids of one kind, as its producers would.
 KINDS: Mapping[str, Callable[[], str]] = {"flights": new_id, "fleet": lambda: str(uuid.uuid4())}
 LABELS = {"flights": "UUIDv7", "fleet": "UUIDv4"}
 
-_MAKE_DAY = """
-do $$ begin
-    if to_regclass('writegate.ledger_' || to_char(current_date - {ago}, 'YYYYMMDD')) is null then
-        execute format('create table writegate.ledger_%s partition of writegate.ledger for values from (%L) to (%L)',
-                       to_char(current_date - {ago}, 'YYYYMMDD'), current_date - {ago}, current_date - {ago} + 1);
-    end if;
-end $$
-"""
-# A UUIDv7 begins with its milliseconds; these grow through the day.
-_FILL = """
-insert into writegate.ledger (day, service, id, outcome, hash, batch)
-select current_date - %(ago)s, %(service)s,
-       case %(service)s when 'fleet' then gen_random_uuid()
-       else (lpad(to_hex((extract(epoch from current_date - %(ago)s) * 1000 + n * 864e5 / %(of)s)::bigint), 12, '0')
-             || '7' || substr(md5(random()::text), 1, 3) || '8' || substr(md5(random()::text), 1, 15))::uuid end,
-       'a', n::bigint * 7919, n / 500
-from generate_series(%(first)s + 1, %(last)s) n
-"""
 _SIZE = """
 select sum(pg_total_relation_size(inhrelid))::bigint from pg_inherits where inhparent = 'writegate.ledger'::regclass
 """
@@ -85,8 +66,7 @@ class Ledger:
         self.gate = gate
         self.settings = Settings.load({"WRITEGATE_DATABASE_URL": gate.servers.database_url(WRITER, gate.name)})
         gate.sql("UPDATE writegate.domain SET owner = 'benchmark', epoch = 1, lease_until = now() + interval '1 day'")
-        for ago in range(DAYS + 1):
-            gate.sql(f"SET ROLE {OWNER}; {_MAKE_DAY.format(ago=ago)}; RESET ROLE")
+        make_days(gate)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -98,14 +78,7 @@ class Ledger:
 
     def fill(self, rows: int) -> None:
         """Add rows, as many for each service and day."""
-        share = rows // (DAYS + 1) // len(KINDS)
-        for ago in range(DAYS, -1, -1):
-            for first in range(0, share, SLICE_ROWS):
-                for service in KINDS:
-                    last = min(first + SLICE_ROWS, share)
-                    self.gate.sql(_FILL, {"ago": ago, "service": service, "of": share, "first": first, "last": last})
-        self.gate.sql("VACUUM (ANALYZE) writegate.ledger")
-        self.gate.sql("CHECKPOINT")
+        fill(self.gate, rows, ordered="flights", random="fleet")
 
     def decide(self, session: Session, service: str) -> Costs:
         """Decide a batch as a writer does."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from tests.benchmarks.place import Place
+from tests.benchmarks.systems.stock import BATCHES_PYTHON
 
 _LIBRARIES = ("celery", "kombu", "amqp", "pika", "psycopg2-binary", "sqlalchemy", "pydantic")
 
@@ -32,6 +33,7 @@ def machine(place: Place) -> dict[str, object]:
         "erlang": broker["erlang_version"],
         "pgbouncer": _first_line("pgbouncer", "--version"),
         **{name: version(name) for name in _LIBRARIES},
+        "celery of celery-batches": _first_line(str(BATCHES_PYTHON), "-c", "import celery; print(celery.__version__)"),
     }
 
 

@@ -38,6 +38,8 @@ class Measured:
     call_ms: Percentiles = field(default_factory=dict)
     latency_ms: Percentiles = field(default_factory=dict)
     retries: int = 0
+    setting: str = ""
+    """The best of several, for a system that tries them."""
 
 
 def measure(place: Place, running: Running, job: Job) -> Measured:
@@ -61,6 +63,7 @@ def measure(place: Place, running: Running, job: Job) -> Measured:
         call_ms=_worst([one.call_ms for one in outcome.reports]),
         latency_ms=outcome.latency_ms or (_latency(place, workload) if job.rate is not None else {}),
         retries=sum(one.retries for one in outcome.reports),
+        setting=running.setting,
     )
 
 

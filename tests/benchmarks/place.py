@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from tests.benchmarks.loads.pgbench import pgbench
 from tests.benchmarks.workloads import WORKLOADS, Workload
 from tests.benchmarks.workloads.tpcb import schema_of
 from tests.integration.gate import Gate, gate_running
@@ -17,6 +17,7 @@ SERVICES = Path(__file__).parent / "services"
 NAME = "bench"
 CONNECTIONS = 3
 """The writers' budget: one process with two slots, and one connection for control."""
+LEASE_SECONDS = "6"
 
 OWN_SESSIONS = "benchmark"
 """The application name of sessions that belong to the benchmark itself: they are not counted."""
@@ -77,19 +78,9 @@ class Place:
             self.sql(statement)
         for scale in scales:
             # g, v, p: generate rows, vacuum, add primary keys. The tables are there.
-            self.pgbench(scale, "--initialize", "--init-steps", "gvp", "--scale", str(scale), "--quiet")
+            options = ("--initialize", "--init-steps", "gvp", "--scale", str(scale), "--quiet")
+            pgbench(str(self.programs / "pgbench"), self.url, schema_of(scale), *options)
         self.sql("vacuum analyze")
-
-    def pgbench(self, scale: int, *options: str, check: bool = True) -> str:
-        """Run pgbench on the tables of a scale; return what it prints."""
-        done = subprocess.run(
-            [self.programs / "pgbench", *options, self.url],
-            env={"PGOPTIONS": f"-c search_path={schema_of(scale)}"},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if check and done.returncode:
-            raise RuntimeError(f"pgbench {' '.join(options)}: {done.stderr.strip()}")
-        return done.stdout
 
 
 @contextmanager
@@ -101,7 +92,7 @@ def place_running(scales: tuple[int, ...]) -> Iterator[Place]:
                 cursor.execute(f"alter system set {name} = {value}")
         servers.stack.restart("postgres")
         servers.stack.wait_ready("postgres")
-        with gate_running(servers, NAME, CONNECTIONS, SERVICES, WRITEGATE_LEASE_SECONDS="6") as gate:
+        with gate_running(servers, NAME, CONNECTIONS, SERVICES, WRITEGATE_LEASE_SECONDS=LEASE_SECONDS) as gate:
             place = Place(servers, gate)
             place.fill(scales)
             yield place

@@ -55,6 +55,7 @@ def _run(cell: Cell, figures: Figures) -> dict[str, Any]:
         "peak_rss_mb": {name: max(one.seen.peak_rss_mb.get(name, 0.0) for one in runs) for name in groups},
         "retries": sum(one.retries for one in runs),
         "exact": all(one.exact for one in runs),
+        "settings": sorted({one.setting for one in runs if one.setting}),
     }
 
 

@@ -14,13 +14,12 @@ import psycopg2
 from psycopg2 import errorcodes, extensions
 
 from tests.benchmarks.jobs import Job, Report, percentiles
+from tests.benchmarks.loads.transaction import transact
 from tests.benchmarks.pace import Schedule, note_of
 from tests.benchmarks.workloads import WORKLOADS, Workload
 
 _VICTIM = frozenset({errorcodes.DEADLOCK_DETECTED, errorcodes.SERIALIZATION_FAILURE})
 _GRACE_SECONDS = 0.5
-SEEN = "insert into bench.seen (id) values (%s) on conflict do nothing"
-"""How a careful service that writes directly notices a duplicate: only where there are any."""
 
 
 @dataclass
@@ -113,7 +112,7 @@ class _Worker:
     def _until_committed(self, statements: list[Any], id_: int) -> None:
         while True:
             try:
-                applied = self._transaction(statements, id_)
+                applied = transact(self._connection, self._job, statements, id_)
             except psycopg2.Error as error:
                 self._connection.rollback()
                 if error.pgcode in _VICTIM and not self._over:
@@ -129,18 +128,3 @@ class _Worker:
                 self._done.in_time += in_time
                 self._done.late += not in_time
             return
-
-    def _transaction(self, statements: list[Any], id_: int) -> bool:
-        pause = self._job.pause_seconds
-        with self._connection.cursor() as cursor:
-            if self._job.duplicates:
-                cursor.execute(SEEN, (id_,))
-                if not cursor.rowcount:
-                    self._connection.rollback()
-                    return False
-            for sql, parameters in statements:
-                if pause:
-                    time.sleep(pause)
-                cursor.execute(sql, parameters)
-        self._connection.commit()
-        return True

@@ -9,9 +9,9 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from tests.benchmarks.jobs import Job, Report, percentiles
+from tests.benchmarks.loads.handlers import run_handlers
 from tests.benchmarks.pace import Schedule, note_of
 from tests.benchmarks.workloads import WORKLOADS
-from writegate import Command, contract_of
 
 BATCH = 1000
 """As many as the writer applies at once by default."""
@@ -39,7 +39,8 @@ class Limit:
                 time.sleep(0.0005)
                 continue
             began = time.perf_counter()
-            self._apply(job, batch)
+            run_handlers(self._connection, workload, batch)
+            self._connection.commit()
             calls.append((time.perf_counter() - began) * 1000)
             sent += len(batch)
         return Report(started, sent, sent, time.time() - started, call_ms=percentiles(calls))
@@ -47,12 +48,3 @@ class Limit:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
-
-    def _apply(self, job: Job, batch: list[Command]) -> None:
-        handlers = WORKLOADS[job.workload].writes.handlers
-        of_type: dict[str, list[Command]] = {}
-        for command in batch:
-            of_type.setdefault(contract_of(command).task, []).append(command)
-        for task, commands in of_type.items():
-            handlers[task](self._connection, commands)
-        self._connection.commit()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 from tests.benchmarks.jobs import Job, Report, percentiles
@@ -21,11 +21,14 @@ CALL = 2000
 """Commands in a call of ``publish_many``."""
 
 
+Make = Callable[[Random, bool, str], Command]
+
+
 class _Commands:
     """Makes the commands of a job and counts them."""
 
-    def __init__(self, job: Job) -> None:
-        self._make = WORKLOADS[job.workload].command
+    def __init__(self, job: Job, make: Make) -> None:
+        self._make = make
         self._random = Random(job.seed)
         self._job = job
         self.good = 0
@@ -43,24 +46,29 @@ class _Commands:
         return list(itertools.chain.from_iterable(self.next(due) for due in dues))
 
 
+def settings_of(url: str) -> Settings:
+    """Return the settings of a publisher that waits where a queue is full, with nothing on disk: this is to be seen."""
+    waiting = {"when_full": "wait", "publish_timeout_seconds": 60, "spool_directory": "off"}
+    return Settings.load({}, defaults={**waiting, "broker_url": url})
+
+
 class _Publishing:
     """``urls``: the broker as each service's user."""
 
     def __init__(self, urls: dict[str, str]) -> None:
-        # The benchmark wants to see how the queue holds publishers back: waiting, nothing on disk.
-        settings = {"when_full": "wait", "publish_timeout_seconds": 60, "spool_directory": "off"}
-        self._publishers = {
-            service: Publisher(Settings.load({}, defaults={**settings, "broker_url": url}))
-            for service, url in urls.items()
-        }
+        self._publishers = {service: Publisher(settings_of(url)) for service, url in urls.items()}
         self._publisher: Publisher
         self._commands: _Commands
         self._calls: list[float] = []
 
     def run(self, job: Job) -> Report:
         """Publish for the time of the job, and until what was begun is accepted."""
-        self._publisher = self._publishers[WORKLOADS[job.workload].service]
-        self._commands, self._calls = _Commands(job), []
+        workload = WORKLOADS[job.workload]
+        self._publisher = self._publishers[workload.service]
+        return self._publish(job, workload.command)
+
+    def _publish(self, job: Job, make: Make) -> Report:
+        self._commands, self._calls = _Commands(job, make), []
         started = time.time()
         asyncio.run(self._open(job) if job.rate is not None else self._closed(job))
         return Report(

@@ -23,7 +23,8 @@ class Running:
     """A system that runs: load processes, and others whose cost is its own.
 
     ``processes``: its first processes by group, beside the servers. ``queued``: its load hands commands over and
-    something else applies them, so that a run ends when all are applied.
+    something else applies them, so that a run ends when all are applied. ``setting``: what a system that tries several
+    settings has chosen for the job it was prepared for.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Running:
         others: Mapping[str, Sequence[int]] | None = None,
         queued: bool = False,
         prepare: Callable[[Job], None] = lambda _: None,
+        setting: str = "",
     ) -> None:
         self._drivers = drivers
         self._group = group
         self._others = others or {}
         self._prepare = prepare
         self.queued = queued
+        self.setting = setting
 
     @property
     def processes(self) -> dict[str, Sequence[int]]:

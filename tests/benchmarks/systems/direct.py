@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -30,24 +30,20 @@ def drivers(load: str, arguments: list[dict[str, Any]], environment: dict[str, s
 
 def direct(connections: int, *, variants: bool = False) -> System:
     """Return the system with so many connections."""
-    return System(
-        f"direct-{connections}",
-        f"psycopg2 from {connections} connections of {_PROCESSES} processes, one transaction a command",
-        direct_through(lambda place: place.url, connections),
-        variants=variants,
-    )
-
-
-def direct_through(url: Callable[[Place], str], connections: int) -> Callable[[Place], AbstractContextManager[Running]]:
-    """Return what runs clients of a URL."""
 
     @contextmanager
     def running(place: Place) -> Iterator[Running]:
-        each = {"url": url(place), "connections": connections // _PROCESSES}
-        with drivers("tests.benchmarks.loads.direct:Direct", [each] * _PROCESSES, dict(os.environ)) as started:
+        with services(place.url, connections) as started:
             yield Running(started, "services")
 
-    return running
+    about = f"psycopg2 from {connections} connections of {_PROCESSES} processes, one transaction a command"
+    return System(f"direct-{connections}", about, running, variants=variants)
+
+
+def services(url: str, connections: int) -> AbstractContextManager[list[Driver]]:
+    """Start services that write directly to a URL."""
+    each = {"url": url, "connections": connections // _PROCESSES}
+    return drivers("tests.benchmarks.loads.direct:Direct", [each] * _PROCESSES, dict(os.environ))
 
 
 @contextmanager

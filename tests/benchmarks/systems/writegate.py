@@ -11,10 +11,18 @@ from tests.benchmarks.place import Place
 from tests.benchmarks.systems.base import Running, System
 from tests.benchmarks.systems.direct import drivers
 from tests.benchmarks.workloads import WORKLOADS
+from tests.integration.gate import Gate, Writer
 from tests.relay import Relay, relay_to
 
 WRITER = "writer-1"
 _SERVICES = frozenset(one.service for one in WORKLOADS.values())
+
+
+def start_writer(gate: Gate, **settings: str) -> Writer:
+    """Start a writer, until it serves every service."""
+    writer = gate.start(WRITER, wait=False, **settings)
+    gate.wait(lambda: writer.serving() >= _SERVICES, f"{WRITER} serves all services")
+    return writer
 
 
 class _Writer:
@@ -27,11 +35,9 @@ class _Writer:
         self.pids: list[int] = []
 
     def start(self, *, through_relay: bool) -> None:
-        """Start it, until it serves every service."""
+        """Start it."""
         url = self._relay.in_place(self._url) if through_relay else self._url
-        writer = self._gate.start(WRITER, wait=False, WRITEGATE_DATABASE_URL=url)
-        self._gate.wait(lambda: writer.serving() >= _SERVICES, f"{WRITER} serves all services")
-        self.pids[:] = [writer.process.pid]
+        self.pids[:] = [start_writer(self._gate, WRITEGATE_DATABASE_URL=url).process.pid]
         self._far = through_relay
 
     def prepare(self, job: Job) -> None:

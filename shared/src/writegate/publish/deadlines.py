@@ -13,7 +13,8 @@ class Deadlines:
         self._moments: dict[int, set[Call]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._moments)
+        """Whether some call has not ended."""
+        return any(self._moments.values())
 
     def add(self, call: Call, at: float) -> None:
         """Watch a call until then; at most a tick later it is due."""

@@ -1,0 +1,64 @@
+"""Growth of a backlog, and of the ledger that a backlog is decided against."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Iterator, Sequence
+from random import Random
+
+from tests.benchmarks.drain import WORKLOAD, Drain, Drained, Publish, packed, single
+from tests.benchmarks.ledger_rows import fill, make_days
+from tests.benchmarks.place import Place
+from tests.benchmarks.point import Point, cost_of
+from writegate import Command
+
+# How many backlogs: a small one is drained in a fraction of a second, and a median of more says more.
+PACKED = {10**4: 15, 10**5: 5, 10**6: 1}
+SINGLE = {10**4: 5, 10**5: 3}
+LEDGER_ROWS = (10**5, 10**7)
+_LEDGER_BACKLOG = 10**5
+_LEDGER_RUNS = 3
+
+
+def measure_backlog(place: Place, drain: Drain, count: int, *, many_a_message: bool) -> Point:
+    """Drain backlogs of so many commands, with an empty ledger."""
+    publish: Publish = packed if many_a_message else single
+    runs = []
+    for number in range((PACKED if many_a_message else SINGLE)[count]):
+        place.reset(WORKLOAD)
+        runs.append(drain.measure(_commands(count, number), count, publish))
+    return _point("backlog" if many_a_message else "backlog, single messages", count, runs)
+
+
+def measure_ledger(place: Place, drain: Drain) -> Iterator[Point]:
+    """Drain packed backlogs against each size of the ledger, with ids of ours and with those of stock producers."""
+    make_days(place.gate)
+    for rows in LEDGER_ROWS:
+        ordered: list[Drained] = []
+        random: list[Drained] = []
+        for number in range(_LEDGER_RUNS):
+            for runs, stock in ((ordered, False), (random, True)):
+                if rows == min(LEDGER_ROWS) or not (ordered or random):
+                    # What a run adds would count where there is little; the large one is filled once.
+                    place.reset(WORKLOAD)
+                    fill(place.gate, rows, ordered=WORKLOAD.service, random=WORKLOAD.service)
+                commands = _commands(_LEDGER_BACKLOG, number, stock=stock)
+                runs.append(drain.measure(commands, _LEDGER_BACKLOG, packed))
+        yield _point("ledger", rows, ordered)
+        yield _point("ledger, UUIDv4 ids", rows, random)
+    place.reset(WORKLOAD)
+
+
+def _commands(count: int, seed: int, *, stock: bool = False) -> Iterator[Command]:
+    """Return commands; with ``stock`` under ids as a stock producer gives them."""
+    random = Random(seed)
+    made = (WORKLOAD.command(random, False, "") for _ in itertools.repeat(None, count))
+    return (one.with_id(str(uuid.uuid4())) for one in made) if stock else made
+
+
+def _point(series: str, x: int, runs: Sequence[Drained]) -> Point:
+    return Point(
+        series, x, [one.effects_per_s for one in runs], cost_of([one.seen for one in runs], runs[0].commands),
+        exact=all(one.exact for one in runs),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Celery as its documentation advises: an application, two kinds of workers, a publisher."""
