@@ -23,9 +23,9 @@ from tests.faults.fuzz_messages import GOOD, Forge, Probe, content_id, good_acco
 from tests.integration.gate import Gate, gate_running
 from tests.servers import Servers, servers_running
 from tests.services.trial.contract import Deposit, trial
+from writegate.ids import ledger_id
 from writegate.lanes import lane_of
 from writegate.topology import dead_queue_name, exchange_name, queue_name
-from writegate_writer.arrival import ledger_id
 from writegate_writer.plain import plain_text
 
 PATIENCE_SECONDS: Final = 900.0

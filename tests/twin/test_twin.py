@@ -22,9 +22,10 @@ from tests.twin.databases import Databases, content, run
 from tests.twin.stock.contract import AddIfNew, Careful, Move, Place
 from tests.twin.streams import CUTS, STREAMS
 from writegate.command import Command
+from writegate.ids import ledger_id
 from writegate.receipt import Cause, Receipt
 from writegate_writer import decide, transaction
-from writegate_writer.arrival import Arrived, ledger_id
+from writegate_writer.arrival import Arrived
 from writegate_writer.isolate import Isolation, Span
 
 _EXAMPLES = os.environ.get("EXAMPLES")

@@ -25,7 +25,7 @@ from tests.sample import (
     now_millis,
 )
 from writegate.envelope import Item, Message, encode, encode_many, item_of
-from writegate.ids import new_id
+from writegate.ids import ledger_id, new_id
 from writegate.lanes import lane_of
 from writegate_writer.arrival import (
     Arrived,
@@ -37,7 +37,6 @@ from writegate_writer.arrival import (
     Refused,
     Stray,
     content_hash,
-    ledger_id,
     read,
 )
 

@@ -5,6 +5,7 @@ The time in the id tells the writer's ledger in which partitions a duplicate cou
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import threading
@@ -53,6 +54,17 @@ def millis_of(command_id: str) -> int | None:
     except ValueError:
         return None
     return value.int >> 80 if value.version == 7 else None
+
+
+def ledger_id(command_id: str) -> str:
+    """Return the UUID under which the ledger knows an id: itself, or a UUIDv8 made of its digest."""
+    if is_canonical(command_id):
+        return command_id
+    try:
+        return str(uuid.UUID(command_id))
+    except ValueError:
+        digest = int.from_bytes(hashlib.blake2b(command_id.encode(), digest_size=16).digest())
+        return str(uuid.UUID(int=digest & ~(0xF << 76 | 0x3 << 62) | 0x8 << 76 | 0b10 << 62))
 
 
 def _start_anew() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,7 +15,7 @@ from writegate.checking import MAX_ID_BYTES, is_id
 from writegate.command import Command, Contract, contract_of, identify, key_of
 from writegate.envelope import LOOKUP_TASK, MANY_TASK, Item, decode, reply_to_of
 from writegate.errors import MalformedMessage
-from writegate.ids import is_canonical, millis_of
+from writegate.ids import ledger_id, millis_of
 from writegate.lanes import lane_of
 from writegate.receipt import Cause
 from writegate.service import Service
@@ -267,17 +266,6 @@ def _refuse_message(delivery: Delivery, error: MalformedMessage) -> Refused:
     identity = str(claimed) if named else f"content-{digest.hexdigest()}"
     cause = Cause(error.cause, str(error))
     return Refused(delivery, identity, _signed(digest.digest()), cause, None, delivery.body)
-
-
-def ledger_id(command_id: str) -> str:
-    """Return the UUID under which the ledger knows an id: itself, or a UUIDv8 made of its digest."""
-    if is_canonical(command_id):
-        return command_id
-    try:
-        return str(uuid.UUID(command_id))
-    except ValueError:
-        digest = int.from_bytes(hashlib.blake2b(command_id.encode(), digest_size=16).digest())
-        return str(uuid.UUID(int=digest & ~(0xF << 76 | 0x3 << 62) | 0x8 << 76 | 0b10 << 62))
 
 
 def content_hash(item: Item) -> int:

@@ -13,8 +13,9 @@ from datetime import date, datetime
 from typing import Any
 
 from writegate.envelope import Item
+from writegate.ids import ledger_id
 from writegate.receipt import Cause, Receipt
-from writegate_writer.arrival import Refused, ledger_id
+from writegate_writer.arrival import Refused
 from writegate_writer.deferral import Waiting
 from writegate_writer.holds import holds_of
 from writegate_writer.plain import plain_json, plain_text

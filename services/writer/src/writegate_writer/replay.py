@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from writegate.errors import MalformedMessage
+from writegate.ids import ledger_id
 from writegate.receipt import Cause
 from writegate.service import Service
-from writegate_writer.arrival import Arrived, Delivery, Refused, command_of, content_hash, ledger_id
+from writegate_writer.arrival import Arrived, Delivery, Refused, command_of, content_hash
 from writegate_writer.store import DeferredRow
 
 # No channel has it: what came from the table is never acknowledged to the broker.

@@ -20,9 +20,14 @@ def command_named(task: str, services: Iterable[Service]) -> type[Command]:
         return commands[task]
     if not commands:
         raise DeclarationError("no contracts are installed here: install the distribution of the service to write to")
-    near = get_close_matches(task, commands, cutoff=0.5)
-    told = f"did you mean {' or '.join(near)}?" if near else f"expected one of {', '.join(sorted(commands))}"
-    raise DeclarationError(f"no command is called {task!r}: {told}")
+    raise DeclarationError(f"no command is called {task!r}: {nearest(task, commands)}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return what to tell somebody who typed a name that there is not: those like it, or all there are."""
+    known = sorted(known)
+    near = get_close_matches(name, known, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"expected one of {', '.join(known)}"
 
 
 def read_command(kind: type[Command], text: str) -> Command:

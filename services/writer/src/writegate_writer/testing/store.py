@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from writegate.command import Command
+from writegate.ids import ledger_id
 from writegate.receipt import Receipt
-from writegate_writer.arrival import Refused, ledger_id
+from writegate_writer.arrival import Refused
 from writegate_writer.clock import SystemClock
 from writegate_writer.declare import Writes
 from writegate_writer.deferral import Aside, Key, Waiting, key_of
