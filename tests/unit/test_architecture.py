@@ -48,6 +48,7 @@ def test_import_contracts_hold() -> None:
 def graph() -> grimp.ImportGraph:
     return grimp.build_graph(
         "writegate",
+        "writegate_console",
         "writegate_writer",
         *SERVICES,
         include_external_packages=True,

@@ -1,0 +1,1 @@
+"""``writegate trace``: what became of one command."""

@@ -1,0 +1,45 @@
+"""What the database still knows of one id."""
+
+from __future__ import annotations
+
+from writegate.ids import ledger_id
+from writegate_console.database import Database
+from writegate_console.trace.story import Found
+
+# Each of these indexes begins with the service: naming all of them makes every look-up a descent.
+_LEDGER = """
+SELECT l.service, l.outcome, b.id AS batch, b.domain, b.writer, b.xid, b.commands, b.started_at, b.committed_at
+FROM writegate.ledger l LEFT JOIN writegate.batch b ON b.id = l.batch
+WHERE l.service = ANY(%(services)s) AND l.id = %(ledger_id)s::uuid
+"""
+_PARKED = """
+SELECT parked_at, service, lane, task, version, key, origin, cause, sqlstate, message, state
+FROM writegate.parked WHERE service = ANY(%(services)s) AND id = %(id)s ORDER BY seq
+"""
+_DEFERRED = """
+SELECT deferred_at, service, lane, task, version, key, origin, reason, not_after, state
+FROM writegate.deferred WHERE service = ANY(%(services)s) AND ledger_id = %(ledger_id)s::uuid ORDER BY seq
+"""
+_SUSPECT = """
+SELECT service, writer, times FROM writegate.suspect
+WHERE service = ANY(%(services)s) AND id = %(ledger_id)s::uuid
+"""
+_OUTBOX = """
+SELECT service, task, id::text AS id, key, parent, origin
+FROM writegate.outbox WHERE id = %(ledger_id)s::uuid OR parent = %(id)s ORDER BY seq
+"""
+
+
+def find(database: Database, id_: str) -> Found:
+    """Return all rows about a command id."""
+    services = database.services()
+    parameters = {"id": id_, "ledger_id": ledger_id(id_), "services": services}
+    return Found(
+        id=id_,
+        services=tuple(services),
+        ledger=database.all(_LEDGER, parameters),
+        parked=database.all(_PARKED, parameters),
+        deferred=database.all(_DEFERRED, parameters),
+        suspects=database.all(_SUSPECT, parameters),
+        outbox=database.all(_OUTBOX, parameters),
+    )
