@@ -1,0 +1,1 @@
+"""``writegate who``: which batch last wrote a row."""
