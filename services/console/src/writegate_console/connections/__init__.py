@@ -1,0 +1,1 @@
+"""``writegate connections``: who is connected, and who still writes directly."""
