@@ -1,0 +1,1 @@
+"""``writegate status``: all of a gate on one screen."""

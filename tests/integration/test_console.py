@@ -1,0 +1,120 @@
+"""The reading commands on a gate at work, with nothing but the reader role."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.gate import Gate, gate_running
+from tests.servers import Servers
+from tests.services.trial.contract import Deposit
+from writegate.ids import new_id
+
+READER = "writegate_reader"
+
+
+@pytest.fixture(scope="module")
+def gate(servers: Servers) -> Iterator[Gate]:
+    with gate_running(servers, "gate_console") as running:
+        running.start()
+        yield running
+        running.assert_drained()
+
+
+def run(gate: Gate, *arguments: str) -> subprocess.CompletedProcess[str]:
+    own = {"WRITEGATE_DATABASE_URL": gate.servers.database_url(READER, gate.name)}
+    return subprocess.run(
+        [sys.executable, "-m", "writegate", *arguments],
+        env={**os.environ, **own}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def read(gate: Gate, *arguments: str) -> Any:
+    done = run(gate, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def deposit(gate: Gate, account: str, amount: int = 1) -> str:
+    with gate.publisher() as publisher:
+        return publisher.publish(Deposit(account=account, seq=1, amount=amount)).command_id
+
+
+def test_a_trace_tells_publishing_and_the_batch(gate: Gate) -> None:
+    id_ = deposit(gate, "traced")
+    gate.wait_entries("traced", 1)
+    published, applied = read(gate, "trace", id_)["events"]
+    assert (published["what"], applied["what"], applied["service"]) == ("published", "applied", "trial")
+    batch = "SELECT xid, writer FROM writegate.batch WHERE id = %s"
+    assert gate.sql(batch, [applied["batch"]]) == [(applied["xid"], applied["writer"])]
+    assert "applied" in run(gate, "trace", id_).stdout
+
+
+def test_a_trace_of_a_parked_command_tells_why_and_by_whom(gate: Gate) -> None:
+    id_ = deposit(gate, "bad", -1)
+    gate.wait_parked(id_)
+    parked = next(one for one in read(gate, "trace", id_)["events"] if one["what"] == "parked")
+    assert (parked["origin"], parked["sqlstate"], parked["key"]) == ("trial", "23514", "bad")
+
+
+def test_a_trace_of_what_was_never_seen_says_where_it_looked(gate: Gate) -> None:
+    done = run(gate, "trace", new_id())
+    assert done.returncode == 1
+    assert "looked in ledger, parked, deferred, suspect and outbox of" in done.stderr
+
+
+def test_who_wrote_a_row(gate: Gate) -> None:
+    id_ = deposit(gate, "written")
+    gate.wait_entries("written", 1)
+    written = read(gate, "who", "trial.balance", "written")
+    assert (written["batch"]["service"], id_ in written["commands"]) == ("trial", True)
+    gate.sql("UPDATE trial.balance SET total = total WHERE account = 'written'")
+    outside = run(gate, "who", "trial.balance", "written")
+    assert (outside.returncode, outside.stdout.partition(":")[0]) == (3, "unknown")
+
+
+def test_who_says_what_there_is_instead(gate: Gate) -> None:
+    for arguments, told in (
+        (("trial.balanse", "a"), "did you mean trial.balance"),
+        (("trial.balance", "a", "b"), "trial.balance takes 1 values of its primary key, not 2: account (text)"),
+        (("trial.balance", "o'nobody"), "trial.balance has no row o'nobody"),
+    ):
+        done = run(gate, "who", *arguments)
+        assert (done.returncode, told in done.stderr) == (1, True), done.stderr
+
+
+def test_who_still_writes_directly_and_what_ends_it(gate: Gate, tmp_path: Path) -> None:
+    assert read(gate, "connections")["direct"] == []
+    gate.sql("CREATE ROLE legacy_shop; GRANT USAGE ON SCHEMA trial TO legacy_shop")
+    try:
+        gate.sql("GRANT UPDATE (total) ON trial.balance TO legacy_shop")
+        found = read(gate, "connections", "--baseline", str(tmp_path / "before.json"))
+        [direct] = found["direct"]
+        assert (direct["role"], found["budget"], found["used"] > 0) == ("legacy_shop", gate.connections, True)
+        gate.sql(direct["revoke"])
+        after = read(gate, "connections", "--baseline", str(tmp_path / "before.json"))
+        assert after["direct"] == []
+        assert {one["name"] for one in after["compared"]} >= {"connections", "deadlocks"}
+    finally:
+        gate.sql("DROP OWNED BY legacy_shop; DROP ROLE legacy_shop")
+
+
+def test_status_shows_lanes_holds_and_what_is_parked(gate: Gate) -> None:
+    gate.wait_parked(deposit(gate, "shown", -1))
+    gate.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('flights', 'migration', 'dba')")
+    try:
+        found = read(gate, "status")
+        assert [one["target"] for one in found["holds"]] == ["flights"]
+        assert "trial" in {one["service"] for one in found["parked"]}
+        assert {"trial", "flights"} <= {one["service"] for one in found["lanes"] if one["owner"]}
+        assert found["broker"] == "WRITEGATE_BROKER_API_URL is not set: no depths"
+        assert "holds: 1" in run(gate, "status").stdout
+    finally:
+        gate.sql("DELETE FROM writegate.hold")
