@@ -29,6 +29,9 @@ def main() -> int:
     # What ends this process must end its servers too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     console = Console()
+    if options.redraw:
+        _show(report.read_json(), console, publish=True)
+        return 0
     began = time.monotonic()
 
     def say(text: str) -> None:
@@ -62,6 +65,7 @@ def _show(figures: dict[str, Any], console: Console, *, publish: bool) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two workloads, two runs each, clean only")
+    parser.add_argument("--redraw", action="store_true", help="measure nothing: draw and write what the last run found")
     parser.add_argument("--systems", nargs="*", choices=SYSTEMS, help="only these; the pages are left as they are")
     return parser.parse_args()
 

@@ -45,12 +45,13 @@ def _measure(place: Place, gate: Gate, count: int, note: str) -> Point:
     arguments = {"url": gate.broker_url(), "services": names(count)}
     environment = {**os.environ, "PYTHONPATH": gate.environment(SUPERUSER)["PYTHONPATH"]}
     url = place.servers.database_url(SUPERUSER, gate.name)
-    groups = {"writer": [writer.process.pid], **place.server_processes()}
-    with drivers(_LOAD, [arguments], environment) as [publisher], Watch(url, groups) as watch:
-        publisher.start(Job("", seconds=_SECONDS))
-        report = publisher.report()
-        decided = "select coalesce(sum(commands), 0) from writegate.batch where service <> 'writegate'"
-        gate.wait(lambda: gate.value(decided) >= report.sent, "all commands decided", _PATIENCE_SECONDS)
+    decided = "select coalesce(sum(commands), 0) from writegate.batch"
+    with drivers(_LOAD, [arguments], environment) as [publisher]:
+        groups = {"writer": [writer.process.pid], "publisher": [publisher.pid], **place.server_processes()}
+        with Watch(url, groups) as watch:
+            publisher.start(Job("", seconds=_SECONDS))
+            report = publisher.report()
+            gate.wait(lambda: gate.value(decided) >= report.sent, "all commands decided", _PATIENCE_SECONDS)
     ended = gate.value("select extract(epoch from max(committed_at))::float8 from writegate.batch")
     applied = sum(gate.value(f"select count(*) from {name}.event") for name in names(count))
     [(batches, middle)] = gate.sql(

@@ -70,6 +70,12 @@ def write_json(figures: dict[str, Any]) -> None:
     BUILD.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
 
 
+def read_json() -> dict[str, Any]:
+    """Return the raw figures of the last run."""
+    figures: dict[str, Any] = json.loads(BUILD.read_text())
+    return figures
+
+
 def targets_table(figures: dict[str, Any]) -> str:
     """Return the targets and whether each is met; for what is missed, why."""
     lines = ["| | due | goal | measured | |", "|---|---:|---:|---:|---|"]

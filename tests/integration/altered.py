@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 
 from writegate import contract_of
-from writegate_writer import batch, lanes, ledger
+from writegate_writer import batch, cutting, lanes, ledger
 from writegate_writer.acks import Acks
 from writegate_writer.batch import Deciding
 from writegate_writer.domain import Domain
@@ -157,14 +157,19 @@ def freezes_before_ack() -> None:
     mock.patch.object(batch, "apply", last).start()
 
 
+def _corner_after(deliveries: int) -> None:
+    for module in (batch, cutting):
+        mock.patch.object(module, "CORNER_DELIVERIES", deliveries).start()
+
+
 def without_corner() -> None:
     """Never suspect a single command."""
-    mock.patch.object(batch, "_CORNER_DELIVERIES", sys.maxsize).start()
+    _corner_after(sys.maxsize)
 
 
 def with_early_corner() -> None:
     """Suspect single commands after two deaths, not ten: a test has no time for so many."""
-    mock.patch.object(batch, "_CORNER_DELIVERIES", 2).start()
+    _corner_after(2)
 
 
 def without_tolerance() -> None:

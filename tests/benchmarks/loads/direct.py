@@ -115,13 +115,14 @@ class _Worker:
                 applied = transact(self._connection, self._job, statements, id_)
             except psycopg2.Error as error:
                 self._connection.rollback()
-                if error.pgcode in _VICTIM and not self._over:
+                if self._over and error.pgcode in {*_VICTIM, errorcodes.QUERY_CANCELED}:
+                    return
+                if error.pgcode in _VICTIM:
                     self._done.retries += 1
                     continue
-                if error.pgcode != errorcodes.QUERY_CANCELED:
-                    if error.pgcode is None or not error.pgcode.startswith("23"):
-                        raise
-                    self._done.refused += 1
+                if error.pgcode is None or not error.pgcode.startswith("23"):
+                    raise
+                self._done.refused += 1
                 return
             if applied:
                 in_time = time.time() < self._end

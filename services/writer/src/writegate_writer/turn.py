@@ -131,9 +131,9 @@ class Turns:
         self._look_again(domain)
 
     def _batch(self, store: Store, domain: Domain, deciding: Deciding) -> None:
-        if domain.ahead is not None:
-            domain.ahead.result()
-            domain.ahead = None
+        ahead, domain.ahead = domain.ahead, None
+        if ahead is not None:
+            ahead.result()
         service, reading = cut(domain, self._services, self._settings, self._clock)
         if service is None:
             return
