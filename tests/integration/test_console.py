@@ -97,7 +97,11 @@ def test_who_still_writes_directly_and_what_ends_it(gate: Gate, tmp_path: Path) 
         gate.sql("GRANT UPDATE (total) ON trial.balance TO legacy_shop")
         found = read(gate, "connections", "--baseline", str(tmp_path / "before.json"))
         [direct] = found["direct"]
-        assert (direct["role"], found["budget"], found["used"] > 0) == ("legacy_shop", gate.connections, True)
+        assert (direct["role"], found["writers"]["budget"], found["writers"]["used"] > 0) == (
+            "legacy_shop",
+            gate.connections,
+            True,
+        )
         gate.sql(direct["revoke"])
         after = read(gate, "connections", "--baseline", str(tmp_path / "before.json"))
         assert after["direct"] == []

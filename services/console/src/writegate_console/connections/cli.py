@@ -39,8 +39,7 @@ def connections(
 def _show(picture: Picture, differences: list[Difference], console: Console) -> None:
     columns = ("role", "application", "sessions", "idle in transaction", "waiting for locks")
     print_table(console, columns, (tuple(asdict(one).values()) for one in picture.sessions))
-    limit = "no limit" if picture.budget < 0 else f"{picture.budget}"
-    console.print(f"\nwriters: {picture.used} of {limit}")
+    console.print(f"\n{picture.writers}")
     for one in picture.direct:
         console.print(f"{one.role} may write directly, sessions now: {one.sessions}", markup=False, highlight=False)
         console.print(f"  {one.revoke}", markup=False, highlight=False)

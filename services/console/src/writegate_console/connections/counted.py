@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 
+from writegate_console.budget import Budget
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -45,10 +47,9 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All of it. ``budget`` is the writer role's CONNECTION LIMIT, -1 for none; ``used`` of it by all writers."""
+    """All of it."""
 
-    budget: int
-    used: int
+    writers: Budget
     sessions: tuple[Session, ...]
     direct: tuple[Direct, ...]
     counters: Counters

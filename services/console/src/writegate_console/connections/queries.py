@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from writegate_console.budget import budget
 from writegate_console.connections.counted import Counters, Direct, Picture, Session
 from writegate_console.database import Database
 
@@ -11,12 +12,6 @@ SELECT usename AS role, application_name AS application, count(*)::int AS sessio
        (count(*) FILTER (WHERE wait_event_type = 'Lock'))::int AS waiting_for_locks
 FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'
 GROUP BY 1, 2 ORDER BY sessions DESC, 1, 2
-"""
-# The budget is of the server, not of one database: CONNECTION LIMIT counts all of a role's sessions.
-_BUDGET = """
-SELECT rolconnlimit AS budget,
-       (SELECT count(*)::int FROM pg_stat_activity WHERE usename = rolname) AS used
-FROM pg_roles WHERE rolname = 'writegate_writer'
 """
 _DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 # Rights on the tables that belong to some domain, as granted: to a role, to a group or to everybody. The owner of a
@@ -45,7 +40,6 @@ GROUP BY r.role, n.nspname, c.relname, c.relowner, a.grantee ORDER BY 1, 2, 3
 
 def look(database: Database) -> Picture:
     """Return what there is now."""
-    [budget] = database.all(_BUDGET)
     [statistics] = database.all(_DEADLOCKS)
     sessions = tuple(Session(**row) for row in database.all(_SESSIONS))
     direct = tuple(Direct(**{**row, "privileges": tuple(row["privileges"])}) for row in database.all(_DIRECT))
@@ -55,4 +49,4 @@ def look(database: Database) -> Picture:
         waiting_for_locks=sum(one.waiting_for_locks for one in sessions),
         deadlocks=statistics["deadlocks"],
     )
-    return Picture(budget["budget"], budget["used"], sessions, direct, counters)
+    return Picture(budget(database), sessions, direct, counters)

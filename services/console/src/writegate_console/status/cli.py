@@ -53,8 +53,7 @@ def _show(screen: Screen, console: Console) -> None:
     for title, found in (("holds", screen.holds), ("parked", screen.parked), ("deferred", screen.deferred)):
         console.print(f"\n{title}: {len(found) or 'none'}")
         _table(console, found)
-    limit = screen.budget["budget"]
-    console.print(f"\nwriters: {screen.budget['used']} of {'no limit' if limit < 0 else limit} connections")
+    console.print(f"\n{screen.writers}")
 
 
 def _table(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from writegate.config import Settings
+from writegate_console.budget import budget
 from writegate_console.database import Database
 from writegate_console.status.broker import depths
 from writegate_console.status.screen import Screen, lanes_of, out_of
@@ -31,10 +32,6 @@ _DEFERRED = """
 SELECT service, reason, count(*)::int AS commands, min(deferred_at) AS oldest FROM writegate.deferred
 WHERE state = 'deferred' GROUP BY 1, 2 ORDER BY 1, 2
 """
-_BUDGET = """
-SELECT rolconnlimit AS budget, (SELECT count(*)::int FROM pg_stat_activity WHERE usename = rolname) AS used
-FROM pg_roles WHERE rolname = 'writegate_writer'
-"""
 
 
 def look(database: Database, settings: Settings) -> Screen:
@@ -47,6 +44,6 @@ def look(database: Database, settings: Settings) -> Screen:
         holds=database.all(_HOLDS),
         parked=database.all(_PARKED),
         deferred=database.all(_DEFERRED),
-        budget=database.all(_BUDGET)[0],
+        writers=budget(database),
         broker=why,
     )

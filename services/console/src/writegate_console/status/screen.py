@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from writegate_console.budget import Budget
+
 Row = Mapping[str, Any]
 
 
@@ -55,7 +57,7 @@ class Screen:
     holds: Sequence[Row]
     parked: Sequence[Row]
     deferred: Sequence[Row]
-    budget: Row
+    writers: Budget
     broker: str | None
 
 
