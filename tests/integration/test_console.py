@@ -16,6 +16,7 @@ from tests.integration.gate import Gate, gate_running
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit
 from writegate.ids import new_id
+from writegate_console.who.queries import MOST_IDS
 
 READER = "writegate_reader"
 
@@ -78,6 +79,22 @@ def test_who_wrote_a_row(gate: Gate) -> None:
     gate.sql("UPDATE trial.balance SET total = total WHERE account = 'written'")
     outside = run(gate, "who", "trial.balance", "written")
     assert (outside.returncode, outside.stdout.partition(":")[0]) == (3, "unknown")
+
+
+def test_who_names_some_commands_of_a_large_batch_and_counts_the_others(gate: Gate) -> None:
+    id_ = deposit(gate, "large")
+    gate.wait_entries("large", 1)
+    # As many more as a large batch would have decided with it.
+    gate.sql(
+        "INSERT INTO writegate.ledger SELECT (jsonb_populate_record(l, jsonb_build_object('id', gen_random_uuid()))).* "
+        f"FROM writegate.ledger l, generate_series(1, {MOST_IDS}) WHERE l.id = %s",
+        [id_],
+    )
+    written = read(gate, "who", "trial.balance", "large")
+    assert (len(written["commands"]), written["others"]) == (MOST_IDS, 1)
+    told = run(gate, "who", "trial.balance", "large").stdout
+    assert f"one or more of the {MOST_IDS + 1} commands" in told
+    assert "and 1 others" in told
 
 
 def test_who_says_what_there_is_instead(gate: Gate) -> None:

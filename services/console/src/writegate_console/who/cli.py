@@ -31,5 +31,7 @@ def who(
         console.print(written.summary)
         for id_ in written.commands:
             console.print(f"  {id_}", highlight=False)
+        if written.others:
+            console.print(f"  and {written.others} others", highlight=False)
     if written.batch is None:
         raise typer.Exit(3)

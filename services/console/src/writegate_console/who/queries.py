@@ -11,6 +11,8 @@ from writegate.errors import WritegateError
 from writegate_console.database import Database
 from writegate_console.who.written import Written, full_xid
 
+MOST_IDS = 20  # a batch may have decided thousands
+
 _TABLES = "SELECT DISTINCT unnest(tables) AS path FROM writegate.domain"
 _KEY = """
 SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type
@@ -31,9 +33,9 @@ WHERE b.xid = %(xid)s AND %(path)s = ANY(d.tables)
 """
 # The day is that of the session that decided: one more on each side covers every time zone.
 _COMMANDS = """
-SELECT id::text AS id FROM writegate.ledger
+SELECT id::text AS id, (count(*) OVER ())::int AS found FROM writegate.ledger
 WHERE day BETWEEN %(at)s::date - 1 AND %(at)s::date + 1 AND service = %(service)s AND batch = %(batch)s
-      AND outcome = 'a' ORDER BY id
+      AND outcome = 'a' ORDER BY id LIMIT %(most)s
 """
 
 
@@ -64,5 +66,7 @@ def _written(database: Database, table: str, xmin: int, next_xid: int) -> Writte
     if not batches:
         return Written(xmin, xid, None)
     batch = batches[0]
-    parameters = {"at": batch["committed_at"], "service": batch["service"], "batch": batch["id"]}
-    return Written(xmin, xid, batch, [row["id"] for row in database.all(_COMMANDS, parameters)])
+    parameters = {"at": batch["committed_at"], "service": batch["service"], "batch": batch["id"], "most": MOST_IDS}
+    commands = database.all(_COMMANDS, parameters)
+    others = commands[0]["found"] - len(commands) if commands else 0
+    return Written(xmin, xid, batch, [row["id"] for row in commands], others)

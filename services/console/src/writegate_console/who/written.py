@@ -25,12 +25,16 @@ def full_xid(xmin: int, next_xid: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Who last wrote a row. ``batch`` is None when that is unknown; One or more of ``commands`` did it."""
+    """Who last wrote a row. ``batch`` is None when that is unknown.
+
+    One or more of ``commands`` did it, or of as many ``others`` of the same batch.
+    """
 
     xmin: int
     xid: int | None
     batch: Mapping[str, Any] | None
     commands: Sequence[str] = ()
+    others: int = 0
 
     @property
     def summary(self) -> str:
@@ -40,4 +44,5 @@ class Written:
                 f"unknown: no batch that is still kept has transaction {self.xmin if self.xid is None else self.xid}. "
                 "It is older than the ledger, or was not written through the gate"
             )
-        return f"one or more of the {len(self.commands)} commands of batch {self.batch['id']} that are in the ledger"
+        commands = len(self.commands) + self.others
+        return f"one or more of the {commands} commands of batch {self.batch['id']} that are in the ledger"
