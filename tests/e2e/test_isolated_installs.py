@@ -46,7 +46,7 @@ def package_index() -> dict[str, str]:
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel of everything of ours."""
     built = tmp_path_factory.mktemp("wheels")
-    for project in ("shared", "services/writer", *(f"services/{name}" for name in SERVICES)):
+    for project in ("shared", "services/writer", "services/console", *(f"services/{name}" for name in SERVICES)):
         output_of(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built), cwd=ROOT / project)
     return built
 
@@ -78,7 +78,9 @@ class Environment:
         for line in locked(uv, distribution, extra):
             if line.startswith(("-e ", ".")):
                 project = line.removeprefix("-e ").rpartition("/")[2]
-                name = {"shared": "writegate", "writer": "writegate_writer"}.get(project, project)
+                name = {"shared": "writegate", "writer": "writegate_writer", "console": "writegate_console"}.get(
+                    project, project
+                )
                 ours += wheels.glob(f"{name}-*.whl")
             else:
                 theirs.append(line)
@@ -127,3 +129,13 @@ def test_what_the_writer_loads_carries_its_migrations(uv: Path, wheels: Path, tm
     expected = sorted(path.name for path in (ROOT / "services" / service / "migrations").glob("*.sql"))
     assert found.split() == expected
     assert expected
+
+
+def test_the_reading_commands_bring_no_writer(uv: Path, wheels: Path, tmp_path: Path) -> None:
+    console = Environment(uv, wheels, tmp_path / "console", "writegate-console")
+    names = (
+        "from importlib.metadata import entry_points; print(*sorted(entry_points(group='writegate.commands').names))"
+    )
+    assert {"connections", "status", "trace", "who"} <= set(console.prints(names).split())
+    assert all(console.imports(f"writegate_console.{name}.cli") for name in ("connections", "status", "trace", "who"))
+    assert [name for name in ("sqlalchemy", "writegate_writer") if console.imports(name)] == []

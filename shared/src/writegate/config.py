@@ -46,7 +46,7 @@ class Settings(BaseModel):
 
     broker_url: Annotated[str, _url("amqp", "amqps")] = Field("", description="RabbitMQ, with this process's own user")
     broker_api_url: Annotated[str, _url("http", "https")] = Field(
-        "", description="RabbitMQ's management API (`plan`, `apply`)"
+        "", description="RabbitMQ's management API (`plan`, `apply`: an administrator; `status`: the tag `monitoring`)"
     )
     database_url: Annotated[str, _url("postgresql")] = Field(
         "", description="PostgreSQL (the writer: the writer role; `apply`: the owner)"

@@ -23,7 +23,10 @@ def depths(settings: Settings) -> tuple[dict[str, Depth], str | None]:
         )
         response.raise_for_status()
     except httpx.HTTPStatusError as error:
-        return {}, f"the broker's management API answered {error.response.status_code}: no depths"
+        return {}, (
+            f"the broker's management API answered {error.response.status_code}: no depths: "
+            "WRITEGATE_BROKER_API_URL must name a user with the tag monitoring and its password"
+        )
     except httpx.TransportError as error:
         return {}, f"the broker's management API does not answer ({error}): no depths"
     return {
