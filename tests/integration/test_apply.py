@@ -65,6 +65,11 @@ BROKEN: dict[str, Broken] = {
         "broker user",
         "alpha",
     ),
+    "broker tag": (
+        lambda place: place.api("PUT", "/users/writegate_reader", password=PASSWORD, tags=""),
+        "broker user",
+        "writegate_reader",
+    ),
     "grant": (
         lambda place: place.sql("revoke update on alpha.item from writegate_service_alpha"),
         "grant",

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.integration.gate import Gate, gate_running
-from tests.servers import Servers
+from tests.servers import OWNER, Servers
 from tests.services.trial.contract import Deposit
 from writegate.ids import new_id
 from writegate_console.who.queries import MOST_IDS
@@ -29,16 +30,16 @@ def gate(servers: Servers) -> Iterator[Gate]:
         running.assert_drained()
 
 
-def run(gate: Gate, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(gate: Gate, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     own = {"WRITEGATE_DATABASE_URL": gate.servers.database_url(READER, gate.name)}
     return subprocess.run(
         [sys.executable, "-m", "writegate", *arguments],
-        env={**os.environ, **own}, capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, **own, **more}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
-def read(gate: Gate, *arguments: str) -> Any:
-    done = run(gate, *arguments, "--json")
+def read(gate: Gate, *arguments: str, **more: str) -> Any:
+    done = run(gate, *arguments, "--json", **more)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -139,3 +140,16 @@ def test_status_shows_lanes_holds_and_what_is_parked(gate: Gate) -> None:
         assert "holds: 1" in run(gate, "status").stdout
     finally:
         gate.sql("DELETE FROM writegate.hold")
+
+
+def test_status_shows_depths_with_the_readers_broker_account(gate: Gate) -> None:
+    account = gate.environment(OWNER)["WRITEGATE_PASSWORD_WRITEGATE_READER"]
+    management = urlsplit(gate.servers.broker_api_url)
+    url = f"http://{READER}:{account}@{management.hostname}:{management.port}"
+    vhost = gate.servers.broker_url(vhost=gate.name)
+    found = read(gate, "status", WRITEGATE_BROKER_API_URL=url, WRITEGATE_BROKER_URL=vhost)
+    assert found["broker"] is None
+    assert None not in {one["messages"] for one in found["lanes"]}
+    wrong = read(gate, "status", WRITEGATE_BROKER_API_URL=url.replace(account, "other"), WRITEGATE_BROKER_URL=vhost)
+    assert "answered 401" in wrong["broker"]
+    assert {one["messages"] for one in wrong["lanes"]} == {None}

@@ -20,7 +20,7 @@ from writegate_writer.apply.broker_diff import (
     diff_broker,
     publisher_permission,
 )
-from writegate_writer.apply.change import Change, Membership, Migration
+from writegate_writer.apply.change import Call, Change, Membership, Migration
 from writegate_writer.apply.database_diff import DatabaseState, desired_database, diff_database
 from writegate_writer.apply.domains import domains_of
 from writegate_writer.apply.grants import Grant, Objects, desired_grants
@@ -80,6 +80,18 @@ def test_each_thing_that_went_missing_is_named() -> None:
         ("create", "queue", "writes.flights.1"),
         ("create", "binding", "writes.flights -> writes.flights.0"),
         ("change", "permission", "flights"),
+    ]
+
+
+def test_only_the_reader_opens_the_management_api_and_may_do_nothing_else() -> None:
+    fresh = diff_broker(BROKER, BrokerState("/", exists=False))
+    tags = {
+        one.name: one.step.body["tags"] for one in fresh if one.kind == "broker user" and isinstance(one.step, Call)
+    }
+    assert tags == {"writegate_writer": "", "writegate_reader": "monitoring", "flights": ""}
+    assert BROKER.users["writegate_reader"] == Permission("^$", "^$", "^$")
+    assert named(diff_broker(BROKER, replace(BROKER, monitors=frozenset()))) == [
+        ("change", "broker user", "writegate_reader")
     ]
 
 

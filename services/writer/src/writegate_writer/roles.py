@@ -1,9 +1,9 @@
-"""Names of the database roles and of the writer's broker user: here, and nowhere else."""
+"""Names of the database roles and of the broker users beside the services': here, and nowhere else."""
 
 from __future__ import annotations
 
 WRITER = "writegate_writer"  # also the writers' broker user
-READER = "writegate_reader"
+READER = "writegate_reader"  # also the broker user that reads the management API
 
 
 def role_of(service: str) -> str:

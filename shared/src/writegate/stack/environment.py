@@ -31,7 +31,7 @@ def environment(name: str, memory: Memory) -> dict[str, str]:
         return {
             **memory.settings,
             "WRITEGATE_BROKER_URL": _broker_url(OWNER, memory),
-            "WRITEGATE_BROKER_API_URL": f"http://{OWNER}:{memory.passwords[OWNER]}@{ADDRESS}:{memory.ports['management']}",
+            "WRITEGATE_BROKER_API_URL": _broker_api_url(OWNER, memory),
             "WRITEGATE_DATABASE_URL": _database_url(OWNER, memory),
             **{
                 f"WRITEGATE_PASSWORD_{user.upper()}": password
@@ -40,7 +40,10 @@ def environment(name: str, memory: Memory) -> dict[str, str]:
             },
         }
     if name == "reader":
-        return {"WRITEGATE_DATABASE_URL": _database_url(READER, memory)}
+        return {
+            "WRITEGATE_BROKER_API_URL": _broker_api_url(READER, memory),
+            "WRITEGATE_DATABASE_URL": _database_url(READER, memory),
+        }
     if name == "writer" or name.startswith("writer-"):
         return {
             **memory.settings,
@@ -60,6 +63,10 @@ def environment(name: str, memory: Memory) -> dict[str, str]:
 
 def _broker_url(user: str, memory: Memory) -> str:
     return f"amqp://{user}:{memory.passwords[user]}@{ADDRESS}:{memory.ports['rabbitmq']}/%2F"
+
+
+def _broker_api_url(user: str, memory: Memory) -> str:
+    return f"http://{user}:{memory.passwords[user]}@{ADDRESS}:{memory.ports['management']}"
 
 
 def _database_url(role: str, memory: Memory) -> str:

@@ -18,9 +18,9 @@ def depths(settings: Settings) -> tuple[dict[str, Depth], str | None]:
         return {}, "WRITEGATE_BROKER_API_URL is not set: no depths"
     vhost = unquote(urlsplit(settings.broker_url).path.removeprefix("/")) or "/"
     try:
-        response = httpx.get(
-            f"{settings.broker_api_url.rstrip('/')}/api/queues/{quote(vhost, safe='')}", timeout=TIMEOUT_SECONDS
-        )
+        # A transport of its own: the machine's proxy settings are for the world outside, not for the broker.
+        with httpx.Client(timeout=TIMEOUT_SECONDS, transport=httpx.HTTPTransport()) as client:
+            response = client.get(f"{settings.broker_api_url.rstrip('/')}/api/queues/{quote(vhost, safe='')}")
         response.raise_for_status()
     except httpx.HTTPStatusError as error:
         return {}, (

@@ -13,7 +13,7 @@ import httpx
 
 from writegate.config import Settings
 from writegate.topology import Binding
-from writegate_writer.apply.broker_diff import BrokerState, Permission
+from writegate_writer.apply.broker_diff import MONITORING, BrokerState, Permission
 from writegate_writer.apply.change import ApplyError, Call
 
 TIMEOUT_SECONDS = 15.0
@@ -55,9 +55,12 @@ class Broker:
             if one["vhost"] == self._vhost
         }
         wrong = {name for name in users if name in passwords and not password_matches(users[name], passwords[name])}
+        monitors = frozenset(name for name, user in users.items() if MONITORING in user["tags"])
         known = {name: permissions.get(name) for name in users}
         if self._vhost not in {vhost["name"] for vhost in self._get("vhosts")}:
-            return BrokerState(self._vhost, exists=False, users=known, wrong_passwords=frozenset(wrong))
+            return BrokerState(
+                self._vhost, exists=False, users=known, wrong_passwords=frozenset(wrong), monitors=monitors
+            )
         return BrokerState(
             self._vhost,
             exists=True,
@@ -70,6 +73,7 @@ class Broker:
             ),
             users=known,
             wrong_passwords=frozenset(wrong),
+            monitors=monitors,
         )
 
     def run(self, call: Call, passwords: Mapping[str, str]) -> None:

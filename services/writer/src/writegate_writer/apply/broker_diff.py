@@ -10,9 +10,10 @@ from typing import Any
 from writegate import Service
 from writegate.topology import Binding, exchange_name, topology_of
 from writegate_writer.apply.change import Call, Change, password_variable
-from writegate_writer.roles import WRITER
+from writegate_writer.roles import READER, WRITER
 
 DURABLE_DIRECT = "durable direct"
+MONITORING = "monitoring"  # the tag with which a user reads the management API, and changes nothing
 # What Celery needs for remote control and events: mailboxes and their exchanges, of any node name.
 _CONTROL = r"(.+\.)?celery\.pidbox|celeryev(\..+)?"
 
@@ -32,6 +33,7 @@ class BrokerState:
 
     ``exchanges``: kind by name. ``queues``: arguments by name. ``users``: name and permission, None without one.
     ``wrong_passwords``: users whose given password is not the one the broker knows.
+    ``monitors``: users who may read the management API.
     """
 
     vhost: str
@@ -41,6 +43,7 @@ class BrokerState:
     bindings: frozenset[Binding] = frozenset()
     users: Mapping[str, Permission | None] = field(default_factory=dict)
     wrong_passwords: frozenset[str] = frozenset()
+    monitors: frozenset[str] = frozenset()
 
 
 def publisher_permission(service: str) -> Permission:
@@ -57,6 +60,10 @@ WRITER_PERMISSION = Permission(
 )
 
 
+# The reader sees how deep the queues are, and not a message. The management API shows a vhost to who may enter it.
+READER_PERMISSION = Permission("^$", "^$", "^$")
+
+
 def desired_broker(vhost: str, services: Iterable[Service]) -> BrokerState:
     """Return what the services and the writer need in ``vhost``."""
     services = tuple(services)
@@ -67,7 +74,12 @@ def desired_broker(vhost: str, services: Iterable[Service]) -> BrokerState:
         exchanges={one.name: DURABLE_DIRECT for topology in topologies for one in topology.exchanges},
         queues={one.name: one.arguments for topology in topologies for one in topology.queues},
         bindings=frozenset(one for topology in topologies for one in topology.bindings),
-        users={WRITER: WRITER_PERMISSION, **{one.name: publisher_permission(one.name) for one in services}},
+        users={
+            WRITER: WRITER_PERMISSION,
+            READER: READER_PERMISSION,
+            **{one.name: publisher_permission(one.name) for one in services},
+        },
+        monitors=frozenset({READER}),
     )
 
 
@@ -136,12 +148,15 @@ def _bindings(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
 def _users(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
     for name, permission in desired.users.items():
         variable = password_variable(name)
-        # PUT replaces the user's tags as well: ours have none, since a tag opens the management API.
-        step = Call("PUT", ("users", name), {"tags": ""}, password_of=name)
+        # PUT replaces the user's tags as well: a tag opens the management API, so only who monitors has one.
+        monitors = name in desired.monitors
+        step = Call("PUT", ("users", name), {"tags": MONITORING if monitors else ""}, password_of=name)
         if name not in actual.users:
             yield Change("create", "broker user", name, f"password from {variable}", step)
         elif name in actual.wrong_passwords:
             yield Change("change", "broker user", name, f"password differs from {variable}", step)
+        elif monitors and name not in actual.monitors:
+            yield Change("change", "broker user", name, f"lacks the tag {MONITORING}", step)
         there = actual.users.get(name)
         if permission is not None and there != permission:
             yield Change(
