@@ -132,6 +132,8 @@ def _throughput(variant: str, rows: list[str], found: dict[tuple[str, str, str],
     for system in rows:
         cells = [_effects(found.get((system, workload, variant))) for workload in columns]
         lines.append(f"| {system} | {' | '.join(cells)} |")
+    if any(not run["exact"] for (_, _, of), run in found.items() if of == variant):
+        lines += ["", "¹ Not exact: something was lost, done twice, or done that should have been refused."]
     return lines
 
 

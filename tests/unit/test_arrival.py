@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import AfterValidator
 
 from tests.hostile import MALFORMED, any_headers, any_properties, bodies
 from tests.sample import (
@@ -24,6 +25,7 @@ from tests.sample import (
     item,
     now_millis,
 )
+from writegate import Command, Service
 from writegate.envelope import Item, Message, encode, encode_many, item_of
 from writegate.ids import ledger_id, new_id
 from writegate.lanes import lane_of
@@ -229,6 +231,55 @@ def test_whatever_comes_it_has_parts_and_never_fails(
         reading.add(part)
     sorted_in = [*reading.arrived, *reading.refused, *reading.strays, *reading.questions]
     assert sorted(map(id, sorted_in)) == sorted(map(id, parts))
+
+
+def _raise(what: str) -> str:
+    error = {"overflow": OverflowError, "missing": KeyError, "broken": AttributeError}.get(what)
+    if error is not None:
+        raise error(what)
+    return what
+
+
+class Checked(Command, key="what"):
+    """Its contract has code of its own for a field."""
+
+    what: Annotated[str, AfterValidator(_raise)]
+
+
+class Keyed(Command, key=lambda one: _raise(one.what) if one.what != "seven" else 7):
+    """Its contract has code of its own for the key."""
+
+    what: str
+
+
+odd = Service("odd", commands=[Checked, Keyed])
+
+
+def told(task: str, what: str) -> Part:
+    """Return how a command of these is read, as a stock producer sends it."""
+    command = Item(new_id(), task, 1, None, json.dumps({"what": what}).encode())
+    (part,) = read(delivery(encode(command)), odd, now_millis())
+    return part
+
+
+@pytest.mark.parametrize("task", ["odd.checked", "odd.keyed"])
+@pytest.mark.parametrize("what", ["overflow", "missing"])
+def test_what_a_contracts_own_code_does_not_take_is_refused(task: str, what: str) -> None:
+    part = told(task, what)
+    assert isinstance(part, Refused), part
+    assert part.cause.cause == "bad-fields"
+
+
+@pytest.mark.parametrize(("task", "what"), [("odd.checked", "broken"), ("odd.keyed", "broken"), ("odd.keyed", "seven")])
+def test_a_mistake_in_a_contracts_own_code_is_not_the_commands_fault(task: str, what: str) -> None:
+    part = told(task, what)
+    assert isinstance(part, Arrived), part
+    assert isinstance(part.command, NotYet)
+    assert part.command.broken
+
+
+def test_a_key_that_cannot_be_stored_is_refused() -> None:
+    assert isinstance(told("odd.keyed", "k" * 10_000), Refused)
 
 
 def test_parts_are_sorted_in_arrival_order() -> None:

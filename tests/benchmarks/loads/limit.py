@@ -1,4 +1,4 @@
-"""The limit: one connection runs the set-based handlers on commands from memory, with no queue and no ledger."""
+"""The limit: one connection makes commands and runs the set-based handlers on them: no queue, no ledger."""
 
 from __future__ import annotations
 

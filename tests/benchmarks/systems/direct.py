@@ -1,4 +1,4 @@
-"""Services that write directly, and the limit of one connection that has all commands in memory."""
+"""Services that write directly, and the limit: one connection that makes commands and applies them."""
 
 from __future__ import annotations
 
@@ -53,4 +53,6 @@ def _limit(place: Place) -> Iterator[Running]:
         yield Running(started, "applier")
 
 
-limit = System("limit", "one psycopg2 connection, the writer's set-based SQL from memory, no queue, no ledger", _limit)
+limit = System(
+    "limit", "one psycopg2 connection that makes commands and runs the set-based SQL: no queue, no ledger", _limit
+)

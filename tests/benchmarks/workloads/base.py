@@ -40,6 +40,10 @@ class Workload:
     """A query for numbers of which :attr:`agree` says whether their changes during a run fit together."""
     agree: Callable[[Totals], bool] = nothing
 
+    overwrites: bool = False
+    """Whether a later command of a batch replaces what an earlier one wrote: then a bad one may never reach its check,
+    and count as applied."""
+
     @property
     def service(self) -> str:
         """The name of the service that owns its tables."""

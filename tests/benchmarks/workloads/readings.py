@@ -31,4 +31,5 @@ upsert = Workload(
     statements=_statements,
     effects="select coalesce(sum(writes), 0)::bigint from readings.reading",
     reset="vacuum readings.reading",
+    overwrites=True,
 )

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -23,7 +24,8 @@ def print_table(console: Console, columns: Sequence[str], rows: Iterable[Sequenc
     """Print rows under their headings."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(shown(value) for value in row))
+        # Not as markup: names and reasons are anybody's, brackets included.
+        table.add_row(*(Text(shown(value)) for value in row))
     console.print(table)
 
 

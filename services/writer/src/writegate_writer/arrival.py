@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from writegate.checking import MAX_ID_BYTES, is_id
+from writegate.checking import MAX_ID_BYTES, is_id, is_key
 from writegate.command import Command, Contract, contract_of, identify, key_of
 from writegate.envelope import LOOKUP_TASK, MANY_TASK, Item, decode, reply_to_of
 from writegate.errors import MalformedMessage
@@ -23,6 +23,10 @@ from writegate.topology import Route, route_of
 
 # In JSON as the decoder writes it; a backslash before it would make it the text of an escape.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+# What code of a contract's own (validators, key rules, upgrades) raises for fields that it does not take.
+_OF_THE_COMMAND = (ValueError, LookupError, ArithmeticError)
 
 
 @dataclass(slots=True, eq=False)
@@ -164,8 +168,9 @@ def _decided(delivery: Delivery, item: Item, hops: int, service: Service, now_mi
             "wrong-service", f"expected a command of {service.name}, whose queue this is, got {item.task}"
         )
     command = command_of(item, service)
-    # Of a command that cannot be read, only what the producer says of its key is known.
-    key = item.key if isinstance(command, NotYet) else key_of(command)
+    key = _key_of(command, item)
+    if isinstance(key, NotYet):
+        command, key = key, item.key
     if item.key is not None and item.key != key:
         raise MalformedMessage("wrong-key", f"expected the key {key!r} that the fields give, got {item.key!r}")
     if item.key is None and key is not None:
@@ -186,6 +191,22 @@ def _question(delivery: Delivery, item: Item) -> Question:
     if not isinstance(asked, str):
         raise MalformedMessage("bad-fields", "a look-up needs the id of a command as text")
     return Question(delivery, item.id, asked)
+
+
+def _key_of(command: Command | NotYet, item: Item) -> str | NotYet | None:
+    if isinstance(command, NotYet):
+        return item.key  # of a command that cannot be read, only what the producer says is known
+    try:
+        key: object = key_of(command)  # of a rule that nobody may have checked
+    except _OF_THE_COMMAND as error:
+        raise MalformedMessage("bad-fields", f"{item.task}: its key cannot be told: {error!r}") from error
+    except Exception as error:  # noqa: BLE001  as for an upgrade: the rule has a mistake, the command has none
+        return NotYet(f"the key of {item.task} cannot be told: {error!r}", broken=True)
+    if key is None or is_key(key):
+        return key
+    if not isinstance(key, str):
+        return NotYet(f"the key of {item.task} is {type(key).__name__}, not text", broken=True)
+    raise MalformedMessage("bad-fields", f"{item.task}: its key is too long, or text that PostgreSQL cannot store")
 
 
 def command_of(item: Item, service: Service) -> Command | NotYet:
@@ -214,6 +235,10 @@ def command_of(item: Item, service: Service) -> Command | NotYet:
         raise MalformedMessage(
             "bad-fields", f"{item.task} version {item.version}, {where}: {first['msg']}{more}"
         ) from error
+    except _OF_THE_COMMAND as error:
+        raise MalformedMessage("bad-fields", f"{item.task} version {item.version}: {error!r}") from error
+    except Exception as error:  # noqa: BLE001  a validator of the contract's own has a mistake, the command has none
+        return NotYet(f"the contract of {item.task} cannot read it: {error!r}", broken=True)
     identify(command, item.id)
     return command
 
@@ -232,7 +257,7 @@ def _of_today(item: Item, contract: Contract) -> bytes | NotYet:
     for version in range(item.version, contract.version):
         try:
             fields = contract.upgrades[version](fields)
-        except (ValueError, LookupError) as error:
+        except _OF_THE_COMMAND as error:
             text = f"the upgrade from version {version} does not take it: {error!r}"
             raise MalformedMessage("bad-fields", f"{item.task} version {item.version}: {text}") from error
         except Exception as error:  # noqa: BLE001  whatever it is: the upgrade has a mistake, the command has none

@@ -137,7 +137,8 @@ class Turns:
         service, reading = cut(domain, self._services, self._settings, self._clock)
         if service is None:
             return
-        self._read_ahead(domain)
+        if not reading.suspicious:  # else nothing else is to be done meanwhile that may end the process
+            self._read_ahead(domain)
         self._sending.strays(domain, reading.strays)
         parts: list[Arrived | Refused] = [*reading.arrived, *reading.refused]
         if parts:

@@ -44,7 +44,10 @@ def _show(picture: Picture, differences: list[Difference], console: Console) -> 
         console.print(f"{one.role} may write directly, sessions now: {one.sessions}", markup=False, highlight=False)
         console.print(f"  {one.revoke}", markup=False, highlight=False)
     if not picture.direct:
-        console.print("nobody but the gate, superusers and the tables' owner may write to its tables")
+        console.print(
+            "no other role was granted a right to write to the gate's tables "
+            "(superusers, owners and members of the gate's own roles are not looked at)"
+        )
     if differences:
         print_table(console, ("", "before", "now"), ((one.name, one.before, one.now) for one in differences))
 

@@ -10,6 +10,7 @@ from typing import Any
 from writegate.ids import millis_of
 
 Row = Mapping[str, Any]
+_LAST_MILLIS = 253_402_300_799_999  # of the year 9999, the last that datetime knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def events(found: Found) -> list[Event]:
 
 
 def _events(found: Found) -> Iterator[Event]:
-    if (millis := millis_of(found.id)) is not None:
+    if (millis := millis_of(found.id)) is not None and millis <= _LAST_MILLIS:
         # By the publisher's clock.
         yield Event(datetime.fromtimestamp(millis / 1000, UTC), "published", _origin(found))
     for row in found.outbox:

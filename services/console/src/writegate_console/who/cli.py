@@ -28,7 +28,7 @@ def who(
         console = Console(soft_wrap=True)
         if written.batch is not None:
             print_table(console, tuple(written.batch), [tuple(written.batch.values())])
-        console.print(written.summary)
+        console.print(written.summary, markup=False)
         for id_ in written.commands:
             console.print(f"  {id_}", highlight=False)
         if written.others:

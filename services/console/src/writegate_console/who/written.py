@@ -42,7 +42,7 @@ class Written:
         if self.batch is None:
             return (
                 f"unknown: no batch that is still kept has transaction {self.xmin if self.xid is None else self.xid}. "
-                "It is older than the ledger, or was not written through the gate"
+                "It is older than the ledger, was not written through the gate, or by a handler that uses savepoints"
             )
         commands = len(self.commands) + self.others
         return f"one or more of the {commands} commands of batch {self.batch['id']} that are in the ledger"
