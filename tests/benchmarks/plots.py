@@ -17,7 +17,17 @@ from tests.benchmarks.workloads import WORKLOADS
 
 FOLDER = Path("tests/benchmarks/plots")
 _OURS, _OTHERS, _LIMIT = "#0b6e4f", "#9aa5b1", "#c9cfd6"
-_PARTS = ("#0b6e4f", "#e07a1f", "#3d6fb4", "#a7b1bc", "#7d4f9c", "#c2455a")
+_PARTS = ("#3d6fb4", "#e07a1f", "#7d4f9c", "#0b6e4f", "#a7b1bc")
+_CLIENTS, _APPLIERS = "clients", "writer or workers"
+_ROLES = {
+    "services": _CLIENTS,
+    "publisher": _CLIENTS,
+    "pgbench": _CLIENTS,
+    "applier": _CLIENTS,
+    "writer": _APPLIERS,
+    "worker": _APPLIERS,
+}
+"""What groups of processes are for: one colour each."""
 _TITLES = {
     "tpcb-1": "TPC-B, scale 1",
     "tpcb-50": "TPC-B, scale 50",
@@ -84,12 +94,14 @@ def _throughput(runs: Runs) -> None:
 def _cost(runs: Runs) -> None:
     found = {run["system"]: run for run in runs if run["workload"] == "tpcb-1" and run["variant"] == CLEAN}
     names = [name for name in reversed(SYSTEMS) if name in found]
-    groups = list(dict.fromkeys(group for name in names for group in found[name]["cpu_s_per_1000"]))
+    groups = (_CLIENTS, "broker", "pgbouncer", _APPLIERS, "postgres")
     figure, axis = plt.subplots(figsize=(8, 0.3 * len(names) + 1.2))
-    colours = dict(zip(groups, _PARTS * 2, strict=False))
+    colours = dict(zip(groups, _PARTS, strict=True))
     for line, name in enumerate(names):
         left = 0.0
-        for group, seconds in found[name]["cpu_s_per_1000"].items():
+        spent = found[name]["cpu_s_per_1000"]
+        for group in groups:
+            seconds = sum(part for part_of, part in spent.items() if _ROLES.get(part_of, part_of) == group)
             axis.barh(line, seconds, left=left, color=colours[group], height=0.7)
             left += seconds
         axis.text(left, line, f"  {found[name]['peak_connections']} connections", va="center", fontsize=7.5)
@@ -155,9 +167,9 @@ def _growth(points: list[dict[str, Any]]) -> None:
         sizes = [point["x"] for point in own]
         rates.plot(sizes, [point["effects_per_s"] for point in own], "o-", color=_OURS)
         rates.set_title(name)
-        for place, group in enumerate(("writer", "broker")):
+        for group, colour in (("writer", _OURS), ("broker", _PARTS[1])):
             seen = [point["peak_rss_mb"].get(group) for point in own]
-            memory.plot(sizes, seen, "o-", color=_PARTS[place], label=group)
+            memory.plot(sizes, seen, "o-", color=colour, label=group)
         for axis in (rates, memory):
             axis.set_xscale("log")
             axis.set_ylim(0, 1.15 * axis.get_ylim()[1])
