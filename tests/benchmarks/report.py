@@ -146,18 +146,19 @@ def _effects(run: dict[str, Any] | None) -> str:
 
 
 def _latency(runs: list[dict[str, Any]]) -> list[str]:
-    lines = [
+    heading = [
         "### From due to committed, TPC-B scale 1", "",
         "Open loop at a share of each system's own capacity: commands come when they come. Milliseconds.", "",
         "| | load | p50 | p95 | p99 | max | publish call p50 | p99 |", "|---|---|---:|---:|---:|---:|---:|---:|",
     ]  # fmt: skip
+    rows = []
     for run in runs:
         for load, one in run["latency_ms"].items():
             call = run["publish_ms"].get(load, {})
             share = load if load.endswith("/s") else f"{load} %"
             figures = [one["p50"], one["p95"], one["p99"], one["max"], call.get("p50"), call.get("p99")]
-            lines.append(f"| {run['system']} | {share} | {' | '.join(_ms(value) for value in figures)} |")
-    return lines if len(lines) > 6 else []
+            rows.append(f"| {run['system']} | {share} | {' | '.join(_ms(value) for value in figures)} |")
+    return [*heading, *rows] if rows else []
 
 
 def _ms(value: float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from random import Random
 
@@ -52,7 +53,7 @@ def settings_of(url: str) -> Settings:
     return Settings.load({}, defaults={**waiting, "broker_url": url})
 
 
-class _Publishing:
+class _Publishing(ABC):
     """``urls``: the broker as each service's user."""
 
     def __init__(self, urls: dict[str, str]) -> None:
@@ -96,14 +97,22 @@ class _Publishing:
                 call.add_done_callback(calls.discard)
         await asyncio.gather(*calls)
 
-    async def _closed(self, job: Job) -> None:
-        raise NotImplementedError
-
-    def _in_calls(self, commands: list[Command]) -> list[list[Command]]:
-        raise NotImplementedError
-
     async def _call(self, commands: list[Command]) -> None:
-        raise NotImplementedError
+        began = time.perf_counter()
+        await self._accepted(commands)
+        self._calls.append((time.perf_counter() - began) * 1000)
+
+    @abstractmethod
+    async def _closed(self, job: Job) -> None:
+        """Publish as much as goes."""
+
+    @abstractmethod
+    def _in_calls(self, commands: list[Command]) -> list[list[Command]]:
+        """Return commands as they go into calls."""
+
+    @abstractmethod
+    async def _accepted(self, commands: list[Command]) -> None:
+        """Make one call."""
 
 
 class Single(_Publishing):
@@ -122,10 +131,8 @@ class Single(_Publishing):
     def _in_calls(self, commands: list[Command]) -> list[list[Command]]:
         return [[command] for command in commands]
 
-    async def _call(self, commands: list[Command]) -> None:
-        began = time.perf_counter()
+    async def _accepted(self, commands: list[Command]) -> None:
         await self._publisher.apublish(commands[0])
-        self._calls.append((time.perf_counter() - began) * 1000)
 
 
 class Many(_Publishing):
@@ -139,7 +146,5 @@ class Many(_Publishing):
     def _in_calls(self, commands: list[Command]) -> list[list[Command]]:
         return [commands]
 
-    async def _call(self, commands: list[Command]) -> None:
-        began = time.perf_counter()
+    async def _accepted(self, commands: list[Command]) -> None:
         await self._publisher.apublish_many(commands)
-        self._calls.append((time.perf_counter() - began) * 1000)
