@@ -103,12 +103,13 @@ class Engine:
     def submit(self, call: Call, parcels: list[Parcel]) -> None:
         """Hand in a call. From any thread; calls of one thread keep their order."""
         with self._lock:
-            if not self._ended:
+            ended = self._ended
+            if not ended:
                 self._inbox.append((call, parcels))
                 if self._posted:
                     return  # one wake-up serves all that come before it is answered
                 self._posted = True
-        if self._ended:
+        if ended:
             call.end(_closed(call.first_id))
         else:
             self.wire.post(self._take)
