@@ -109,7 +109,8 @@ class Settings(BaseModel):
         "", description="file that `writegate connections --baseline` wrote before: the console compares with it"
     )
     console_proxies: Annotated[str, _networks] = Field(
-        "", description="addresses or networks, separated by commas, of proxies that log people in: only they are believed"
+        "",
+        description="addresses or networks of proxies that log people in, separated by commas: nobody else is believed",
     )
     console_user_header: str = Field("X-Remote-User", description="the header in which such a proxy names the user")
     console_role_header: str = Field(

@@ -60,9 +60,7 @@ def reading() -> Iterator[Database]:
     """Open the connection that ``WRITEGATE_DATABASE_URL`` names, for reading only."""
     settings = Settings.load(need=("database_url",))
     try:
-        opened = connect(
-            settings.database_url, statement_millis=STATEMENT_MILLIS, connect_seconds=CONNECT_SECONDS
-        )
+        opened = connect(settings.database_url, statement_millis=STATEMENT_MILLIS, connect_seconds=CONNECT_SECONDS)
     except psycopg2.OperationalError as error:
         raise WritegateError(
             f"cannot connect to the database: {str(error).strip()}: check WRITEGATE_DATABASE_URL"

@@ -47,9 +47,7 @@ def around(database: Database, id_: str) -> list[Branch]:
     for _ in range(_MOST_STEPS):
         rows = database.all(_CHILDREN, {"ids": level})
         for row in rows:
-            known.setdefault(row["parent"], []).append(
-                Branch(0, row["id"], row["service"], row["task"], row["state"])
-            )
+            known.setdefault(row["parent"], []).append(Branch(0, row["id"], row["service"], row["task"], row["state"]))
         level = [row["id"] for row in rows if row["id"] not in known]
         if not level:
             break

@@ -126,7 +126,7 @@ def _fields(body: str | None) -> Mapping[str, Any] | None:
     """Return the command's fields: the body of a command is its fields, or Celery's triple around them."""
     try:
         value = json.loads(body or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if isinstance(value, list) and len(value) == 3 and isinstance(value[1], dict):
         value = value[1]

@@ -71,20 +71,18 @@ class Reader(Database):
     def _ask(self, query: str | Composable, parameters: Mapping[str, Any] | None) -> list[Row]:
         fresh = self._opened is None
         try:
-            with _at_most(SILENCE_SECONDS, self._connection()):
-                return rows_of(self._connection(), query, parameters)
+            with _at_most(SILENCE_SECONDS, self._connected()):
+                return rows_of(self._connected(), query, parameters)
         except (psycopg2.OperationalError, psycopg2.InterfaceError):
             # One that was idle may have been lost long ago, as by a restart: that says nothing of now.
             if fresh or (self._opened is not None and not self._opened.closed):
                 raise
             self._close()
-            return rows_of(self._connection(), query, parameters)
+            return rows_of(self._connected(), query, parameters)
 
-    def _connection(self) -> connection:
+    def _connected(self) -> connection:
         if self._opened is None:
-            self._opened = connect(
-                self._url, statement_millis=STATEMENT_MILLIS, connect_seconds=CONNECT_SECONDS
-            )
+            self._opened = connect(self._url, statement_millis=STATEMENT_MILLIS, connect_seconds=CONNECT_SECONDS)
         return self._opened
 
     def _close(self) -> None:
@@ -97,20 +95,20 @@ class Reader(Database):
 @contextmanager
 def _at_most(seconds: float, opened: connection) -> Iterator[None]:
     """End the connection when the block takes longer: whoever waits for an answer then gets an error."""
-    timer = threading.Timer(seconds, _hang_up, (os.dup(opened.fileno()),))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        with suppress(OSError):
-            os.close(timer.args[0])
+    with socket.socket(fileno=os.dup(opened.fileno())) as line:
+        timer = threading.Timer(seconds, _hang_up, (line,))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()  # before the descriptor may be somebody else's
 
 
-def _hang_up(descriptor: int) -> None:
-    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as one:
-        one.shutdown(socket.SHUT_RDWR)
+def _hang_up(line: socket.socket) -> None:
+    with suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def _first_line(error: psycopg2.Error) -> str:

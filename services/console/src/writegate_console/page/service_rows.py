@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from writegate.errors import WritegateError
 from writegate.targets import parse
 from writegate_console.database import Row
 from writegate_console.status.screen import Lane, Screen
 
+N = TypeVar("N", int, float)
 State = Literal["held", "no writer", "serving"]
 
 
@@ -105,6 +106,6 @@ def _counted(rows: Sequence[Row]) -> Mapping[str, int]:
     return found
 
 
-def _sum(values: Sequence[int | float | None]) -> int | float | None:  # type: ignore[explicit-any]
+def _sum(values: Sequence[N | None]) -> N | None:
     known = [value for value in values if value is not None]
-    return sum(known) if known else None
+    return sum(known[1:], start=known[0]) if known else None

@@ -67,10 +67,10 @@ class Users:
         with self._lock:
             entry = self._entry(name)
             try:
-                right = _hasher.verify(entry.hash if entry else _NOBODY, password[:LONGEST_PASSWORD])
+                _hasher.verify(entry.hash if entry else _NOBODY, password[:LONGEST_PASSWORD])
             except (VerificationError, InvalidHashError):
-                right = False
-            return User(name, entry.role) if entry is not None and right else None
+                return None
+            return User(name, entry.role) if entry is not None else None
 
     def check_again(self, name: str, password: str) -> User | None:
         """Return the user if this was right a minute ago: programs send their password with every request."""
