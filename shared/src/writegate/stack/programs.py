@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from writegate.stack.environment import ADDRESS, EXAMPLES, environment
+from writegate.stack.environment import ADDRESS, CONSOLE, EXAMPLES, FEED, environment
 from writegate.stack.home import Home
 from writegate.stack.memory import Memory
 
 SERVERS = ("epmd", "rabbitmq", "postgres")
 WRITERS = ("writer-1", "writer-2")
-SERVICES = EXAMPLES
+SERVICES = (*EXAMPLES, FEED, CONSOLE)
+FEED_RATE = 50.0  # commands a second: something to see on a machine that does other things too
 PORTS = (*SERVERS, "management", "distribution", *WRITERS, *SERVICES)
 
 
@@ -37,9 +38,9 @@ def writers_and_services(home: Home, memory: Memory) -> list[Program]:
     return [
         Program(
             name,
-            (sys.executable, "-m", *_arguments(name, str(memory.ports[name]))),
+            (sys.executable, "-m", *_arguments(name, home, str(memory.ports[name]))),
             address=f"http://{ADDRESS}:{memory.ports[name]}",
-            environment=environment(name, memory),
+            environment={**environment(name, memory), **_files(name, home)},
             directory=home.checkout,
             priority=30 if name in WRITERS else 40,
         )
@@ -47,7 +48,16 @@ def writers_and_services(home: Home, memory: Memory) -> list[Program]:
     ]
 
 
-def _arguments(name: str, port: str) -> tuple[str, ...]:
+def console_users(home: Home) -> Path:
+    """Return the file of those who may log in to the console."""
+    return home.state / "console-users.json"
+
+
+def _files(name: str, home: Home) -> dict[str, str]:
+    return {"WRITEGATE_CONSOLE_USERS": str(console_users(home))} if name == CONSOLE else {}
+
+
+def _arguments(name: str, home: Home, port: str) -> tuple[str, ...]:
     if name in WRITERS:
         return ("celery", "-A", "writegate_writer.app", "worker", "--hostname", f"{name}@%h", "--loglevel", "INFO")
     if name == "flights":
@@ -57,4 +67,9 @@ def _arguments(name: str, port: str) -> tuple[str, ...]:
         # by every gunicorn of this user.
         one = ("--workers", "1", "--threads", "8", "--no-control-socket")
         return ("gunicorn", "fleet.wsgi:application", "--bind", f"{ADDRESS}:{port}", *one)
+    if name == FEED:
+        # It goes on where it was: a flight departs once.
+        return ("flights", "follow", "--rate", str(FEED_RATE), "--position", str(home.state / "feed-position"))
+    if name == CONSOLE:
+        return ("writegate", "console")
     return (name, "follow")

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from writegate.stack import broker, database, orphans
 from writegate.stack import environment as environments
+from writegate.stack.environment import CONSOLE, CONSOLE_USER
 from writegate.stack.errors import StackError
 from writegate.stack.home import Home, create, find_checkout, locate
 from writegate.stack.memory import Memory, recall, renew
-from writegate.stack.programs import PORTS, SERVERS, SERVICES, WRITERS, Program, writers_and_services
+from writegate.stack.programs import PORTS, SERVERS, SERVICES, WRITERS, Program, console_users, writers_and_services
 from writegate.stack.readiness import answers, wait_until
 from writegate.stack.supervision import Running, Supervisor
 
@@ -61,6 +62,8 @@ class Stack:
                 self._apply()
             # Writers first: a service is ready when its commands have somewhere to go.
             self.start(*(name for name in WRITERS if name in wanted))
+            if CONSOLE in wanted:
+                self._admit()
             self.start(*(name for name in SERVICES if name in wanted))
 
     def down(self, *, wipe: bool = False) -> None:
@@ -166,7 +169,9 @@ class Stack:
 
     def _start_supervisor(self) -> None:
         orphans.stop(self.home)
-        memory = renew(self.home, port_names=PORTS, users=environments.users(), settings=self._settings)
+        memory = renew(
+            self.home, port_names=PORTS, users=(*environments.users(), CONSOLE_USER), settings=self._settings
+        )
         broker.prepare(self.home, memory)
         database.prepare(self.home, memory)
         self._supervisor.start(self.declared())
@@ -189,6 +194,19 @@ class Stack:
         (self.home.logs / "apply.log").write_text(done.stdout + done.stderr)
         if done.returncode:
             raise StackError(f"`writegate apply` failed. {self._last_lines('apply')}")
+
+    def _admit(self) -> None:
+        """Let somebody log in to the console, unless people have said who may."""
+        users = console_users(self.home)
+        if users.exists():
+            return
+        done = subprocess.run(
+            [sys.executable, "-m", "writegate", "console", "user", "add", CONSOLE_USER, "--role", "operator"],
+            env={**os.environ, "WRITEGATE_CONSOLE_USERS": str(users)}, input=self.memory.passwords[CONSOLE_USER],
+            cwd=self.home.checkout, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise StackError(f"the console's first user could not be made: {done.stderr.strip()}")
 
     def _last_lines(self, name: str) -> str:
         try:

@@ -24,8 +24,8 @@ from writegate_console.trace.story import Event, events
 
 _SERVICE = """
 SELECT tasks, retention::text AS retention,
-       (SELECT array_agg(DISTINCT name ORDER BY name) FROM writegate.lane l JOIN writegate.domain d ON d.name = l.domain
-            CROSS JOIN LATERAL unnest(d.tables) t (name) WHERE l.service = s.name) AS tables
+       (SELECT array_agg(DISTINCT t.path ORDER BY t.path) FROM writegate.lane l JOIN writegate.domain d ON d.name = l.domain
+            CROSS JOIN LATERAL unnest(d.tables) t (path) WHERE l.service = s.name) AS tables
 FROM writegate.service s WHERE name = %(service)s
 """
 _DOMAINS = "SELECT name, tables FROM writegate.domain"

@@ -55,9 +55,11 @@ class Reader(Database):
             raise BadQuestion(str(error).strip()) from error
         except psycopg2.errors.QueryCanceled as error:
             raise DatabaseAway(f"the database took longer than {STATEMENT_MILLIS} ms: narrow the search") from error
-        except psycopg2.Error as error:
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self._close()
             raise DatabaseAway(f"the database is away: {_first_line(error)}") from error
+        except psycopg2.Error as error:
+            raise DatabaseAway(f"the database does not answer that: {_first_line(error)}") from error
         except ValueError as error:  # the driver's, of a NUL or a lone surrogate in a text
             raise BadQuestion(str(error)) from error
         finally:

@@ -27,6 +27,14 @@ def _digest() -> str:
     return digest.hexdigest()[:12]
 
 
+# What was done, after the page on which it was confirmed. In words of ours only: an address is anybody's.
+_TOLD = {
+    "held": "The hold is placed. Every writer obeys within two seconds.",
+    "released": "The hold is over. What waited for it is applied, in order.",
+    "edited": "The command was edited. It is still parked: replay it when it is right.",
+}
+
+
 def environment() -> Environment:
     """Return what renders templates: a name that is missing is an error, and everything is escaped."""
     made = Environment(
@@ -54,7 +62,7 @@ def page(
         "viewer": viewer,
         "path": request.url.path,
         "seen": state_of(request).live.newest() if viewer else None,
-        "told": None,
+        "told": _TOLD.get(request.query_params.get("told", "")),
     }
     text = ENVIRONMENT.get_template(template).render({**common, **context})
     return HTMLResponse(text, status_code)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs
 
 from fastapi import APIRouter, HTTPException, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -43,11 +43,11 @@ def hold(request: Request, form: OperatorsForm) -> Response:
     by, target = _by(form), form.text("target")
     try:
         until = held_until(form.text("for"), datetime.now(UTC))
-        found = str(find(state_of(request).reader, [target]))
+        found = str(find(state_of(request).reader, [target]))  # so that a schema may be left out
         state_of(request).operate(Hold(target=found, until=until, by=by.user.name, reason=form.text("reason")))
     except (WritegateError, ValueError) as error:
         return _confirm_target(request, by, "hold", target, {"problem": problem_of(error), "form": form})
-    return _done(f"/?told={quote(f'{found} is held')}")
+    return _done("/?told=held")
 
 
 @router.post("/act/release")
@@ -58,7 +58,7 @@ def release(request: Request, form: OperatorsForm) -> Response:
         state_of(request).operate(Release(target=target, by=by.user.name, reason=form.text("reason")))
     except (WritegateError, ValueError) as error:
         return _confirm_target(request, by, "release", target, {"problem": problem_of(error), "form": form})
-    return _done(f"/?told={quote(f'{target} is released')}")
+    return _done("/?told=released")
 
 
 @router.post("/act/rehearse")
@@ -114,7 +114,7 @@ def edit(request: Request, form: OperatorsForm, number: int) -> Response:
         state.operate(operation)
     except (WritegateError, ValueError) as error:
         return page(request, "parked_one.html", by, 409, problem=problem_of(error), **context)
-    return _done(f"/parked/{number}?told={quote('The command was edited: it is still parked.')}")
+    return _done(f"/parked/{number}?told=edited")
 
 
 def _confirm_target(
