@@ -113,7 +113,7 @@ class Known:
 def _nearest(text: str, there: Collection[str]) -> Iterator[str]:
     # By the last part, too: people leave out schema and service.
     by_name = {one.rpartition(".")[2]: one for one in there}
-    names = get_close_matches(text.removeprefix(_TABLE).rpartition(".")[2], by_name, _NEAREST, cutoff=0.5)
+    names = get_close_matches(text.removeprefix(_TABLE).rpartition(".")[2], by_name, _NEAREST)
     yield from dict.fromkeys([*get_close_matches(text, there, _NEAREST), *(by_name[name] for name in names)])
 
 
