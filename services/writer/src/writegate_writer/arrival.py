@@ -168,7 +168,7 @@ def _decided(delivery: Delivery, item: Item, hops: int, service: Service, now_mi
             "wrong-service", f"expected a command of {service.name}, whose queue this is, got {item.task}"
         )
     command = command_of(item, service)
-    key = _key_of(command, item)
+    key = contract_key(command, item)
     if isinstance(key, NotYet):
         command, key = key, item.key
     if item.key is not None and item.key != key:
@@ -193,7 +193,11 @@ def _question(delivery: Delivery, item: Item) -> Question:
     return Question(delivery, item.id, asked)
 
 
-def _key_of(command: Command | NotYet, item: Item) -> str | NotYet | None:
+def contract_key(command: Command | NotYet, item: Item) -> str | NotYet | None:
+    """Return the key of a command by its contract, or why it has to wait for another writer.
+
+    Raises :class:`MalformedMessage` when its fields give none.
+    """
     if isinstance(command, NotYet):
         return item.key  # of a command that cannot be read, only what the producer says is known
     try:

@@ -10,6 +10,7 @@ from enum import Enum
 
 from writegate_writer.arrival import Delivery
 from writegate_writer.deferral import Waiting
+from writegate_writer.holds import Holds
 from writegate_writer.isolate import Stride
 from writegate_writer.store import Outgoing
 
@@ -98,6 +99,8 @@ class Domain:
         self.resume_at = 0.0  # of the gate's clock: not to be started before
         self.outbox = Outbox()
         self.aside = Waiting()
+        self.told: tuple[int, Holds] | None = None  # the domain's revision and the holds, as last read by the control
+        self.news = False  # that has changed since the last turn
         self.ahead: Future[None] | None = None  # its inbox is being read, for the next batch
         # A queue per service, since a batch is of one service; served in turn.
         self._inbox: dict[str, deque[Delivery]] = {service: deque() for service, _ in lanes}
