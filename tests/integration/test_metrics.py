@@ -176,6 +176,30 @@ def test_each_batch_is_in_one_sample(gate: Gate) -> None:
     assert gate.sql(totals, [start]) == [("commands_per_second", commands), ("commits_per_second", commits)]
 
 
+def read_of_batches(gate: Gate, query: str) -> int:
+    """Return how many rows of the table of batches a query reads."""
+    reads = "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables WHERE relname = 'batch'"
+    with closing(gate.servers.superuser(gate.name)) as connection, connection.cursor() as cursor:
+        cursor.execute(query)  # in a session of its own: counted from nothing
+        cursor.execute(reads)
+        [(rows,)] = cursor.fetchall()
+    return int(rows)
+
+
+def test_a_sample_does_not_read_the_batches_of_other_days(gate: Gate) -> None:
+    gate.sql("""
+        INSERT INTO writegate.batch (id, domain, service, writer, xid, commands, started_at, committed_at)
+        OVERRIDING SYSTEM VALUE
+        SELECT -n, 'old', 'old', 'w', 1, 1, now() - interval '1 day', now() - interval '1 day'
+        FROM generate_series(1, 20000) n
+    """)
+    recent = gate.value("SELECT count(*) FROM writegate.batch WHERE id > 0")
+    assert read_of_batches(gate, "SELECT writegate.take_sample('0')") <= 2 * recent + 100
+    # The negative control: asked by their times alone.
+    by_time = "SELECT count(*) FROM writegate.batch WHERE committed_at > clock_timestamp() - interval '10 seconds'"
+    assert read_of_batches(gate, by_time) >= 20000
+
+
 def test_history_goes_on_after_a_restart_and_with_two_writers_at_it(gate: Gate) -> None:
     gate.stop()
     before = gate.value("SELECT max(at) FROM writegate.history WHERE name = 'sampled'")
