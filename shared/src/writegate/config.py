@@ -116,7 +116,9 @@ class Settings(BaseModel):
     console_role_header: str = Field(
         "X-Remote-Role", description="the header in which it says `operator`; whoever is none may only read"
     )
-    health_port: int = Field(0, ge=0, le=65535, description="port of the writer's /livez and /readyz; 0: none")
+    health_port: int = Field(
+        0, ge=0, le=65535, description="port of the writer's /livez, /readyz and /metrics; 0: none"
+    )
 
     @classmethod
     def load(
