@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from writegate.errors import WritegateError
-from writegate.operations import MOST_AT_ONCE, Drop, OnParked, Replay, Selection
+from writegate.operations import Drop, OnParked, Replay, Selection
+from writegate_console.page.parked import Group
+from writegate_console.parked.moving import Moved, move
 
 MOST_KEPT = 100
 Action = Literal["replay", "drop"]
@@ -30,7 +31,7 @@ class Job:
     total: int
     began_at: datetime
     done: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
+    skipped: Mapping[str, int] = field(default_factory=dict)
     running: bool = True
     problem: str | None = None
 
@@ -42,37 +43,31 @@ class Jobs:
         self._operate = operate
         self._jobs: dict[str, Job] = {}
 
-    def start(self, action: Action, by: str, reason: str, selection: Selection, total: int) -> Job:
-        """Begin. What is parked from now on is left alone: nobody has confirmed it."""
-        now = datetime.now(UTC)
-        before = min(selection.before or now, now)
-        selection = selection.model_copy(update={"before": before})
-        job = Job(secrets.token_urlsafe(9), action, by, reason, selection, total, now)
+    def start(self, action: Action, by: str, reason: str, selection: Selection, groups: Sequence[Group]) -> Job:
+        """Begin, on those that were counted. What is parked meanwhile is left alone: nobody has confirmed it."""
+        total, up_to = sum(one.commands for one in groups), max((one.last for one in groups), default=0)
+        job = Job(secrets.token_urlsafe(9), action, by, reason, selection, total, datetime.now(UTC))
         while len(self._jobs) >= MOST_KEPT:
             del self._jobs[next(iter(self._jobs))]
         self._jobs[job.id] = job
-        threading.Thread(target=self._run, args=(job,), name=f"{action} {job.id}", daemon=True).start()
+        threading.Thread(target=self._run, args=(job, up_to), name=f"{action} {job.id}", daemon=True).start()
         return job
 
     def find(self, id_: str) -> Job | None:
         """Return a job by its id."""
         return self._jobs.get(id_)
 
-    def _run(self, job: Job) -> None:
-        after = 0
+    def _run(self, job: Job, up_to: int) -> None:
+        def make(after: int, size: int) -> OnParked:
+            return _OPERATIONS[job.action](
+                by=job.by, reason=job.reason, selection=job.selection, after=after, up_to=up_to, limit=size
+            )
+
+        def tell(moved: Moved) -> None:
+            job.done, job.skipped = moved.done, dict(moved.skipped)
+
         try:
-            while True:
-                operation = _OPERATIONS[job.action](
-                    by=job.by, reason=job.reason, selection=job.selection, after=after, limit=MOST_AT_ONCE
-                )
-                result = self._operate(operation)
-                skipped = Counter[str](result.get("skipped", {}))
-                job.done += result["done"]
-                job.skipped += skipped
-                last = result.get("last")
-                if last is None or last <= after or result["done"] + skipped.total() < MOST_AT_ONCE:
-                    return
-                after = last
+            move(self._operate, make, job.total, None, tell)
         except WritegateError as error:
             job.problem = str(error)
         except Exception as error:  # noqa: BLE001  a thread that ends of it would leave the job running for ever

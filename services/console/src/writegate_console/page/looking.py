@@ -19,13 +19,15 @@ from writegate_console.page.parked import Group
 from writegate_console.page.reader import DatabaseAway
 from writegate_console.page.service_rows import ServiceRow
 from writegate_console.page.state import State
+from writegate_console.parked.queries import find as find_parked
 from writegate_console.trace.queries import find
 from writegate_console.trace.story import Event, events
 
 _SERVICE = """
-SELECT tasks, retention::text AS retention,
-       (SELECT array_agg(DISTINCT t.path ORDER BY t.path) FROM writegate.lane l JOIN writegate.domain d ON d.name = l.domain
-            CROSS JOIN LATERAL unnest(d.tables) t (path) WHERE l.service = s.name) AS tables
+SELECT tasks, retention::text AS retention, (
+    SELECT array_agg(DISTINCT t.path ORDER BY t.path) FROM writegate.lane l
+    JOIN writegate.domain d ON d.name = l.domain CROSS JOIN LATERAL unnest(d.tables) t (path) WHERE l.service = s.name
+) AS tables
 FROM writegate.service s WHERE name = %(service)s
 """
 _DOMAINS = "SELECT name, tables FROM writegate.domain"
@@ -49,7 +51,7 @@ class ServicePage:
 
 @dataclass(frozen=True, slots=True)
 class CommandPage:
-    """All about one command. ``anything``: whether something is known of it but its id."""
+    """All about one command. ``anything``: whether something is known but its id. ``parked``: under which numbers."""
 
     id: str
     anything: bool
@@ -89,17 +91,14 @@ def service(state: State, name: str) -> ServicePage | None:
 def command(state: State, id_: str) -> CommandPage:
     """Return all about a command."""
     found = find(state.reader, id_)
-    numbers = state.reader.all(
-        "SELECT seq FROM writegate.parked WHERE service = ANY(%(services)s) AND id = %(id)s ORDER BY seq",
-        {"services": list(found.services), "id": id_},
-    )
+    numbers = [row["number"] for row in find_parked(state.reader, id_)] if not id_.isdecimal() else []
     tree = emitted.around(state.reader, id_)
     return CommandPage(
         id=id_,
         anything=found.anything or len(tree) > 1,
         events=events(found) if found.anything else [],
         tree=tree,
-        parked=[row["seq"] for row in numbers],
+        parked=numbers,
     )
 
 

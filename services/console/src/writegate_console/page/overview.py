@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from writegate.config import Settings
@@ -20,10 +20,13 @@ from writegate_console.status.queries import look
 from writegate_console.status.screen import Screen
 
 RATE_SECONDS = 10.0  # short, so that figures move; `writegate status` says the last minute
+BROKER_SECONDS = 2.0  # it is told within five that it is away
 ACTS = 8
 _DATABASE = """
 SELECT deadlocks, stats_reset, clock_timestamp() AS now,
-       (SELECT min(deferred_at) FROM writegate.deferred WHERE state = 'deferred') AS oldest_deferred
+       (SELECT min(deferred_at) FROM writegate.deferred WHERE state = 'deferred') AS oldest_deferred,
+       (SELECT max(value) FROM writegate.history WHERE name = 'oldest_waiting_seconds'
+            AND at > clock_timestamp() - interval '15 seconds') AS oldest_waiting
 FROM pg_stat_database WHERE datname = current_database()
 """
 
@@ -65,7 +68,7 @@ class Overview:
 
 def overview(database: Database, settings: Settings, baseline: Counters | None) -> Overview:
     """Return what there is now. ``broker`` says why the broker tells nothing, when it does not."""
-    screen = look(database, settings, RATE_SECONDS)
+    screen = look(database, settings, RATE_SECONDS, BROKER_SECONDS)
     [row] = database.all(_DATABASE)
     sessions = sessions_of(database)
     counters = counters_of(sessions, row["deadlocks"])
@@ -98,16 +101,19 @@ def headline(screen: Screen, counters: Counters, row: Row, baseline: Counters | 
         commands_per_second=commands,
         commits_per_second=commits,
         commands_per_commit=commands / commits if commits else None,
-        oldest_seconds=_oldest(screen, row["oldest_deferred"], row["now"]),
+        oldest_seconds=_oldest(screen, row),
         parked=sum(one["commands"] for one in screen.parked),
         deferred=sum(one["commands"] for one in screen.deferred),
     )
 
 
-def _oldest(screen: Screen, deferred: datetime | None, now: datetime | None) -> float | None:
+def _oldest(screen: Screen, row: Row) -> float | None:
+    """Return the longest wait: as writers sampled it, as the rate tells it, or of what was set aside."""
     known = [one.drained_in_seconds for one in screen.out if one.drained_in_seconds is not None]
-    if deferred is not None:
-        known.append(((now or datetime.now(UTC)) - deferred).total_seconds())
+    if row["oldest_waiting"] is not None:
+        known.append(row["oldest_waiting"])
+    if row["oldest_deferred"] is not None:
+        known.append((row["now"] - row["oldest_deferred"]).total_seconds())
     return max(known, default=None)
 
 

@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from writegate.operations import Selection
 from writegate_console.database import Database, Row
+from writegate_console.parked.fields import digest, fields_of
 
 PAGE = 50
 _MOST_SHOWN = 64 * 1024  # of a body, in characters
 
-# Without a service all of them are named: the index on ids begins with it. A text is looked for in the bytes, for a
-# body need not be text at all.
-_FITS = """
-    state = %(state)s AND (%(service)s::text IS NULL OR service = %(service)s)
-    AND (%(task)s::text IS NULL OR task = %(task)s) AND (%(cause)s::text IS NULL OR cause = %(cause)s)
-    AND (%(key)s::text IS NULL OR key = %(key)s)
-    AND (%(id)s::text IS NULL OR (service = ANY(%(services)s) AND id = %(id)s))
-    AND (%(since)s::timestamptz IS NULL OR parked_at >= %(since)s)
-    AND (%(before)s::timestamptz IS NULL OR parked_at < %(before)s)
-    AND (%(numbers)s::bigint[] IS NULL OR seq = ANY(%(numbers)s::bigint[]))
-    AND (%(text)s::text IS NULL OR position(convert_to(%(text)s, 'UTF8') IN raw) > 0)
-"""
-_LIST = f"""
+_LIST = """
 SELECT seq AS number, parked_at, service, lane, id, task, version, key, cause, sqlstate, left(message, 300) AS message,
        origin, state
-FROM writegate.parked WHERE {_FITS} AND (%(below)s::bigint IS NULL OR seq < %(below)s::bigint)
+FROM writegate.parked WHERE state = %(state)s AND {condition} AND (%(below)s::bigint IS NULL OR seq < %(below)s::bigint)
 ORDER BY seq DESC LIMIT %(limit)s
-"""  # noqa: S608  no value is in it
-_COUNT = f"""
+"""
+_COUNT = """
 SELECT service, task, cause, count(*)::int AS commands, min(seq) AS first, max(seq) AS last
-FROM writegate.parked WHERE {_FITS} GROUP BY 1, 2, 3 ORDER BY commands DESC, 1, 2, 3
-"""  # noqa: S608
+FROM writegate.parked WHERE state = %(state)s AND {condition} GROUP BY 1, 2, 3 ORDER BY commands DESC, 1, 2, 3
+"""
 _ONE = """
 SELECT seq AS number, parked_at, service, lane, id, task, version, key, parks_key, cause, sqlstate, message, origin,
        headers, raw, state
@@ -91,13 +78,15 @@ def listed(
     database: Database, selection: Selection, *, state: str = "parked", below: int | None = None, limit: int = PAGE
 ) -> list[Parked]:
     """Return those that fit, newest first; ``below``: with lower numbers only."""
-    parameters = {**_parameters(database, selection, state), "below": below, "limit": limit}
-    return [Parked(**row) for row in database.all(_LIST, parameters)]
+    condition, parameters = selection.sql()
+    asked = {**parameters, "state": state, "below": below, "limit": limit}
+    return [Parked(**row) for row in database.all(_LIST.format(condition=condition), asked)]
 
 
 def groups(database: Database, selection: Selection, *, state: str = "parked") -> list[Group]:
     """Return how many fit."""
-    return [Group(**row) for row in database.all(_COUNT, _parameters(database, selection, state))]
+    condition, parameters = selection.sql()
+    return [Group(**row) for row in database.all(_COUNT.format(condition=condition), {**parameters, "state": state})]
 
 
 def one(database: Database, number: int) -> ParkedDetail | None:
@@ -117,25 +106,6 @@ def detail(row: Row) -> ParkedDetail:
         **{name: value for name, value in row.items() if name != "raw"},
         body=None if body is None else body[:_MOST_SHOWN],
         size=len(raw),
-        sha256=hashlib.sha256(raw).hexdigest(),
-        fields=_fields(body),
+        sha256=digest(raw),
+        fields=fields_of(raw),
     )
-
-
-def _fields(body: str | None) -> Mapping[str, Any] | None:
-    """Return the command's fields: the body of a command is its fields, or Celery's triple around them."""
-    try:
-        value = json.loads(body or "")
-    except (ValueError, RecursionError):
-        return None
-    if isinstance(value, list) and len(value) == 3 and isinstance(value[1], dict):
-        value = value[1]
-    return value if isinstance(value, dict) else None
-
-
-def _parameters(database: Database, selection: Selection, state: str) -> Mapping[str, Any]:
-    services: Sequence[str] = []
-    if selection.id is not None:
-        services = [selection.service] if selection.service else database.services()
-    numbers = list(selection.numbers) if selection.numbers is not None else None
-    return {**selection.model_dump(), "numbers": numbers, "services": services, "state": state}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from writegate.config import Settings
+from writegate_console.broker import TIMEOUT_SECONDS
 from writegate_console.budget import budget
 from writegate_console.database import Database
 from writegate_console.status.broker import depths
@@ -42,9 +43,11 @@ WHERE state = 'deferred' GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
-def look(database: Database, settings: Settings, seconds: float = RATE_SECONDS) -> Screen:
+def look(
+    database: Database, settings: Settings, seconds: float = RATE_SECONDS, broker_seconds: float = TIMEOUT_SECONDS
+) -> Screen:
     """Return what there is now; rates are those of the last ``seconds``."""
-    found, why = depths(settings)
+    found, why = depths(settings, broker_seconds)
     lanes = lanes_of(database.all(_LANES), found)
     return Screen(
         lanes=lanes,

@@ -4,6 +4,7 @@
 create index parked_listed on writegate.parked (service, cause, seq) where state = 'parked';
 drop index writegate.parked_cause;
 create index parked_of_key on writegate.parked (key, seq) where state = 'parked';
+create index parked_of_id on writegate.parked (id);
 create index parked_of_task on writegate.parked (task, seq) where state = 'parked';
 
 -- Which commands a handler emitted, of those that did not go through at once.

@@ -20,6 +20,7 @@ from writegate_console.page.identity import Operating, Viewer
 from writegate_console.page.jobs import Action
 from writegate_console.page.rendering import page
 from writegate_console.page.state import state_of
+from writegate_console.parked.queries import report
 from writegate_console.targets import find
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -67,11 +68,12 @@ def rehearse(request: Request, form: OperatorsForm) -> Response:
     by, query = _by(form), form.raw("query")
     reason = form.text("reason") or "preview"
     try:
-        selection = selected_for(filters_of(parse_qs(query)))
-        result = state_of(request).operate(Rehearse(selection=selection, by=by.user.name, reason=reason))
+        wanted = Rehearse(selection=selected_for(filters_of(parse_qs(query))), by=by.user.name, reason=reason)
+        state_of(request).operate(wanted)
+        preview = report(state_of(request).reader, wanted.command_id)
     except (WritegateError, ValueError) as error:
         return _confirm_parked(request, by, "replay", query, {"problem": problem_of(error), "form": form})
-    return _confirm_parked(request, by, "replay", query, {"preview": result, "form": form})
+    return _confirm_parked(request, by, "replay", query, {"preview": preview, "form": form})
 
 
 @router.post("/act/replay")
@@ -171,8 +173,8 @@ def _start(request: Request, form: Form, action: Action) -> Response:
         reason = form.text("reason")
         if not reason:
             raise ValueError("say why, for the audit")  # noqa: TRY301
-        total = effects.total(parked.groups(state.reader, selection))
-        started = state.jobs.start(action, by.user.name, reason, selection, total)
+        groups = parked.groups(state.reader, selection)
+        started = state.jobs.start(action, by.user.name, reason, selection, groups)
     except (WritegateError, ValueError) as error:
         return _confirm_parked(request, by, action, query, {"problem": problem_of(error), "form": form})
     return _done(f"/jobs/{started.id}")

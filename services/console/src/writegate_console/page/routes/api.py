@@ -23,6 +23,7 @@ from writegate_console.page.overview import Overview
 from writegate_console.page.parked import Group, Parked, ParkedDetail
 from writegate_console.page.service_rows import ServiceRow
 from writegate_console.page.state import state_of
+from writegate_console.parked.queries import report
 from writegate_console.targets import find
 
 
@@ -257,8 +258,9 @@ def release(request: Request, viewer: ApiOperating, asked: ReleaseAsked) -> dict
 @router.post("/rehearsals", status_code=status.HTTP_201_CREATED)
 def rehearse(request: Request, viewer: ApiOperating, asked: SelectionAsked) -> dict[str, Any]:
     """Tell what a replay would do: a writer does it for the first of them, and takes it back."""
-    operation = Rehearse(selection=asked.selection, by=viewer.user.name, reason=asked.reason)
-    return state_of(request).operate(operation)
+    operation, state = Rehearse(selection=asked.selection, by=viewer.user.name, reason=asked.reason), state_of(request)
+    state.operate(operation)
+    return report(state.reader, operation.command_id)
 
 
 @router.post("/replays", status_code=status.HTTP_202_ACCEPTED)
@@ -290,8 +292,8 @@ def edit(request: Request, viewer: ApiOperating, number: Number, asked: EditAske
 
 def _start(request: Request, action: Action, by: str, asked: SelectionAsked) -> Job:
     state = state_of(request)
-    count = total(parked.groups(state.reader, asked.selection))
-    return state.jobs.start(action, by, asked.reason, asked.selection, count)
+    groups = parked.groups(state.reader, asked.selection)
+    return state.jobs.start(action, by, asked.reason, asked.selection, groups)
 
 
 T = TypeVar("T")

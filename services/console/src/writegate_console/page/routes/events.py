@@ -5,26 +5,29 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from writegate.errors import WritegateError
+from writegate_console.drain.cli import looking as drained
 from writegate_console.page.history import Period
 from writegate_console.page.identity import Looking, NotLoggedIn, Viewer, viewer
 from writegate_console.page.live import Seen
-from writegate_console.page.rendering import part
+from writegate_console.page.rendering import page, part
 from writegate_console.page.routes.pages import AskedPeriod, charts_of
 from writegate_console.page.state import State, state_of
+from writegate_console.targets import find
 
 router = APIRouter(include_in_schema=False)
 
 LOOK_SECONDS = 0.5
 # Says that all is well when nothing changed; pages call themselves stale after five seconds without a word.
 BEAT_SECONDS = 2.0
+DRAIN_SECONDS = 1.0
 _PARTS = ("headline", "charts", "services", "attention", "sessions", "acts")
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -53,6 +56,38 @@ async def _events(request: Request, looking: Viewer, period: Period | None) -> A
             number, waited = seen.number, 0.0
         await asyncio.sleep(LOOK_SECONDS)
         waited += LOOK_SECONDS
+
+
+@router.get("/drain")
+def drain(request: Request, viewer: Looking, target: str = "") -> HTMLResponse:
+    """Watch how what was accepted until now is decided."""
+    found = str(find(state_of(request).reader, [target.strip()]))
+    return page(request, "drain.html", viewer, target=found, left=None)
+
+
+@router.get("/drain/events")
+async def drain_events(request: Request, looking: Looking, target: str) -> StreamingResponse:
+    """Follow a drain from now on."""
+    del looking
+    return StreamingResponse(_drained(request, target), media_type="text/event-stream", headers=_HEADERS)
+
+
+async def _drained(request: Request, target: str) -> AsyncIterator[str]:
+    state = state_of(request)
+    look: Callable[[], Mapping[str, int]] | None = None
+    while not state.live.closed and await run_in_threadpool(_still, request):
+        seen = state.live.newest()
+        parts = {"banner": part("parts/banner.html", seen=seen)}
+        try:
+            if look is None:
+                look = await run_in_threadpool(drained, state.reader, state.settings, target)
+            left = await run_in_threadpool(look)
+        except WritegateError:
+            left = None  # the banner says why
+        else:
+            parts["left"] = part("parts/left.html", left=left)
+        yield f"data: {json.dumps({'parts': parts, 'age': round(seen.age_seconds, 1)})}\n\n"
+        await asyncio.sleep(DRAIN_SECONDS)
 
 
 def _still(request: Request) -> bool:

@@ -15,6 +15,7 @@ from writegate_console.page.history import History, Period
 from writegate_console.page.identity import Looking
 from writegate_console.page.rendering import page
 from writegate_console.page.state import State, state_of
+from writegate_console.parked.queries import history as history_of
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -122,7 +123,7 @@ def parked_one(request: Request, viewer: Looking, number: int) -> HTMLResponse:
     found = parked.one(state.reader, number)
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"no parked command has the number {number}")
-    return page(request, "parked_one.html", viewer, command=found)
+    return page(request, "parked_one.html", viewer, command=found, history=history_of(state.reader, number))
 
 
 @router.get("/audit")
