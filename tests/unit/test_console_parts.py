@@ -131,7 +131,7 @@ def test_what_a_hold_would_stop_is_counted() -> None:
 def test_what_a_replay_moves_is_counted() -> None:
     groups = [Group("flights", "flights.record_departure", "23514", 1, 7, 7)]
     assert effects.of_replay(groups)[0].startswith("1 parked command ")
-    assert effects.of_drop([*groups, *groups])[0].startswith("2 parked commands are given up")
+    assert effects.of_drop([*groups, *groups])[0].startswith("2 parked commands will be given up")
 
 
 def test_filters_are_read_from_a_query_and_become_one_again() -> None:

@@ -41,14 +41,14 @@ def of_release(hold: Mapping[str, object], deferred: int) -> list[str]:
     return [
         f"{hold['holder']} holds it since {hold['since']:%Y-%m-%d %H:%M %Z}{until}: {hold['reason']}",
         "What waited in queues is read again, in order, within two seconds.",
-        f"{_number(deferred, 'command')} of the gate are set aside now; those that waited for this hold are applied.",
+        f"Set aside in the whole gate: {_number(deferred, 'command')}; those that wait for this hold will be applied.",
     ]
 
 
 def of_replay(groups: Sequence[Group]) -> list[str]:
     """Return what a replay would do."""
     return [
-        f"{_number(total(groups), 'parked command')} are decided again, in the order in which they were parked.",
+        f"{_number(total(groups), 'parked command')} will be decided again, in the order in which they were parked.",
         "What is applied is applied once; what fails again is parked again, with its new cause.",
     ]
 
@@ -56,7 +56,7 @@ def of_replay(groups: Sequence[Group]) -> list[str]:
 def of_drop(groups: Sequence[Group]) -> list[str]:
     """Return what dropping would do."""
     return [
-        f"{_number(total(groups), 'parked command')} are given up for good: they will never be applied.",
+        f"{_number(total(groups), 'parked command')} will be given up for good, and never be applied.",
         "They stay readable here; what waits behind them goes on.",
     ]
 

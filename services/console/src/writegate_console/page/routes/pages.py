@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, HTTPException, Query, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from writegate.errors import WritegateError
 from writegate_console.page import audit, batches, looking, parked
 from writegate_console.page.chart import Chart, chart
 from writegate_console.page.forms import PageFilters
@@ -46,7 +48,9 @@ def overview(request: Request, viewer: Looking, period: AskedPeriod = "15m") -> 
     """The whole gate on one screen."""
     state = state_of(request)
     seen = state.live.now()
-    charts = charts_of(state, period) if seen.overview is not None and seen.database is None else []
+    charts = []
+    with suppress(WritegateError):  # that it is away is told by the next look
+        charts = charts_of(state, period) if seen.overview is not None and seen.database is None else []
     return page(request, "overview.html", viewer, seen=seen, overview=seen.overview, charts=charts, period=period)
 
 
