@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -15,6 +16,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from psycopg2.extras import Json
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 
 from tests.integration.gate import Gate, gate_running
 from tests.integration.site import OPERATOR, PASSWORD, READER, Site, site_of
@@ -130,7 +132,7 @@ TAGS = ("<script>alert", "<img src=x", "onfocus='alert")
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_is_written_into_a_parked_command_is_only_shown(gate: Gate, site: Site, text: str) -> None:
     body = json.dumps({"account": text, text: [text]}).encode()
-    number = gate.value(
+    [(number,)] = gate.sql(
         "INSERT INTO writegate.parked "
         "(service, lane, id, task, version, key, hash, cause, sqlstate, message, origin, headers, raw) "
         "VALUES (%(t)s, 0, %(t)s, %(t)s, 1, %(t)s, 1, %(t)s, %(t)s, %(t)s, %(t)s, %(j)s, %(b)s) RETURNING seq",
@@ -252,12 +254,13 @@ def test_nothing_that_is_sent_to_the_api_fails_it(site_with_live: Site) -> None:
         seen = set()
 
         for result in schema.get_all_operations():
+            assert isinstance(result, Ok), result
             operation = result.ok()
             seen.add(operation.label)
 
             @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
             @given(case=operation.as_strategy())
-            def send(case: schemathesis.Case) -> None:
+            def send(case: schemathesis.Case[Any]) -> None:
                 case.call_and_validate(auth=(OPERATOR, PASSWORD), checks=[not_a_server_error])
 
             send()
