@@ -95,7 +95,7 @@ def command(state: State, id_: str) -> CommandPage:
     tree = emitted.around(state.reader, id_)
     return CommandPage(
         id=id_,
-        anything=found.anything or len(tree) > 1,
+        anything=found.anything or len(tree) > 1 or bool(numbers),
         events=events(found) if found.anything else [],
         tree=tree,
         parked=numbers,
