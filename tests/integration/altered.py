@@ -27,6 +27,7 @@ from writegate import contract_of
 from writegate_writer import batch, cutting, history, lanes, ledger
 from writegate_writer.acks import Acks
 from writegate_writer.batch import Deciding
+from writegate_writer.declare import Writes
 from writegate_writer.domain import Domain
 from writegate_writer.lanes import Lanes
 from writegate_writer.load import load_services
@@ -207,6 +208,14 @@ def with_a_broken_upgrade() -> None:
     kind.__writegate__ = replace(contract, upgrades={**contract.upgrades, 1: fail})
 
 
+def run_says_nothing() -> None:
+    """Register a handler that runs any SQL as one that changes no table."""
+    tables_of = Writes.tables_of
+    mock.patch.object(
+        Writes, "tables_of", lambda self, task: () if task == "trial.run" else tables_of(self, task)
+    ).start()
+
+
 def traced() -> None:
     """Write spans to the log, a line of JSON each, as a deployment would send them to its collector."""
     provider = TracerProvider()
@@ -243,6 +252,7 @@ CHANGES: dict[str, Callable[[], None]] = {
         serves_lanes_apart,
         keeps_channels,
         with_a_broken_upgrade,
+        run_says_nothing,
         traced,
         samples_often,
     )

@@ -37,7 +37,7 @@ CHECKOUT = Path(__file__).parents[2]
 SERVICES = CHECKOUT / "tests/services"
 PARTNER = CHECKOUT / "tests/partner"  # joins them in the tests that put it on the path
 PASSWORD = "trial-secret"  # of the services of tests
-WRITER = "writegate_writer"
+WRITER, READER, OPERATOR = "writegate_writer", "writegate_reader", "writegate_operator"
 PATIENCE_SECONDS = 90.0
 SHARING_SECONDS = 60.0
 
@@ -153,6 +153,28 @@ class Gate:
         if not wait_until(condition, seconds):
             logs = "\n".join(f"--- {one.name}\n{one.log[-3000:]}" for one in self.writers.values())
             raise AssertionError(f"expected within {seconds} s: {what}\n{logs}")
+
+    # Operators.
+
+    def operator(self) -> dict[str, str]:
+        """Return the settings of somebody who has the reader role and the operator's broker account, and no more."""
+        own = self.servers.stack.environment("operator")
+        broker, database = self.broker_url(OPERATOR), self.servers.database_url(READER, self.name)
+        return {**own, "WRITEGATE_BROKER_URL": broker, "WRITEGATE_DATABASE_URL": database}
+
+    def run(self, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run `writegate …` as that operator."""
+        command = [sys.executable, "-m", "writegate", *arguments]
+        environment = {**os.environ, **self.operator()}
+        return subprocess.run(
+            command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, timeout=seconds, check=False
+        )
+
+    def do(self, *arguments: str, seconds: float = 120) -> str:
+        """Run `writegate …` as that operator; it must succeed."""
+        done = self.run(*arguments, seconds=seconds)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
 
     # The broker.
 

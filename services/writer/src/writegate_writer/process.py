@@ -14,7 +14,7 @@ import structlog
 from writegate.config import Settings
 from writegate.publish import Publisher
 from writegate.telemetry import batch_span_of
-from writegate_writer.apply.domains import table_name
+from writegate_writer.apply.domains import tables_by_task
 from writegate_writer.backlog import Backlog, backlogs
 from writegate_writer.clock import SystemClock
 from writegate_writer.control import APPLICATION as CONTROL_APPLICATION
@@ -80,10 +80,7 @@ class Process:
         turns = Turns(
             settings=settings,
             name=self.name,
-            services={
-                name: Served(writes.service, tuple(table_name(table) for table in writes.tables))
-                for name, writes in self.services.items()
-            },
+            services={name: Served(writes.service, tables_by_task(writes)) for name, writes in self.services.items()},
             gate=self.gate,
             consuming=self.lanes,
             publishing=self._publisher,
