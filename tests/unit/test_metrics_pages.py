@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 from django.test import Client
+from weather.follow import HealthServer
 
 from tests.examples.with_fastapi import app as fastapi_app
 from tests.examples.with_flask import create_app
 from tests.recorder import Recorder
-from weather.follow import HealthServer
 from writegate import process
 from writegate.config import Settings
 

@@ -14,6 +14,7 @@ from writegate.stack.memory import Memory
 SERVERS = ("epmd", "rabbitmq", "postgres")
 WRITERS = ("writer-1", "writer-2")
 SERVICES = (*EXAMPLES, FEED, CONSOLE)
+BASELINE = "build/baseline.json"  # what the demo measured without the gate: the console compares with it
 FEED_RATE = 50.0  # commands a second: something to see on a machine that does other things too
 PORTS = (*SERVERS, "management", "distribution", *WRITERS, *SERVICES)
 
@@ -54,7 +55,11 @@ def console_users(home: Home) -> Path:
 
 
 def _files(name: str, home: Home) -> dict[str, str]:
-    return {"WRITEGATE_CONSOLE_USERS": str(console_users(home))} if name == CONSOLE else {}
+    if name != CONSOLE:
+        return {}
+    baseline = home.checkout / BASELINE
+    more = {"WRITEGATE_CONSOLE_BASELINE": str(baseline)} if baseline.exists() else {}
+    return {"WRITEGATE_CONSOLE_USERS": str(console_users(home)), **more}
 
 
 def _arguments(name: str, home: Home, port: str) -> tuple[str, ...]:
