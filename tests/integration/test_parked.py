@@ -194,6 +194,9 @@ def test_one_cause_of_ten_thousand_is_replayed_at_a_rate_and_goes_on_where_it_wa
     states = "SELECT state, count(*) FROM writegate.parked WHERE cause = 'cause-others' GROUP BY state"
     assert gate.sql(states) == [("parked", 5000)]
     assert gate.entries("others") == {"others": []}
-    applied = "SELECT count(*) FROM writegate.ledger l JOIN writegate.parked p ON l.id = p.id::uuid WHERE p.key = %s AND l.outcome = %s"
-    assert [gate.value(applied, pair) for pair in (["many", "a"], ["many", "p"], ["others", "p"])] == [5000, 0, 5000]
+    decided = """
+    SELECT count(*) FROM writegate.ledger l JOIN writegate.parked p ON l.id = p.id::uuid
+    WHERE p.key = %s AND l.outcome = %s
+    """
+    assert [gate.value(decided, pair) for pair in (["many", "a"], ["many", "p"], ["others", "p"])] == [5000, 0, 5000]
     assert did(gate, "drop", "--cause", "cause-others", *SURE) == {"done": 5000, "skipped": {}}
