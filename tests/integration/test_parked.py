@@ -16,9 +16,9 @@ from tests.integration.gate import CHECKOUT, Gate, gate_running, send
 from tests.servers import Servers
 from tests.services.trial.contract import Careful, Choose, Deposit, Split, trial
 from writegate import Command
-from writegate.envelope import encode, item_of
+from writegate.envelope import Message, encode, item_of
 from writegate.lanes import lane_of
-from writegate.topology import queue_name
+from writegate.topology import dead_queue_name, queue_name
 
 WHY = ("--reason", "a test")
 SURE = (*WHY, "--yes", "--json")
@@ -156,6 +156,40 @@ def test_what_cannot_be_decided_is_skipped_and_says_why(gate: Gate) -> None:
     did(gate, "edit", number, "--set", "seq=0", *WHY, "--json")
     assert did(gate, "replay", number, *SURE) == {"done": 1, "skipped": {}}
     gate.wait_entries("skipped", 1)
+
+
+def test_dead_letters_are_parked_with_the_brokers_reason_unless_they_were_decided(gate: Gate) -> None:
+    account = "dead"
+    before = Deposit(account=account, seq=0)
+    gate.publish([before])
+    gate.wait_entries(account, 1)
+    gate.stop()
+    gate.publish([before])
+    gate.publish([died := Careful(account=account, seq=1)])
+    lane = lane_of(account, trial.lanes)
+    with gate.channel() as channel:
+        # As after a thousand deliveries that nobody survived.
+        for method, _, _ in channel.consume(queue_name("trial", lane), inactivity_timeout=60):
+            assert method is not None, "the broker delivers both"
+            channel.basic_nack(method.delivery_tag, requeue=False)
+            if method.delivery_tag == 2:
+                break
+        channel.cancel()
+        send(channel, dead_queue_name("trial"), Message(b"5", {"id": "dead-5", "task": "trial.deposit"}, {}))
+    gate.wait(lambda: gate.waiting()[dead_queue_name("trial")] == 3, "three are dead")
+    gate.start()
+    parked = gate.wait_parked(died.command_id, "dead-5")
+    assert parked[died.command_id][0] == "dead-letter: rejected"
+    assert parked["dead-5"][0] == "not-json"
+    assert gate.sql("SELECT lane FROM writegate.parked WHERE id = %s", [died.command_id]) == [(lane,)]
+    gate.publish([Deposit(account=account, seq=2)])
+    gate.wait_entries(account, 2)
+    assert gate.parked(before.command_id) == {}, "it was applied: its dead letter is a duplicate"
+    gate.wait(lambda: gate.waiting()[dead_queue_name("trial")] == 0, "none is left")
+    assert did(gate, "replay", "--cause", "dead-letter: rejected", *SURE) == {"done": 1, "skipped": {}}
+    gate.wait_entries(account, 3)
+    assert gate.entries(account) == {account: [0, 2, 1]}
+    did(gate, "drop", "--id", "dead-5", *SURE)
 
 
 # Ten thousand of two causes, as if they had been parked one by one: that alone would take longer than all the rest.
