@@ -84,6 +84,11 @@ def test_a_command_is_mended_and_replayed_ahead_of_what_waits_behind_it(gate: Ga
     assert [step["action"] for step in shown["history"]] == ["replay", "edit", "replay"]
     assert shown["history"][1]["changed"] == {"amount": ["-1", "5"]}
     assert (shown["fields"]["amount"], shown["state"]) == (5, "replayed")
+    told = [event["what"] for event in json.loads(gate.do("trace", bad.command_id, "--json"))["events"]]
+    assert [what for what in told if what.endswith("by people")] == [
+        "replayed by people", "edited by people", "replayed by people",
+    ]  # fmt: skip
+    assert "applied" in told
 
 
 def test_a_dropped_command_lets_its_key_go_on(gate: Gate) -> None:
