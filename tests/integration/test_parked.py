@@ -61,6 +61,9 @@ def test_a_command_is_mended_and_replayed_ahead_of_what_waits_behind_it(gate: Ga
     assert (group["service"], group["cause"], group["command"], group["count"], group["example"]) == (
         "trial", "sqlstate-23514", "trial.careful", 1, number,
     )  # fmt: skip
+    [single] = did(gate, "list", "--each", "--text", f'"account":"{account}"', "--since", "1h", "--json")
+    assert (single["number"], single["id"]) == (number, bad.command_id)
+    assert did(gate, "list", "--key", account, "--before", "1h", "--json") == []
     # As it is it would be parked again, and is.
     assert did(gate, "replay", str(number), *SURE) == {"done": 1, "skipped": {}}
     gate.wait(lambda: parked_again(gate, bad), "parked again")
