@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 
 from writegate import contract_of
-from writegate_writer import batch, cutting, lanes, ledger
+from writegate_writer import batch, cutting, history, lanes, ledger
 from writegate_writer.acks import Acks
 from writegate_writer.batch import Deciding
 from writegate_writer.declare import Writes
@@ -39,6 +39,7 @@ from writegate_writer.store import Holder, Opened
 from writegate_writer.transaction import apply
 
 _FENCE = "SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));"
+SAMPLE_SECONDS = 1.5
 _WARM_SECONDS = 3.0  # less than the broker waits for a heartbeat
 
 
@@ -223,6 +224,11 @@ def traced() -> None:
     trace.set_tracer_provider(provider)
 
 
+def samples_often() -> None:
+    """Take a sample of the gate's figures every second or two: tests need not wait for the tenth."""
+    mock.patch.object(history, "EVERY_SECONDS", SAMPLE_SECONDS).start()
+
+
 def _die() -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
@@ -248,6 +254,7 @@ CHANGES: dict[str, Callable[[], None]] = {
         with_a_broken_upgrade,
         run_says_nothing,
         traced,
+        samples_often,
     )
 }
 

@@ -22,6 +22,8 @@ from urllib.request import ProxyHandler, build_opener
 import pika
 import psycopg2
 from pika.adapters.blocking_connection import BlockingChannel
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.servers import OWNER, Servers
 from writegate import Command
@@ -54,7 +56,7 @@ class Writer:
     def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         self.name = name
         self.process = process
-        self._page = f"http://127.0.0.1:{port}/readyz"
+        self.address = f"127.0.0.1:{port}"
         self._log = log
 
     @property
@@ -68,13 +70,18 @@ class Writer:
     def state(self) -> dict[str, Any]:
         """Return what it says of itself; empty while it does not answer."""
         try:
-            with _open(self._page, timeout=2) as answer:
+            with _open(f"http://{self.address}/readyz", timeout=2) as answer:
                 return dict(json.load(answer))
         except HTTPError as error:
             with error:
                 return dict(json.load(error))
         except (URLError, OSError):
             return {}
+
+    def metrics(self) -> list[Metric]:
+        """Return what it tells Prometheus."""
+        with _open(f"http://{self.address}/metrics", timeout=10) as answer:
+            return list(text_string_to_metric_families(answer.read().decode()))
 
     def serving(self) -> set[str]:
         """Return the domains it serves now."""

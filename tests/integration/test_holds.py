@@ -129,7 +129,7 @@ def free(account: str) -> str:
 
 @contextmanager
 def publishing(gate: Gate, a_second: int, accounts: list[str]) -> Iterator[dict[str, int]]:
-    """Publish deposits, and as many steps of other keys, until the block ends; yield how many of each account there are."""
+    """Publish deposits, and as many steps of other keys, until the block ends; yield how many of each there are."""
     stop, accepted = threading.Event(), dict.fromkeys(accounts, 0)
     most = 50
 
