@@ -115,8 +115,13 @@ class Domain:
         return sum(len(queue) for queue in self._inbox.values())
 
     def inboxes(self) -> Iterator[tuple[str, int, Delivery | None]]:
-        """Return of each service how many messages wait, and the first of them. From any thread: a glance."""
-        for service, queue in self._inbox.items():
+        """Return of each service how many messages wait, and the first of them. From any thread: a glance.
+
+        Without dead letters, which may be as old as can be.
+        """
+        for (service, dead), queue in self._inbox.items():
+            if dead:
+                continue
             first = None
             with suppress(IndexError):  # a slot may take it right now
                 first = queue[0]
