@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.gate import CHECKOUT, Gate, gate_running, send
 from tests.servers import Servers
-from tests.services.trial.contract import Careful, Choose, Deposit, Split, trial
+from tests.services.trial.contract import Careful, Choose, Deposit, trial
 from writegate import Command
 from writegate.envelope import Message, encode, item_of
 from writegate.lanes import lane_of
@@ -129,13 +129,9 @@ def test_a_replay_under_a_hold_waits_for_its_release(gate: Gate) -> None:
 
 
 def test_a_dry_run_tells_what_would_come_of_it_and_changes_nothing(gate: Gate) -> None:
-    bad = [
-        Deposit(account="dry", seq=0, amount=-1),
-        Choose(account="dry", seq=1, reason="no"),
-        Split(account="dry", into="dry-into", first=0, count=2),
-    ]
-    gate.publish(bad[:2])
-    numbers = [number_of(gate, one) for one in bad[:2]]
+    bad = [Deposit(account="dry", seq=0, amount=-1), Choose(account="dry", seq=1, reason="no")]
+    gate.publish(bad)
+    numbers = [number_of(gate, one) for one in bad]
     did(gate, "edit", str(numbers[0]), "--set", "amount=7", *WHY, "--json")
     report = did(gate, "replay", *map(str, numbers), *WHY, "--dry-run", "--json")
     assert [one["outcome"] for one in report["commands"]] == ["applied", "parked"]
@@ -145,7 +141,35 @@ def test_a_dry_run_tells_what_would_come_of_it_and_changes_nothing(gate: Gate) -
     told = gate.do("parked", "replay", str(numbers[0]), *WHY, "--dry-run")
     assert "trial.entry: 1 inserted" in told
     assert "of 1: 1 applied; nothing was changed" in told
+    gate.do("hold", "table:trial.entry", *WHY)
+    report = did(gate, "replay", str(numbers[0]), *WHY, "--dry-run", "--json")
+    assert (report["outcomes"], report["tables"]) == ({"waits": 1}, {})
+    gate.do("release", "table:trial.entry")
     did(gate, "drop", *map(str, numbers), *SURE)
+
+
+# A rule that is looked at when a transaction ends.
+_LATE = """
+CREATE FUNCTION trial.refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE 'not this one' USING ERRCODE = '23514'; END $$;
+CREATE CONSTRAINT TRIGGER late AFTER INSERT ON trial.entry DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN (new.account = 'late') EXECUTE FUNCTION trial.refuse()
+"""
+
+
+def test_a_dry_run_sees_what_a_commit_would_find(gate: Gate) -> None:
+    gate.sql(_LATE)
+    try:
+        gate.publish([bad := Deposit(account="late", seq=0)])
+        number = str(number_of(gate, bad))
+        [report] = did(gate, "replay", number, *WHY, "--dry-run", "--json")["commands"]
+        assert (report["outcome"], report["sqlstate"], report["message"].partition(";")[0]) == (
+            "parked", "23514", "not this one",
+        )  # fmt: skip
+    finally:
+        gate.sql("DROP TRIGGER late ON trial.entry; DROP FUNCTION trial.refuse()")
+    assert did(gate, "replay", number, *SURE) == {"done": 1, "skipped": {}}
+    gate.wait_entries("late", 1)
 
 
 def test_what_cannot_be_decided_is_skipped_and_says_why(gate: Gate) -> None:
@@ -200,6 +224,18 @@ def test_dead_letters_are_parked_with_the_brokers_reason_unless_they_were_decide
     did(gate, "drop", "--id", "dead-5", *SURE)
 
 
+def test_without_a_dead_letter_queue_the_lanes_go_on(gate: Gate) -> None:
+    with gate.channel() as channel:
+        channel.queue_delete(dead_queue_name("trial"))
+    gate.stop()
+    writer = gate.start()
+    gate.publish([Deposit(account="undead", seq=0)])
+    gate.wait_entries("undead", 1)
+    gate.wait(lambda: "dead_letters.channel_lost" in writer.log, "people are told")
+    assert "domain.channel_lost" not in writer.log.rpartition("domain.claimed")[2]
+    gate.apply()
+
+
 # Ten thousand of two causes, as if they had been parked one by one: that alone would take longer than all the rest.
 _MANY = """
 WITH made AS (
@@ -224,8 +260,10 @@ def test_one_cause_of_ten_thousand_is_replayed_at_a_rate_and_goes_on_where_it_wa
     gate.wait_entries("many", 1500)
     replaying.send_signal(signal.SIGKILL)
     replaying.wait(10)
+    gate.kill()
     before = len(gate.entries("many")["many"])
     assert before < 5000, "it was killed half-way"
+    gate.start()
     began = gate.value("SELECT clock_timestamp()")
     again = json.loads(gate.do(*arguments))
     seconds = gate.value("SELECT extract(epoch FROM clock_timestamp() - %s)::float8", [began])
