@@ -22,7 +22,7 @@ OpenChannel = Callable[[Any, int], Any]
 Deliver = Callable[[Domain, Delivery], bool]
 
 
-class Graves:
+class DeadQueues:
     """The channels of dead-letter queues, one a domain."""
 
     def __init__(self, open_channel: OpenChannel, deliver: Deliver) -> None:
