@@ -14,11 +14,11 @@ import pytest
 
 from tests.integration.gate import CHECKOUT, Gate, gate_running, send
 from tests.servers import Servers
-from tests.services.trial.contract import Careful, Choose, Deposit, Split, trial
+from tests.services.trial.contract import Careful, Choose, Deposit, trial
 from writegate import Command
-from writegate.envelope import encode, item_of
+from writegate.envelope import Message, encode, item_of
 from writegate.lanes import lane_of
-from writegate.topology import queue_name
+from writegate.topology import dead_queue_name, queue_name
 
 WHY = ("--reason", "a test")
 SURE = (*WHY, "--yes", "--json")
@@ -61,6 +61,9 @@ def test_a_command_is_mended_and_replayed_ahead_of_what_waits_behind_it(gate: Ga
     assert (group["service"], group["cause"], group["command"], group["count"], group["example"]) == (
         "trial", "sqlstate-23514", "trial.careful", 1, number,
     )  # fmt: skip
+    [single] = did(gate, "list", "--each", "--text", f'"account":"{account}"', "--since", "1h", "--json")
+    assert (single["number"], single["id"]) == (number, bad.command_id)
+    assert did(gate, "list", "--key", account, "--before", "1h", "--json") == []
     # As it is it would be parked again, and is.
     assert did(gate, "replay", str(number), *SURE) == {"done": 1, "skipped": {}}
     gate.wait(lambda: parked_again(gate, bad), "parked again")
@@ -84,6 +87,11 @@ def test_a_command_is_mended_and_replayed_ahead_of_what_waits_behind_it(gate: Ga
     assert [step["action"] for step in shown["history"]] == ["replay", "edit", "replay"]
     assert shown["history"][1]["changed"] == {"amount": ["-1", "5"]}
     assert (shown["fields"]["amount"], shown["state"]) == (5, "replayed")
+    told = [event["what"] for event in json.loads(gate.do("trace", bad.command_id, "--json"))["events"]]
+    assert [what for what in told if what.endswith("by people")] == [
+        "replayed by people", "edited by people", "replayed by people",
+    ]  # fmt: skip
+    assert "applied" in told
 
 
 def test_a_dropped_command_lets_its_key_go_on(gate: Gate) -> None:
@@ -121,13 +129,9 @@ def test_a_replay_under_a_hold_waits_for_its_release(gate: Gate) -> None:
 
 
 def test_a_dry_run_tells_what_would_come_of_it_and_changes_nothing(gate: Gate) -> None:
-    bad = [
-        Deposit(account="dry", seq=0, amount=-1),
-        Choose(account="dry", seq=1, reason="no"),
-        Split(account="dry", into="dry-into", first=0, count=2),
-    ]
-    gate.publish(bad[:2])
-    numbers = [number_of(gate, one) for one in bad[:2]]
+    bad = [Deposit(account="dry", seq=0, amount=-1), Choose(account="dry", seq=1, reason="no")]
+    gate.publish(bad)
+    numbers = [number_of(gate, one) for one in bad]
     did(gate, "edit", str(numbers[0]), "--set", "amount=7", *WHY, "--json")
     report = did(gate, "replay", *map(str, numbers), *WHY, "--dry-run", "--json")
     assert [one["outcome"] for one in report["commands"]] == ["applied", "parked"]
@@ -137,7 +141,35 @@ def test_a_dry_run_tells_what_would_come_of_it_and_changes_nothing(gate: Gate) -
     told = gate.do("parked", "replay", str(numbers[0]), *WHY, "--dry-run")
     assert "trial.entry: 1 inserted" in told
     assert "of 1: 1 applied; nothing was changed" in told
+    gate.do("hold", "table:trial.entry", *WHY)
+    report = did(gate, "replay", str(numbers[0]), *WHY, "--dry-run", "--json")
+    assert (report["outcomes"], report["tables"]) == ({"waits": 1}, {})
+    gate.do("release", "table:trial.entry")
     did(gate, "drop", *map(str, numbers), *SURE)
+
+
+# A rule that is looked at when a transaction ends.
+_LATE = """
+CREATE FUNCTION trial.refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE 'not this one' USING ERRCODE = '23514'; END $$;
+CREATE CONSTRAINT TRIGGER late AFTER INSERT ON trial.entry DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW WHEN (new.account = 'late') EXECUTE FUNCTION trial.refuse()
+"""
+
+
+def test_a_dry_run_sees_what_a_commit_would_find(gate: Gate) -> None:
+    gate.sql(_LATE)
+    try:
+        gate.publish([bad := Deposit(account="late", seq=0)])
+        number = str(number_of(gate, bad))
+        [report] = did(gate, "replay", number, *WHY, "--dry-run", "--json")["commands"]
+        assert (report["outcome"], report["sqlstate"], report["message"].partition(";")[0]) == (
+            "parked", "23514", "not this one",
+        )  # fmt: skip
+    finally:
+        gate.sql("DROP TRIGGER late ON trial.entry; DROP FUNCTION trial.refuse()")
+    assert did(gate, "replay", number, *SURE) == {"done": 1, "skipped": {}}
+    gate.wait_entries("late", 1)
 
 
 def test_what_cannot_be_decided_is_skipped_and_says_why(gate: Gate) -> None:
@@ -156,6 +188,52 @@ def test_what_cannot_be_decided_is_skipped_and_says_why(gate: Gate) -> None:
     did(gate, "edit", number, "--set", "seq=0", *WHY, "--json")
     assert did(gate, "replay", number, *SURE) == {"done": 1, "skipped": {}}
     gate.wait_entries("skipped", 1)
+
+
+def test_dead_letters_are_parked_with_the_brokers_reason_unless_they_were_decided(gate: Gate) -> None:
+    account = "dead"
+    before = Deposit(account=account, seq=0)
+    gate.publish([before])
+    gate.wait_entries(account, 1)
+    gate.stop()
+    gate.publish([before])
+    gate.publish([died := Careful(account=account, seq=1)])
+    lane = lane_of(account, trial.lanes)
+    with gate.channel() as channel:
+        # As after a thousand deliveries that nobody survived.
+        for method, _, _ in channel.consume(queue_name("trial", lane), inactivity_timeout=60):
+            assert method is not None, "the broker delivers both"
+            channel.basic_nack(method.delivery_tag, requeue=False)
+            if method.delivery_tag == 2:
+                break
+        channel.cancel()
+        send(channel, dead_queue_name("trial"), Message(b"5", {"id": "dead-5", "task": "trial.deposit"}, {}))
+    gate.wait(lambda: gate.waiting()[dead_queue_name("trial")] == 3, "three are dead")
+    gate.start()
+    parked = gate.wait_parked(died.command_id, "dead-5")
+    assert parked[died.command_id][0] == "dead-letter: rejected"
+    assert parked["dead-5"][0] == "not-json"
+    assert gate.sql("SELECT lane FROM writegate.parked WHERE id = %s", [died.command_id]) == [(lane,)]
+    gate.publish([Deposit(account=account, seq=2)])
+    gate.wait_entries(account, 2)
+    assert gate.parked(before.command_id) == {}, "it was applied: its dead letter is a duplicate"
+    gate.wait(lambda: gate.waiting()[dead_queue_name("trial")] == 0, "none is left")
+    assert did(gate, "replay", "--cause", "dead-letter: rejected", *SURE) == {"done": 1, "skipped": {}}
+    gate.wait_entries(account, 3)
+    assert gate.entries(account) == {account: [0, 2, 1]}
+    did(gate, "drop", "--id", "dead-5", *SURE)
+
+
+def test_without_a_dead_letter_queue_the_lanes_go_on(gate: Gate) -> None:
+    with gate.channel() as channel:
+        channel.queue_delete(dead_queue_name("trial"))
+    gate.stop()
+    writer = gate.start()
+    gate.publish([Deposit(account="undead", seq=0)])
+    gate.wait_entries("undead", 1)
+    gate.wait(lambda: "dead_letters.channel_lost" in writer.log, "people are told")
+    assert "domain.channel_lost" not in writer.log.rpartition("domain.claimed")[2]
+    gate.apply()
 
 
 # Ten thousand of two causes, as if they had been parked one by one: that alone would take longer than all the rest.
@@ -182,8 +260,10 @@ def test_one_cause_of_ten_thousand_is_replayed_at_a_rate_and_goes_on_where_it_wa
     gate.wait_entries("many", 1500)
     replaying.send_signal(signal.SIGKILL)
     replaying.wait(10)
+    gate.kill()
     before = len(gate.entries("many")["many"])
     assert before < 5000, "it was killed half-way"
+    gate.start()
     began = gate.value("SELECT clock_timestamp()")
     again = json.loads(gate.do(*arguments))
     seconds = gate.value("SELECT extract(epoch FROM clock_timestamp() - %s)::float8", [began])
@@ -194,6 +274,9 @@ def test_one_cause_of_ten_thousand_is_replayed_at_a_rate_and_goes_on_where_it_wa
     states = "SELECT state, count(*) FROM writegate.parked WHERE cause = 'cause-others' GROUP BY state"
     assert gate.sql(states) == [("parked", 5000)]
     assert gate.entries("others") == {"others": []}
-    applied = "SELECT count(*) FROM writegate.ledger l JOIN writegate.parked p ON l.id = p.id::uuid WHERE p.key = %s AND l.outcome = %s"
-    assert [gate.value(applied, pair) for pair in (["many", "a"], ["many", "p"], ["others", "p"])] == [5000, 0, 5000]
+    decided = """
+    SELECT count(*) FROM writegate.ledger l JOIN writegate.parked p ON l.id = p.id::uuid
+    WHERE p.key = %s AND l.outcome = %s
+    """
+    assert [gate.value(decided, pair) for pair in (["many", "a"], ["many", "p"], ["others", "p"])] == [5000, 0, 5000]
     assert did(gate, "drop", "--cause", "cause-others", *SURE) == {"done": 5000, "skipped": {}}

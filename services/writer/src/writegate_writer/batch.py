@@ -95,7 +95,7 @@ class Deciding:
 
     def batch(self, service: str, reading: Reading) -> None:
         """Decide what has arrived."""
-        work = Work(reading.arrived, reading.refused, blocks=self._blocks)
+        work = Work(reading.arrived, reading.refused, reading.rejected, blocks=self._blocks)
         if reading.suspicious:
             self._one_by_one(service, work, lambda _: True)
             return

@@ -174,6 +174,8 @@ class Turns:
 
     def _look_again(self, domain: Domain) -> None:
         """See to it that there is another turn, even if nothing arrives."""
+        if domain.news:  # told while it was being started
+            self._gate.again(domain, 0.0)
         if domain.outbox:
             self._gate.again(domain, _FORGET_SECONDS)
         if domain.aside.total:

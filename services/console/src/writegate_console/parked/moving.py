@@ -48,12 +48,12 @@ def move(  # noqa: PLR0913, PLR0917  what to do, how fast, and the clock
     while moved.seen < limit:
         size = min(most, limit - moved.seen)
         result = operate(make(last, size))
-        before, last = moved.seen, result["last"]
+        if result["last"] == last:
+            break  # others were faster
+        last = result["last"]
         moved.done += result["done"]
         moved.skipped.update(result["skipped"])
         tell(moved)
-        if moved.seen - before < size:
-            break
         if rate is not None:
             pause(max(0.0, began + moved.seen / rate - now()))
     return moved

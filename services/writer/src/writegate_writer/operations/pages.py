@@ -28,10 +28,15 @@ SELECT service, lane, domain FROM writegate.lane
 WHERE (service, lane) IN (SELECT * FROM unnest(%s::text[], %s::int[]))
 """
 _REVISED = "UPDATE writegate.domain SET revision = revision + 1 WHERE name = ANY(%s)"
+_MOST_BYTES = 8 * 1024 * 1024  # of their bodies, in the writer's memory
 _PAGE = """
-SELECT seq AS number, service, lane, id, task, version, key, hash, parks_key, cause, raw FROM writegate.parked
-WHERE state = 'parked' AND seq > %(after)s AND seq <= coalesce(%(up_to)s, seq) AND {condition}
-ORDER BY seq LIMIT %(limit)s
+SELECT number, service, lane, id, task, version, key, hash, parks_key, cause, raw
+FROM (SELECT *, sum(octet_length(raw)) OVER (ORDER BY number) - octet_length(raw) AS bytes_before
+      FROM (SELECT seq AS number, service, lane, id, task, version, key, hash, parks_key, cause, raw
+            FROM writegate.parked
+            WHERE state = 'parked' AND seq > %(after)s AND seq <= coalesce(%(up_to)s, seq) AND {condition}
+            ORDER BY seq LIMIT %(limit)s) page) page
+WHERE bytes_before < %(bytes)s ORDER BY number
 """
 
 
@@ -55,13 +60,14 @@ class ParkedRow:
 def page(
     connection: Connection, selection: Selection, limit: int, after: int = 0, up_to: int | None = None
 ) -> list[ParkedRow]:
-    """Return the first parked commands of a selection, oldest first.
+    """Return the first parked commands of a selection, oldest first; fewer when they are large.
 
     Nothing needs to be locked for that: only actions take commands out of that state, and they are serial.
     """
     condition, parameters = selection.sql()
     rows = connection.exec_driver_sql(
-        _PAGE.format(condition=condition), {**parameters, "after": after, "up_to": up_to, "limit": limit}
+        _PAGE.format(condition=condition),
+        {**parameters, "after": after, "up_to": up_to, "limit": limit, "bytes": _MOST_BYTES},
     )
     return [ParkedRow(**{**row, "raw": bytes(row["raw"])}) for row in rows.mappings()]
 

@@ -25,6 +25,7 @@ from writegate_writer.roles import role_of
 from writegate_writer.session import translated
 
 _MESSAGE_CHARACTERS = 500
+_NO_TRANSACTION = ("25P", "3B")  # nor the savepoints in it
 _MISSING_PARENT = "23503"  # waited for, as when it arrives
 _HOLDS = "SELECT target, reason FROM writegate.hold WHERE until IS NULL OR until > clock_timestamp()"
 # Counted from any time, and what is taken back counts as well: differences tell.
@@ -151,7 +152,7 @@ def rehearse(connection: Connection, one: Rehearse) -> Result:
             # The role goes back with it: it was set since.
             connection.exec_driver_sql("ROLLBACK TO SAVEPOINT rehearsal")
     except DatabaseFault as error:
-        if error.sqlstate is not None and error.sqlstate.startswith("25P"):
+        if error.sqlstate is not None and error.sqlstate.startswith(_NO_TRANSACTION):
             # No transaction is left in which this could be told.
             raise Reject({one.command_id: "a handler ended the writer's transaction"}) from error
         raise
