@@ -23,7 +23,7 @@ def _services() -> None:
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(help="Of the service, such as invoices: a Python package and a schema too.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A Python package and a schema too, such as invoices.")],
     *,
     lanes: Annotated[int, typer.Option(min=1, max=MOST_LANES, help="Queues over which its keys are spread.")] = 1,
     key: Annotated[str, typer.Option(help="The field that its commands are about, such as customer_id.")] = "id",
