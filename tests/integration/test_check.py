@@ -13,17 +13,22 @@ from typing import Any
 
 import pytest
 
-from tests.integration.gate import SERVICES, Gate, gate_running
+from tests.integration.gate import SERVICES, Gate, gate_running, send
 from tests.servers import Servers
-from tests.services.trial.contract import Choose, Deposit
+from tests.services.trial.contract import Choose, Deposit, trial
+from writegate.envelope import Item, encode
+from writegate.ids import new_id
+from writegate.lanes import lane_of
+from writegate.topology import queue_name
 
 BAD = [Deposit(account="check", seq=seq, amount=-1) for seq in (1, 2)]
 HELD = Choose(account="check-held", seq=1)
+OLD = Item(new_id(), "trial.renamed", 1, "check-old", b'{"name":"check-old","seq":1}')
 
 
 @pytest.fixture(scope="module")
 def gate(servers: Servers) -> Iterator[Gate]:
-    """Two deposits that the database refused, one command that a hold defers, and what was parked for its form."""
+    """Two deposits that the database refused, one parked for its id, a command that a hold defers, and an old one."""
     with gate_running(servers, "gate_check") as running:
         hold = "INSERT INTO writegate.hold (target, reason, holder) VALUES (%s, 'a test', 'me')"
         running.sql(hold, [f"trial key={HELD.account}"])
@@ -32,6 +37,10 @@ def gate(servers: Servers) -> Iterator[Gate]:
         running.publish([*BAD, HELD, other])
         running.wait(lambda: running.value("SELECT count(*) FROM writegate.parked") == 3, "3 parked")
         running.wait(lambda: running.value("SELECT count(*) FROM writegate.deferred") == 1, "1 deferred")
+        # Applied, by way of two upgrades.
+        with running.channel() as channel:
+            send(channel, queue_name("trial", lane_of("check-old", trial.lanes)), encode(OLD))
+        running.wait(lambda: running.value("SELECT count(*) FROM writegate.recent") == 1, "it is noted")
         yield running
 
 
@@ -61,7 +70,7 @@ def check(gate: Gate, services: Path, *arguments: str) -> tuple[int, Any]:
 def test_the_contracts_as_they_are_break_nothing_and_can_be_recorded(gate: Gate, tmp_path: Path) -> None:
     file = tmp_path / "released.json"
     code, told = check(gate, SERVICES, "--record", str(file))
-    assert (code, told["kept"], told["findings"]) == (0, 3, [])
+    assert (code, told["kept"], told["findings"]) == (0, 4, [])
     assert {"trial", "flights"} <= set(told["services"])
     assert check(gate, SERVICES, "--released", str(file))[0] == 0
 
@@ -93,6 +102,25 @@ def test_a_field_that_is_gone_breaks_what_is_deferred_and_what_was_released(gate
     assert released["why"] == "reason: it is gone, and what has it is refused"
     assert (deferred["where"], deferred["rows"], deferred["first_id"]) == ("deferred", 1, HELD.command_id)
     assert check(gate, gone, "--released", str(file), "--no-kept")[1]["findings"] == [released]
+
+
+def test_an_upgrade_that_is_gone_breaks_what_was_applied_of_late(gate: Gate, tmp_path: Path) -> None:
+    upgrade = """    @upgrades(from_=1)
+    @staticmethod
+    def to_account(fields: dict[str, Any]) -> dict[str, Any]:
+        return {"account": fields.pop("name"), **fields}
+
+"""
+    code, told = check(gate, changed(tmp_path / "services", upgrade, ""))
+    [found] = told["findings"]
+    assert (code, found["where"], found["version"], found["first_id"]) == (2, "recent", 1, OLD.id)
+    assert found["why"].startswith("expected version 2 of trial.renamed or later")
+
+
+def test_what_was_not_seen_for_a_week_is_not_recent(gate: Gate) -> None:
+    gate.sql("UPDATE writegate.recent SET seen_at = seen_at - interval '8 days'")
+    assert check(gate, SERVICES)[1]["kept"] == 3
+    gate.sql("UPDATE writegate.recent SET seen_at = seen_at + interval '8 days'")
 
 
 def test_an_upgrade_that_takes_them_mends_it(gate: Gate, tmp_path: Path) -> None:

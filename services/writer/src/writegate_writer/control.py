@@ -19,6 +19,7 @@ from writegate_writer.gate import Gate
 from writegate_writer.holds import Holds, holds_of
 from writegate_writer.ownership import Holding
 from writegate_writer.ports import Consuming
+from writegate_writer.recent import Recent
 from writegate_writer.session import Session
 from writegate_writer.sharing import Claimed, Sharing
 from writegate_writer.waits import Waits
@@ -105,6 +106,7 @@ class Control(threading.Thread):
         engine: Engine,
         slots_connected: Callable[[], int],
         waits: Waits,
+        recent: Recent,
     ) -> None:
         super().__init__(name="writegate-control", daemon=True)
         self._me = name
@@ -115,6 +117,7 @@ class Control(threading.Thread):
         self._engine = engine
         self._slots_connected = slots_connected
         self._waits = waits
+        self._recent = recent
         self._ending = threading.Event()
         self._failures = 0
         self._care = Care()
@@ -193,3 +196,4 @@ class Control(threading.Thread):
         self._ticked_at = time.monotonic()
         self._waits.look(session)
         self._care.tick(session)
+        self._recent.tick(session)

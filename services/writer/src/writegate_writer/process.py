@@ -23,6 +23,7 @@ from writegate_writer.gate import Gate
 from writegate_writer.health import Health
 from writegate_writer.lanes import Lanes
 from writegate_writer.ports import Served
+from writegate_writer.recent import Recent
 from writegate_writer.session import APPLICATION, engine_of
 from writegate_writer.slot import Slot
 from writegate_writer.turn import Turns
@@ -60,6 +61,8 @@ class Process:
         self._publisher = Publisher(settings, app_id="writegate", spool=False)
         application = f"{APPLICATION} {self.name}"
         self._waits = Waits(application)
+        recent = Recent()
+        self.lanes.shown_to = recent.look
         self._control = Control(
             settings,
             self.name,
@@ -69,6 +72,7 @@ class Process:
             engine_of(settings, f"{CONTROL_APPLICATION} {self.name}"),
             lambda: sum(slot.connected for slot in self._slots),
             self._waits,
+            recent,
         )
         clock = SystemClock()
         turns = Turns(

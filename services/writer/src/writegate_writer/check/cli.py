@@ -32,10 +32,10 @@ def check(
     record: Annotated[
         Path | None, typer.Option(help="Write the contracts into this file, if they would break nothing.")
     ] = None,
-    kept: Annotated[bool, typer.Option(help="Read again what is parked and deferred.")] = True,
+    kept: Annotated[bool, typer.Option(help="Read again what is parked, deferred and was seen of late.")] = True,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Tell whether the installed contracts would break released ones, or what is parked or deferred.
+    """Tell whether the installed contracts would break released ones, or commands parked, deferred or seen of late.
 
     Reads with the reader role and changes nothing. Exit code 0: they would not, 2: they would, 1: failed.
     """
@@ -67,7 +67,7 @@ def _show(findings: list[Finding], console: Console, commands: int | None, relea
         console.print(table)
     looked = [f"{released} compared"] if released else []
     if commands is not None:
-        looked.append(f"{commands} parked and deferred commands read again")
+        looked.append(f"{commands} parked, deferred and recent commands read again")
     result = f"{len(findings)} would break" if findings else "nothing would break"
     console.print(f"{result}: {', '.join(looked) or 'nothing was looked at'}", highlight=False)
 

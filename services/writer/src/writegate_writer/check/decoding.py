@@ -14,7 +14,7 @@ from writegate_writer.check.finding import Finding, Where
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A command that is kept in a table, and which a writer took once: it was read, or waits to be."""
+    """A command that is kept in a table. A writer has read it once, or it waits to be read."""
 
     where: Where
     service: str
@@ -47,13 +47,13 @@ def decoded(kept: Iterable[Kept], services: Mapping[str, Service]) -> Decoded:
 def refusal(kept: Kept, service: Service) -> str | None:
     """Return why a command could not be applied any more; None when it could.
 
-    A deferred one of a version that is not known yet waits for a newer contract, and goes on waiting. A parked one was
+    A deferred one of a version that is not known yet waits for a newer contract, and goes on waiting. Any other was
     read before: not to know its version is a step back.
     """
     try:
         command, _ = command_and_key(kept.item, service)
     except MalformedMessage as error:
         return str(error)
-    if isinstance(command, NotYet) and (command.broken or kept.where == "parked"):
+    if isinstance(command, NotYet) and (command.broken or kept.where != "deferred"):
         return command.reason
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Where = Literal["released", "parked", "deferred"]
+Where = Literal["released", "parked", "deferred", "recent"]
 
 
 @dataclass(frozen=True, slots=True)
