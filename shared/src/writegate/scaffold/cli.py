@@ -50,11 +50,11 @@ def new(
 
 
 def _after(name: str, key: str) -> list[str]:
-    """Return what to type next, with a local stack."""
+    """Return what to type next, beside a local stack that runs."""
     fields = json.dumps({key: "a", "amount": 5})
     return [
         "make test                                  # installs it first; its own tests are among them",
-        'make up && eval "$(writegate stack env owner)"',
+        'eval "$(writegate stack env owner)"        # of the local stack; `make up` starts one',
         "writegate plan",
         "writegate apply",
         "make down && make up                       # the writers and the app start with it",
