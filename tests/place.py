@@ -19,7 +19,7 @@ from writegate_writer.apply.plan import Plan, opened
 
 NAME = "apply_test"  # of the database and of the vhost
 PASSWORD = "secret"
-NAMES = ("writegate_writer", "writegate_reader", "alpha", "beta")
+NAMES = ("writegate_writer", "writegate_reader", "writegate_operator", "alpha", "beta")
 CONNECTIONS = 3
 
 

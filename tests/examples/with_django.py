@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from tests.services.trial.contract import Deposit, trial
 from writegate import publish_on_commit
-from writegate.integrations.django import live, ready, receipt, respond
+from writegate.integrations.django import live, metrics, ready, receipt, respond
 
 SECRET_KEY = "of a test"
 ALLOWED_HOSTS = ["*"]
@@ -49,4 +49,5 @@ urlpatterns = [
     path("receipts/<str:command_id>", receipt, {"service": trial.name}),
     path("livez", live),
     path("readyz", ready),
+    path("metrics", metrics),
 ]

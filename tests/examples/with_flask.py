@@ -34,4 +34,5 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
 
     app.add_url_rule("/livez", view_func=gate.live)
     app.add_url_rule("/readyz", view_func=gate.ready)
+    app.add_url_rule("/metrics", view_func=gate.metrics)
     return app

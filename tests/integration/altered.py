@@ -24,9 +24,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 
 from writegate import contract_of
-from writegate_writer import batch, cutting, lanes, ledger
+from writegate_writer import batch, cutting, history, lanes, ledger
 from writegate_writer.acks import Acks
 from writegate_writer.batch import Deciding
+from writegate_writer.declare import Writes
 from writegate_writer.domain import Domain
 from writegate_writer.lanes import Lanes
 from writegate_writer.load import load_services
@@ -38,6 +39,7 @@ from writegate_writer.store import Holder, Opened
 from writegate_writer.transaction import apply
 
 _FENCE = "SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));"
+SAMPLE_SECONDS = 1.5
 _WARM_SECONDS = 3.0  # less than the broker waits for a heartbeat
 
 
@@ -206,12 +208,25 @@ def with_a_broken_upgrade() -> None:
     kind.__writegate__ = replace(contract, upgrades={**contract.upgrades, 1: fail})
 
 
+def run_says_nothing() -> None:
+    """Register a handler that runs any SQL as one that changes no table."""
+    tables_of = Writes.tables_of
+    mock.patch.object(
+        Writes, "tables_of", lambda self, task: () if task == "trial.run" else tables_of(self, task)
+    ).start()
+
+
 def traced() -> None:
     """Write spans to the log, a line of JSON each, as a deployment would send them to its collector."""
     provider = TracerProvider()
     exporter = ConsoleSpanExporter(formatter=lambda span: span.to_json(indent=None) + "\n")
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
+
+
+def samples_often() -> None:
+    """Take a sample of the gate's figures every second or two: tests need not wait for the tenth."""
+    mock.patch.object(history, "EVERY_SECONDS", SAMPLE_SECONDS).start()
 
 
 def _die() -> NoReturn:
@@ -237,7 +252,9 @@ CHANGES: dict[str, Callable[[], None]] = {
         serves_lanes_apart,
         keeps_channels,
         with_a_broken_upgrade,
+        run_says_nothing,
         traced,
+        samples_often,
     )
 }
 

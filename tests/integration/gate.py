@@ -22,6 +22,8 @@ from urllib.request import ProxyHandler, build_opener
 import pika
 import psycopg2
 from pika.adapters.blocking_connection import BlockingChannel
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.servers import OWNER, Servers
 from writegate import Command
@@ -35,7 +37,7 @@ CHECKOUT = Path(__file__).parents[2]
 SERVICES = CHECKOUT / "tests/services"
 PARTNER = CHECKOUT / "tests/partner"  # joins them in the tests that put it on the path
 PASSWORD = "trial-secret"  # of the services of tests
-WRITER = "writegate_writer"
+WRITER, READER, OPERATOR = "writegate_writer", "writegate_reader", "writegate_operator"
 PATIENCE_SECONDS = 90.0
 SHARING_SECONDS = 60.0
 
@@ -54,7 +56,7 @@ class Writer:
     def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         self.name = name
         self.process = process
-        self._page = f"http://127.0.0.1:{port}/readyz"
+        self.address = f"127.0.0.1:{port}"
         self._log = log
 
     @property
@@ -68,13 +70,18 @@ class Writer:
     def state(self) -> dict[str, Any]:
         """Return what it says of itself; empty while it does not answer."""
         try:
-            with _open(self._page, timeout=2) as answer:
+            with _open(f"http://{self.address}/readyz", timeout=2) as answer:
                 return dict(json.load(answer))
         except HTTPError as error:
             with error:
                 return dict(json.load(error))
         except (URLError, OSError):
             return {}
+
+    def metrics(self) -> list[Metric]:
+        """Return what it tells Prometheus."""
+        with _open(f"http://{self.address}/metrics", timeout=10) as answer:
+            return list(text_string_to_metric_families(answer.read().decode()))
 
     def serving(self) -> set[str]:
         """Return the domains it serves now."""
@@ -146,6 +153,28 @@ class Gate:
         if not wait_until(condition, seconds):
             logs = "\n".join(f"--- {one.name}\n{one.log[-3000:]}" for one in self.writers.values())
             raise AssertionError(f"expected within {seconds} s: {what}\n{logs}")
+
+    # Operators.
+
+    def operator(self) -> dict[str, str]:
+        """Return the settings of somebody who has the reader role and the operator's broker account, and no more."""
+        own = self.servers.stack.environment("operator")
+        broker, database = self.broker_url(OPERATOR), self.servers.database_url(READER, self.name)
+        return {**own, "WRITEGATE_BROKER_URL": broker, "WRITEGATE_DATABASE_URL": database}
+
+    def run(self, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run `writegate …` as that operator."""
+        command = [sys.executable, "-m", "writegate", *arguments]
+        environment = {**os.environ, **self.operator()}
+        return subprocess.run(
+            command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, timeout=seconds, check=False
+        )
+
+    def do(self, *arguments: str, seconds: float = 120) -> str:
+        """Run `writegate …` as that operator; it must succeed."""
+        done = self.run(*arguments, seconds=seconds)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
 
     # The broker.
 

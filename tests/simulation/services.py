@@ -70,8 +70,14 @@ BANK = Service("bank", commands=[Pay, Order, Settle, Note], lanes=2)
 METERS = Service("meters", commands=[Read, Tick], lanes=3, keys_own_rows=True)
 PARCELS = Service("parcels", commands=[Ship, Track])
 FORMER_METERS = Service("meters", commands=[Read, FormerTick], lanes=METERS.lanes, keys_own_rows=True)
-SERVED = {service.name: Served(service, (f"{service.name}.total",)) for service in (BANK, METERS, PARCELS)}
-FORMERLY_SERVED = {**SERVED, METERS.name: Served(FORMER_METERS, SERVED[METERS.name].tables)}
+
+
+def _served(service: Service) -> Served:
+    return Served(service, dict.fromkeys(service.commands, (f"{service.name}.total",)))
+
+
+SERVED = {service.name: _served(service) for service in (BANK, METERS, PARCELS)}
+FORMERLY_SERVED = {**SERVED, METERS.name: _served(FORMER_METERS)}
 DOMAINS = {
     "bank": (("bank", 0), ("bank", 1)),
     "parcels": (("parcels", 0),),

@@ -17,7 +17,7 @@ from writegate.envelope import Item, encode, encode_many, item_of
 from writegate.lanes import lane_of
 from writegate.receipt import Receipt
 from writegate.topology import Route
-from writegate_writer.apply.domains import table_name
+from writegate_writer.apply.domains import tables_by_task
 from writegate_writer.arrival import Delivery
 from writegate_writer.declare import Writes
 from writegate_writer.domain import Domain
@@ -113,7 +113,7 @@ class BatchingWriter:
         self._turns = Turns(
             settings=Settings.load({}),
             name=name,
-            services={writes.service.name: Served(writes.service, tuple(map(table_name, writes.tables)))},
+            services={writes.service.name: Served(writes.service, tables_by_task(writes))},
             gate=self._gate,
             consuming=self._hands,
             publishing=self._hands,

@@ -30,7 +30,7 @@ from writegate_writer.store import Holder, Known, Opened, Outgoing, Store
 from writegate_writer.turn import Turns
 
 POISON = 13
-SERVICES = {"accounts": Served(accounts, ("accounts.account",))}
+SERVICES = {"accounts": Served(accounts, dict.fromkeys(accounts.commands, ("accounts.account",)))}
 HOLDER = Holder("writer-1", "accounts", 1, 6.0)
 
 
@@ -68,6 +68,9 @@ class Rows:
         if poison:
             raise DatabaseFault("23514", "violates a check constraint")
         return None
+
+    def changed_rows(self) -> dict[str, int]:
+        return {}
 
     def leave(self, *_: object) -> bool:
         return True

@@ -22,7 +22,7 @@ from writegate_writer.sorting import Work
 from writegate_writer.store import DeferredRow, Holder
 from writegate_writer.turn import Turns
 
-SERVICES = {"accounts": Served(accounts, ("accounts.account",))}
+SERVICES = {"accounts": Served(accounts, dict.fromkeys(accounts.commands, ("accounts.account",)))}
 LANE = lane_of("a", LANES)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from writegate_writer.holds import Target, TargetError, holds_of, parse
+from writegate.targets import Target, TargetError, parse
+from writegate_writer.holds import holds_of
 
 
 @pytest.mark.parametrize(

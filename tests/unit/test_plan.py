@@ -47,7 +47,7 @@ def applied() -> DatabaseState:
         grants=desired_grants([FLIGHTS], OBJECTS),
         domains={domain.name: (domain.tables, domain.reason) for domain in DESIRED.domains},
         lanes={lane: domain.name for domain in DESIRED.domains for lane in domain.lanes},
-        retentions={"flights": timedelta(days=7)},
+        recorded={"flights": (timedelta(days=7), tuple(sorted(FLIGHTS.service.commands)))},
     )
 
 
@@ -62,7 +62,7 @@ def test_nothing_differs_from_itself() -> None:
 
 def test_a_fresh_database_needs_roles_before_migrations_before_grants_before_domains() -> None:
     kinds = [change.kind for change in diff_database(DESIRED, DatabaseState())]
-    assert list(dict.fromkeys(kinds)) == ["role", "migration", "membership", "grant", "retention", "domain"]
+    assert list(dict.fromkeys(kinds)) == ["role", "migration", "membership", "grant", "service", "domain"]
 
 
 def test_a_fresh_broker_needs_exchanges_before_queues_before_bindings_before_users() -> None:
@@ -109,9 +109,9 @@ def test_a_changed_migration_is_refused_and_asks_for_a_new_file() -> None:
 
 
 def test_a_changed_retention_is_recorded() -> None:
-    (change,) = diff_database(DESIRED, replace(applied(), retentions={"flights": timedelta(days=3)}))
-    assert (change.action, change.kind, change.name) == ("change", "retention", "flights")
-    assert change.detail == "duplicates are recognised for 7 days"
+    (change,) = diff_database(DESIRED, replace(applied(), recorded={"flights": (timedelta(days=3), ())}))
+    assert (change.action, change.kind, change.name) == ("change", "service", "flights")
+    assert change.detail.startswith("duplicates are recognised for 7 days; commands")
 
 
 def test_missing_rights_are_granted_and_undeclared_ones_revoked() -> None:

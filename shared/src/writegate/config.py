@@ -87,7 +87,9 @@ class Settings(BaseModel):
     )
     heartbeat_seconds: int = Field(5, ge=1, le=60, description="AMQP heartbeat: how soon a dead connection is noticed")
     http_port: int = Field(8000, ge=0, le=65535, description="port a service listens on")
-    health_port: int = Field(0, ge=0, le=65535, description="port of the writer's /livez and /readyz; 0: none")
+    health_port: int = Field(
+        0, ge=0, le=65535, description="port of the writer's /livez, /readyz and /metrics; 0: none"
+    )
 
     @classmethod
     def load(

@@ -49,6 +49,14 @@ def configure(
         _configuration = wanted
 
 
+def settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises :class:`~writegate.errors.SettingsError` when one is missing or wrong.
+    """
+    return _configuration.settings or Settings.load(need=("broker_url",), defaults=_configuration.defaults)
+
+
 def publisher() -> Publisher:
     """Return the publisher of this process.
 
@@ -59,10 +67,7 @@ def publisher() -> Publisher:
         return _stand_in
     with _lock:
         if _own is None:
-            settings = _configuration.settings
-            if settings is None:
-                settings = Settings.load(need=("broker_url",), defaults=_configuration.defaults)
-            _own = Publisher(settings, app_id=_configuration.app_id)
+            _own = Publisher(settings(), app_id=_configuration.app_id)
         return _own
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import MappingProxyType
+from typing import ClassVar
 
 from writegate.command import Command, bind
 from writegate.errors import DeclarationError
@@ -22,6 +23,8 @@ class Service:
     ``max_waiting`` and ``max_waiting_bytes`` limit each lane's queue; past them the broker refuses, it never drops.
     """
 
+    reserved: ClassVar[frozenset[str]] = RESERVED_NAMES
+
     def __init__(  # noqa: PLR0913  a declaration: every argument has a name and all but one a default
         self,
         name: str,
@@ -33,7 +36,7 @@ class Service:
         max_waiting: int = 2_000_000,
         max_waiting_bytes: int = 2 * 1024**3,
     ) -> None:
-        if not _NAME.fullmatch(name) or name in RESERVED_NAMES:
+        if not _NAME.fullmatch(name) or name in self.reserved:
             raise DeclarationError(
                 f"service name {name!r}: expected lower-case letters, digits and _ (at most 40, a letter first), "
                 f"and none of {', '.join(sorted(RESERVED_NAMES))}"

@@ -20,37 +20,38 @@ from .contract import Careful, Choose, Deposit, Once, Renamed, Run, Split, Step,
 from .tables import balance, entry, script, step
 
 writes = Writes(trial, tables=[entry, step, balance, script])
+BOOKS = (entry, balance)
 
 
-@writes.handler(Deposit)
+@writes.handler(Deposit, tables=BOOKS)
 def deposit(connection: Connection, commands: Sequence[Deposit]) -> dict[str, dict[str, int]]:
     _book(connection, [(one.account, one.seq, one.amount) for one in commands])
     return {one.command_id: {"booked": one.amount} for one in commands}
 
 
-@writes.handler(Careful)
+@writes.handler(Careful, tables=BOOKS)
 def careful(connection: Connection, commands: Sequence[Careful]) -> None:
     _book(connection, [(one.account, one.seq, one.amount) for one in commands])
 
 
-@writes.handler(Choose)
+@writes.handler(Choose, tables=BOOKS)
 def choose(connection: Connection, commands: Sequence[Choose]) -> None:
     _book(connection, [(one.account, one.seq, 1) for one in commands])
     if reasons := {one.command_id: one.reason for one in commands if one.reason is not None}:
         raise Reject(reasons)
 
 
-@writes.handler(Once)
+@writes.handler(Once, tables=BOOKS)
 def once(connection: Connection, commands: Sequence[Once]) -> None:
     _book(connection, [(one.account, one.seq, 1) for one in commands])
 
 
-@writes.handler(Step)
+@writes.handler(Step, tables=[step])
 def note(connection: Connection, commands: Sequence[Step]) -> None:
     connection.execute(insert(step), [{"id": one.command_id, **one.model_dump()} for one in commands])
 
 
-@writes.handler(Renamed)
+@writes.handler(Renamed, tables=BOOKS)
 def renamed(connection: Connection, commands: Sequence[Renamed]) -> None:
     _book(connection, [(one.account, one.seq, one.amount) for one in commands])
 

@@ -6,7 +6,7 @@ from django.urls import path
 
 from fleet import views
 from fleet.contract import fleet
-from writegate.integrations.django import live, ready, receipt
+from writegate.integrations.django import live, metrics, ready, receipt
 
 urlpatterns = [
     path("airframes/<str:tail>", views.airframe),
@@ -14,4 +14,5 @@ urlpatterns = [
     path("receipts/<str:command_id>", receipt, {"service": fleet.name}),
     path("livez", live),
     path("readyz", ready),
+    path("metrics", metrics),
 ]

@@ -16,6 +16,7 @@ from writegate.config import Settings
 from writegate.errors import WritegateError
 from writegate.publish import Publisher
 from writegate.stream import publish_stream
+from writegate.telemetry import metrics_page
 
 
 def follow(rate: float) -> None:
@@ -28,7 +29,7 @@ def follow(rate: float) -> None:
         signal.signal(number, lambda *_: stop.set())
     try:
         settings = Settings.load(need=("broker_url",))
-        with Publisher(settings) as publisher, HealthServer(settings.http_port, publisher) as health:
+        with Publisher(settings) as publisher, HealthServer(settings, publisher) as health:
             threading.Thread(target=health.serve_forever, name="health", daemon=True).start()
             publish_stream(publisher, _for_ever(), rate=rate, stop=stop)
             health.shutdown()
@@ -42,12 +43,14 @@ def _for_ever() -> Iterator[Observe]:
 
 
 class HealthServer(ThreadingHTTPServer):
-    """Answers ``/livez``, which touches nothing, and ``/readyz``: 200 when a command published now would leave."""
+    """Answers ``/livez``, which touches nothing, ``/readyz``: 200 when a command published now would leave, and
+    ``/metrics``, what Prometheus asks for."""
 
     daemon_threads = True
 
-    def __init__(self, port: int, publisher: Publisher) -> None:
-        super().__init__(("127.0.0.1", port), _Health)
+    def __init__(self, settings: Settings, publisher: Publisher) -> None:
+        super().__init__(("127.0.0.1", settings.http_port), _Health)
+        self.settings = settings
         self.publisher = publisher
 
 
@@ -61,13 +64,17 @@ class _Health(BaseHTTPRequestHandler):
             case "/readyz":
                 ready = self.server.publisher.connected
                 self._answer(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, {"broker": ready})
+            case "/metrics" if page := metrics_page(self.server.settings):
+                self._send(HTTPStatus.OK, *page)
             case _:
-                self._answer(HTTPStatus.NOT_FOUND, {"error": "expected /livez or /readyz"})
+                self._answer(HTTPStatus.NOT_FOUND, {"error": "expected /livez, /readyz or, if asked for, /metrics"})
 
     def _answer(self, status: HTTPStatus, body: dict[str, object]) -> None:
-        text = json.dumps(body).encode()
+        self._send(status, json.dumps(body).encode(), "application/json")
+
+    def _send(self, status: HTTPStatus, text: bytes, content_type: str) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)

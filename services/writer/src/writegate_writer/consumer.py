@@ -22,6 +22,7 @@ from celery.worker.consumer.events import Events
 from kombu.common import QoS
 
 from writegate.receipt import Receipt
+from writegate_writer import figures
 from writegate_writer.arrival import Arrived, Refused
 from writegate_writer.done import Done
 from writegate_writer.process import Process
@@ -104,12 +105,13 @@ class GateConsumer(Consumer):
 
 
 class _Reporter:
-    """Counts and reports decided commands as Celery's monitors expect of tasks."""
+    """Counts decided commands, and reports them as Celery's monitors expect of tasks."""
 
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
 
     def __call__(self, done: Done) -> None:
+        figures.decided(done)
         parts = done.parts
         state.all_total_count[0] += len(parts)
         for task, count in Counter(part.item.task for part in parts if part.item is not None).items():

@@ -1,4 +1,7 @@
-"""The control connection: one thread with one connection, for leases (`sharing`) and the `care` of what grows."""
+"""The control connection: one thread with one connection.
+
+It is for leases (`sharing`), the `care` of what grows, and the gate's figures (`history`).
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from writegate_writer.care import Care
 from writegate_writer.declare import Writes
 from writegate_writer.faults import DatabaseFault
 from writegate_writer.gate import Gate
+from writegate_writer.history import History
 from writegate_writer.holds import Holds, holds_of
 from writegate_writer.ownership import Holding
 from writegate_writer.ports import Consuming
@@ -106,6 +110,7 @@ class Control(threading.Thread):
         engine: Engine,
         slots_connected: Callable[[], int],
         waits: Waits,
+        history: History,
         recent: Recent,
     ) -> None:
         super().__init__(name="writegate-control", daemon=True)
@@ -117,6 +122,7 @@ class Control(threading.Thread):
         self._engine = engine
         self._slots_connected = slots_connected
         self._waits = waits
+        self._history = history
         self._recent = recent
         self._ending = threading.Event()
         self._failures = 0
@@ -196,4 +202,5 @@ class Control(threading.Thread):
         self._ticked_at = time.monotonic()
         self._waits.look(session)
         self._care.tick(session)
+        self._history.tick(session)
         self._recent.tick(session)

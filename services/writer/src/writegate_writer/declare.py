@@ -39,20 +39,26 @@ class Writes:
         self.tables = tuple(tables)
         self.migrations = migrations
         self.handlers: dict[str, ManyHandler[Any]] = {}
+        self._tables: dict[str, tuple[Table, ...]] = {}
 
-    def handler(self, command: type[C]) -> Callable[[ManyHandler[C]], ManyHandler[C]]:
+    def handler(
+        self, command: type[C], *, tables: Iterable[Table] | None = None
+    ) -> Callable[[ManyHandler[C]], ManyHandler[C]]:
         """Register a handler of many commands, in arrival order; a key may occur more than once.
 
-        It may return ``{command_id: result}`` with results of at most 1 KiB of JSON each, for the receipts.
+        It may return ``{command_id: result}`` with results of at most 1 KiB of JSON each, for the receipts. ``tables``:
+        those of the service that it changes, by default all; a hold on a table stops the command types that change it.
         """
 
         def register(function: ManyHandler[C]) -> ManyHandler[C]:
-            self.add(command, function)
+            self.add(command, function, tables=tables)
             return function
 
         return register
 
-    def each(self, command: type[C]) -> Callable[[OneHandler[C]], OneHandler[C]]:
+    def each(
+        self, command: type[C], *, tables: Iterable[Table] | None = None
+    ) -> Callable[[OneHandler[C]], OneHandler[C]]:
         """Register a handler of one command at a time, for what need not be fast. What it returns is the result."""
 
         def register(function: OneHandler[C]) -> OneHandler[C]:
@@ -60,19 +66,27 @@ class Writes:
                 results = {one.command_id: function(connection, one) for one in commands}
                 return {command_id: result for command_id, result in results.items() if result is not None}
 
-            self.add(command, one_by_one)
+            self.add(command, one_by_one, tables=tables)
             return function
 
         return register
 
-    def add(self, command: type[C], function: ManyHandler[C]) -> None:
-        """Register a ready-made handler, such as ``rows.upsert(table)``."""
+    def add(self, command: type[C], function: ManyHandler[C], *, tables: Iterable[Table] | None = None) -> None:
+        """Register a ready-made handler, such as ``rows.upsert(table)``, which knows its table itself."""
         task = contract_of(command).task
         if task not in self.service.commands:
             raise DeclarationError(f"{task} is not a command of service {self.service.name}")
         if task in self.handlers:
             raise DeclarationError(f"{task} has a handler already: one command type, one handler")
+        changed = tuple(tables if tables is not None else getattr(function, "tables", self.tables))
+        if strange := [table.name for table in changed if table not in self.tables]:
+            raise DeclarationError(f"{task} changes {strange[0]}, which is no table of service {self.service.name}")
         self.handlers[task] = function
+        self._tables[task] = changed
+
+    def tables_of(self, task: str) -> tuple[Table, ...]:
+        """Return the tables that a command type's handler changes."""
+        return self._tables[task]
 
     def check(self) -> None:
         """Raise :class:`DeclarationError` when a command of the service has no handler."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -107,6 +108,14 @@ class Domain:
     def waiting(self) -> int:
         """Messages that wait here."""
         return sum(len(queue) for queue in self._inbox.values())
+
+    def inboxes(self) -> Iterator[tuple[str, int, Delivery | None]]:
+        """Return of each service how many messages wait, and the first of them. From any thread: a glance."""
+        for service, queue in self._inbox.items():
+            first = None
+            with suppress(IndexError):  # a slot may take it right now
+                first = queue[0]
+            yield service, len(queue), first
 
     def put(self, delivery: Delivery) -> None:
         """Take in a delivery."""

@@ -1,48 +1,11 @@
-"""Holds: stops on a service, a lane, a command type, a key or a table. Pure."""
+"""Holds in force: stops on a service, a lane, a command type, a key or a table. Pure."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from writegate.errors import WritegateError
-
-_FORMS = "flights | flights.0 | flights.record_departure | flights key=UA123 | table:airport_day"
-_PLAIN = re.compile(r"(?P<service>[a-z][a-z0-9_]*)(\.((?P<lane>\d+)|(?P<command>[a-z][a-z0-9_]*)))?")
-_KEY = re.compile(r"(?P<service>[a-z][a-z0-9_]*) key=(?P<key>.+)", re.DOTALL)
-
-
-class TargetError(WritegateError):
-    """A hold's target has no meaning."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a hold stops. Exactly one of ``lane``, ``task``, ``key`` and ``table`` is set, or none: a whole service."""
-
-    service: str | None = None
-    lane: int | None = None
-    task: str | None = None
-    key: str | None = None
-    table: str | None = None
-
-    @property
-    def stops_consuming(self) -> bool:
-        """Whether messages stay in their queue; else commands are taken and deferred one by one."""
-        return self.task is None and self.key is None and self.table is None
-
-
-def parse(text: str) -> Target:
-    """Read a target. Raises :class:`TargetError` with the forms there are."""
-    if text.startswith("table:") and len(text) > len("table:"):
-        return Target(table=text.removeprefix("table:"))
-    if match := _KEY.fullmatch(text):
-        return Target(match["service"], key=match["key"])
-    if match := _PLAIN.fullmatch(text):
-        service, lane, command = match["service"], match["lane"], match["command"]
-        return Target(service, int(lane) if lane else None, f"{service}.{command}" if command else None)
-    raise TargetError(f"{text!r} is no target of a hold: expected one of {_FORMS}")
+from writegate.targets import BUILT_IN, Target, TargetError, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +27,8 @@ class Holds:
         """Return why a lane may not be consumed, or None."""
         return self.services.get(service) or self.lanes.get((service, lane))
 
-    def on_command(self, task: str, key: str | None, tables: Iterable[str]) -> str | None:
-        """Return why a command that touches ``tables`` must wait, or None."""
+    def on_command(self, task: str, key: str | None, tables: Collection[str]) -> str | None:
+        """Return why a command of a type that touches ``tables`` must wait, or None."""
         if task in self.tasks:
             return self.tasks[task]
         service = task.partition(".")[0]
@@ -82,6 +45,8 @@ def holds_of(rows: Iterable[tuple[str, str]]) -> Holds:
             target = parse(text)
         except TargetError:
             continue
+        if target.service == BUILT_IN and target.stops_consuming:
+            continue  # nobody could release it
         _add(found, target, f"held: {reason}")
     return found
 

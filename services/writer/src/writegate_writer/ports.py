@@ -18,10 +18,10 @@ from writegate_writer.done import Done
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A service as a turn knows it, and the tables its handlers change."""
+    """A service as a turn knows it, and the tables that the handler of each task changes."""
 
     service: Service
-    tables: tuple[str, ...]
+    tables: Mapping[str, tuple[str, ...]]
 
 
 class Consuming(Protocol):

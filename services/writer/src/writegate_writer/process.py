@@ -14,14 +14,18 @@ import structlog
 from writegate.config import Settings
 from writegate.publish import Publisher
 from writegate.telemetry import batch_span_of
-from writegate_writer.apply.domains import table_name
+from writegate_writer.apply.domains import tables_by_task
+from writegate_writer.backlog import Backlog, backlogs
 from writegate_writer.clock import SystemClock
 from writegate_writer.control import APPLICATION as CONTROL_APPLICATION
 from writegate_writer.control import Control
 from writegate_writer.declare import Writes
+from writegate_writer.figures import measured
 from writegate_writer.gate import Gate
 from writegate_writer.health import Health
+from writegate_writer.history import History
 from writegate_writer.lanes import Lanes
+from writegate_writer.metrics import State, register
 from writegate_writer.ports import Served
 from writegate_writer.recent import Recent
 from writegate_writer.session import APPLICATION, engine_of
@@ -48,6 +52,8 @@ class Process:
         self.lanes = Lanes(self.gate, settings.memory_bytes)
         self.name = ""
         self._batch_span = batch_span_of(settings)
+        self._clock = SystemClock()
+        self._history = History(self.backlogs)
         self._started = False
         self._slots: list[Slot] = []
 
@@ -57,7 +63,7 @@ class Process:
             return
         self._started = True
         sys.setswitchinterval(_SWITCH_SECONDS)
-        settings = self.settings
+        settings, clock = self.settings, self._clock
         self._publisher = Publisher(settings, app_id="writegate", spool=False)
         application = f"{APPLICATION} {self.name}"
         self._waits = Waits(application)
@@ -72,21 +78,18 @@ class Process:
             engine_of(settings, f"{CONTROL_APPLICATION} {self.name}"),
             lambda: sum(slot.connected for slot in self._slots),
             self._waits,
+            self._history,
             recent,
         )
-        clock = SystemClock()
         turns = Turns(
             settings=settings,
             name=self.name,
-            services={
-                name: Served(writes.service, tuple(table_name(table) for table in writes.tables))
-                for name, writes in self.services.items()
-            },
+            services={name: Served(writes.service, tables_by_task(writes)) for name, writes in self.services.items()},
             gate=self.gate,
             consuming=self.lanes,
             publishing=self._publisher,
             clock=clock,
-            batch_span=self._batch_span,
+            batch_span=measured(self._batch_span),
             readers=ThreadPoolExecutor(settings.slots, thread_name_prefix="writegate-reader"),
         )
         engine = engine_of(settings, application)
@@ -104,8 +107,12 @@ class Process:
         gc.collect()
         gc.freeze()
         if settings.health_port:
-            self._health = Health(settings.health_port, self.info)
-            self._health.start()
+            self._start_health()
+
+    def _start_health(self) -> None:
+        register(State(self.info, self.backlogs, self._history, self.settings.memory_bytes))
+        self._health = Health(self.settings.health_port, self.info)
+        self._health.start()
 
     def stop(self) -> None:
         """Stop in the one order that loses and repeats nothing.
@@ -139,8 +146,13 @@ class Process:
             "broker": self._started and self.lanes.connected and self._publisher.connected,
             "connections": int(connections),
             "held_bytes": self.lanes.held_bytes,
+            "crowded": self.gate.crowded,
             "conflicts": self._waits.conflicts if self._started else 0,
             "domains": {
                 one.name: {"phase": one.phase.value, "epoch": one.epoch, "waiting": one.waiting} for one in domains
             },
         }
+
+    def backlogs(self) -> dict[str, Backlog]:
+        """What waits in this process, by service."""
+        return backlogs(self.gate.domains(), int(self._clock.now().timestamp() * 1000))

@@ -16,6 +16,7 @@ from writegate.topology import route_of
 from writegate_writer.arrival import Delivery, Question, Stray
 from writegate_writer.domain import Domain
 from writegate_writer.done import Done
+from writegate_writer.figures import FORWARDED
 from writegate_writer.gate import Gate
 from writegate_writer.ports import Consuming, Publishing, Served
 from writegate_writer.store import Outgoing, Store
@@ -64,6 +65,7 @@ class Sending:
     def _forwarded(self, domain: Domain, delivery: Delivery, confirmed: Future[None]) -> None:
         error = confirmed.exception()
         if error is None:
+            FORWARDED.labels(delivery.service).inc()
             self._consuming.settle(domain, {delivery: 1})
             return
         # Not acknowledged, so not lost: with its channel it goes back to the broker and comes again.

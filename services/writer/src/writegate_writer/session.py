@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from writegate.config import Settings
+from writegate_writer import figures
 from writegate_writer.faults import DatabaseFault, Fault
 
 APPLICATION = "writegate-writer"
@@ -48,7 +49,10 @@ def _translate(error: psycopg2.Error) -> DatabaseFault:
         sqlstate = "22000"  # refused by the driver itself before it was sent
     if sqlstate is None and isinstance(error, psycopg2.ProgrammingError | psycopg2.NotSupportedError):
         sqlstate = "42000"  # the same: a wrong number of parameters, a type nobody can adapt
-    return DatabaseFault(sqlstate, "; ".join([message, *details]))
+    fault = DatabaseFault(sqlstate, "; ".join([message, *details]))
+    if not fault.over_budget:
+        figures.database_fault(sqlstate)
+    return fault
 
 
 def engine_of(settings: Settings, application: str) -> Engine:

@@ -56,8 +56,11 @@ class Sorted:
 PATIENCE_SECONDS = 600.0
 
 
-def sort(work: Work, opened: Opened, tables: Sequence[str]) -> Sorted:
-    """Sort the parts of ``work`` in arrival order, given what the opened transaction found."""
+def sort(work: Work, opened: Opened, tables: Mapping[str, Sequence[str]]) -> Sorted:
+    """Sort the parts of ``work`` in arrival order, given what the opened transaction found.
+
+    ``tables``: those that the handler of each task changes.
+    """
     sorting = _Sorting(work, opened, tables)
     for one in work.arrived:
         sorting.arrived(one)
@@ -67,7 +70,7 @@ def sort(work: Work, opened: Opened, tables: Sequence[str]) -> Sorted:
 
 
 class _Sorting:
-    def __init__(self, work: Work, opened: Opened, tables: Sequence[str]) -> None:
+    def __init__(self, work: Work, opened: Opened, tables: Mapping[str, Sequence[str]]) -> None:
         self.plan = Sorted()
         self._work = work
         self._opened = opened
@@ -133,7 +136,10 @@ class _Sorting:
             return one.command.reason
         if (reason := self._work.postponed.get(one.ledger_id)) is not None:
             return reason
-        return self._opened.holds.on_command(one.item.task, one.item.key, self._tables) if self._held else None
+        if not self._held:
+            return None
+        task = one.item.task
+        return self._opened.holds.on_command(task, one.item.key, self._tables.get(task, ()))
 
     def _wait(self, one: Arrived, reason: str) -> None:
         if (key := key_of(one)) is not None:

@@ -35,6 +35,13 @@ class Call:
     seen_at: float  # of the clock's monotonic time
 
 
+# Statistics not yet passed on, which may be those of earlier transactions too: a difference says what was done.
+_CHANGED_ROWS = """
+SELECT schemaname || '.' || relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_xact_user_tables
+WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
+"""
+
+
 class SqlStore:
     """A :class:`~writegate_writer.store.Store` over a :class:`Session`."""
 
@@ -74,6 +81,9 @@ class SqlStore:
         if not self.session.in_transaction:
             raise HandlerFault(task, "the handler ended the writer's transaction, or went on after an error in it")
         return returned
+
+    def changed_rows(self) -> Mapping[str, int]:
+        return dict(self.session.own(_CHANGED_ROWS))
 
     def _seen(self, *_: object) -> None:
         if self.running is not None:

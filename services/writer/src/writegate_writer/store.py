@@ -98,6 +98,9 @@ class Store(Protocol):
     def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
         """Run a handler. Also raises :class:`Reject` and :class:`HandlerFault`."""
 
+    def changed_rows(self) -> Mapping[str, int]:
+        """Return how many rows of each table (``schema.table``) this connection has changed, counted from any time."""
+
     def leave(self, holder: Holder, opened: Opened, sent: int | None) -> bool:
         """Leave the service's role, end the batch, forget the outbox up to ``sent``.
 

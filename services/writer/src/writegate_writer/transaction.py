@@ -6,7 +6,7 @@ together, which is what makes the effect exactly-once however often a message is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -57,7 +57,7 @@ def _apply(  # noqa: PLR0913, PLR0917
         store.roll_back()
         return Done(plan, first=_first(store, service, plan))
     store.enter(holder, opened, service, plan.rows)
-    results, emitted = _run_handlers(store, services, service, plan.fresh)
+    results, emitted = _run_handlers(store, services, service, plan.fresh, opened.holds.tables)
     if not store.leave(holder, opened, work.outbox_sent):
         raise HandlerFault(plan.fresh[0].item.task, "a handler ended the writer's transaction and began another")
     outgoing = _record(store, holder, plan, emitted)
@@ -76,19 +76,28 @@ def _record(store: Store, holder: Holder, plan: Sorted, emitted: list[Outgoing])
 
 
 def _run_handlers(
-    store: Store, services: Mapping[str, Served], service: str, fresh: Sequence[Arrived]
+    store: Store, services: Mapping[str, Served], service: str, fresh: Sequence[Arrived], held: Collection[str]
 ) -> tuple[dict[str, Any], list[Outgoing]]:
     results: dict[str, Any] = {}
     outgoing: list[Outgoing] = []
+    before = store.changed_rows() if held and fresh else {}
     for run in runs_of(fresh):
         task = run[0].item.task
         with collecting() as emitted:
             returned = store.call(service, task, [one.command for one in run if not isinstance(one.command, NotYet)])
+        if held:
+            _check_untouched(task, before, store.changed_rows(), held)
         if returned:
             results.update(_checked(task, returned))
         origins = {one.item.id: one.delivery.origin for one in run} if emitted else {}
         outgoing += [_outgoing(task, one, origins, services) for one in emitted]
     return results, outgoing
+
+
+def _check_untouched(task: str, before: Mapping[str, int], after: Mapping[str, int], held: Collection[str]) -> None:
+    """Tables under a hold stay as they are, whatever a service says its handlers change."""
+    if touched := [table for table in held if after.get(table, 0) != before.get(table, 0)]:
+        raise HandlerFault(task, f"it changed {touched[0]}, which is held, and which it is not registered with")
 
 
 def _checked(task: str, returned: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 ::
 
     app = FastAPI(lifespan=lifespan, exception_handlers=exception_handlers)
-    app.include_router(router(flights))  # GET /receipts/{command_id}, /livez, /readyz
+    app.include_router(router(flights))  # GET /receipts/{command_id}, /livez, /readyz, /metrics
 
     @app.post("/departures", **takes(RecordDeparture))
     async def record_departure(request: Request) -> Response:
@@ -86,6 +86,12 @@ def router(service: Service) -> APIRouter:
     async def ready() -> Response:
         """Whether a command posted now would leave at once."""
         return _response(requests.ready())
+
+    @routes.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        """What Prometheus asks for; 404 unless ``WRITEGATE_TELEMETRY`` names it."""
+        status, content, kind = requests.metrics()
+        return Response(content, status, media_type=kind)
 
     return routes
 

@@ -70,6 +70,11 @@ class Writegate:
         """Tell whether a command published now would leave at once."""
         return _response(requests.ready())
 
+    def metrics(self) -> Response:
+        """Tell Prometheus what it asks for; 404 unless ``WRITEGATE_TELEMETRY`` names it."""
+        status, content, kind = requests.metrics()
+        return Response(content, status, content_type=kind)
+
 
 def _response(answer: Answer) -> Response:
     return Response(answer.json(), answer.status, dict(answer.headers), content_type="application/json")

@@ -25,6 +25,7 @@ from writegate.integrations.http import (
     refused,
     undecided,
 )
+from writegate.telemetry import metrics_page
 
 LOOKUP_SECONDS = 5.0
 
@@ -93,6 +94,12 @@ def ready() -> Answer:
     """Whether a command published now would leave at once."""
     connected = process.publisher().connected
     return Answer(200 if connected else 503, {"broker": connected})
+
+
+def metrics() -> tuple[int, bytes, str]:
+    """What Prometheus asks for: status, content and its type; 404 when the settings do not name it."""
+    page = metrics_page(process.settings())
+    return (200, *page) if page else (404, b"WRITEGATE_TELEMETRY does not name prometheus\n", "text/plain")
 
 
 def _command(kind: type[Command], body: bytes, path: Mapping[str, Any]) -> Command:

@@ -7,7 +7,8 @@ from importlib.metadata import entry_points
 from writegate.stack.errors import StackError
 from writegate.stack.memory import Memory
 
-OWNER, WRITER, READER, SUPERUSER = "writegate_owner", "writegate_writer", "writegate_reader", "postgres"
+OWNER, WRITER, READER, OPERATOR = "writegate_owner", "writegate_writer", "writegate_reader", "writegate_operator"
+SUPERUSER = "postgres"
 ADDRESS = "127.0.0.1"
 
 
@@ -18,11 +19,12 @@ def services() -> list[str]:
 
 def users() -> list[str]:
     """Every broker user and database role that needs a password."""
-    return [SUPERUSER, OWNER, WRITER, READER, *services()]
+    return [SUPERUSER, OWNER, WRITER, READER, OPERATOR, *services()]
 
 
 def environment(name: str, memory: Memory) -> dict[str, str]:
-    """Return the settings of one process: ``owner`` (``apply``), ``writer``, ``writer-N``, ``reader``, a service.
+    """Return the settings of one process: ``owner`` (``apply``), ``writer``, ``writer-N``, ``reader``, ``operator``, a
+    service.
 
     Raises :class:`StackError` for a name it does not know.
     """
@@ -43,6 +45,12 @@ def environment(name: str, memory: Memory) -> dict[str, str]:
             "WRITEGATE_BROKER_API_URL": _broker_api_url(READER, memory),
             "WRITEGATE_DATABASE_URL": _database_url(READER, memory),
         }
+    if name == "operator":
+        return {
+            "WRITEGATE_BROKER_URL": _broker_url(OPERATOR, memory),
+            "WRITEGATE_BROKER_API_URL": _broker_api_url(OPERATOR, memory),
+            "WRITEGATE_DATABASE_URL": _database_url(READER, memory),
+        }
     if name == "writer" or name.startswith("writer-"):
         return {
             **memory.settings,
@@ -50,13 +58,13 @@ def environment(name: str, memory: Memory) -> dict[str, str]:
             "WRITEGATE_DATABASE_URL": _database_url(WRITER, memory),
             **({"WRITEGATE_HEALTH_PORT": str(memory.ports[name])} if name in memory.ports else {}),
         }
-    if name in memory.passwords and name not in {SUPERUSER, OWNER, WRITER, READER}:
+    if name in memory.passwords and name not in {SUPERUSER, OWNER, WRITER, READER, OPERATOR}:
         return {
             **memory.settings,
             "WRITEGATE_BROKER_URL": _broker_url(name, memory),
             **({"WRITEGATE_HTTP_PORT": str(memory.ports[name])} if name in memory.ports else {}),
         }
-    known = ["owner", "writer", "reader", *services()]
+    known = ["owner", "writer", "reader", "operator", *services()]
     raise StackError(f"no process named {name!r}: expected one of {', '.join(known)}")
 
 

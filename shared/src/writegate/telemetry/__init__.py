@@ -62,6 +62,14 @@ def batch_span_of(settings: Settings) -> BatchSpan:
     return span
 
 
+def metrics_page(settings: Settings) -> tuple[bytes, str] | None:
+    """Return what a process tells Prometheus and its content type; None when the settings do not ask for that."""
+    if "prometheus" not in settings.telemetry.split(","):
+        return None
+    page: tuple[bytes, str] = _module("prometheus").page()
+    return page
+
+
 def untraced(*_: object) -> AbstractContextManager[object]:
     """Put nothing around a batch."""
     return nullcontext()

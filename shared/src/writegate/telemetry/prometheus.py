@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Self
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 
 # From a confirm of a broker next door to the usual time limit.
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -40,3 +40,8 @@ class Publishing:
             COMMANDS.labels(service, outcome).inc(count)
         for service in dict.fromkeys(service for service, _ in commands):
             SECONDS.labels(service).observe(seconds)
+
+
+def page() -> tuple[bytes, str]:
+    """Return all metrics of this process, as Prometheus reads them, and their content type."""
+    return generate_latest(), CONTENT_TYPE_LATEST

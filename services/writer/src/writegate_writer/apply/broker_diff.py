@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from writegate import Service
+from writegate.targets import BUILT_IN
 from writegate.topology import Binding, exchange_name, topology_of
 from writegate_writer.apply.change import Call, Change, password_variable
-from writegate_writer.roles import READER, WRITER
+from writegate_writer.roles import OPERATOR, READER, WRITER, user_of
 
 DURABLE_DIRECT = "durable direct"
 MONITORING = "monitoring"  # the tag with which a user reads the management API, and changes nothing
@@ -77,9 +78,9 @@ def desired_broker(vhost: str, services: Iterable[Service]) -> BrokerState:
         users={
             WRITER: WRITER_PERMISSION,
             READER: READER_PERMISSION,
-            **{one.name: publisher_permission(one.name) for one in services},
+            **{user_of(one.name): publisher_permission(one.name) for one in services},
         },
-        monitors=frozenset({READER}),
+        monitors=frozenset({READER, *(OPERATOR for one in services if one.name == BUILT_IN)}),
     )
 
 

@@ -109,12 +109,13 @@ class Database:
             "domains": {name: (tuple(tables), why) for name, tables, why in self._all(queries.DOMAINS)},
             "lanes": {(service, lane): domain for service, lane, domain in self._all(queries.LANES)},
             "missing_partitions": self._all(queries.MISSING_PARTITIONS)[0][0],
-            "retentions": self._retentions(),
+            "recorded": self._services(),
         }
 
-    def _retentions(self) -> dict[str, timedelta]:
-        """Return the recorded ones, none before our second migration."""
-        return dict(self._all(queries.RETENTIONS)) if self._all(queries.HAS_RETENTIONS)[0][0] else {}
+    def _services(self) -> dict[str, tuple[timedelta, tuple[str, ...]]]:
+        """Return the recorded ones, none before our fifth migration: they are then recorded anew."""
+        rows = self._all(queries.SERVICES) if self._all(queries.HAS_TASKS)[0][0] else []
+        return {name: (retention, tuple(tasks)) for name, retention, tasks in rows}
 
     def _objects(self) -> Objects:
         sequences: dict[Path, set[Path]] = {}

@@ -46,8 +46,8 @@ class DatabaseState:
 
     ``migrations``: hash by (service, file). ``members``: (role, member). ``domains``: tables and reason by name.
     ``lanes``: domain by (service, lane). ``missing_partitions``: days up to a week ahead without a ledger partition.
-    ``retentions``: as recorded, by service. ``wrong_passwords``: roles whose given password does not log in.
-    ``may_grant_monitor``: whether the owner can give out ``pg_monitor``.
+    ``recorded``: retention and tasks as recorded, by service. ``wrong_passwords``: roles whose given
+    password does not log in. ``may_grant_monitor``: whether the owner can give out ``pg_monitor``.
     """
 
     migrations: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class DatabaseState:
     domains: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
     lanes: Mapping[tuple[str, int], str] = field(default_factory=dict)
     missing_partitions: int = 0
-    retentions: Mapping[str, timedelta] = field(default_factory=dict)
+    recorded: Mapping[str, tuple[timedelta, tuple[str, ...]]] = field(default_factory=dict)
     wrong_passwords: frozenset[str] = frozenset()
     may_grant_monitor: bool = False
 
@@ -96,7 +96,7 @@ def diff_database(desired: DatabaseDesired, actual: DatabaseState) -> list[Chang
         *_missing_tables(desired, actual, pending=pending),
         *_grants(desired, actual, pending=pending),
         *_partitions(actual),
-        *_retentions(desired, actual),
+        *_services(desired, actual),
         *diff_domains(desired.domains, actual.domains, actual.lanes),
     ]
 
@@ -195,20 +195,21 @@ def _partitions(actual: DatabaseState) -> Iterator[Change]:
         yield Change("create", "ledger partitions", f"{actual.missing_partitions} days", "ahead of their time", step)
 
 
-_RETAIN = """
-insert into writegate.service (name, retention) values (%s, %s)
-on conflict (name) do update set retention = excluded.retention
+_RECORD = """
+insert into writegate.service (name, retention, tasks) values (%s, %s, %s)
+on conflict (name) do update set retention = excluded.retention, tasks = excluded.tasks
 """
 
 
-def _retentions(desired: DatabaseDesired, actual: DatabaseState) -> Iterator[Change]:
+def _services(desired: DatabaseDesired, actual: DatabaseState) -> Iterator[Change]:
     for service in (one.service for one in desired.services):
-        recorded = actual.retentions.get(service.name)
-        if recorded != service.retention:
+        recorded, tasks = actual.recorded.get(service.name), tuple(sorted(service.commands))
+        if recorded != (service.retention, tasks):
             action: Action = "create" if recorded is None else "change"
-            text = f"duplicates are recognised for {service.retention / timedelta(days=1):g} days"
-            step = Sql(_RETAIN, (service.name, service.retention))
-            yield Change(action, "retention", service.name, text, step)
+            text = f"duplicates are recognised for {service.retention / timedelta(days=1):g} days; "
+            text += f"commands {', '.join(task.partition('.')[2] for task in tasks) or 'none'}"
+            step = Sql(_RECORD, (service.name, service.retention, list(tasks)))
+            yield Change(action, "service", service.name, text, step)
 
 
 def _quote(name: str) -> str:

@@ -30,6 +30,11 @@ def table_name(table: Table) -> str:
     return f"{table.schema or 'public'}.{table.name}"
 
 
+def tables_by_task(writes: Writes) -> dict[str, tuple[str, ...]]:
+    """Return the tables that each command type's handler changes."""
+    return {task: tuple(map(table_name, writes.tables_of(task))) for task in writes.handlers}
+
+
 def domains_of(services: Iterable[Writes]) -> tuple[Domain, ...]:
     """Return the domains of a set of services, sorted by their lanes."""
     found: list[Domain] = []

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from writegate.targets import BUILT_IN
 from writegate_writer.apply.domains import table_name
 from writegate_writer.declare import Writes
 from writegate_writer.roles import READER, WRITER, role_of
@@ -33,6 +34,17 @@ _WRITER_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "service": ("SELECT",),
     "suspect": _CHANGE,
 }
+# What people's actions do with them, under the built-in service's role.
+_OPERATOR_RIGHTS: Mapping[str, tuple[str, ...]] = {
+    "audit": ("SELECT", "INSERT"),
+    "deferred": ("SELECT", "INSERT", "UPDATE"),
+    "domain": ("SELECT", "UPDATE"),
+    "hold": _CHANGE,
+    "lane": ("SELECT",),
+    "ledger": ("SELECT",),
+    "parked": ("SELECT", "UPDATE"),
+    "service": ("SELECT",),
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,18 +71,25 @@ def desired_grants(services: Iterable[Writes], objects: Objects) -> frozenset[Gr
     declared = {writes.service.name: {_path(table_name(table)) for table in writes.tables} for writes in services}
     grants = set(_writer(objects))
     for service, tables in declared.items():
-        grants |= set(_service(role_of(service), tables, objects))
+        if service == BUILT_IN:
+            grants |= set(_on_own(role_of(service), _OPERATOR_RIGHTS, objects))
+        else:
+            grants |= set(_service(role_of(service), tables, objects))
     own = {(SCHEMA, name) for name in _WRITER_RIGHTS} | {path for path in objects.tables if path[0] == SCHEMA}
     return frozenset(grants | set(_reader(own.union(*declared.values()))))
 
 
-def _writer(objects: Objects) -> Iterator[Grant]:
-    yield Grant(WRITER, "schema", (SCHEMA,), "USAGE")
-    for name, privileges in _WRITER_RIGHTS.items():
+def _on_own(role: str, rights: Mapping[str, tuple[str, ...]], objects: Objects) -> Iterator[Grant]:
+    yield Grant(role, "schema", (SCHEMA,), "USAGE")
+    for name, privileges in rights.items():
         for privilege in privileges:
-            yield Grant(WRITER, "table", (SCHEMA, name), privilege)
-        for sequence in objects.sequences.get((SCHEMA, name), ()):
-            yield Grant(WRITER, "sequence", sequence, "USAGE")
+            yield Grant(role, "table", (SCHEMA, name), privilege)
+        for sequence in objects.sequences.get((SCHEMA, name), ()) if "INSERT" in privileges else ():
+            yield Grant(role, "sequence", sequence, "USAGE")
+
+
+def _writer(objects: Objects) -> Iterator[Grant]:
+    yield from _on_own(WRITER, _WRITER_RIGHTS, objects)
     for function in objects.functions:
         yield Grant(WRITER, "function", function, "EXECUTE")
 

@@ -21,6 +21,7 @@ from writegate_writer.apply.lanes_diff import refusals
 from writegate_writer.apply.ledger_size import LedgerShare
 from writegate_writer.declare import Writes
 from writegate_writer.load import load_services, migrations_of
+from writegate_writer.roles import user_of
 
 NEED = ("broker_api_url", "database_url")
 # Migrations make what the rest refers to, so the second look finds more to do; a third one must find nothing.
@@ -133,7 +134,7 @@ def opened(
     """Connect to both servers. ``services``: default all installed ones. ``environ``: where passwords come from."""
     loaded = list((load_services() if services is None else services).values())
     desired = desired_database(loaded, migrations(loaded), settings.connections)
-    names = {*desired.roles, *(one.service.name for one in loaded)}
+    names = {*desired.roles, *(user_of(one.service.name) for one in loaded)}
     passwords = passwords_of(names, os.environ if environ is None else environ)
     with database.connect(settings) as at_database, broker.connect(settings) as at_broker:
         yield Applier(at_broker, at_database, broker.vhost_of(settings.broker_url), desired, passwords)

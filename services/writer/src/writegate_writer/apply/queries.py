@@ -66,7 +66,11 @@ RECORD_MIGRATION = "insert into writegate.migration (service, name, hash) values
 DOMAINS = "select name, tables, reason from writegate.domain"
 LANES = "select service, lane, domain from writegate.lane"
 HAS_RETENTIONS = "select to_regclass('writegate.service') is not null"
-RETENTIONS = "select name, retention from writegate.service"
+HAS_TASKS = """
+select exists (select from pg_catalog.pg_attribute
+               where attrelid = to_regclass('writegate.service') and attname = 'tasks')
+"""
+SERVICES = "select name, retention, tasks from writegate.service"
 
 # What each service has decided in its retention, and in the last day. The ledger itself would take long to count.
 LEDGER_ROWS = """

@@ -55,12 +55,13 @@ def insert(table: Table, *, on_conflict: Literal["reject", "ignore"] = "reject",
     def build(source: RowSource) -> str:
         return statement.insert(table, source, ignore=on_conflict == "ignore")
 
-    return _handler(build, lambda command: sources_of(table, command, columns))
+    return _handler(table, build, lambda command: sources_of(table, command, columns))
 
 
 def upsert(table: Table, *, columns: Columns = None) -> Handler:
     """Insert the row of a primary key or overwrite its mapped columns; of several commands the last one wins."""
     return _handler(
+        table,
         lambda source: statement.upsert(table, source),
         lambda command: sources_of(table, command, columns, need_key=True),
     )
@@ -69,6 +70,7 @@ def upsert(table: Table, *, columns: Columns = None) -> Handler:
 def update(table: Table, *, columns: Columns = None) -> Handler:
     """Overwrite the mapped columns of the row of a primary key; a row that does not exist stays so."""
     return _handler(
+        table,
         lambda source: statement.update(table, source),
         lambda command: sources_of(table, command, columns, need_key=True),
     )
@@ -77,6 +79,7 @@ def update(table: Table, *, columns: Columns = None) -> Handler:
 def delete(table: Table, *, columns: Columns = None) -> Handler:
     """Delete the row of a primary key, if it exists."""
     return _handler(
+        table,
         lambda source: statement.delete(table, source),
         lambda command: sources_of(table, command, columns, need_key=True, only=()),
     )
@@ -95,12 +98,13 @@ def increment(
         return statement.increment(table, source, tuple(by), insert_missing=insert_missing)
 
     return _handler(
+        table,
         build,
         lambda command: sources_of(table, command, {**(columns or {}), **by}, need_key=True, only=tuple(by)),
     )
 
 
-def _handler(build: Callable[[RowSource], str], sources: Callable[[type[Command]], RowSource]) -> Handler:
+def _handler(table: Table, build: Callable[[RowSource], str], sources: Callable[[type[Command]], RowSource]) -> Handler:
     # Which fields a command has is known at its first call only; from then on the text is fixed.
     ready: dict[type[Command], tuple[str, RowSource]] = {}
 
@@ -114,4 +118,5 @@ def _handler(build: Callable[[RowSource], str], sources: Callable[[type[Command]
         text, source = ready[kind]
         connection.exec_driver_sql(text, source.arrays(commands))
 
+    apply.tables = (table,)  # type: ignore[attr-defined]  # what `Writes.add` registers it with
     return apply

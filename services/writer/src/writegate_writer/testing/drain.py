@@ -91,7 +91,7 @@ class _Drain:
     ) -> None:
         self._broker = broker
         self._store = store
-        self._served = {name: Served(writes.service, ()) for name, writes in services.items()}
+        self._served = {name: Served(writes.service, {}) for name, writes in services.items()}
         lanes = tuple((one.name, lane) for one in broker.services for lane in range(one.lanes))
         self._domain = Domain("drain", 0, lanes)
         holder = Holder("drain", self._domain.name, self._domain.epoch, 0.0)

@@ -98,6 +98,10 @@ class RehearsalStore:
     def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
         return self._handlers.call(service, task, commands)
 
+    def changed_rows(self) -> Mapping[str, int]:
+        """Nothing is held here, so nobody asks."""
+        return {}
+
     def leave(self, holder: Holder, opened: Opened, sent: int | None) -> bool:
         return self._session.run(_SAME) == [(opened.xid,)]
 

@@ -31,7 +31,7 @@ from writegate.integrations import requests
 from writegate.integrations.committed import committed
 from writegate.integrations.http import Answer
 
-__all__ = ["live", "publish_on_commit", "ready", "receipt", "respond"]
+__all__ = ["live", "metrics", "publish_on_commit", "ready", "receipt", "respond"]
 
 
 def publish_on_commit(command: Command, using: str | None = None) -> None:
@@ -68,6 +68,13 @@ def live(_: HttpRequest) -> HttpResponse:
 def ready(_: HttpRequest) -> HttpResponse:
     """A view: whether a command posted now would leave at once."""
     return _response(requests.ready())
+
+
+@require_safe
+def metrics(_: HttpRequest) -> HttpResponse:
+    """A view: what Prometheus asks for; 404 unless ``WRITEGATE_TELEMETRY`` names it."""
+    status, content, kind = requests.metrics()
+    return HttpResponse(content, kind, status)
 
 
 def _response(answer: Answer) -> HttpResponse:

@@ -1,0 +1,27 @@
+"""The broker's management API, as a user with the tag ``monitoring``. The only module that asks it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import httpx
+
+from writegate.config import Settings
+from writegate.errors import SettingsError
+
+TIMEOUT_SECONDS = 10.0
+
+
+def queues(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return each queue of the vhost by name, as the API describes it. Raises :class:`httpx.HTTPError`."""
+    if not settings.broker_api_url:
+        raise SettingsError(
+            "WRITEGATE_BROKER_API_URL is not set: it says where to ask the broker what is in its queues"
+        )
+    vhost = unquote(urlsplit(settings.broker_url).path.removeprefix("/")) or "/"
+    # A transport of its own: the machine's proxy settings are for the world outside, not for the broker.
+    with httpx.Client(timeout=TIMEOUT_SECONDS, transport=httpx.HTTPTransport()) as client:
+        response = client.get(f"{settings.broker_api_url.rstrip('/')}/api/queues/{quote(vhost, safe='')}")
+    response.raise_for_status()
+    return {queue["name"]: queue for queue in response.json()}

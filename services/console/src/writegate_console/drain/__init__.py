@@ -1,0 +1,1 @@
+"""``writegate drain``: wait until what was accepted before is decided, or until what a hold stops is at rest."""

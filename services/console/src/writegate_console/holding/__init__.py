@@ -1,0 +1,1 @@
+"""``writegate hold`` and ``writegate release``."""

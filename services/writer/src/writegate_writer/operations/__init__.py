@@ -1,0 +1,14 @@
+"""How the built-in service's commands are carried out: by handlers like any other service's, under a role of their own.
+
+Each writes what it did into the audit, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from writegate.operations import operations
+from writegate_writer.declare import Writes
+from writegate_writer.operations import holding
+from writegate_writer.operations.tables import TABLES
+
+writes = Writes(operations, tables=TABLES)
+holding.register(writes)

@@ -1,0 +1,31 @@
+"""The audit: who did what to which target, when, why and by which command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from writegate.operations import Operation
+from writegate_writer.plain import plain_json, plain_text
+
+Result = dict[str, Any]
+
+_WRITE = """
+INSERT INTO writegate.audit (who, action, target, detail, command) VALUES (%s, %s, %s, %s::jsonb, %s)
+"""
+
+
+def write(connection: Connection, one: Operation, action: str, target: str, detail: Mapping[str, Any]) -> None:
+    """Write down what was done, or that it was refused."""
+    told = {"reason": one.reason, **detail}
+    parameters = (plain_text(one.by), action, plain_text(target), json.dumps(plain_json(told)), one.command_id)
+    connection.exec_driver_sql(_WRITE, parameters)
+
+
+def refused(connection: Connection, one: Operation, action: str, target: str, why: str) -> Result:
+    """Write down that it was refused; return the result that says so."""
+    write(connection, one, action, target, {"refused": why})
+    return {"refused": why[:900]}  # a result has at most 1 KiB
