@@ -15,10 +15,12 @@ import pytest
 
 from writegate.stack import Stack
 from writegate.stack.ports import choose
+from writegate.stack.programs import apps
 from writegate.stack.readiness import wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/supervisor/writegate.conf"
-PROGRAMS = ("writer-1", "writer-2", "flights", "fleet", "weather")
+SERVICES = tuple(apps(CONFIGURATION.parents[2]))
+PROGRAMS = ("writer-1", "writer-2", *SERVICES)
 
 
 class Supervised:
@@ -76,10 +78,7 @@ def settings(stack: Stack, run: Path) -> dict[str, str]:
         "WRITEGATE_SLOTS": writer["WRITEGATE_SLOTS"],
         "DATABASE_URL_WRITER": writer["WRITEGATE_DATABASE_URL"],
         "BROKER_URL_WRITER": writer["WRITEGATE_BROKER_URL"],
-        **{
-            f"BROKER_URL_{name.upper()}": stack.environment(name)["WRITEGATE_BROKER_URL"]
-            for name in ("flights", "fleet", "weather")
-        },
+        **{f"BROKER_URL_{name.upper()}": stack.environment(name)["WRITEGATE_BROKER_URL"] for name in SERVICES},
         **{f"PORT_{name.upper().replace('-', '_')}": str(port) for name, port in ports.items()},
     }
 

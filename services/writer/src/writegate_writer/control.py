@@ -23,6 +23,7 @@ from writegate_writer.history import History
 from writegate_writer.holds import Holds, holds_of
 from writegate_writer.ownership import Holding
 from writegate_writer.ports import Consuming
+from writegate_writer.recent import Recent
 from writegate_writer.session import Session
 from writegate_writer.sharing import Claimed, Sharing
 from writegate_writer.waits import Waits
@@ -110,6 +111,7 @@ class Control(threading.Thread):
         slots_connected: Callable[[], int],
         waits: Waits,
         history: History,
+        recent: Recent,
     ) -> None:
         super().__init__(name="writegate-control", daemon=True)
         self._me = name
@@ -121,6 +123,7 @@ class Control(threading.Thread):
         self._slots_connected = slots_connected
         self._waits = waits
         self._history = history
+        self._recent = recent
         self._ending = threading.Event()
         self._failures = 0
         self._care = Care()
@@ -200,3 +203,4 @@ class Control(threading.Thread):
         self._waits.look(session)
         self._care.tick(session)
         self._history.tick(session)
+        self._recent.tick(session)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping
+from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 
-from writegate.stack.environment import ADDRESS, EXAMPLES, environment
+from writegate.stack.environment import ADDRESS, environment, services
 from writegate.stack.home import Home
 from writegate.stack.memory import Memory
 
 SERVERS = ("epmd", "rabbitmq", "postgres")
 WRITERS = ("writer-1", "writer-2")
-SERVICES = EXAMPLES
-PORTS = (*SERVERS, "management", "distribution", *WRITERS, *SERVICES)
+PORTS = (*SERVERS, "management", "distribution", *WRITERS)  # and one for each app
 
 
 @dataclass(frozen=True)
@@ -32,29 +33,48 @@ class Program:
     stop_seconds: int = 20
 
 
-def writers_and_services(home: Home, memory: Memory) -> list[Program]:
-    """Return the programs of this project, run by this interpreter in the checkout."""
+def apps(checkout: Path) -> dict[str, str]:
+    """Return the command line of each installed service's app by name, as ``deploy/supervisor`` runs it too.
+
+    In the order of that file. A line still has the names of what supervisord would insert.
+    """
+    configuration = ConfigParser(interpolation=None)
+    configuration.read(checkout / "deploy/supervisor/writegate.conf", encoding="utf-8")
+    named = ((section.partition(":")[2], section) for section in configuration.sections())
+    installed = set(services())
+    return {name: configuration[section]["command"] for name, section in named if name in installed}
+
+
+def writers_and_apps(home: Home, memory: Memory) -> list[Program]:
+    """Return the programs of this project, run by this interpreter in the checkout.
+
+    An app that has no port yet was installed since the stack was started: it is left out.
+    """
+    lines = {name: _writer(name) for name in WRITERS} | {
+        name: _app(name, line, str(memory.ports[name]))
+        for name, line in apps(home.checkout).items()
+        if name in memory.ports
+    }
     return [
         Program(
             name,
-            (sys.executable, "-m", *_arguments(name, str(memory.ports[name]))),
+            line,
             address=f"http://{ADDRESS}:{memory.ports[name]}",
             environment=environment(name, memory),
             directory=home.checkout,
             priority=30 if name in WRITERS else 40,
         )
-        for name in (*WRITERS, *SERVICES)
+        for name, line in lines.items()
     ]
 
 
-def _arguments(name: str, port: str) -> tuple[str, ...]:
-    if name in WRITERS:
-        return ("celery", "-A", "writegate_writer.app", "worker", "--hostname", f"{name}@%h", "--loglevel", "INFO")
-    if name == "flights":
-        return ("uvicorn", "flights.app:app", "--host", ADDRESS, "--port", port, "--no-access-log")
-    if name == "fleet":
-        # One process with threads: a publisher belongs to one process. gunicorn's control socket would be shared
-        # by every gunicorn of this user.
-        one = ("--workers", "1", "--threads", "8", "--no-control-socket")
-        return ("gunicorn", "fleet.wsgi:application", "--bind", f"{ADDRESS}:{port}", *one)
-    return (name, "follow")
+def _writer(name: str) -> tuple[str, ...]:
+    celery = (sys.executable, "-m", "celery", "-A", "writegate_writer.app")
+    return (*celery, "worker", "--hostname", f"{name}@%h", "--loglevel", "INFO")
+
+
+def _app(name: str, line: str, port: str) -> tuple[str, ...]:
+    inserted = {"WRITEGATE_BIN": shlex.quote(str(Path(sys.executable).parent)), f"PORT_{name.upper()}": port}
+    for variable, value in inserted.items():
+        line = line.replace(f"%(ENV_{variable})s", value)
+    return tuple(shlex.split(line))
