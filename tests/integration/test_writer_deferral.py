@@ -143,6 +143,6 @@ def test_a_key_waits_behind_a_parked_command_that_asks_for_it(gate: Gate) -> Non
     gate.wait_entries("careless", 1)
     gate.wait(lambda: deferred(gate, account) == 2, "2 deferred")
     assert gate.entries(account) == {account: [0]}
-    gate.sql("UPDATE writegate.parked SET state = 'dropped' WHERE id = %s", [bad.command_id])
+    gate.do("parked", "drop", "--id", bad.command_id, "--reason", "a test", "--yes")
     gate.wait_entries(account, 3)
     gate.assert_exactly_once(account, [0, 2, 3])

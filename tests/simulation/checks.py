@@ -23,6 +23,7 @@ class Checks:
         self._accepted: set[str] = set()
         self._applied: dict[str, Row] = {}
         self._last: dict[tuple[str, str], int] = {}
+        self._passed: set[str] = set()  # parked without making their keys wait: they have lost their place
 
     # Told by the publishers.
 
@@ -40,16 +41,18 @@ class Checks:
 
     def committed(self, session: Session, changes: dict[Lock, Row]) -> None:
         """Each effect once, and in its key's order."""
-        for (table, _), row in changes.items():
+        for (table, key), row in changes.items():
             if table == "journal":
                 self._effect(session, *row)
+            elif table == "parked" and row.state == "parked" and not row.parks_key:
+                self._passed.add(key[1])
 
     def _effect(self, session: Session, task: str, id_: str, key: str | None, n: int) -> None:
         self._history.add(self._schedule.now, session.name, "applied {} {} n={}", task, key, n)
         if id_ in self._applied:
             raise Violation(f"applied twice: {task} {key} n={n} ({id_})")
         self._applied[id_] = (task, key, n)
-        if key is None:
+        if key is None or id_ in self._passed:
             return  # nothing orders those
         place = (task.partition(".")[0], key)
         if n <= self._last.get(place, 0):
@@ -77,12 +80,13 @@ class Checks:
                 raise Violation(f"lost: {_shown(self._made[id_])} ({id_}) was accepted, not applied and not parked")
         for id_, row in sorted(parked.items()):
             one = self._made.get(id_)
-            if id_ in self._applied:
-                raise Violation(f"applied and parked: {_shown(one)} ({id_})")
+            if (id_ in self._applied) != (row.state == "replayed"):
+                told = "applied" if id_ in self._applied else "not applied"
+                raise Violation(f"{told} and {row.state}: {_shown(one)} ({id_})")
             if one is None or not one.bad:
-                raise Violation(f"parked though nothing is wrong with it: {_shown(one)} ({id_}): {row[3]}")
+                raise Violation(f"parked though nothing is wrong with it: {_shown(one)} ({id_}): {row.cause}")
         for id_ in self._applied:
-            if id_ in self._made and self._made[id_].bad:
+            if id_ in self._made and self._made[id_].bad and id_ not in parked:
                 raise Violation(f"applied though it is bad: {_shown(self._made[id_])}")
         self._emitted_once(database)
         self._totals(database)

@@ -69,6 +69,8 @@ class ConsumingChannel:
                 self._deliver(tag, message, deliver)
 
         broker = self.connection.broker
+        if queue not in broker.queues:
+            return  # one of dead letters: none die here
         consumer = Consumer(broker.queues[queue], self.at_broker, self._prefetch, take_in)
         self.send(lambda: broker.consume(consumer))
 

@@ -48,6 +48,19 @@ class CarelessStore(SimulatedStore):
         return replace(started, waiting=Waiting(Counter({None: started.waiting.total})))
 
 
+class OutdatedStore(SimulatedStore):
+    """It does not tell that people have changed what waits since stock was taken."""
+
+    _NEVER = 2**40  # no domain's revision is greater
+
+    def start(self, holder: Holder) -> Started:
+        started = super().start(holder)
+        return replace(started, waiting=replace(started.waiting, revision=self._NEVER))
+
+    def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
+        return replace(super().open(holder, service, ids, since), revision=self._NEVER)
+
+
 CONTROLS = {
     "ledger off": Parts(store=ForgetfulStore),
     "ack before commit": Parts(channel=HastyChannel),
@@ -57,4 +70,5 @@ CONTROLS = {
     "crash corner off": Parts(store=UnsuspectingStore),
     "waiting keys forgotten": Parts(store=CarelessStore),
     "waits for the broker": Parts(channel=WaitingChannel),
+    "revision off": Parts(store=OutdatedStore),
 }

@@ -35,7 +35,9 @@ class SimulatedLeases:
     def holdings(self) -> list[Holding]:
         def work() -> list[Holding]:
             return [
-                Holding(name, owner, epoch, owner is None or until < self._now)
+                Holding(
+                    name, owner, epoch, owner is None or until < self._now, self._session.get("revision", name) or 0
+                )
                 for name, (owner, epoch, until) in self._session.rows("domain")
             ]
 

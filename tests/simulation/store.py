@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -14,11 +14,26 @@ from tests.simulation.database import Session
 from tests.simulation.history import Violation
 from tests.simulation.leases import SimulatedLeases
 from writegate.command import Command
-from writegate.receipt import Receipt
+from writegate.envelope import Item
+from writegate.receipt import Cause, Receipt
 from writegate_writer.arrival import Refused
 from writegate_writer.deferral import Aside, Key, Waiting
 from writegate_writer.faults import DatabaseFault, Fault
-from writegate_writer.store import DeferredRow, Holder, Known, Opened, Outgoing, Started
+from writegate_writer.store import APPLIED, DeferredRow, Holder, Known, Opened, Outgoing, Started
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ParkedRow:
+    """A parked command."""
+
+    number: int
+    lane: int
+    item: Item | None
+    ledger_id: str | None
+    parks_key: bool
+    cause: Cause
+    state: str = "parked"
+
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 _WRITER = "writer"
@@ -63,12 +78,20 @@ class SimulatedStore:
         def work() -> Started:
             self.begin(holder)
             outbox = [row for _, (domain, row) in self.session.rows("outbox") if domain == holder.domain]
-            waiting = Waiting(Counter(_key_of(row) for row in self._waiting(holder)), self._parked_keys(holder))
+            waiting = self._stock(holder)
             self.session.end(commit=True)
             return Started(outbox, waiting)
 
         started: Started = self._own("start", work)
         return started
+
+    def waiting(self, holder: Holder) -> Waiting:
+        found: Waiting = self.session.alone("take stock", lambda: self._stock(holder))
+        return found
+
+    def _stock(self, holder: Holder) -> Waiting:
+        keys = Counter(_key_of(row) for row in self._waiting(holder))
+        return Waiting(keys, self._parked_keys(holder), self.session.get("revision", holder.domain) or 0)
 
     def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
         def work() -> Opened:
@@ -81,9 +104,9 @@ class SimulatedStore:
                 and self.session.get("deferred", seq_hash[0])[1] == "deferred"
             }
             at = datetime.fromtimestamp(START.timestamp() + self._now, UTC)
-            return Opened(
-                next(self.session.database.numbers), 0, at, known, deferred, SimulatedLeases(self.session).held()
-            )
+            number, holds = next(self.session.database.numbers), SimulatedLeases(self.session).held()
+            revision = self.session.get("revision", holder.domain) or 0
+            return Opened(number, 0, at, known, deferred, holds, revision)
 
         opened: Opened = self._own("open", work)
         return opened
@@ -125,13 +148,29 @@ class SimulatedStore:
     def park(self, refused: Sequence[Refused]) -> None:
         def work() -> None:
             for one in refused:
-                row = (one.delivery.lane, one.item.key if one.item else None, one.parks_key, one.cause, "parked")
                 key = (one.delivery.service, one.id, one.hash)
                 self.session.lock("parked", key)
                 if self.session.get("parked", key) is None:
+                    number = next(self.session.database.numbers)
+                    row = ParkedRow(number, one.delivery.lane, one.item, one.ledger_id, one.parks_key, one.cause)
                     self.session.put("parked", key, row)
 
         self._own("park", work)
+
+    def settle_parked(
+        self, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
+    ) -> None:
+        def work() -> None:
+            for key, row in self.session.rows("parked"):
+                if row.number in applied:
+                    self.session.put("parked", key, replace(row, state="replayed"))
+                    ledger = (service, applied[row.number])
+                    self.session.put("ledger", ledger, self.session.get("ledger", ledger)._replace(outcome=APPLIED))
+                elif (refused := again.get(row.number)) is not None:
+                    changes = {"cause": refused.cause, "parks_key": refused.parks_key, "lane": refused.delivery.lane}
+                    self.session.put("parked", key, replace(row, state="parked", **changes))
+
+        self._own("settle parked", work)
 
     def defer(self, holder: Holder, aside: Sequence[Aside]) -> None:
         def work() -> None:
@@ -140,7 +179,7 @@ class SimulatedStore:
                 delivery = one.one.delivery
                 until = None if one.patience_seconds is None else self._now + one.patience_seconds
                 row = DeferredRow(
-                    seq, delivery.service, delivery.lane, one.one.item, delivery.origin, None, False, False
+                    seq, delivery.service, delivery.lane, one.one.item, one.one.hash, None, None, False, False
                 )
                 self.session.insert("deferred id", (delivery.service, one.one.ledger_id), (seq, one.one.hash))
                 self.session.put("deferred", seq, (holder.domain, "deferred", until, row))
@@ -206,10 +245,6 @@ class SimulatedStore:
 
         self.session.alone("limit", work)
 
-    def parked_keys(self, holder: Holder) -> set[Key]:
-        keys: set[Key] = self.session.alone("read parked", lambda: self._parked_keys(holder))
-        return keys
-
     def hold_task(self, task: str, reason: str) -> float:
         def work() -> float:
             self.session.lock("hold", task)
@@ -267,9 +302,9 @@ class SimulatedStore:
     def _parked_keys(self, holder: Holder) -> set[Key]:
         lanes = services.DOMAINS[holder.domain]
         return {
-            (service, key)
-            for (service, _, _), (lane, key, parks_key, _, state) in self.session.rows("parked")
-            if parks_key and state == "parked" and (service, lane) in lanes
+            (service, row.item.key)
+            for (service, _, _), row in self.session.rows("parked")
+            if row.parks_key and row.state == "parked" and (service, row.lane) in lanes
         }
 
 

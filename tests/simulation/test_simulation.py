@@ -25,6 +25,7 @@ _FOUND = {
     "crash corner off": "not drained",
     "waiting keys forgotten": "out of order",
     "waits for the broker": "and a message",
+    "revision off": "not drained",
 }
 
 

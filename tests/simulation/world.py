@@ -12,6 +12,7 @@ from tests.simulation.checks import Checks
 from tests.simulation.database import Database
 from tests.simulation.faults import KINDS, Faults
 from tests.simulation.history import History, Violation
+from tests.simulation.operator import Operator
 from tests.simulation.publishers import Load, Publisher
 from tests.simulation.schedule import Group, Schedule
 from tests.simulation.store import START
@@ -76,6 +77,8 @@ class World:
         self._over = False
         schedule.spawn("fault", Group("fault"), self._inject)
         schedule.spawn("observer", Group("observer"), self._observe)
+        operator = Operator(self.database, random, lambda: self.faults.active)
+        schedule.spawn("operator", operator.group, operator.run)
 
     def run(self) -> None:
         """Run it to its end. Raises :class:`Violation` when something does not hold."""
@@ -172,8 +175,6 @@ class World:
                 self.faults.active = False
                 self.history.add(self.schedule.now, "fault", "no more")
                 self._release()
-            if not self.faults.active or self.random.random() < 0.2:
-                self._drop_parked()
             self._over = not self.faults.active and not self._left()
 
     def _release(self) -> None:
@@ -182,14 +183,6 @@ class World:
         for writer in self.writers:
             if writer.served is not services.SERVED:
                 self.database.later(5.0 * self.random.random(), partial(self.stop, writer, replace=True))
-
-    def _drop_parked(self) -> None:
-        """What people do about parked commands that make their keys wait."""
-        parked = self.database.tables.get("parked", {})
-        for key, (lane, of_key, parks_key, cause, state) in parked.items():
-            if parks_key and state == "parked" and ("parked", key) not in self.database.locks:
-                parked[key] = (lane, of_key, parks_key, cause, "dropped")
-                self.history.add(self.schedule.now, "operator", "drops {}", key)
 
     def _left(self) -> list[str]:
         """What is not drained yet."""
@@ -206,6 +199,11 @@ class World:
                 f"{row.item.task} {row.item.key} deferred in {of}"
                 for of, state, _, row in tables.get("deferred", {}).values()
                 if state == "deferred"
+            ),
+            *(
+                f"{row.item.key} waits behind a parked command"
+                for row in tables.get("parked", {}).values()
+                if row.parks_key and row.state == "parked"
             ),
         ]
 

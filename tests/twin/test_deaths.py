@@ -42,7 +42,7 @@ def test_a_deferred_command_that_kills_is_given_up_and_its_neighbours_are_applie
     killer = Cheer(name="all")
     _, writer = both.writers()
     writer.take_in([Jot(article="cup", text="a"), killer, Jot(article="cup", text="b")])
-    with both.held("table:stock.item"):
+    with both.held("table:stock.tally"):
         writer.batch(Cut(commands=3, packed=3, delivered=0, hold=None, replayed=False))
     assert writer.waiting == 3
     with mock.patch.dict(writes.handlers, {"stock.cheer": die}):

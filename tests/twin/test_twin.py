@@ -40,6 +40,7 @@ _PROFILE = settings(
 # What people and time do about commands that wait. When nothing comes of it so often, they would wait for ever.
 _GIVE_UP = """
 update writegate.parked set state = 'dropped' where state = 'parked';
+update writegate.domain set revision = revision + 1;
 update writegate.deferred set not_after = clock_timestamp() where not_after is not null
 """
 _MOST_IN_VAIN = 3

@@ -15,22 +15,24 @@ import pytest
 from tests.sample import LANES, Deposit, Withdraw, accounts, arrived
 from writegate import Command
 from writegate.config import Settings
-from writegate.envelope import Item
+from writegate.envelope import Item, item_of
 from writegate_writer.arrival import Arrived, Delivery, Reading, Refused
 from writegate_writer.batch import Deciding
 from writegate_writer.decide import MOST_REJECTIONS
-from writegate_writer.deferral import Aside
+from writegate_writer.deferral import BEGINNING, Aside, Waiting
 from writegate_writer.domain import Domain, Phase
 from writegate_writer.faults import DatabaseFault, HandlerFault, Reject
 from writegate_writer.gate import Gate
 from writegate_writer.holds import holds_of
 from writegate_writer.ledger_days import oldest_day
 from writegate_writer.ports import Served
-from writegate_writer.store import Holder, Known, Opened, Outgoing, Store
+from writegate_writer.sorting import Work, sort
+from writegate_writer.store import DeferredRow, Holder, Known, Opened, Outgoing, Store
 from writegate_writer.turn import Turns
 
 POISON = 13
 SERVICES = {"accounts": Served(accounts, dict.fromkeys(accounts.commands, ("accounts.account",)))}
+NOW = datetime.now(UTC)
 HOLDER = Holder("writer-1", "accounts", 1, 6.0)
 
 
@@ -45,6 +47,7 @@ class Rows:
     holds: dict[str, str] = field(default_factory=dict)
     times_held: int = 0
     opened: int = 0
+    stock: Waiting = field(default_factory=Waiting)
     pending: dict[str, Known] = field(default_factory=dict)
     pending_aside: list[Aside] = field(default_factory=list)
 
@@ -54,7 +57,10 @@ class Rows:
             raise DatabaseFault(None, "connection lost")
         self.pending, self.pending_aside = {}, []
         known = {one: self.ledger[one] for one in ids if one in self.ledger}
-        return Opened(1, 1, datetime.now(UTC), known, {}, holds_of(self.holds.items()))
+        return Opened(1, 1, datetime.now(UTC), known, {}, holds_of(self.holds.items()), self.stock.revision)
+
+    def waiting(self, _: Holder) -> Waiting:
+        return self.stock
 
     def enter(self, _: Holder, __: Opened, ___: str, rows: Sequence[tuple[str, str, int]]) -> None:
         self.pending = {id_: Known(outcome, hash_) for id_, outcome, hash_ in rows}
@@ -164,6 +170,69 @@ def test_rejections_among_good_ones_do_not(rejects: bool) -> None:
     assert (rows.holds, len(rows.ledger)) == ({}, 200)
 
 
+def test_nothing_is_decided_by_an_account_of_what_waits_that_is_out_of_date() -> None:
+    domain, batch = Domain("accounts", 1, (("accounts", 0),)), [arrived(Deposit(account="a", amount=1))]
+    # Since stock was taken people have had a parked command of this account decided again: it waits ahead of this one.
+    rows = Rows(stock=Waiting(Counter({("accounts", "a"): 1}), revision=1))
+    decided_by(rows, batch, domain)
+    assert (rows.ledger, [one.one for one in rows.deferred], rows.opened) == ({}, batch, 2)
+    assert domain.aside.deferred == {("accounts", "a"): 2}
+
+
+def replaying(store: Any, domain: Domain) -> Deciding:
+    clock = MagicMock()
+    clock.monotonic.return_value, clock.now.return_value = 0.0, NOW
+    return Deciding(store, HOLDER, domain, SERVICES, MagicMock(), MagicMock(), clock)
+
+
+def test_a_page_of_what_waits_that_was_read_before_people_changed_it_is_given_up() -> None:
+    domain, store = Domain("accounts", 1, (("accounts", 0),)), MagicMock()
+    domain.aside = Waiting(Counter({("accounts", "a"): 1}))
+    store.suspect.return_value = 1
+    store.deferred.return_value = [
+        DeferredRow(7, "accounts", 0, item_of(Deposit(account="a", amount=1)), 0, None, None, False, False)
+    ]
+    store.open.return_value.revision = 1
+    store.waiting.return_value = Waiting(Counter({("accounts", "a"): 2}), revision=1)
+    replaying(store, domain).replay(lambda: True)
+    store.enter.assert_not_called()
+    assert (domain.aside.revision, domain.aside.total, domain.aside.sweep.after) == (1, 2, BEGINNING)
+
+
+@pytest.mark.parametrize(("seconds", "pause"), [(0.01, 1.0), (4.0, 36.0)])
+def test_a_tenth_of_the_time_at_most_goes_into_what_waits(seconds: float, pause: float) -> None:
+    waiting = Waiting()
+    waiting.sweep.seconds = seconds
+    waiting.end_sweep(100.0)
+    assert waiting.sweep.due == 100.0 + pause
+    waiting.sweep_anew()
+    assert waiting.sweep.due == 0.0
+
+
+@pytest.mark.parametrize(
+    ("known", "outcome"),
+    [
+        (None, "fresh"),  # it could not be read, or the ledger has forgotten it
+        (Known("p", 5), "fresh"),
+        (Known("a", 5), "applied before"),
+        (Known("p", 6), "other content"),
+        (Known("a", 6), "other content"),
+    ],
+)
+def test_what_becomes_of_a_parked_command_that_is_decided_again(known: Known | None, outcome: str) -> None:
+    one = arrived(Deposit(account="a", amount=1))
+    one.hash = 5
+    row = DeferredRow(-7, "accounts", 0, one.item, 5, None, None, False, False, parked=3)
+    opened = Opened(1, 1, NOW, {one.ledger_id: known} if known else {}, {}, holds_of(()))
+    plan = sort(Work([one], replayed={one.ledger_id: row}), opened, SERVICES["accounts"].tables)
+    applied = [row] if outcome != "other content" else []
+    assert (plan.replayed_applied, plan.replayed_parked) == (applied, [] if applied else [row])
+    assert plan.fresh == ([one] if outcome == "fresh" else [])
+    # What the ledger has is changed there, and not written again.
+    assert len(plan.rows) == (known is None)
+    assert [refused.cause.cause for refused in plan.parked] == (["id-reused"] if outcome == "other content" else [])
+
+
 def test_a_crowded_outbox_thins_out_once_the_broker_has_confirmed() -> None:
     gate, store, clock = Gate(), MagicMock(), MagicMock()
     clock.monotonic.return_value = 0.0
@@ -189,7 +258,6 @@ def id_made(at: datetime) -> str:
     return f"{made >> 16:08x}-{made & 0xFFFF:04x}-7000-8000-000000000000"
 
 
-NOW = datetime.now(UTC)
 UUID4 = "4c9a7ba2-31b1-4bb8-9d8e-1d0b2c1f7a55"
 
 

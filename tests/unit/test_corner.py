@@ -85,6 +85,7 @@ def test_suspects_are_applied_while_no_other_domain_is() -> None:
     gate.give_back(domain)
     assert gate.take(0) is domain
     store.suspect.return_value = 4
+    store.open.return_value.revision = domain.aside.revision
     assert turns.take(domain, store)
     store.suspect.assert_called_once()
     assert domain.waiting == 0
@@ -95,7 +96,7 @@ class Replayed:
 
     def __init__(self, rows: int, writers: int) -> None:
         self.rows = [
-            DeferredRow(seq, "accounts", LANE, item_of(Deposit(account="a", amount=1)), None, None, False, False)
+            DeferredRow(seq, "accounts", LANE, item_of(Deposit(account="a", amount=1)), 0, None, None, False, False)
             for seq in range(1, rows + 1)
         ]
         self.writers = writers

@@ -9,6 +9,7 @@ from collections import defaultdict, deque
 from writegate_writer.arrival import Delivery
 from writegate_writer.domain import Domain, Phase
 from writegate_writer.gate import Gate
+from writegate_writer.holds import holds_of
 
 LONG = 10.0  # seconds: only a failing test waits so long
 
@@ -41,6 +42,20 @@ def test_a_domains_first_turn_starts_it_and_only_then_it_takes_deliveries() -> N
     assert gate.deliver(owned, delivery())
     gate.give_back(owned)
     assert gate.take(0) is owned
+
+
+def test_news_give_a_domain_a_turn_and_what_is_known_does_not() -> None:
+    gate = Gate()
+    owned = serving(gate)
+    none, some = holds_of([]), holds_of([("a.b", "because")])
+    for news in ((0, none), (1, none), (1, some)):
+        gate.tell(owned, *news)
+        assert gate.take(LONG) is owned
+        assert gate.hear(owned) == news[0]
+        gate.give_back(owned)
+        gate.tell(owned, *news)
+        assert gate.take(0) is None
+        assert gate.hear(owned) is None
 
 
 def test_without_work_there_is_no_turn() -> None:

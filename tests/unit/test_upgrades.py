@@ -101,7 +101,7 @@ def test_each_of_many_has_its_own_version() -> None:
 
 @pytest.mark.parametrize("one", LIFTED, ids=lambda one: f"version {one.version}")
 def test_what_was_deferred_is_lifted_when_it_is_tried_again(one: Item) -> None:
-    revived = revive(DeferredRow(1, "upgrade_test", 0, one, None, None, False, False), invoices)
+    revived = revive(DeferredRow(1, "upgrade_test", 0, one, 0, None, None, False, False), invoices)
     assert isinstance(revived, Arrived)
     assert revived.command == TODAY
 

@@ -8,7 +8,7 @@ parked for it.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -18,6 +18,7 @@ from writegate.targets import BUILT_IN
 
 MOST_AT_ONCE = 1000  # parked commands that one action moves: its transaction stays short
 MOST_REHEARSED = 100
+_SHORT_CHARACTERS = 100
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
@@ -61,15 +62,49 @@ class Selection(BaseModel):
     before: AwareDatetime | None = None
     numbers: tuple[int, ...] | None = Field(default=None, max_length=MOST_AT_ONCE)
 
+    def sql(self) -> tuple[str, dict[str, Any]]:
+        """Return a condition on rows of ``writegate.parked`` and its parameters, as psycopg2 takes them.
+
+        Whoever reads sees by it what the writer would act on.
+        """
+        given = {name: value for name, value in self if value is not None}
+        parameters = {name: list(value) if name == "numbers" else value for name, value in given.items()}
+        return " AND ".join(["true", *(_CONDITIONS[name] for name in given)]), parameters
+
+    def __str__(self) -> str:
+        """Return it in words, for people and for the audit."""
+        given = self.model_dump(mode="json", exclude_none=True)
+        return " ".join(f"{name}={_short(value)}" for name, value in given.items()) or "all"
+
+
+_CONDITIONS = {
+    "service": "service = %(service)s",
+    "task": "task = %(task)s",
+    "cause": "cause = %(cause)s",
+    "key": "key = %(key)s",
+    "id": "id = %(id)s",
+    "text": "position(convert_to(%(text)s, 'UTF8') IN raw) > 0",
+    "since": "parked_at >= %(since)s",
+    "before": "parked_at < %(before)s",
+    "numbers": "seq = ANY(%(numbers)s)",
+}
+
+
+def _short(value: Any) -> str:
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= _SHORT_CHARACTERS else text[:_SHORT_CHARACTERS] + "…"
+
 
 class OnParked(Operation):
     """On parked commands, a page at a time: the first ``limit`` of the selection with numbers above ``after``.
 
-    The result is ``{"done": n, "last": number, "skipped": {"why": n}}``: whoever has more to do goes on after ``last``.
+    ``up_to``: the highest number, so that what is parked meanwhile is not met again and again. The result is
+    ``{"done": n, "last": number, "skipped": {"why": n}}``: whoever has more to do goes on after ``last``.
     """
 
     selection: Selection
     after: int = 0
+    up_to: int | None = None
     limit: int = Field(default=MOST_AT_ONCE, ge=1, le=MOST_AT_ONCE)
 
 
@@ -100,5 +135,7 @@ class _BuiltIn(Service):
     reserved: ClassVar[frozenset[str]] = RESERVED_NAMES - {BUILT_IN}
 
 
-operations: Service = _BuiltIn(BUILT_IN, commands=[Hold, Release], retention=timedelta(days=7))
+operations: Service = _BuiltIn(
+    BUILT_IN, commands=[Hold, Release, Replay, Drop, Rehearse, Edit], retention=timedelta(days=7)
+)
 """The service, as the others are declared."""

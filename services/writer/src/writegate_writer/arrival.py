@@ -45,6 +45,7 @@ class Delivery:
     reply_to: str | None = None
     parts: list[Part] | None = None  # when it was read ahead, until it is taken
     held_bytes: int = 0  # of memory, while it is held
+    dead: bool = False  # the broker gave up delivering it
 
     @property
     def delivery_count(self) -> int:
@@ -124,6 +125,7 @@ class Reading:
     strays: list[Stray] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     suspicious: bool = False  # delivered so often that something in it may end the process
+    rejected: dict[str, Cause] = field(default_factory=dict)  # what is not to be applied, by ledger id
 
     def add(self, part: Part) -> None:
         """Sort a part in."""
@@ -143,7 +145,7 @@ def read(delivery: Delivery, service: Service, now_millis: int) -> list[Part]:
     try:
         envelope = decode(delivery.body, delivery.headers, delivery.properties)
     except MalformedMessage as error:
-        return [_refuse_message(delivery, error)]
+        return [refuse_message(delivery, error)]
     delivery.origin = envelope.user
     delivery.reply_to = envelope.reply_to
     return [_part(delivery, item, envelope.hops, service, now_millis) for item in envelope.items]
@@ -194,7 +196,7 @@ def command_and_key(item: Item, service: Service) -> tuple[Command | NotYet, str
     Raises :class:`MalformedMessage` as :func:`command_of` does, and when the key is not the one that the item has.
     """
     command = command_of(item, service)
-    key = _key_of(command, item)
+    key = contract_key(command, item)
     if isinstance(key, NotYet):
         command, key = key, item.key
     if item.key is not None and item.key != key:
@@ -202,7 +204,11 @@ def command_and_key(item: Item, service: Service) -> tuple[Command | NotYet, str
     return command, key
 
 
-def _key_of(command: Command | NotYet, item: Item) -> str | NotYet | None:
+def contract_key(command: Command | NotYet, item: Item) -> str | NotYet | None:
+    """Return the key of a command by its contract, or why it has to wait for another writer.
+
+    Raises :class:`MalformedMessage` when its fields give none.
+    """
     if isinstance(command, NotYet):
         return item.key  # of a command that cannot be read, only what the producer says is known
     try:
@@ -289,7 +295,8 @@ def _refuse_too_old(item: Item, service: Service, now_millis: int) -> None:
         )
 
 
-def _refuse_message(delivery: Delivery, error: MalformedMessage) -> Refused:
+def refuse_message(delivery: Delivery, error: MalformedMessage) -> Refused:
+    """Return a message that cannot be read as what is parked of it."""
     digest = hashlib.blake2b(delivery.body, digest_size=16)
     claimed = delivery.headers.get("id")
     named = isinstance(claimed, str) and 0 < len(claimed) <= MAX_ID_BYTES

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from writegate.envelope import Item
-from writegate_writer.deferral import Aside, Key
+from writegate_writer.deferral import Aside
 from writegate_writer.faults import DatabaseFault
 from writegate_writer.plain import plain_json, plain_text
 from writegate_writer.session import Session
@@ -72,8 +72,8 @@ def settle(session: Session, applied: Sequence[int], parked: Sequence[int]) -> N
 
 
 _DEFERRED = """
-SELECT seq, service, lane, id, task, version, key, raw, origin, reply_to,
-       not_after IS NOT NULL, coalesce(not_after < clock_timestamp(), false)
+SELECT seq, service, lane, id, task, version, key, raw, hash, origin, reply_to,
+       not_after IS NOT NULL, coalesce(not_after < clock_timestamp(), false), parked
 FROM writegate.deferred WHERE domain = %s AND state = 'deferred' AND seq > %s ORDER BY seq LIMIT %s
 """
 
@@ -81,8 +81,8 @@ FROM writegate.deferred WHERE domain = %s AND state = 'deferred' AND seq > %s OR
 def deferred(session: Session, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
     """Return what waits, oldest first, after a row's number."""
     return [
-        DeferredRow(seq, service, lane, Item(id_, task, version, key, bytes(raw)), origin, reply_to, limited, overdue)
-        for seq, service, lane, id_, task, version, key, raw, origin, reply_to, limited, overdue in session.own(
+        DeferredRow(seq, service, lane, Item(id_, task, version, key, bytes(raw)), *rest)
+        for seq, service, lane, id_, task, version, key, raw, *rest in session.own(
             _DEFERRED, [holder.domain, after, limit]
         )
     ]
@@ -97,17 +97,6 @@ WHERE seq = ANY(%s) AND not_after IS NULL
 def limit_waiting(session: Session, seqs: Sequence[int], seconds: float) -> None:
     """Let rows that wait without a limit wait for so long from now."""
     session.own(_LIMIT_WAITING, [seconds, list(seqs)])
-
-
-_PARKED_KEYS = """
-SELECT DISTINCT service, key FROM writegate.parked JOIN writegate.lane USING (service, lane)
-WHERE domain = %s AND state = 'parked' AND parks_key
-"""
-
-
-def parked_keys(session: Session, holder: Holder) -> set[Key]:
-    """Return the keys that wait behind a parked command."""
-    return {(service, key) for service, key in session.own(_PARKED_KEYS, [holder.domain])}
 
 
 # Twice as long as the last time, when that is not long over: a deployment that stays broken is tried ever more seldom.

@@ -11,9 +11,10 @@ from writegate.receipt import Cause
 from writegate_writer.arrival import Arrived, NotYet, Reading, Refused
 from writegate_writer.cutting import CORNER_DELIVERIES
 from writegate_writer.decide import MOST_REJECTIONS, decide
+from writegate_writer.deferral import BEGINNING, Waiting
 from writegate_writer.domain import Domain
 from writegate_writer.done import Done
-from writegate_writer.faults import DatabaseFault, Fault, HandlerFault
+from writegate_writer.faults import DatabaseFault, Fault, HandlerFault, Outdated
 from writegate_writer.ports import Clock, Consuming, Served
 from writegate_writer.replay import revive
 from writegate_writer.sending import Sending
@@ -24,7 +25,6 @@ from writegate_writer.transaction import apply
 log = structlog.get_logger(__name__)
 
 _CONFLICT_TRIES = 6
-_REPLAY_SECONDS = 1.0
 _REPLAY_COMMANDS = 500
 # After so many deaths of a writer that was applying it alone a suspect is parked. Pages of what is replayed shrink as
 # batches do, but their deaths are counted in the table of suspects: the broker knows nothing of them.
@@ -95,7 +95,7 @@ class Deciding:
 
     def batch(self, service: str, reading: Reading) -> None:
         """Decide what has arrived."""
-        work = Work(reading.arrived, reading.refused, blocks=self._domain.aside.blocks)
+        work = Work(reading.arrived, reading.refused, reading.rejected, blocks=self._blocks)
         if reading.suspicious:
             self._one_by_one(service, work, lambda _: True)
             return
@@ -104,19 +104,33 @@ class Deciding:
         if sent is not None:
             self._domain.outbox.forgotten(sent)
 
+    def _blocks(self, one: Arrived) -> bool:
+        """Ask what waits as of now: stock may have been taken anew since the batch was begun."""
+        return self._domain.aside.blocks(one)
+
     def replay(self, alone: Callable[[], bool]) -> None:
         """Try a page of what waits again, oldest first.
 
         ``alone``: whether this turn is the only one of the process; if not, the next one will be.
         """
-        waiting, sweep = self._domain.aside, self._domain.aside.sweep
-        if sweep.after == 0:
+        sweep, began = self._domain.aside.sweep, self._clock.monotonic()
+        try:
+            ended = self._replay_page(self._domain.aside, alone)
+        except Outdated:
+            return  # stock was taken anew, and what waits is swept from its beginning
+        now = self._clock.monotonic()
+        sweep.seconds += now - began
+        if ended:
+            self._domain.aside.end_sweep(now)
+
+    def _replay_page(self, waiting: Waiting, alone: Callable[[], bool]) -> bool:
+        """Return whether it was the last one."""
+        sweep = waiting.sweep
+        if sweep.after == BEGINNING:
             sweep.deaths = self._store.suspect(self._holder, _SWEEP.format(self._domain.name), _SWEEP_ID) - 1
         cornered = sweep.deaths >= CORNER_DELIVERIES
         if cornered and not alone():
-            return
-        if sweep.after == 0 and waiting.parked:
-            waiting.parked = self._store.parked_keys(self._holder)
+            return False
         most = max(1, _REPLAY_COMMANDS >> sweep.deaths)
         rows = self._store.deferred(self._holder, sweep.after, most)
         for service in dict.fromkeys(row.service for row in rows):
@@ -124,9 +138,9 @@ class Deciding:
             self._try_again(service, own, alone=cornered)
         if len(rows) == most and waiting.total:
             sweep.after = rows[-1].seq
-        else:
-            self._store.clear_suspect(_SWEEP.format(self._domain.name), _SWEEP_ID)
-            waiting.end_sweep(self._clock.monotonic() + _REPLAY_SECONDS)
+            return False
+        self._store.clear_suspect(_SWEEP.format(self._domain.name), _SWEEP_ID)
+        return True
 
     def _try_again(self, service: str, rows: Sequence[DeferredRow], *, alone: bool) -> None:
         revived = [(revive(row, self._services[service].service), row) for row in rows]
@@ -136,7 +150,7 @@ class Deciding:
             arrived=[one for one, _ in revived if isinstance(one, Arrived)],
             refused=[one for one, _ in revived if isinstance(one, Refused)],
             blocks=self._domain.aside.blocks_replay,
-            replayed={id_: row.seq for id_, row in by_id.items()},
+            replayed=by_id,
         )
         (self._one_by_one if alone else self._decide)(service, work, missing.may_come)
         if missing.unlimited:
@@ -191,7 +205,20 @@ class Deciding:
                         self._domain.tripped.discard(task)
                 return
 
+    def take_stock(self) -> None:
+        """Read anew what waits: people have changed it."""
+        self._domain.aside = self._store.waiting(self._holder)
+
     def _apply(self, service: str, work: Work) -> Done:
+        while True:
+            try:
+                return self._try(service, replace(work, revision=self._domain.aside.revision))
+            except Outdated:
+                self.take_stock()
+                if work.replayed:
+                    raise  # they may not be what waits first any more
+
+    def _try(self, service: str, work: Work) -> Done:
         for attempt in range(1, _CONFLICT_TRIES + 1):
             try:
                 return apply(self._store, self._holder, self._services, service, work, self._clock.now())
@@ -230,8 +257,11 @@ class Deciding:
     def _count_rejections(self, work: Work, done: Done) -> None:
         """Hold a command type of which one after the other, as they arrived, is rejected for one cause."""
         streak, plan = self._domain.streak, done.plan
-        # What was refused before any handler saw it is not counted.
-        causes = {id(one.arrived): one.cause for one in plan.parked if one.arrived is not None}
+        # What was refused before any handler saw it is not counted, nor what people only wanted to have tried again.
+        known = {*work.rejected, *(id_ for id_, row in work.replayed.items() if row.parked is not None)}
+        causes = {
+            id(one.arrived): one.cause for one in plan.parked if one.arrived is not None and one.ledger_id not in known
+        }
         if not causes and not streak.task:
             return
         applied = {id(one) for one in plan.fresh if causes or one.item.task == streak.task}

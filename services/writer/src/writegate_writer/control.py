@@ -41,7 +41,8 @@ UPDATE writegate.domain SET lease_until = clock_timestamp() + make_interval(secs
 WHERE name IN (SELECT name FROM writegate.domain WHERE owner = %(me)s AND name = ANY(%(held)s) FOR UPDATE SKIP LOCKED)
 """
 _READ = """
-SELECT name, owner, epoch, lease_until < clock_timestamp() OR owner IS NULL FROM writegate.domain ORDER BY name
+SELECT name, owner, epoch, lease_until < clock_timestamp() OR owner IS NULL, revision
+FROM writegate.domain ORDER BY name
 """
 # A writer that is frozen or cut off keeps its connection for long, but asks for nothing on it any more.
 _WRITERS = """

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from writegate.config import Settings
-from writegate_writer.arrival import Delivery, Reading, read
+from writegate.service import Service
+from writegate_writer.arrival import Arrived, Delivery, Part, Reading, read
+from writegate_writer.dead_letters import cause_of, read_dead
 from writegate_writer.domain import Domain
 from writegate_writer.ports import Clock, Served
 
@@ -16,7 +18,8 @@ CORNER_DELIVERIES = 10
 
 def suspicious(delivery: Delivery | None) -> bool:
     """Whether something in this message may be what ends the process."""
-    return delivery is not None and delivery.delivery_count >= CORNER_DELIVERIES
+    # Nothing in a dead letter is run.
+    return delivery is not None and not delivery.dead and delivery.delivery_count >= CORNER_DELIVERIES
 
 
 def cut(domain: Domain, services: Mapping[str, Served], settings: Settings, clock: Clock) -> tuple[str | None, Reading]:
@@ -41,11 +44,13 @@ def cut(domain: Domain, services: Mapping[str, Served], settings: Settings, cloc
         except IndexError:
             break  # its channel was lost just now
         reading.suspicious |= is_suspicious
-        parts = delivery.parts or read(delivery, declared, now_millis)
+        parts = delivery.parts or _read(delivery, declared, now_millis)
         delivery.parts = None
         delivery.open = len(parts)
         for part in parts:
             reading.add(part)
+            if delivery.dead and isinstance(part, Arrived):
+                reading.rejected[part.ledger_id] = cause_of(delivery.headers)
         commands += len(parts)
         size += len(delivery.body)
     return service, reading
@@ -67,10 +72,14 @@ def read_ahead(domain: Domain, services: Mapping[str, Served], settings: Setting
         if delivery.delivery_count:
             return
         if delivery.parts is None:
-            delivery.parts = read(delivery, services[delivery.service].service, now_millis)
+            delivery.parts = _read(delivery, services[delivery.service].service, now_millis)
         position += 1
         commands += len(delivery.parts)
         size += len(delivery.body)
+
+
+def _read(delivery: Delivery, service: Service, now_millis: int) -> list[Part]:
+    return [*read_dead(delivery, service)] if delivery.dead else read(delivery, service, now_millis)
 
 
 def _millis(clock: Clock) -> int:

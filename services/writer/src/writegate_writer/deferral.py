@@ -16,6 +16,10 @@ from writegate_writer.arrival import Arrived, NotYet, Refused
 
 Key = tuple[str, str]  # service, key
 
+# Between two passes over what waits. Where much waits a pass takes long, and others wait meanwhile: a tenth of the time
+# at most goes into that.
+_SWEEP_SECONDS, _PAUSE_SHARE = 1.0, 9.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Aside:
@@ -26,16 +30,21 @@ class Aside:
     patience_seconds: float | None = None
 
 
+# Below every number of a row: what people have decided again waits ahead of all others, with numbers below zero.
+BEGINNING = -(2**63)
+
+
 @dataclass(slots=True)
 class Sweep:
     """How far one pass over what waits has come, a page at a time.
 
     ``stuck`` are the keys of which something waits on: their later commands, on later pages, wait on with it.
-    ``deaths``: how many writers before this one ended in the middle of such a pass.
+    ``deaths``: how many writers before this one ended in the middle of such a pass. ``seconds``: its pages took.
     """
 
-    after: int = 0
+    after: int = BEGINNING
     deaths: int = 0
+    seconds: float = 0.0
     stuck: set[Key] = field(default_factory=set)
     due: float = 0.0  # when the next page may be tried, of the process's clock
 
@@ -46,10 +55,15 @@ class Sweep:
 
 @dataclass(slots=True)
 class Waiting:
-    """What waits in a domain: deferred commands by key, and keys that wait behind a parked command."""
+    """What waits in a domain: deferred commands by key, and keys that wait behind a parked command.
+
+    ``revision``: of the domain when stock was taken. What people do to what waits counts it up; an account of an older
+    one must not be acted on.
+    """
 
     deferred: Counter[Key | None] = field(default_factory=Counter)
     parked: set[Key] = field(default_factory=set)
+    revision: int = 0
     sweep: Sweep = field(default_factory=Sweep)
 
     @property
@@ -69,9 +83,13 @@ class Waiting:
         key = key_of(one)
         return key is not None and (key in self.parked or key in self.sweep.stuck)
 
-    def end_sweep(self, due: float) -> None:
+    def end_sweep(self, now: float) -> None:
         """All of what waits was tried: begin again later."""
-        self.sweep = Sweep(due=due)
+        self.sweep = Sweep(due=now + max(_SWEEP_SECONDS, _PAUSE_SHARE * self.sweep.seconds))
+
+    def sweep_anew(self) -> None:
+        """Try all of what waits now: something may have changed for what was tried before."""
+        self.sweep = Sweep()
 
     def add(self, one: Arrived | Refused) -> None:
         """A command was deferred."""

@@ -11,6 +11,7 @@ from enum import Enum
 
 from writegate_writer.arrival import Delivery
 from writegate_writer.deferral import Waiting
+from writegate_writer.holds import Holds
 from writegate_writer.isolate import Stride
 from writegate_writer.store import Outgoing
 
@@ -99,9 +100,13 @@ class Domain:
         self.resume_at = 0.0  # of the gate's clock: not to be started before
         self.outbox = Outbox()
         self.aside = Waiting()
+        self.told: tuple[int, Holds] | None = None  # the domain's revision and the holds, as last read by the control
+        self.news = False  # that has changed since the last turn
         self.ahead: Future[None] | None = None  # its inbox is being read, for the next batch
-        # A queue per service, since a batch is of one service; served in turn.
-        self._inbox: dict[str, deque[Delivery]] = {service: deque() for service, _ in lanes}
+        # A queue per service, since a batch is of one service, and one for its dead letters; served in turn.
+        self._inbox: dict[tuple[str, bool], deque[Delivery]] = {
+            (service, dead): deque() for service, _ in lanes for dead in (False, True)
+        }
         self._turn = deque(self._inbox)
 
     @property
@@ -110,8 +115,13 @@ class Domain:
         return sum(len(queue) for queue in self._inbox.values())
 
     def inboxes(self) -> Iterator[tuple[str, int, Delivery | None]]:
-        """Return of each service how many messages wait, and the first of them. From any thread: a glance."""
-        for service, queue in self._inbox.items():
+        """Return of each service how many messages wait, and the first of them. From any thread: a glance.
+
+        Without dead letters, which may be as old as can be.
+        """
+        for (service, dead), queue in self._inbox.items():
+            if dead:
+                continue
             first = None
             with suppress(IndexError):  # a slot may take it right now
                 first = queue[0]
@@ -119,26 +129,26 @@ class Domain:
 
     def put(self, delivery: Delivery) -> None:
         """Take in a delivery."""
-        self._inbox[delivery.service].append(delivery)
+        self._inbox[delivery.service, delivery.dead].append(delivery)
 
     def first(self) -> Delivery | None:
         """Return what :meth:`next_queue` would have first; None when nothing waits."""
-        for service in self._turn:
+        for name in self._turn:
             with suppress(IndexError):  # the hub thread may empty it right now
-                return self._inbox[service][0]
+                return self._inbox[name][0]
         return None
 
     def coming(self) -> deque[Delivery] | None:
         """Return what :meth:`next_queue` would, without taking it for served."""
-        return next((self._inbox[service] for service in self._turn if self._inbox[service]), None)
+        return next((self._inbox[name] for name in self._turn if self._inbox[name]), None)
 
     def next_queue(self) -> deque[Delivery] | None:
-        """Return the queue of the service whose turn it is among those that have something waiting."""
+        """Return the queue whose turn it is among those that have something waiting."""
         for _ in range(len(self._turn)):
-            service = self._turn[0]
+            name = self._turn[0]
             self._turn.rotate(-1)
-            if self._inbox[service]:
-                return self._inbox[service]
+            if self._inbox[name]:
+                return self._inbox[name]
         return None
 
     def empty(self) -> None:

@@ -79,6 +79,13 @@ class HandlerFault(WritegateError):
         self.task: str | None = task
 
 
+class Outdated(WritegateError):
+    """People have changed what waits in a domain since its owner took stock of it: nothing may be decided by that."""
+
+    def __init__(self) -> None:
+        super().__init__("what waits was changed meanwhile")
+
+
 class Reject(WritegateError):
     """Raised by a handler that knows which commands are wrong: ``Reject({command.command_id: reason})``.
 

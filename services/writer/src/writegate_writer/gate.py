@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from writegate_writer.arrival import Delivery
 from writegate_writer.domain import Domain, Phase
+from writegate_writer.holds import Holds
 
 
 class Gate:
@@ -94,6 +95,22 @@ class Gate:
                 domain.phase = Phase.STARTING
                 self._schedule(domain, 0.0)
             return True
+
+    def tell(self, domain: Domain, revision: int, holds: Holds) -> None:
+        """Tell what people have done: if that is news, the domain gets a turn, and what waits in it is tried again."""
+        with self._changed:
+            if domain.told != (revision, holds):
+                domain.told, domain.news = (revision, holds), True
+                if domain.phase is Phase.SERVING:
+                    self._schedule(domain, 0.0)
+
+    def hear(self, domain: Domain) -> int | None:
+        """Return the revision of a domain that was told since its last turn; None when there is no news."""
+        with self._changed:
+            if not domain.news or domain.told is None:
+                return None
+            domain.news = False
+            return domain.told[0]
 
     def again(self, domain: Domain, seconds: float) -> None:
         """Give the domain a turn after a while, even if nothing arrives."""

@@ -17,6 +17,7 @@ from writegate.topology import exchange_name, queue_name
 from writegate_writer.acks import Acks
 from writegate_writer.arrival import Delivery
 from writegate_writer.channel import LaneChannel
+from writegate_writer.dead_queues import DeadQueues
 from writegate_writer.domain import Domain, Phase
 from writegate_writer.done import Done
 from writegate_writer.frames import read_in_bulk
@@ -62,6 +63,7 @@ class Lanes:
         self._paused = False
         self._domains: dict[str, Domain] = {}
         self._open: dict[str, _Open] = {}
+        self._dead_queues = DeadQueues(open_channel, gate.deliver)
         self._posts: deque[Callable[[], None]] = deque()
         self._connection: Any = None
         self._hub: Any = None
@@ -146,6 +148,7 @@ class Lanes:
         """The connection is gone, and with it every channel."""
         self._connection = None
         self._open.clear()
+        self._dead_queues.gone()
         self._held_bytes = 0
         for domain in self._domains.values():
             self._gate.drop(domain)
@@ -208,6 +211,7 @@ class Lanes:
             return
         if opened.channel.is_open:
             opened.channel.leave()
+        self._dead_queues.close(opened.domain)
         self._resume()
 
     def _open_channel(self, domain: Domain) -> None:
@@ -219,6 +223,7 @@ class Lanes:
                 lambda message, s=service, n=lane: self._delivered(domain, opened, s, n, message),
                 lambda _tag: self._lost(domain, "the broker cancelled the consumer: was the queue deleted?"),
             )
+        self._dead_queues.open(self._connection, domain, opened.lanes)
 
     def _delivered(self, domain: Domain, opened: _Open, service: str, lane: int, message: Any) -> None:
         tag = message.delivery_info["delivery_tag"]
@@ -241,6 +246,10 @@ class Lanes:
             delivery.open -= parts
             if delivery.open < 0:
                 log.error("delivery.settled_twice", domain=domain.name, tag=delivery.tag)
+            if delivery.dead:
+                if delivery.open == 0:
+                    self._dead_queues.settle(delivery)
+                continue
             # A channel that is gone has given its messages back: there is nothing to acknowledge.
             if delivery.open == 0 and opened is not None and delivery.generation == opened.generation:
                 tags.append(delivery.tag)
@@ -253,6 +262,7 @@ class Lanes:
 
     def _channel_lost(self, error: Exception) -> None:
         """The broker closed a channel, such as for holding messages too long: start its domain again."""
+        self._dead_queues.look(error)
         for opened in list(self._open.values()):
             if not opened.channel.is_open:
                 self._lost(opened.domain, str(error))

@@ -30,7 +30,8 @@ BEGIN;
 SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));
 SELECT nextval('writegate.batch_id_seq'), pg_current_xact_id()::text::bigint, clock_timestamp(), decided, waiting,
        (SELECT coalesce(json_agg(json_build_array(target, reason)), '[]') FROM writegate.hold
-        WHERE until IS NULL OR until > clock_timestamp())
+        WHERE until IS NULL OR until > clock_timestamp()),
+       (SELECT revision FROM writegate.domain WHERE name = %(domain)s)
 FROM writegate.look_up(%(service)s, %(ids)s, %(since)s)
 """
 
@@ -38,7 +39,7 @@ FROM writegate.look_up(%(service)s, %(ids)s, %(since)s)
 def open_transaction(session: Session, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
     """Begin, pass the fence, look the ids up and read the holds."""
     parameters = {**_fence(holder), "service": service, "ids": bare_array(ids), "since": since}
-    [(batch, xid, started_at, decided, waiting, holds)] = session.own(_OPEN, parameters)
+    [(batch, xid, started_at, decided, waiting, holds, revision)] = session.own(_OPEN, parameters)
     return Opened(
         batch,
         xid,
@@ -46,6 +47,7 @@ def open_transaction(session: Session, holder: Holder, service: str, ids: Sequen
         {found: Known(outcome, int(digest)) for found, outcome, digest in decided},
         {found: int(digest) for found, digest in waiting},
         holds_of((target, reason) for target, reason in holds),
+        revision,
     )
 
 
@@ -168,15 +170,20 @@ def fill_outbox(session: Session, domain: str, outgoing: Sequence[Outgoing]) -> 
     ]
 
 
-_START = """
-BEGIN;
-SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));
-SELECT (SELECT coalesce(json_agg(json_build_array(service, key, n)), '[]')
+# One statement, so that all of it is of one moment.
+_WAITING = """
+SELECT (SELECT revision FROM writegate.domain WHERE name = %(domain)s),
+       (SELECT coalesce(json_agg(json_build_array(service, key, n)), '[]')
         FROM (SELECT service, key, count(*) AS n FROM writegate.deferred
               WHERE domain = %(domain)s AND state = 'deferred' GROUP BY service, key) AS waiting),
        (SELECT coalesce(json_agg(DISTINCT jsonb_build_array(service, key)), '[]') FROM writegate.parked p
         JOIN writegate.lane l USING (service, lane)
         WHERE l.domain = %(domain)s AND p.state = 'parked' AND p.parks_key)
+"""
+_START = f"""
+BEGIN;
+SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));
+{_WAITING}
 """
 
 _LEFTOVERS = """
@@ -190,18 +197,28 @@ def start(session: Session, holder: Holder) -> Started:
 
     Returns what an earlier owner left: the outbox, which goes out before anything new, and what waits.
     """
-    [(deferred, parked)] = session.own(_START, _fence(holder))
+    waiting_ = _waiting_of(session.own(_START, _fence(holder)))
     rows = session.own(_LEFTOVERS, _fence(holder))
     session.own("COMMIT")
     leftovers = [
         Outgoing(seq, Item(id_, task, version, key, bytes(fields)), service, parent, origin)
         for seq, service, task, id_, version, key, parent, origin, fields in rows
     ]
-    waiting = Waiting(
+    return Started(leftovers, waiting_)
+
+
+def waiting(session: Session, holder: Holder) -> Waiting:
+    """Take stock of what waits in a domain."""
+    return _waiting_of(session.own(_WAITING, _fence(holder)))
+
+
+def _waiting_of(rows: list[tuple[Any, ...]]) -> Waiting:
+    [(revision, deferred, parked)] = rows
+    return Waiting(
         Counter({(service, key) if key is not None else None: count for service, key, count in deferred}),
         {(service, key) for service, key in parked},
+        revision,
     )
-    return Started(leftovers, waiting)
 
 
 def commit(session: Session) -> tuple[str, datetime]:

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A row of ``writegate.domain``: ``free`` when nobody's lease is valid."""
+    """A row of ``writegate.domain``: ``free`` when nobody's lease is valid.
+
+    ``revision`` counts what people changed about what waits in it.
+    """
 
     domain: str
     owner: str | None
     epoch: int
     free: bool
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

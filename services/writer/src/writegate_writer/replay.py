@@ -6,7 +6,7 @@ from writegate.errors import MalformedMessage
 from writegate.ids import ledger_id
 from writegate.receipt import Cause
 from writegate.service import Service
-from writegate_writer.arrival import Arrived, Delivery, Refused, command_of, content_hash
+from writegate_writer.arrival import Arrived, Delivery, Refused, command_of
 from writegate_writer.store import DeferredRow
 
 # No channel has it: what came from the table is never acknowledged to the broker.
@@ -16,10 +16,10 @@ _NO_GENERATION = -1
 def revive(row: DeferredRow, service: Service) -> Arrived | Refused:
     """Return a deferred command as if it arrived now; refused when today's contract does not take it."""
     delivery = Delivery(row.service, row.lane, 0, _NO_GENERATION, b"", {}, {}, 1, row.origin, row.reply_to)
-    id_, hash_ = ledger_id(row.item.id), content_hash(row.item)
+    id_ = ledger_id(row.item.id)
     try:
         command = command_of(row.item, service)
     except MalformedMessage as error:
         cause = Cause(error.cause, str(error))
-        return Refused(delivery, row.item.id, hash_, cause, row.item, row.item.fields, id_)
-    return Arrived(delivery, row.item, id_, hash_, command)
+        return Refused(delivery, row.item.id, row.hash, cause, row.item, row.item.fields, id_)
+    return Arrived(delivery, row.item, id_, row.hash, command)

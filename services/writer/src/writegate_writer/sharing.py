@@ -7,7 +7,7 @@ serial. The database is handed in: a simulation runs this very code.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -78,12 +78,14 @@ class Sharing:
         leases.renew(self._me, held, self._settings.lease_seconds)
         # What is held here is not free for us to claim, even when its lease ran out during a long transaction.
         holdings = [
-            Holding(one.domain, one.owner, one.epoch, one.free and not (one.owner == self._me and one.domain in held))
+            replace(one, free=one.free and not (one.owner == self._me and one.domain in held))
             for one in leases.holdings()
             if one.domain not in self._foreign
         ]
         self._drop_lost(holdings)
-        self._obey(leases.holds())
+        holds = leases.holds()
+        self._obey(holds)
+        self._tell(holdings, holds)
         if may_claim:
             decision = decide(self._me, leases.writers(self._settings.lease_seconds), holdings)
             self._leave(decision.release)
@@ -140,6 +142,13 @@ class Sharing:
             if self._gate.stop_lanes(domain, stopped):
                 log.info("lanes.held" if stopped else "lanes.released", domain=domain.name, lanes=sorted(stopped))
                 self._consuming.refresh(domain)
+
+    def _tell(self, holdings: list[Holding], holds: Holds) -> None:
+        """Let an idle domain know what people have done: a busy one finds out by its next transaction."""
+        revisions = {one.domain: one.revision for one in holdings}
+        for domain in self._gate.domains():
+            if domain.name in revisions:
+                self._gate.tell(domain, revisions[domain.name], holds)
 
     def _claim(self, leases: Leases, names: Sequence[str]) -> None:
         for claimed in leases.claim(self._me, names, self._settings.lease_seconds):

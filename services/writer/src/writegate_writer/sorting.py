@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from writegate.receipt import Cause, Outcome
 from writegate_writer.arrival import Arrived, NotYet, Refused
 from writegate_writer.deferral import Aside, Key, key_of, parks_key
-from writegate_writer.store import APPLIED, PARKED, Known, Opened
+from writegate_writer.store import APPLIED, PARKED, DeferredRow, Known, Opened
 
 
 def _nothing(_: Arrived) -> bool:
@@ -21,7 +21,8 @@ class Work:
 
     ``rejected``: causes of commands found to be at fault before, by ledger id. ``postponed``: reasons of commands that
     shall be tried again later. ``blocks``: whether a command must wait behind others of its key. ``replayed``: the rows
-    of deferred commands that are tried again now, by ledger id; they wait on when they cannot be applied.
+    of deferred commands that are tried again now, by ledger id; they wait on when they cannot be applied. ``revision``:
+    of the account of what waits by which all this was planned.
     """
 
     arrived: Sequence[Arrived] = ()
@@ -29,7 +30,8 @@ class Work:
     rejected: Mapping[str, Cause] = field(default_factory=dict)
     postponed: Mapping[str, str] = field(default_factory=dict)
     blocks: Callable[[Arrived], bool] = _nothing
-    replayed: Mapping[str, int] = field(default_factory=dict)
+    replayed: Mapping[str, DeferredRow] = field(default_factory=dict)
+    revision: int = 0
     outbox_sent: int | None = None
 
 
@@ -43,8 +45,8 @@ class Sorted:
     repeated: list[tuple[Arrived, Outcome]] = field(default_factory=list)
     waits_on: list[Arrived] = field(default_factory=list)  # replayed, and not yet
     rows: list[tuple[str, str, int]] = field(default_factory=list)  # for the ledger
-    replayed_applied: list[int] = field(default_factory=list)
-    replayed_parked: list[int] = field(default_factory=list)
+    replayed_applied: list[DeferredRow] = field(default_factory=list)
+    replayed_parked: list[DeferredRow] = field(default_factory=list)
 
     @property
     def changes_anything(self) -> bool:
@@ -84,9 +86,12 @@ class _Sorting:
         """Decide about a command."""
         before = self._decided.get(one.ledger_id)
         row = self._work.replayed.get(one.ledger_id)
+        if before == Known(PARKED, one.hash) and row is not None and row.parked is not None:
+            before = None  # people want it to be decided again
         if before is not None and row is not None:
             # It waited, and was decided all the same, such as by hand: it waits no longer.
-            (self.plan.replayed_applied if before.outcome == APPLIED else self.plan.replayed_parked).append(row)
+            applied = before == Known(APPLIED, one.hash)
+            (self.plan.replayed_applied if applied else self.plan.replayed_parked).append(row)
         if before is not None:
             self._seen(one, before.hash, "duplicate" if before.outcome == APPLIED else "parked")
         elif one.ledger_id in self._waiting:
@@ -152,8 +157,9 @@ class _Sorting:
         self.plan.aside.append(Aside(one, reason, patience))
 
     def _note(self, ledger_id: str, outcome: str, hash_: int) -> None:
+        if ledger_id not in self._decided:  # else it was parked before: its row is changed if it is applied now
+            self.plan.rows.append((ledger_id, outcome, hash_))
         self._decided[ledger_id] = Known(outcome, hash_)
-        self.plan.rows.append((ledger_id, outcome, hash_))
 
 
 def refusal(one: Arrived, cause: Cause) -> Refused:

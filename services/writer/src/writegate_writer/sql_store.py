@@ -12,10 +12,10 @@ from sqlalchemy import event
 
 from writegate.command import Command
 from writegate.receipt import Receipt
-from writegate_writer import aside, ledger, waits
+from writegate_writer import aside, ledger, reparked, waits
 from writegate_writer.arrival import Refused
 from writegate_writer.declare import Writes
-from writegate_writer.deferral import Aside, Key
+from writegate_writer.deferral import Aside, Waiting
 from writegate_writer.faults import DatabaseFault, HandlerFault, Reject
 from writegate_writer.ports import Clock
 from writegate_writer.session import Session, translated
@@ -56,6 +56,9 @@ class SqlStore:
 
     def start(self, holder: Holder) -> Started:
         return ledger.start(self.session, holder)
+
+    def waiting(self, holder: Holder) -> Waiting:
+        return ledger.waiting(self.session, holder)
 
     def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
         return ledger.open_transaction(self.session, holder, service, ids, since)
@@ -101,6 +104,11 @@ class SqlStore:
     def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
         aside.settle(self.session, applied, parked)
 
+    def settle_parked(
+        self, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
+    ) -> None:
+        reparked.settle(self.session, opened, service, applied, again)
+
     def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         return ledger.fill_outbox(self.session, holder.domain, outgoing)
 
@@ -126,9 +134,6 @@ class SqlStore:
 
     def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
         aside.limit_waiting(self.session, seqs, seconds)
-
-    def parked_keys(self, holder: Holder) -> set[Key]:
-        return aside.parked_keys(self.session, holder)
 
     def hold_task(self, task: str, reason: str) -> float:
         return aside.hold_task(self.session, task, reason)

@@ -11,7 +11,7 @@ from writegate.command import Command
 from writegate.envelope import Item
 from writegate.receipt import Receipt
 from writegate_writer.arrival import Refused
-from writegate_writer.deferral import Aside, Key, Waiting
+from writegate_writer.deferral import Aside, Waiting
 from writegate_writer.faults import DatabaseFault
 from writegate_writer.holds import Holds
 
@@ -48,6 +48,7 @@ class Opened:
     known: Mapping[str, Known]
     deferred: Mapping[str, int]
     holds: Holds
+    revision: int = 0  # of what people changed about what waits in the domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +72,22 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class DeferredRow:
-    """A command that waits. ``limited``: only for so long; ``overdue``: it has waited as long as it may."""
+    """A command that waits. ``limited``: only for so long; ``overdue``: it has waited as long as it may.
+
+    ``hash``: of its content as it arrived; people may have given it other fields. ``parked``: its number among the
+    parked ones, when people want it to be decided again.
+    """
 
     seq: int
     service: str
     lane: int
     item: Item
+    hash: int
     origin: str | None
     reply_to: str | None
     limited: bool
     overdue: bool
+    parked: int | None = None
 
 
 class Store(Protocol):
@@ -88,6 +95,9 @@ class Store(Protocol):
 
     def start(self, holder: Holder) -> Started:
         """Commit an empty fenced transaction; return what was left."""
+
+    def waiting(self, holder: Holder) -> Waiting:
+        """Take stock of what waits in a domain, as of one moment."""
 
     def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
         """Begin, pass the fence, look up ids (as the ledger has them) decided since a day, read the holds."""
@@ -116,6 +126,12 @@ class Store(Protocol):
     def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
         """Note that rows were decided; a conflict when one of them no longer waits."""
 
+    def settle_parked(
+        self, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
+    ) -> None:
+        """Note what became of parked commands that were decided again, by number: ``applied`` ones have their ledger
+        ids, and what the ledger says of those is changed; the others are parked as before, for a cause of today."""
+
     def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         """Store emitted commands; return them with their numbers."""
 
@@ -139,9 +155,6 @@ class Store(Protocol):
 
     def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
         """Let rows that wait without a limit wait for so long from now."""
-
-    def parked_keys(self, holder: Holder) -> set[Key]:
-        """Return the keys of a domain that wait behind a parked command."""
 
     def hold_task(self, task: str, reason: str) -> float:
         """Hold a command type for a while, longer each time in a row; return for how many seconds."""

@@ -7,7 +7,7 @@ together, which is what makes the effect exactly-once however often a message is
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic_core import to_json
@@ -15,17 +15,18 @@ from pydantic_core import to_json
 from writegate import contract_of
 from writegate.envelope import item_of, row_bytes
 from writegate.errors import InvalidCommand
+from writegate.ids import ledger_id
 from writegate.publish.pipeline import PACK_BYTES
 from writegate.receipt import Receipt
-from writegate_writer.arrival import Arrived, NotYet
+from writegate_writer.arrival import Arrived, NotYet, Refused
 from writegate_writer.done import Committed, Done
 from writegate_writer.emitting import Emitted, collecting
-from writegate_writer.faults import HandlerFault
+from writegate_writer.faults import HandlerFault, Outdated
 from writegate_writer.ledger_days import oldest_day
 from writegate_writer.ports import Served
 from writegate_writer.runs import runs_of
 from writegate_writer.sorting import Sorted, Work, sort
-from writegate_writer.store import Holder, Outgoing, Store
+from writegate_writer.store import DeferredRow, Holder, Opened, Outgoing, Store
 
 MAX_RESULT_BYTES = 1024
 
@@ -35,8 +36,9 @@ def apply(  # noqa: PLR0913, PLR0917  what a transaction is about
 ) -> Done:
     """Decide ``work``, commands of ``service``, in one transaction.
 
-    Raises :class:`DatabaseFault`, :class:`Reject` or :class:`HandlerFault`; nothing has happened then, except
-    that after a lost connection the fate of the COMMIT is unknown: the ledger settles it when the batch is tried again.
+    Raises :class:`DatabaseFault`, :class:`Reject`, :class:`HandlerFault` or :class:`Outdated`; nothing has happened
+    then, except that after a lost connection the fate of the COMMIT is unknown: the ledger settles it when the batch is
+    tried again.
     """
     try:
         return _apply(store, holder, services, service, work, now)
@@ -51,7 +53,11 @@ def _apply(  # noqa: PLR0913, PLR0917
     ids = [one.ledger_id for one in work.arrived] + [one.ledger_id for one in work.refused if one.ledger_id]
     declared = services[service]
     since = oldest_day([*work.arrived, *work.refused], now, declared.service.retention)
+    if any(row.parked is not None for row in work.replayed.values()):
+        since = date.min  # that it was parked is to be found however long ago that was
     opened = store.open(holder, service, ids, since)
+    if opened.revision != work.revision:
+        raise Outdated
     plan = sort(work, opened, declared.tables)
     if not plan.changes_anything and work.outbox_sent is None:
         store.roll_back()
@@ -60,19 +66,32 @@ def _apply(  # noqa: PLR0913, PLR0917
     results, emitted = _run_handlers(store, services, service, plan.fresh, opened.holds.tables)
     if not store.leave(holder, opened, work.outbox_sent):
         raise HandlerFault(plan.fresh[0].item.task, "a handler ended the writer's transaction and began another")
-    outgoing = _record(store, holder, plan, emitted)
+    _record(store, holder, opened, service, plan, work.replayed)
+    outgoing = store.fill_outbox(holder, emitted) if emitted else []
     lsn, at = store.commit()
     return Done(plan, Committed(opened.xid, lsn, at), results, _first(store, service, plan), outgoing)
 
 
-def _record(store: Store, holder: Holder, plan: Sorted, emitted: list[Outgoing]) -> list[Outgoing]:
-    if plan.parked:
-        store.park(plan.parked)
+def _record(  # noqa: PLR0913, PLR0917
+    store: Store, holder: Holder, opened: Opened, service: str, plan: Sorted, replayed: Mapping[str, DeferredRow]
+) -> None:
+    again: dict[int, Refused] = {}
+    first: list[Refused] = []
+    for one in plan.parked:
+        row = replayed.get(one.ledger_id or "")
+        if row is not None and row.parked is not None:
+            again[row.parked] = one
+        else:
+            first.append(one)
+    if first:
+        store.park(first)
     if plan.aside:
         store.defer(holder, plan.aside)
     if plan.replayed_applied or plan.replayed_parked:
-        store.settle_deferred(plan.replayed_applied, plan.replayed_parked)
-    return store.fill_outbox(holder, emitted) if emitted else []
+        store.settle_deferred([row.seq for row in plan.replayed_applied], [row.seq for row in plan.replayed_parked])
+    applied = {row.parked: ledger_id(row.item.id) for row in plan.replayed_applied if row.parked is not None}
+    if applied or again:
+        store.settle_parked(opened, service, applied, again)
 
 
 def _run_handlers(

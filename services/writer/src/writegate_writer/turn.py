@@ -121,6 +121,12 @@ class Turns:
             self._gate.again(domain, _FORGET_SECONDS)
             return
         deciding = Deciding(store, holder, domain, self._services, self._sending, self._consuming, self._clock)
+        revision = self._gate.hear(domain)
+        if revision is not None:
+            # The control thread may have read it before this turn's predecessor took stock.
+            if revision > domain.aside.revision:
+                deciding.take_stock()
+            domain.aside.sweep_anew()
         if domain.aside.total and self._clock.monotonic() >= domain.aside.sweep.due:
             deciding.replay(lambda: self._gate.alone(domain))
         if domain.aside.total >= _MOST_DEFERRED:
@@ -168,6 +174,8 @@ class Turns:
 
     def _look_again(self, domain: Domain) -> None:
         """See to it that there is another turn, even if nothing arrives."""
+        if domain.news:  # told while it was being started
+            self._gate.again(domain, 0.0)
         if domain.outbox:
             self._gate.again(domain, _FORGET_SECONDS)
         if domain.aside.total:

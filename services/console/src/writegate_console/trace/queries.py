@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from writegate.ids import ledger_id
 from writegate_console.database import Database
+from writegate_console.parked.queries import history
 from writegate_console.trace.story import Found
 
 # Each of these indexes begins with the service: naming all of them makes every look-up a descent.
@@ -13,7 +14,7 @@ FROM writegate.ledger l LEFT JOIN writegate.batch b ON b.id = l.batch
 WHERE l.service = ANY(%(services)s) AND l.id = %(ledger_id)s::uuid
 """
 _PARKED = """
-SELECT parked_at, service, lane, task, version, key, origin, cause, sqlstate, message, state
+SELECT seq AS number, parked_at, service, lane, task, version, key, origin, cause, sqlstate, message, state
 FROM writegate.parked WHERE service = ANY(%(services)s) AND id = %(id)s ORDER BY seq
 """
 _DEFERRED = """
@@ -34,12 +35,14 @@ def find(database: Database, id_: str) -> Found:
     """Return all rows about a command id."""
     services = database.services()
     parameters = {"id": id_, "ledger_id": ledger_id(id_), "services": services}
+    parked = database.all(_PARKED, parameters)
     return Found(
         id=id_,
         services=tuple(services),
         ledger=database.all(_LEDGER, parameters),
-        parked=database.all(_PARKED, parameters),
+        parked=parked,
         deferred=database.all(_DEFERRED, parameters),
         suspects=database.all(_SUSPECT, parameters),
         outbox=database.all(_OUTBOX, parameters),
+        actions=[row for one in parked for row in history(database, one["number"])],
     )

@@ -13,6 +13,9 @@ Row = Mapping[str, Any]
 _LAST_MILLIS = 253_402_300_799_999  # of the year 9999, the last that datetime knows
 
 
+_ACTIONS = {"replay": "replayed by people", "drop": "dropped by people", "edit": "edited by people"}
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """The rows about a command id, by table. ``services``: those whose rows were looked through."""
@@ -24,6 +27,7 @@ class Found:
     deferred: Sequence[Row] = ()
     suspects: Sequence[Row] = ()
     outbox: Sequence[Row] = ()
+    actions: Sequence[Row] = ()  # of people, on what is parked under this id
 
     @property
     def anything(self) -> bool:
@@ -63,13 +67,19 @@ def _events(found: Found) -> Iterator[Event]:
             yield Event(None, "waits", {"service": row["service"], "reason": row["reason"]})
     for row in found.suspects:
         yield Event(None, "suspected of ending writers", row)
+    yield from _parked(found)
+    for row in found.ledger:
+        what = {"a": "applied", "p": "decided: parked"}[row["outcome"]]
+        yield Event(row["committed_at"], what, _without(row, "committed_at", "outcome"))
+
+
+def _parked(found: Found) -> Iterator[Event]:
     for row in found.parked:
         yield Event(row["parked_at"], "parked", _without(row, "parked_at", "state"))
         if row["state"] != "parked":
             yield Event(None, row["state"], {"service": row["service"]})
-    for row in found.ledger:
-        what = {"a": "applied", "p": "decided: parked"}[row["outcome"]]
-        yield Event(row["committed_at"], what, _without(row, "committed_at", "outcome"))
+    for row in found.actions:
+        yield Event(row["at"], _ACTIONS[row["action"]], _without(row, "at", "action"))
 
 
 def _origin(found: Found) -> Row:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from writegate.operations import operations
 from writegate_writer.declare import Writes
-from writegate_writer.operations import holding
+from writegate_writer.operations import editing, holding, moving, rehearsing
 from writegate_writer.operations.tables import TABLES
 
 writes = Writes(operations, tables=TABLES)
-holding.register(writes)
+for _handlers in (holding, moving, editing, rehearsing):
+    _handlers.register(writes)

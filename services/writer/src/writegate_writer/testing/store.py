@@ -78,7 +78,11 @@ class RehearsalStore:
             None if row.item.key is None else (row.service, row.item.key)
             for row, _, _ in self._memory.deferred.values()
         )
-        return Started([], Waiting(deferred, self.parked_keys(holder)))
+        return Started([], Waiting(deferred, set(self._memory.parked_keys)))
+
+    def waiting(self, holder: Holder) -> Waiting:
+        """Nobody changes what waits: nobody has to take stock of it."""
+        raise AssertionError
 
     def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
         [(xid, at)] = self._session.run(_BEGIN)
@@ -123,6 +127,7 @@ class RehearsalStore:
                 delivery.service,
                 delivery.lane,
                 one.item,
+                one.hash,
                 delivery.origin,
                 delivery.reply_to,
                 limited=False,
@@ -133,6 +138,12 @@ class RehearsalStore:
     def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
         for number in (*applied, *parked):
             del self._now.deferred[number]
+
+    def settle_parked(
+        self, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
+    ) -> None:
+        """Nobody has anything decided again."""
+        raise AssertionError
 
     def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         return [replace(one, seq=self._now.next_number()) for one in outgoing]
@@ -163,9 +174,6 @@ class RehearsalStore:
 
     def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
         """A test waits for nothing."""
-
-    def parked_keys(self, holder: Holder) -> set[Key]:
-        return set(self._memory.parked_keys)
 
     def hold_task(self, task: str, reason: str) -> float:
         """Raise :class:`HandlerFault`: where a writer would wait for a better deployment, a test is to fail."""

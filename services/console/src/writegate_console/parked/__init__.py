@@ -1,0 +1,1 @@
+"""``writegate parked``: commands that were rejected for good, and what people do about them."""

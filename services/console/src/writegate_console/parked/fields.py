@@ -1,0 +1,44 @@
+"""The fields of a parked command, as people look at them and change them. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from writegate.errors import WritegateError
+
+
+def fields_of(raw: bytes) -> dict[str, Any] | None:
+    """Return the fields in a parked body, or in the whole message that it is; None when there are none."""
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        return None
+    if isinstance(body, list) and len(body) == 3:  # Celery's [args, kwargs, embed]
+        body = body[1]
+    return body if isinstance(body, dict) else None
+
+
+def digest(raw: bytes) -> str:
+    """Return what tells one body from another."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+def changed(fields: dict[str, Any] | None, settings: Iterable[str]) -> dict[str, Any]:
+    """Return fields with some set to other values, each given as ``name=JSON``."""
+    if fields is None:
+        raise WritegateError(
+            "its body has no fields that could be changed one by one: give all of them, by --fields FILE"
+        )
+    return {**fields, **dict(map(_setting, settings))}
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, found, value = text.partition("=")
+    try:
+        return name, json.loads(value if found else "")
+    except ValueError as error:
+        form = """a field's name, = and JSON, such as --set amount=5 or --set 'name="x"'"""
+        raise WritegateError(f"--set {text!r}: expected {form}: {error}") from error

@@ -1,0 +1,67 @@
+"""Which parked commands: the options that all of `writegate parked` share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from writegate.operations import Selection
+from writegate_console.duration import duration
+
+Numbers = Annotated[
+    list[int] | None, typer.Argument(metavar="[NUMBER]...", help="Those with these numbers.", show_default=False)
+]
+OfService = Annotated[str | None, typer.Option("--service", help="Those of a service.", show_default=False)]
+OfCause = Annotated[str | None, typer.Option("--cause", help="Those parked for a cause.", show_default=False)]
+OfCommand = Annotated[
+    str | None, typer.Option("--command", help="Those of a type, such as flights.record_departure.", show_default=False)
+]
+OfKey = Annotated[str | None, typer.Option("--key", help="Those of a key.", show_default=False)]
+OfId = Annotated[str | None, typer.Option("--id", help="The one with this id.", show_default=False)]
+WithText = Annotated[str | None, typer.Option("--text", help="Those with this text in their body.", show_default=False)]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since", help="Those parked since then: 2013-01-01T12:00, or 2h for two hours ago.", show_default=False
+    ),
+]
+Before = Annotated[
+    str | None, typer.Option("--before", help="Those parked before then, in the same forms.", show_default=False)
+]
+
+
+def selection_of(  # noqa: PLR0913, PLR0917  as many as there are options
+    numbers: list[int] | None,
+    service: str | None,
+    cause: str | None,
+    command: str | None,
+    key: str | None,
+    id_: str | None,
+    text: str | None,
+    since: str | None,
+    before: str | None,
+) -> Selection:
+    """Return what was typed as a selection."""
+    return Selection(
+        numbers=tuple(numbers) if numbers else None,
+        service=service,
+        cause=cause,
+        task=command,
+        key=key,
+        id=id_,
+        text=text,
+        since=moment(since, datetime.now(UTC)),
+        before=moment(before, datetime.now(UTC)),
+    )
+
+
+def moment(text: str | None, now: datetime) -> datetime | None:
+    """Read a time, or a duration before now. Without a zone it is the local one."""
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        return now - duration(text)

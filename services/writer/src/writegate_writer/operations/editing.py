@@ -1,0 +1,82 @@
+"""Parked commands that are given other fields."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+from pydantic_core import from_json, to_json
+from sqlalchemy import Connection
+
+from writegate.command import contract_of
+from writegate.errors import MalformedMessage
+from writegate.operations import Edit, Selection
+from writegate_writer.arrival import NotYet
+from writegate_writer.declare import Writes
+from writegate_writer.operations import audit
+from writegate_writer.operations.audit import Result
+from writegate_writer.operations.pages import ParkedRow, installed, page
+from writegate_writer.operations.placing import is_object, read
+from writegate_writer.operations.tables import TABLES
+
+_SHORT_CHARACTERS = 200
+_EDIT = "UPDATE writegate.parked SET raw = %s, version = %s WHERE seq = %s"
+
+
+def register(writes: Writes) -> None:
+    """Register the handler."""
+    writes.each(Edit, tables=TABLES)(edit)
+
+
+def edit(connection: Connection, one: Edit) -> Result:
+    """Give a command other fields, which its contract takes. It stays the same command: it has its id and its place."""
+    rows = page(connection, Selection(numbers=(one.number,)), 1)
+    if not rows:
+        return audit.refused(connection, one, "edit", str(one.number), f"no parked command has the number {one.number}")
+    [row] = rows
+    edited = _edited(row, one.fields)
+    if isinstance(edited, str):
+        return audit.refused(connection, one, "edit", str(one.number), edited)
+    was, now = _digest(row.raw), _digest(edited.raw)
+    if was != one.was:
+        return audit.refused(connection, one, "edit", str(one.number), "it was edited meanwhile: look at it again")
+    connection.exec_driver_sql(_EDIT, (edited.raw, edited.version, row.number))
+    detail = {"id": row.id, "was": was, "is": now, "changed": _changed(row.raw, edited.raw), "numbers": [row.number]}
+    audit.write(connection, one, "edit", str(one.number), detail)
+    return {"edited": row.number, "is": now}
+
+
+def _edited(row: ParkedRow, text: str) -> ParkedRow | str:
+    """Return the row with other fields, or what is wrong with them."""
+    raw = text.encode()
+    if not is_object(raw):
+        return "expected the fields as a JSON object"
+    writes = installed().get(row.service)
+    if writes is None:
+        return f"{row.service} is not installed with the writer"
+    # In the decoder's own form. What came without a version that could be read is of today's.
+    kind = writes.service.commands.get(row.task or "")
+    version = row.version or (contract_of(kind).version if kind is not None else 1)
+    edited = replace(row, raw=to_json(from_json(raw)), version=version)
+    try:
+        placed = read(edited, writes.service)
+    except MalformedMessage as error:
+        return str(error)
+    return placed.command.reason if isinstance(placed.command, NotYet) else edited
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
+
+
+def _changed(was: bytes, now: bytes) -> dict[str, Any]:
+    """Return the fields that differ, each with what it was and is, cut short."""
+    old, new = (from_json(raw) if is_object(raw) else {} for raw in (was, now))
+    names = [name for name in {**old, **new} if old.get(name, ...) != new.get(name, ...)]
+    return {name: [_short(fields[name]) if name in fields else None for fields in (old, new)] for name in names}
+
+
+def _short(value: Any) -> str:
+    text = to_json(value).decode()
+    return text if len(text) <= _SHORT_CHARACTERS else text[:_SHORT_CHARACTERS] + "…"

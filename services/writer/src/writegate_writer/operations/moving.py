@@ -1,0 +1,111 @@
+"""Parked commands, replayed and dropped: a page of any size a transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from writegate.operations import Drop, OnParked, Replay
+from writegate_writer.declare import Writes
+from writegate_writer.operations import audit
+from writegate_writer.operations.audit import Result
+from writegate_writer.operations.pages import ParkedRow, by_cause, installed, lock, page, revise
+from writegate_writer.operations.placing import Placed, place
+from writegate_writer.operations.tables import TABLES
+
+# Among the deferred ones, in the order of parking and below zero: ahead of all that waits behind them. A row of the id
+# that was decided before is used again: there is one a command.
+_REPLAY = """
+WITH given AS (
+    SELECT * FROM unnest(%(numbers)s::bigint[], %(domains)s::text[], %(lanes)s::int[], %(keys)s::text[],
+                         %(ledger_ids)s::uuid[]) AS given (number, domain, lane, key, ledger_id)
+), moved AS (
+    INSERT INTO writegate.deferred AS d (seq, domain, service, lane, id, ledger_id, task, version, key, hash, reason,
+                                         origin, headers, raw, parked)
+    SELECT p.seq - 4611686018427387904, given.domain, p.service, given.lane, p.id, given.ledger_id, p.task,
+           coalesce(p.version, 1), given.key, p.hash, %(reason)s, p.origin, p.headers, p.raw, p.seq
+    FROM given JOIN writegate.parked p ON p.seq = given.number
+    ON CONFLICT (service, ledger_id) DO UPDATE
+    SET seq = excluded.seq, deferred_at = clock_timestamp(), domain = excluded.domain, lane = excluded.lane,
+        id = excluded.id, task = excluded.task, version = excluded.version, key = excluded.key, hash = excluded.hash,
+        reason = excluded.reason, not_after = NULL, origin = excluded.origin, reply_to = NULL,
+        headers = excluded.headers, raw = excluded.raw, parked = excluded.parked, state = 'deferred'
+    WHERE d.state <> 'deferred'
+    RETURNING d.parked
+)
+UPDATE writegate.parked p SET state = 'replaying' FROM moved WHERE p.seq = moved.parked RETURNING p.seq
+"""
+_DROP = "UPDATE writegate.parked SET state = 'dropped' WHERE seq = ANY(%s)"
+
+_WAITS = "another command of its id waits"
+_NO_LANE = "its lane does not exist: see `writegate plan`"
+
+
+def register(writes: Writes) -> None:
+    """Register the handlers."""
+    writes.each(Replay, tables=TABLES)(replay)
+    writes.each(Drop, tables=TABLES)(drop)
+
+
+def replay(connection: Connection, one: Replay) -> Result:
+    """Let the owners of their domains decide commands again, by the one way in which anything waits."""
+    rows = page(connection, one.selection, one.limit, one.after, one.up_to)
+    skipped: Counter[str] = Counter()
+    placed: dict[tuple[str, str], Placed] = {}
+    for row in rows:
+        found = place(row, installed())
+        if isinstance(found, str):
+            skipped[found] += 1
+        elif (row.service, found.ledger_id) in placed:
+            skipped[_WAITS] += 1
+        else:
+            placed[row.service, found.ledger_id] = found
+    moved = _move(connection, list(placed.values()), skipped)
+    return _told(connection, one, "replay", rows, moved, skipped)
+
+
+def _move(connection: Connection, placed: Sequence[Placed], skipped: Counter[str]) -> list[ParkedRow]:
+    wanted = [(one.row.service, one.lane) for one in placed]
+    # Keys that wait behind them wait in the domain of the lane in which they were parked.
+    behind = [(one.row.service, one.row.lane) for one in placed if one.row.parks_key and one.row.lane is not None]
+    domains = lock(connection, [*wanted, *behind])
+    there = [one for one in placed if (one.row.service, one.lane) in domains]
+    parameters = {
+        "numbers": [one.row.number for one in there],
+        "domains": [domains[one.row.service, one.lane] for one in there],
+        "lanes": [one.lane for one in there],
+        "keys": [one.item.key for one in there],
+        "ledger_ids": [one.ledger_id for one in there],
+        "reason": "replayed",
+    }
+    numbers = {number for (number,) in connection.exec_driver_sql(_REPLAY, parameters)}
+    skipped[_NO_LANE] += len(placed) - len(there)
+    skipped[_WAITS] += len(there) - len(numbers)
+    revise(connection, domains.values())
+    return [one.row for one in there if one.row.number in numbers]
+
+
+def drop(connection: Connection, one: Drop) -> Result:
+    """Give commands up for good."""
+    rows = page(connection, one.selection, one.limit, one.after, one.up_to)
+    domains = lock(connection, [(row.service, row.lane) for row in rows if row.parks_key and row.lane is not None])
+    connection.exec_driver_sql(_DROP, ([row.number for row in rows],))
+    revise(connection, domains.values())
+    return _told(connection, one, "drop", rows, rows, Counter())
+
+
+def _told(  # noqa: PLR0913, PLR0917  what an audit tells
+    connection: Connection,
+    one: OnParked,
+    action: str,
+    rows: Sequence[ParkedRow],
+    done: Sequence[ParkedRow],
+    skipped: Counter[str],
+) -> Result:
+    why = {reason: count for reason, count in skipped.items() if count}
+    if rows:
+        detail = {"done": len(done), "causes": by_cause(done), "skipped": why, "numbers": [row.number for row in done]}
+        audit.write(connection, one, action, f"parked {one.selection}", detail)
+    return {"done": len(done), "last": rows[-1].number if rows else one.after, "skipped": why}

@@ -1,0 +1,105 @@
+"""Parked commands as an action takes them: a page of rows, and the domains that are at rest while it is at work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from sqlalchemy import Connection
+
+from writegate.operations import Selection
+from writegate_writer.declare import Writes
+from writegate_writer.faults import DatabaseFault
+from writegate_writer.load import load_services
+
+Lane = tuple[str, int]
+
+# A domain is between two batches within that; else the action is tried again, and keeps nobody waiting for long.
+_LOCK = """
+SET LOCAL lock_timeout = '2s';
+SELECT name FROM writegate.domain
+WHERE name IN (SELECT domain FROM writegate.lane
+               WHERE (service, lane) IN (SELECT * FROM unnest(%s::text[], %s::int[])))
+ORDER BY name FOR UPDATE
+"""
+_LANES = """
+SELECT service, lane, domain FROM writegate.lane
+WHERE (service, lane) IN (SELECT * FROM unnest(%s::text[], %s::int[]))
+"""
+_REVISED = "UPDATE writegate.domain SET revision = revision + 1 WHERE name = ANY(%s)"
+_MOST_BYTES = 8 * 1024 * 1024  # of their bodies, in the writer's memory
+_PAGE = """
+SELECT number, service, lane, id, task, version, key, hash, parks_key, cause, raw
+FROM (SELECT *, sum(octet_length(raw)) OVER (ORDER BY number) - octet_length(raw) AS bytes_before
+      FROM (SELECT seq AS number, service, lane, id, task, version, key, hash, parks_key, cause, raw
+            FROM writegate.parked
+            WHERE state = 'parked' AND seq > %(after)s AND seq <= coalesce(%(up_to)s, seq) AND {condition}
+            ORDER BY seq LIMIT %(limit)s) page) page
+WHERE bytes_before < %(bytes)s ORDER BY number
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedRow:
+    """A parked command. ``lane``, ``task`` and ``version`` are None when they could not be read."""
+
+    number: int
+    service: str
+    lane: int | None
+    id: str
+    task: str | None
+    version: int | None
+    key: str | None
+    hash: int
+    parks_key: bool
+    cause: str
+    raw: bytes
+
+
+def page(
+    connection: Connection, selection: Selection, limit: int, after: int = 0, up_to: int | None = None
+) -> list[ParkedRow]:
+    """Return the first parked commands of a selection, oldest first; fewer when they are large.
+
+    Nothing needs to be locked for that: only actions take commands out of that state, and they are serial.
+    """
+    condition, parameters = selection.sql()
+    rows = connection.exec_driver_sql(
+        _PAGE.format(condition=condition),
+        {**parameters, "after": after, "up_to": up_to, "limit": limit, "bytes": _MOST_BYTES},
+    )
+    return [ParkedRow(**{**row, "raw": bytes(row["raw"])}) for row in rows.mappings()]
+
+
+def lock(connection: Connection, lanes: Iterable[Lane]) -> dict[Lane, str]:
+    """Bring the domains of these lanes to rest until the transaction ends; return each lane's domain.
+
+    In the order of their names, as `apply` does. A lane that does not exist is left out. Raises a conflict when `apply`
+    gives lanes to other domains at this moment.
+    """
+    given = sorted(set(lanes))
+    columns = ([service for service, _ in given], [lane for _, lane in given])
+    locked = {name for (name,) in connection.exec_driver_sql(_LOCK, columns)}
+    # In a statement of its own: its snapshot must not be older than the locks.
+    found = {(service, lane): domain for service, lane, domain in connection.exec_driver_sql(_LANES, columns)}
+    if not locked.issuperset(found.values()):
+        raise DatabaseFault("40001", "lanes were given to other domains meanwhile")
+    return found
+
+
+def revise(connection: Connection, domains: Iterable[str]) -> None:
+    """Tell the owners of these domains that what waits in them is not what it was."""
+    connection.exec_driver_sql(_REVISED, (sorted(set(domains)),))
+
+
+@cache
+def installed() -> Mapping[str, Writes]:
+    """Return the services that are installed with this writer."""
+    return load_services()
+
+
+def by_cause(rows: Sequence[ParkedRow]) -> dict[str, int]:
+    """Count rows by their cause."""
+    causes = [row.cause for row in rows]
+    return {cause: causes.count(cause) for cause in dict.fromkeys(causes)}

@@ -1,0 +1,61 @@
+"""Where a parked command belongs, by the contracts of today. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pydantic_core import from_json
+
+from writegate.command import Command
+from writegate.envelope import Item
+from writegate.errors import MalformedMessage
+from writegate.ids import ledger_id
+from writegate.lanes import lane_of
+from writegate.service import Service
+from writegate_writer.arrival import NotYet, command_of, contract_key
+from writegate_writer.declare import Writes
+from writegate_writer.operations.pages import ParkedRow
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A parked command that may be decided again. ``item`` has the key that its contract gives it."""
+
+    row: ParkedRow
+    item: Item
+    lane: int
+    ledger_id: str
+    command: Command | NotYet
+
+
+def place(row: ParkedRow, services: Mapping[str, Writes]) -> Placed | str:
+    """Return it, or a few words on why it cannot be decided."""
+    writes = services.get(row.service)
+    if writes is None:
+        return "its service is not installed with the writer"
+    try:
+        return read(row, writes.service)
+    except MalformedMessage as error:
+        return f"refused by its contract of today ({error.cause}): see `writegate parked edit`"
+
+
+def read(row: ParkedRow, service: Service) -> Placed:
+    """Read a parked command by its contract. Raises :class:`MalformedMessage` with the contract's words."""
+    if row.task is None or not is_object(row.raw):
+        raise MalformedMessage("no-fields", "expected a task and its fields as a JSON object")
+    item = Item(row.id, row.task, row.version or 1, row.key, row.raw)
+    command = command_of(item, service)
+    key = contract_key(command, item)
+    if isinstance(key, NotYet):
+        command, key = key, row.key
+    lane = (row.lane or 0) if isinstance(command, NotYet) and key is None else lane_of(key, service.lanes)
+    return Placed(row, replace(item, key=key), lane, ledger_id(row.id), command)
+
+
+def is_object(raw: bytes) -> bool:
+    """Whether a body is a JSON object, as the fields of a command are."""
+    try:
+        return isinstance(from_json(raw, allow_inf_nan=False), dict)
+    except ValueError:
+        return False

@@ -1,0 +1,98 @@
+"""People who replay and drop parked commands, some of them mended: a page at a time, as the writer does it for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from tests.simulation.database import Database, Session
+from tests.simulation.schedule import Group
+from tests.simulation.services import DOMAINS, SERVED
+from tests.simulation.store import ParkedRow
+from writegate.lanes import lane_of
+from writegate_writer.faults import DatabaseFault
+from writegate_writer.store import DeferredRow
+
+_AHEAD = 2**62
+_DOMAIN_OF = {lane: domain for domain, lanes in DOMAINS.items() for lane in lanes}
+
+
+class Operator:
+    """Acts now and then. When there are no faults any more it drops whatever makes a key wait."""
+
+    def __init__(self, database: Database, random: Random, active: Callable[[], bool]) -> None:
+        self.group = Group("operator")
+        self._database = database
+        self._random = random
+        self._active = active
+        self._pause_seconds = random.choice((0.3, 1.0, 3.0))
+        # A transaction of a writer's slot, which is counted with the writers' connections already.
+        self._session = Session(database, "operator", self.group)
+
+    def run(self) -> None:
+        """Go on for ever."""
+        while True:
+            self._database.schedule.pause(self._random.random() * self._pause_seconds)
+            if not self._database.up:
+                continue
+            if not self._active():
+                self._act(self._page(lambda row: row.parks_key), self._drop)
+            elif self._random.random() < 0.7:
+                self._act(self._page(lambda row: row.ledger_id is not None), self._replay)
+            else:
+                self._act(self._page(lambda row: row.parks_key), self._drop)
+
+    def _page(self, wanted: Callable[[ParkedRow], bool]) -> list[tuple[Any, ParkedRow]]:
+        rows = self._database.tables.get("parked", {})
+        found = sorted((row.number, key) for key, row in rows.items() if row.state == "parked" and wanted(row))
+        return [(key, rows[key]) for _, key in found[: self._random.choice((1, 3, 100))]]
+
+    def _act(self, page: list[tuple[Any, ParkedRow]], do: Callable[[Any, ParkedRow], None]) -> None:
+        schedule = self._database.schedule
+        domains = {_DOMAIN_OF[key[0], lane] for key, row in page for lane in (row.lane, _lane_of(key[0], row))}
+        schedule.point()
+        self._session.begin()
+        try:
+            for domain in sorted(domains):
+                self._session.lock("domain", domain)
+        except DatabaseFault:  # it has waited for too long
+            self._session.end(commit=False)
+            return
+        for key, row in page:
+            do(key, row)
+        schedule.point()
+        for domain in sorted(domains):
+            self._session.put("revision", domain, (self._session.get("revision", domain) or 0) + 1)
+        self._session.end(commit=True)
+        schedule.point()
+
+    def _drop(self, key: Any, row: ParkedRow) -> None:
+        self._session.put("parked", key, replace(row, state="dropped"))
+        self._database.history.add(self._database.schedule.now, "operator", "drops {}", key)
+
+    def _replay(self, key: Any, row: ParkedRow) -> None:
+        assert row.item is not None
+        service, _, hash_ = key
+        item = row.item
+        mended = from_json(item.fields).get("bad") == "kills" or self._random.random() < 0.7
+        if mended:
+            item = replace(item, fields=to_json({**from_json(item.fields), "bad": ""}))
+        seq, lane = row.number - _AHEAD, _lane_of(service, row)
+        deferred = DeferredRow(seq, service, lane, item, hash_, None, None, False, False, row.number)
+        waits = self._session.get("deferred id", (service, row.ledger_id))
+        if waits is not None:
+            if self._session.get("deferred", waits[0])[1] == "deferred":
+                return
+            self._session.put("deferred", waits[0], None)
+        self._session.put("deferred id", (service, row.ledger_id), (seq, hash_))
+        self._session.put("deferred", seq, (_DOMAIN_OF[service, lane], "deferred", None, deferred))
+        self._session.put("parked", key, replace(row, item=item, state="replaying"))
+        self._database.history.add(self._database.schedule.now, "operator", "replays {} as {}", key, item.fields)
+
+
+def _lane_of(service: str, row: ParkedRow) -> int:
+    return lane_of(row.item.key, SERVED[service].service.lanes) if row.item is not None else row.lane
