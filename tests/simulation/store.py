@@ -70,6 +70,14 @@ class SimulatedStore:
         started: Started = self._own("start", work)
         return started
 
+    def check_held(self, holder: Holder) -> None:
+        def work() -> None:
+            self.session.begin()
+            self.fence(holder)
+            self.session.end(commit=True)
+
+        self._own("check", work)
+
     def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
         def work() -> Opened:
             self.begin(holder)

@@ -42,7 +42,7 @@ class Table:
     def claim(self, writer: str, domains: Sequence[str], seconds: float) -> list[Claimed]:
         for name in domains:
             self.owners[name] = (writer, self.owners[name][1] + 1)
-        return [Claimed(name, self.owners[name][1], ((name, 0),)) for name in domains]
+        return [Claimed(name, self.owners[name][1], ((name, 0),), {}) for name in domains]
 
     def release(self, writer: str, domains: Sequence[str]) -> None:
         if self.broken:

@@ -83,8 +83,13 @@ def _lane_route(service: str, lane: int) -> Route:
     return Route(exchange_name(service), str(lane))
 
 
-def topology_of(service: Service) -> Topology:
-    """Return the exchanges, queues and bindings of a service."""
+def topology_of(service: Service, lanes: int | None = None) -> Topology:
+    """Return the exchanges, queues and bindings of a service.
+
+    ``lanes``: how many it has now, by default as many as it declares. Until it has those, what is published to them
+    goes to the ones there are: the writers forward it.
+    """
+    there = service.lanes if lanes is None else lanes
     exchange = exchange_name(service.name)
     arguments = {
         "x-queue-type": "quorum",
@@ -98,14 +103,14 @@ def topology_of(service: Service) -> Topology:
         "x-dead-letter-routing-key": service.name,
         "x-dead-letter-strategy": "at-least-once",
     }
-    lanes = [queue_name(service.name, lane) for lane in range(service.lanes)]
+    queues = [queue_name(service.name, lane) for lane in range(there)]
     dead = dead_queue_name(service.name)
     return Topology(
         exchanges=(Exchange(exchange), Exchange(DEAD_EXCHANGE)),
-        queues=(*(Queue(name, arguments) for name in lanes), Queue(dead, {"x-queue-type": "quorum"})),
+        queues=(*(Queue(name, arguments) for name in queues), Queue(dead, {"x-queue-type": "quorum"})),
         bindings=(
-            *(Binding(exchange, name, str(lane)) for lane, name in enumerate(lanes)),
-            Binding(exchange, lanes[0], ANY),
+            *(Binding(exchange, queues[lane % there], str(lane)) for lane in range(max(there, service.lanes))),
+            Binding(exchange, queues[0], ANY),
             Binding(DEAD_EXCHANGE, dead, service.name),
         ),
     )

@@ -80,6 +80,9 @@ class RehearsalStore:
         )
         return Started([], Waiting(deferred, self.parked_keys(holder)))
 
+    def check_held(self, holder: Holder) -> None:
+        """There is nobody else."""
+
     def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
         [(xid, at)] = self._session.run(_BEGIN)
         self._changed = Memory()
