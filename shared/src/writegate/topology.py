@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from writegate.lanes import lane_of
-from writegate.service import Service
+from writegate.service import Service, declared_lanes
 
 DEAD_EXCHANGE = "writes.dead"
 ANY = "any"  # the routing key of producers that cannot compute a lane
@@ -81,6 +81,16 @@ def route_of(service: str, key: str | None, lanes: int) -> Route:
 @lru_cache(maxsize=4096)
 def _lane_route(service: str, lane: int) -> Route:
     return Route(exchange_name(service), str(lane))
+
+
+def rerouted(route: Route, key: str | None) -> Route:
+    """Return the route that a command has today, of which ``route`` was the one when it was published.
+
+    Its service may have another number of lanes by now. What is not known in this process stays as it was.
+    """
+    service = route.exchange.removeprefix(exchange_name(""))
+    lanes = declared_lanes().get(service)
+    return route if lanes is None or not route.routing_key.isdecimal() else route_of(service, key, lanes)
 
 
 def topology_of(service: Service, lanes: int | None = None) -> Topology:
