@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from difflib import get_close_matches
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from writegate.config import Settings
-from writegate_writer.apply.change import Change
-from writegate_writer.apply.plan import NEED, Plan, opened
+from writegate_writer.apply.change import ApplyError, Change
+from writegate_writer.apply.plan import NEED, Applier, Plan, opened
 from writegate_writer.apply.show import as_json, show_change, show_domains, show_ledger
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -33,10 +34,15 @@ def apply(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before changing anything.")] = False,
     json_: Json = False,
+    switch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SERVICE", help="Give it the number of lanes it declares, and its queues new arguments."),
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds a switch waits for its lanes to run empty.")] = 120.0,
 ) -> None:
     """Make broker and database as the services declare. Exit code 0: they are now, 1: something failed or was refused.
 
-    Never deletes what may hold messages or rows: such changes are refused with a way to make them yourself.
+    Never deletes what may hold messages or rows: such changes are refused with the way to make them.
     """
     if json_ and not yes:
         raise typer.BadParameter("--json cannot ask: add --yes, or look with `writegate plan --json` first")
@@ -55,12 +61,34 @@ def apply(
                 show_change(change, console)
 
         after = applier.apply(before, done)
+        if switch:
+            names = [_known(name, applier) for name in switch]
+            _ask_for_switch(names, applier, console, yes=yes)
+            for change in applier.switch(names, timeout, console.print):
+                done(change)
+            after = applier.apply(applier.plan(), done)
     if json_:
         typer.echo(json.dumps(as_json(after, applied), indent=2))
     else:
         _show_result(applied, after, console)
     if after.refused:
         raise typer.Exit(1)
+
+
+def _known(name: str, applier: Applier) -> str:
+    if name in applier.services:
+        return name
+    nearest = get_close_matches(name, applier.services, n=3, cutoff=0.4) or sorted(applier.services)
+    raise ApplyError(f"no service {name!r} is installed: did you mean {', '.join(nearest)}?")
+
+
+def _ask_for_switch(names: list[str], applier: Applier, console: Console, *, yes: bool) -> None:
+    for text in applier.outdated(names):
+        console.print(f"not restarted with this declaration: {text}", style="yellow", soft_wrap=True)
+    if not yes:
+        typer.confirm(
+            f"Shut out the publishers of {', '.join(names)} until its lanes are empty, and switch?", abort=True
+        )
 
 
 def _show_plan(found: Plan, console: Console) -> None:
