@@ -58,6 +58,11 @@ class Place:
             applier.apply(applier.plan(), done.append)
         return done
 
+    def switch(self, service: str, lanes: int) -> list[Change]:
+        """Switch a service, without much patience."""
+        with opened(self.settings(), self.services(lanes), passwords(PASSWORD)) as applier:
+            return applier.switch([service], 1.0, lambda _: None)
+
     def sql(self, text: str, role: str = "postgres") -> list[tuple[object, ...]]:
         """Run statements as a role, in one transaction."""
         with closing(self.login(role)) as one, one, one.cursor() as cursor:

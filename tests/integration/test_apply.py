@@ -15,6 +15,7 @@ import pytest
 from tests.place import NAME, PASSWORD, Place, passwords
 from tests.servers import Servers
 from writegate.errors import SettingsError
+from writegate.lanes import lane_of
 from writegate_writer.apply.change import ApplyError
 from writegate_writer.apply.plan import opened
 
@@ -141,16 +142,89 @@ def test_a_queue_with_other_arguments_is_refused_and_keeps_its_messages(applied:
     applied.apply()
     (change,) = applied.plan().changes
     assert (change.action, change.name) == ("refused", "writes.beta.0")
+    assert "`writegate apply --switch beta`" in change.detail
+    with pytest.raises(ApplyError, match=r"1 message\(s\) wait in writes\.beta\.0 .*Nothing was changed"):
+        applied.switch("beta", lanes=2)
     with closing(applied.broker("writegate_writer")) as connection:
-        method, _, _ = connection.channel().basic_get("writes.beta.0")
+        method, _, _ = connection.channel().basic_get("writes.beta.0", auto_ack=True)
     assert method is not None
+    applied.publish("beta", "writes.beta", "0")
+    with closing(applied.broker("writegate_writer")) as connection:
+        connection.channel().basic_get("writes.beta.0", auto_ack=True)
+    (made,) = applied.switch("beta", lanes=2)
+    assert (made.kind, made.name) == ("queue", "writes.beta.0")
+    assert applied.plan().changes == ()
+    applied.publish("beta", "writes.beta", "0")
 
 
-def test_a_changed_number_of_lanes_is_refused_at_both_servers(applied: Place) -> None:
-    (change,) = applied.plan(lanes=4).changes
-    assert (change.action, change.kind, change.name) == ("refused", "domain", "alpha")
-    assert "drain" in change.detail
-    assert applied.apply(lanes=4) == []
+def test_a_changed_number_of_lanes_is_refused_but_routed(applied: Place) -> None:
+    refused, *routed = applied.plan(lanes=4).changes
+    assert (refused.action, refused.kind, refused.name) == ("refused", "domain", "alpha")
+    assert [(change.kind, change.detail) for change in routed] == [
+        ("binding", "routing key 2"), ("binding", "routing key 3"),
+    ]  # fmt: skip
+    assert applied.apply(lanes=4) == routed
+    for key in "0123":
+        applied.publish("alpha", "writes.alpha", key)
+    with closing(applied.broker("writegate_writer")) as connection:
+        for queue in (0, 1):
+            assert connection.channel().queue_declare(f"writes.alpha.{queue}", passive=True).method.message_count == 2
+
+
+def test_a_switch_that_was_killed_is_shown_and_ended(applied: Place) -> None:
+    """It had shut the publishers out, and made the queues of lanes that the database does not know yet."""
+    applied.api("PUT", "/user-limits/alpha/max-connections", value=0)
+    applied.api("PUT", f"/queues/{NAME}/writes.alpha.2", durable=True, arguments={"x-queue-type": "quorum"})
+    applied.api("POST", f"/bindings/{NAME}/e/writes.alpha/q/writes.alpha.2", routing_key="2")
+    found = [(change.kind, change.name) for change in applied.plan().changes]
+    assert found == [
+        ("binding", "writes.alpha -> writes.alpha.0"),
+        ("binding", "writes.alpha -> writes.alpha.2"),
+        ("queue", "writes.alpha.2"),
+        ("broker user", "alpha"),
+    ]
+    assert [(change.kind, change.name) for change in applied.apply()] == found
+    assert applied.plan().changes == ()
+    applied.publish("alpha", "writes.alpha", "2")
+
+
+def test_lanes_under_a_persons_hold_are_not_switched(applied: Place) -> None:
+    applied.sql("insert into writegate.hold (target, reason, holder) values ('alpha.1', 'a look', 'anna')")
+    with pytest.raises(ApplyError, match=r"alpha\.1 by anna: a look"):
+        applied.switch("alpha", lanes=4)
+
+
+def test_what_waits_goes_with_its_key_to_its_new_lane(applied: Place) -> None:
+    """Deferred commands, parked ones that hold back their keys, and what was decided before."""
+    keys = [f"key-{number}" for number in range(8)]
+    for number, key in enumerate(keys):
+        applied.sql(_DEFERRED.format(number=number, key=key, lane=lane_of(key, 2), state="deferred"))
+        applied.sql(_PARKED.format(number=number, key=key, lane=lane_of(key, 2)))
+    applied.sql(_DEFERRED.format(number=99, key="gone", lane=1, state="applied"))
+    for lanes in (4, 1):
+        applied.apply(lanes=lanes)
+        applied.switch("alpha", lanes=lanes)
+        applied.apply(lanes=lanes)
+        assert applied.plan(lanes=lanes).changes == ()
+        for table in ("deferred", "parked"):
+            found = applied.sql(f"select key, lane from writegate.{table} where state = '{table}'")
+            assert sorted(found, key=str) == [(key, lane_of(key, lanes)) for key in keys]
+    assert applied.sql("select lane from writegate.deferred where key = 'gone'") == [(0,)]
+    assert applied.sql("select target, detail from writegate.audit order by seq") == [
+        ("alpha", {"lanes": 4}), ("alpha", {"lanes": 1}),
+    ]  # fmt: skip
+
+
+_DEFERRED = """
+insert into writegate.deferred
+       (domain, service, lane, id, ledger_id, task, version, key, hash, reason, headers, raw, state)
+values ('alpha', 'alpha', {lane}, '{number}', lpad('{number}', 32, '0')::uuid, 'alpha.do', 1, '{key}', 0, '', '{{}}',
+        '', '{state}')
+"""
+_PARKED = """
+insert into writegate.parked (service, lane, id, key, parks_key, hash, cause, message, headers, raw)
+values ('alpha', {lane}, '{number}', '{key}', true, 0, 'x', '', '{{}}', '')
+"""
 
 
 def test_a_changed_migration_is_refused(applied: Place) -> None:

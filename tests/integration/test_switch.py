@@ -10,30 +10,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.gate import CHECKOUT, PATIENCE_SECONDS, Gate, gate_running
+from tests.integration.gate import CHECKOUT, PATIENCE_SECONDS, SERVICES, Gate, gate_running
 from tests.integration.restarted_publisher import ACCOUNTS, EMITTED, account
 from tests.servers import OWNER, Servers
 
-SERVICES = ("trial", "shards")
+NAMES = ("trial", "shards")
 WRITERS = ("writer-1", "writer-2")
 
 
 @pytest.fixture
 def gate(servers: Servers, tmp_path: Path) -> Iterator[Gate]:
     settings = {"WRITEGATE_SPOOL_DIRECTORY": str(tmp_path / "spool"), **declared(1)}
-    with gate_running(servers, "gate_switch", connections=6, **settings) as running:
+    with gate_running(servers, "gate_switch", connections=6, services=SERVICES, **settings) as running:
         yield running
 
 
 def declared(lanes: int) -> dict[str, str]:
     """Return the settings with which the services declare so many lanes."""
-    return {f"{service.upper()}_LANES": str(lanes) for service in SERVICES}
+    return {f"{service.upper()}_LANES": str(lanes) for service in NAMES}
 
 
 class Publishers:
     """A publisher of each service; the numbers of what they publish go on when they are restarted."""
 
-    def __init__(self, gate: Gate, directory: Path, services: Sequence[str] = SERVICES) -> None:
+    def __init__(self, gate: Gate, directory: Path, services: Sequence[str] = NAMES) -> None:
         self._gate = gate
         self._accepted = {service: directory / service for service in services}
         self._running: list[subprocess.Popen[bytes]] = []
@@ -103,10 +103,10 @@ def apply(gate: Gate, *arguments: str, altered: str = "") -> subprocess.Complete
 def lanes(gate: Gate) -> dict[str, int]:
     """Return how many lanes the database has of each service."""
     query = "SELECT service, count(*)::int FROM writegate.lane WHERE service = ANY(%s) GROUP BY service"
-    return dict(gate.sql(query, [[*SERVICES]]))
+    return dict(gate.sql(query, [[*NAMES]]))
 
 
-SWITCH = tuple(argument for service in SERVICES for argument in ("--switch", service))
+SWITCH = tuple(argument for service in NAMES for argument in ("--switch", service))
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_the_number_of_lanes_changes_under_load(gate: Gate, tmp_path: Path) -> N
             switched = apply(gate, *SWITCH)
             assert switched.returncode == 0, switched.stdout + switched.stderr
             assert "not restarted" not in switched.stdout
-            assert lanes(gate) == dict.fromkeys(SERVICES, number)
+            assert lanes(gate) == dict.fromkeys(NAMES, number)
             publishers.wait_accepted()
             for name in WRITERS:  # those of before leave the lanes alone
                 gate.stop(name)
@@ -137,7 +137,7 @@ def test_the_number_of_lanes_changes_under_load(gate: Gate, tmp_path: Path) -> N
     gate.assert_exactly_once(EMITTED, range(publishers.accepted("trial")))
     assert gate.sql("SELECT * FROM writegate.parked") == gate.sql("SELECT * FROM writegate.hold") == []
     assert apply(gate).stdout == "nothing to change: broker and database are as declared\n"
-    for service in SERVICES:
+    for service in NAMES:
         gate.assert_drained(service)
         assert set(gate.waiting(service)) == {f"writes.{service}.{queue}" for queue in (0, 1, "dead")}
 

@@ -94,6 +94,8 @@ def _ask_for_switch(names: list[str], applier: Applier, console: Console, *, yes
 def _show_plan(found: Plan, console: Console) -> None:
     show_domains(found.domains, console)
     show_ledger(found.ledger, console)
+    for hint in found.hints:
+        console.print(f"hint: {hint}\n", soft_wrap=True)
     for change in found.changes:
         show_change(change, console)
     if found.changes:

@@ -18,6 +18,7 @@ from writegate_writer.apply.broker_diff import desired_broker, diff_broker
 from writegate_writer.apply.change import ApplyError, Call, Change, Migration, Removal, password_variable
 from writegate_writer.apply.database_diff import DatabaseDesired, desired_database, diff_database
 from writegate_writer.apply.domains import Domain
+from writegate_writer.apply.hints import hints_of
 from writegate_writer.apply.lanes_diff import numbers_of, refusals, switched
 from writegate_writer.apply.ledger_size import LedgerShare
 from writegate_writer.apply.switch import Switch, Switching, lanes_of
@@ -31,11 +32,12 @@ _MOST_ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What differs, the domains the services form, and what the ledger takes."""
+    """What differs, the domains the services form, what the ledger takes, and what services could declare."""
 
     changes: tuple[Change, ...]
     domains: tuple[Domain, ...]
     ledger: tuple[LedgerShare, ...] = ()
+    hints: tuple[str, ...] = ()
 
     @property
     def possible(self) -> tuple[Change, ...]:
@@ -81,7 +83,8 @@ class Applier:
         services = [one.service for one in self._desired.services if one.service.name not in held - set(lanes)]
         wanted = desired_broker(self._vhost, services, lanes)
         changes = [*diff_database(self._desired, actual), *diff_broker(wanted, self._broker.read(self._passwords))]
-        return Plan(tuple(changes), self._desired.domains, self._database.ledger())
+        hints = hints_of(self._desired.services, self._desired.domains)
+        return Plan(tuple(changes), self._desired.domains, self._database.ledger(), hints)
 
     def apply(self, first: Plan, done: Callable[[Change], None]) -> Plan:
         """Make the possible changes, calling ``done`` after each, and return what is left: the refused ones.
