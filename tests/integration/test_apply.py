@@ -16,8 +16,11 @@ from tests.place import NAME, PASSWORD, Place, passwords
 from tests.servers import Servers
 from writegate.errors import SettingsError
 from writegate.lanes import lane_of
+from writegate.stack.database import binaries
 from writegate_writer.apply.change import ApplyError
 from writegate_writer.apply.plan import opened
+from writegate_writer.apply.render.definitions import definitions
+from writegate_writer.apply.render.sql import sql
 
 
 def test_a_fresh_apply_makes_everything_and_a_second_one_nothing(place: Place) -> None:
@@ -117,6 +120,37 @@ def test_what_went_missing_is_named_and_repaired(applied: Place, broken: str) ->
     assert len(planned) == (2 if broken == "queue" else 1)  # a queue takes its binding with it
     assert [(change.kind, change.name) for change in applied.apply()] == planned
     assert applied.plan().changes == ()
+
+
+def psql(place: Place, script: str) -> subprocess.CompletedProcess[str]:
+    program = str(binaries(place.servers.stack.home) / "psql")
+    command = [program, "--no-psqlrc", "--quiet", place.servers.database_url(database=NAME)]
+    return subprocess.run(command, input=script, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_what_is_rendered_makes_all_that_apply_would(place: Place) -> None:
+    declared = place.declared()
+    place.api("POST", "/definitions", **json.loads(definitions(declared.broker, declared.passwords)))
+    at_broker = {"vhost", "exchange", "queue", "binding", "broker user", "permission"}
+    assert at_broker.isdisjoint(change.kind for change in place.plan().changes)
+    for _ in range(2):
+        done = psql(place, sql(declared.database))
+        assert (done.returncode, done.stderr) == (0, "")
+    with opened(place.settings(), place.services(), {}) as applier:  # the script has no passwords
+        assert applier.plan().changes == ()
+    place.publish("alpha", "writes.alpha", "1")
+
+
+def test_the_rendered_script_stops_at_what_only_apply_can_do(applied: Place) -> None:
+    (applied.migrations / "beta/002_more.sql").write_text("create table beta.more (id int)")
+    other_lanes = psql(applied, sql(applied.declared(lanes=4).database))
+    assert other_lanes.returncode != 0
+    assert "the lanes of alpha change: only `writegate apply` can do that" in other_lanes.stderr
+    assert applied.plan().changes == (), "what could be done is done"
+    (applied.migrations / "beta/002_more.sql").write_text("select 1")
+    changed = psql(applied, sql(applied.declared().database))
+    assert changed.returncode != 0
+    assert "migration beta/002_more.sql was changed after it was applied" in changed.stderr
 
 
 def test_a_missing_password_is_named_before_anything_is_done(place: Place) -> None:

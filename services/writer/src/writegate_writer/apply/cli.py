@@ -5,21 +5,46 @@ from __future__ import annotations
 import json
 import sys
 from difflib import get_close_matches
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from writegate.config import Settings
-from writegate_writer.apply.change import ApplyError, Change
-from writegate_writer.apply.plan import NEED, Applier, Plan, opened
+from writegate_writer.apply.change import ApplyError, Change, password_variable
+from writegate_writer.apply.plan import NEED, Applier, Plan, declared_by, opened
+from writegate_writer.apply.render.definitions import definitions
+from writegate_writer.apply.render.kubernetes import kubernetes
+from writegate_writer.apply.render.sql import sql
 from writegate_writer.apply.show import as_json, show_change, show_domains, show_ledger
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def plan(*, json_: Json = False) -> None:
+class Render(StrEnum):
+    """Other means of applying what is declared."""
+
+    DEFINITIONS = "definitions"
+    KUBERNETES = "kubernetes"
+    SQL = "sql"
+
+
+def plan(
+    *,
+    json_: Json = False,
+    render: Annotated[
+        Render | None,
+        typer.Option(
+            help="Ask no server, and print all that is declared for RabbitMQ's import, the Kubernetes topology "
+            "operator, or psql."
+        ),
+    ] = None,
+) -> None:
     """Show how broker and database differ from the declarations. Exit code 0: not at all, 2: they do, 1: failed."""
+    if render is not None:
+        typer.echo(_rendered(render))
+        return
     with opened(Settings.load(need=NEED)) as applier:
         found = applier.plan()
     if json_:
@@ -28,6 +53,20 @@ def plan(*, json_: Json = False) -> None:
         _show_plan(found, Console())
     if found.changes:
         raise typer.Exit(2)
+
+
+def _rendered(form: Render) -> str:
+    settings = Settings.load()
+    declared = declared_by(settings)
+    if form is Render.SQL:
+        return sql(declared.database)
+    if form is Render.KUBERNETES:
+        return kubernetes(declared.broker)
+    without = sorted(set(declared.broker.users) - set(declared.passwords))
+    if without:
+        names = ", ".join(map(password_variable, without))
+        typer.echo(f"without a password, so that they cannot log in: {', '.join(without)} ({names} not set)", err=True)
+    return definitions(declared.broker, declared.passwords)
 
 
 def apply(

@@ -14,7 +14,7 @@ from writegate.config import Settings
 from writegate.errors import SettingsError
 from writegate.topology import exchange_name
 from writegate_writer.apply import broker, database, lane_queues
-from writegate_writer.apply.broker_diff import desired_broker, diff_broker
+from writegate_writer.apply.broker_diff import BrokerState, desired_broker, diff_broker
 from writegate_writer.apply.change import ApplyError, Call, Change, Migration, Removal, password_variable
 from writegate_writer.apply.database_diff import DatabaseDesired, desired_database, diff_database
 from writegate_writer.apply.domains import Domain
@@ -182,14 +182,31 @@ def _migration(service: str, path: Path) -> Migration:
     return Migration(service, path.name, hashlib.sha256(content).hexdigest(), content.decode())
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the services need, and the passwords that are given."""
+
+    broker: BrokerState
+    database: DatabaseDesired
+    passwords: Mapping[str, str]
+
+
+def declared_by(
+    settings: Settings, services: Mapping[str, Writes] | None = None, environ: Mapping[str, str] | None = None
+) -> Declared:
+    """Read the declarations. ``services``: default all installed ones. ``environ``: where passwords come from."""
+    loaded = list((load_services() if services is None else services).values())
+    at_broker = desired_broker(broker.vhost_of(settings.broker_url), [one.service for one in loaded])
+    at_database = desired_database(loaded, migrations(loaded), settings.connections)
+    names = {*at_database.roles, *at_broker.users}
+    return Declared(at_broker, at_database, passwords_of(names, os.environ if environ is None else environ))
+
+
 @contextmanager
 def opened(
     settings: Settings, services: Mapping[str, Writes] | None = None, environ: Mapping[str, str] | None = None
 ) -> Iterator[Applier]:
     """Connect to both servers. ``services``: default all installed ones. ``environ``: where passwords come from."""
-    loaded = list((load_services() if services is None else services).values())
-    desired = desired_database(loaded, migrations(loaded), settings.connections)
-    names = {*desired.roles, *(one.service.name for one in loaded)}
-    passwords = passwords_of(names, os.environ if environ is None else environ)
+    declared = declared_by(settings, services, environ)
     with database.connect(settings) as at_database, broker.connect(settings) as at_broker:
-        yield Applier(at_broker, at_database, settings, desired, passwords)
+        yield Applier(at_broker, at_database, settings, declared.database, declared.passwords)
