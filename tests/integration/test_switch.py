@@ -126,6 +126,7 @@ def test_the_number_of_lanes_changes_under_load(gate: Gate, tmp_path: Path) -> N
             assert switched.returncode == 0, switched.stdout + switched.stderr
             assert "not restarted" not in switched.stdout
             assert lanes(gate) == dict.fromkeys(NAMES, number)
+            print(switched.stdout)
             publishers.wait_accepted()
             for name in WRITERS:  # those of before leave the lanes alone
                 gate.stop(name)

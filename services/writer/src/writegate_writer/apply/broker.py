@@ -87,9 +87,7 @@ class Broker:
             users=known,
             wrong_passwords=frozenset(wrong),
             monitors=monitors,
-            shut_out=frozenset(
-                one["user"] for one in self._get("user-limits") if one["value"].get("max-connections") == 0
-            ),
+            shut_out=frozenset(user for user, limit in self._limits().items() if limit == 0),
         )
 
     def publishers(self, exchange: str) -> list[Connected]:
@@ -107,13 +105,18 @@ class Broker:
             if one.get("vhost") == self._vhost and one.get("user") in others
         ]
 
-    def shut_out(self, user: str) -> None:
-        """Let a user have no connection from now on."""
+    def shut_out(self, user: str) -> int | None:
+        """Let a user have no connection from now on; return how many it might have until now, None without a limit."""
+        before = self._limits().get(user)
         self._request("PUT", limit_path(user), {"value": 0})
+        return before or None
 
-    def let_in(self, user: str) -> None:
-        """Let a user connect again."""
-        self._request("DELETE", limit_path(user))
+    def let_in(self, user: str, limit: int | None) -> None:
+        """Let a user connect again, up to a limit."""
+        if limit is None:
+            self._request("DELETE", limit_path(user))
+        else:
+            self._request("PUT", limit_path(user), {"value": limit})
 
     def disconnect(self, user: str) -> bool:
         """End a user's connections; return whether it had any left."""
@@ -130,6 +133,10 @@ class Broker:
         """Carry out one change."""
         secret = {} if call.password_of is None else {"password": passwords[call.password_of]}
         self._request(call.method, call.path, {**call.body, **secret})
+
+    def _limits(self) -> dict[str, int]:
+        found = {one["user"]: one["value"].get("max-connections") for one in self._get("user-limits")}
+        return {user: limit for user, limit in found.items() if limit is not None}
 
     def _get(self, *path: str) -> Any:
         return self._request("GET", path).json()

@@ -56,6 +56,7 @@ class Switch:
         self._queues = queues
         self._taking = taking
         self._say = say
+        self._shut: dict[str, int | None] = {}  # who is shut out, and how many connections it might have before
         self._at_broker = False  # something has changed there
 
     def run(self, patience_seconds: float) -> None:
@@ -102,7 +103,7 @@ class Switch:
 
     def _shut_out(self) -> None:
         for service in self._work.services:
-            self._broker.shut_out(service)
+            self._shut[service] = self._broker.shut_out(service)
         for service in self._work.services:
             if not _within(_DISCONNECT_SECONDS, partial(self._disconnected, service)):
                 raise ApplyError(f"connections of {service} do not end")
@@ -111,8 +112,8 @@ class Switch:
         return not self._broker.disconnect(service)
 
     def _let_in(self) -> None:
-        for service in self._work.services:
-            self._broker.let_in(service)
+        for service, limit in self._shut.items():
+            self._broker.let_in(service, limit)
 
     def _try(self, patience_seconds: float) -> str | None:
         """Switch if nothing is in the way; else return what is."""

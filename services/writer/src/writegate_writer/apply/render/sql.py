@@ -49,6 +49,7 @@ do $$ begin raise exception 'migration %/% was changed after it was applied', {s
 \if :pending
 begin;
 {sql}
+;
 insert into writegate.migration (service, name, hash) values ({service}, {name}, {hash});
 commit;
 \endif
