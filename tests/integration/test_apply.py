@@ -228,6 +228,17 @@ def test_lanes_under_a_persons_hold_are_not_switched(applied: Place) -> None:
         applied.switch("alpha", lanes=4)
 
 
+def test_while_something_emitted_is_on_its_way_to_the_lanes_they_are_not_switched(applied: Place) -> None:
+    applied.sql(
+        "insert into writegate.outbox (domain, service, task, id, version, fields)"
+        " values ('beta', 'alpha', 'alpha.do', gen_random_uuid(), 1, '')"
+    )
+    with pytest.raises(ApplyError, match=r"what handlers emitted waits for the broker .*Nothing was changed"):
+        applied.switch("alpha", lanes=4)
+    assert applied.sql("select from writegate.hold") == []
+    applied.publish("alpha", "writes.alpha", "0")
+
+
 def test_what_waits_goes_with_its_key_to_its_new_lane(applied: Place) -> None:
     """Deferred commands, parked ones that hold back their keys, and what was decided before."""
     keys = [f"key-{number}" for number in range(8)]

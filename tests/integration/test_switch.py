@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.gate import CHECKOUT, PATIENCE_SECONDS, SERVICES, Gate, gate_running
+from tests.integration.gate import CHECKOUT, PATIENCE_SECONDS, SERVICES, Gate, Writer, gate_running
 from tests.integration.restarted_publisher import ACCOUNTS, EMITTED, account
 from tests.servers import OWNER, Servers
 
@@ -106,6 +106,11 @@ def lanes(gate: Gate) -> dict[str, int]:
     return dict(gate.sql(query, [[*NAMES]]))
 
 
+def served(writer: Writer, services: Sequence[str]) -> set[str]:
+    """Return the domains of these services that a writer serves."""
+    return {domain for domain in writer.serving() if domain.partition(".")[0] in services}
+
+
 SWITCH = tuple(argument for service in NAMES for argument in ("--switch", service))
 
 
@@ -126,9 +131,11 @@ def test_the_number_of_lanes_changes_under_load(gate: Gate, tmp_path: Path) -> N
             assert switched.returncode == 0, switched.stdout + switched.stderr
             assert "not restarted" not in switched.stdout
             assert lanes(gate) == dict.fromkeys(NAMES, number)
-            print(switched.stdout)
+            __import__("sys").stderr.write(switched.stdout)
             publishers.wait_accepted()
-            for name in WRITERS:  # those of before leave the lanes alone
+            gate.wait(lambda: any("domain.other_lanes" in one.log for one in gate.writers.values()), "left alone")
+            assert not any(served(one, NAMES) for one in gate.writers.values())
+            for name in WRITERS:
                 gate.stop(name)
                 gate.start(name, wait=False)
             publishers.wait_applied()

@@ -63,6 +63,7 @@ class Switch:
         """Switch. Raises :class:`ApplyError`; unless that says otherwise, all is as before then."""
         names = ", ".join(self._work.services)
         self._refuse()
+        began = time.monotonic()
         try:
             self._shut_out()
             self._say(f"publishers of {names} are shut out: their calls go to the spool; waiting for empty lanes")
@@ -77,7 +78,8 @@ class Switch:
             self._taking.give_back()
             self._taking.release()
         self._let_in()
-        self._say(f"switched; publishers of {names} are let in. Now restart the writers with this declaration")
+        seconds = time.monotonic() - began
+        self._say(f"switched; publishers of {names} are let in after {seconds:.1f} s. Now restart the writers")
 
     def _keep_trying(self, patience_seconds: float) -> None:
         deadline = time.monotonic() + patience_seconds
