@@ -131,7 +131,6 @@ def test_the_number_of_lanes_changes_under_load(gate: Gate, tmp_path: Path) -> N
             assert switched.returncode == 0, switched.stdout + switched.stderr
             assert "not restarted" not in switched.stdout
             assert lanes(gate) == dict.fromkeys(NAMES, number)
-            __import__("sys").stderr.write(switched.stdout)
             publishers.wait_accepted()
             gate.wait(lambda: any("domain.other_lanes" in one.log for one in gate.writers.values()), "left alone")
             assert not any(served(one, NAMES) for one in gate.writers.values())

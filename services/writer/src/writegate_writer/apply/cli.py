@@ -6,6 +6,7 @@ import json
 import sys
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -103,7 +104,7 @@ def apply(
         if switch:
             names = [_known(name, applier) for name in switch]
             _ask_for_switch(names, applier, console, yes=yes)
-            for change in applier.switch(names, timeout, console.print):
+            for change in applier.switch(names, timeout, partial(console.print, soft_wrap=True)):
                 done(change)
             after = applier.apply(applier.plan(), done)
     if json_:

@@ -74,10 +74,11 @@ class Switch:
             else:
                 self._let_in()
             raise
+        else:
+            self._let_in()
         finally:
             self._taking.give_back()
             self._taking.release()
-        self._let_in()
         seconds = time.monotonic() - began
         self._say(f"switched; publishers of {names} are let in after {seconds:.1f} s. Now restart the writers")
 
