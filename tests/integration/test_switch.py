@@ -149,6 +149,29 @@ def test_the_number_of_lanes_changes_under_load(gate: Gate, tmp_path: Path) -> N
         assert set(gate.waiting(service)) == {f"writes.{service}.{queue}" for queue in (0, 1, "dead")}
 
 
+@pytest.mark.long
+def test_a_publisher_that_is_restarted_while_it_is_shut_out_goes_on_in_order(gate: Gate, tmp_path: Path) -> None:
+    """What it left in its spool, for lanes of another number, goes where its successor's commands go."""
+    with Publishers(gate, tmp_path, ["trial"]) as publishers, gate.servers.broker_api() as api:
+        publishers.wait_accepted()
+        api.put("/user-limits/trial/max-connections", json={"value": 0}).raise_for_status()
+        api.delete("/connections/username/trial").raise_for_status()
+        publishers.wait_accepted(100)
+        publishers.stop()
+        gate.settings |= {"TRIAL_LANES": "4"}
+        gate.start(wait=False, TRIAL_LANES="1")
+        switched = apply(gate, "--switch", "trial")
+        assert switched.returncode == 0, switched.stdout + switched.stderr
+        gate.stop()
+        publishers.start()
+        publishers.wait_accepted(100)
+        gate.start(wait=False)
+        publishers.wait_applied()
+    publishers.wait_applied()
+    publishers.check()
+    assert gate.sql("SELECT * FROM writegate.parked") == []
+
+
 def overtaken(gate: Gate) -> bool:
     """Whether commands of some account were applied in another order than they were published."""
     entries = gate.entries(*(account(number) for number in range(ACCOUNTS)))
@@ -176,3 +199,32 @@ def test_lanes_that_do_not_run_empty_are_not_switched_and_would_be_overtaken(gat
     gate.start(wait=False)
     publishers.wait_applied()
     assert overtaken(gate)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("altered", [None, "serves_lanes_apart"])
+def test_a_writer_of_another_number_leaves_the_lanes_alone(gate: Gate, tmp_path: Path, altered: str | None) -> None:
+    """Without that rule it forwards to the wrong lanes: its successor finds commands that go astray again."""
+    gate.settings |= declared(4)
+    apply(gate)
+    switched = apply(gate, *SWITCH)
+    assert switched.returncode == 0, switched.stdout + switched.stderr
+    gate.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('trial.0', 'what comes there waits', 'test')")
+    old = gate.start("writer-1", altered=altered, wait=False, **declared(1))
+    with Publishers(gate, tmp_path, ["trial"]) as publishers:
+        publishers.wait_accepted()
+    forwarded = [f"writes.trial.{lane}" for lane in (1, 2, 3)]
+    if altered is None:
+        gate.wait(lambda: "domain.other_lanes" in old.log, "it leaves them alone")
+    else:
+        gate.wait(lambda: not any(gate.waiting()[queue] for queue in forwarded), "it has forwarded what came")
+    gate.stop("writer-1")
+    gate.sql("DELETE FROM writegate.hold")
+    gate.start("writer-2", wait=False)
+    second_hops = "SELECT count(*) FROM writegate.parked WHERE cause = 'second-hop'"
+    if altered is None:
+        publishers.wait_applied()
+        publishers.check()
+        assert gate.value(second_hops) == 0
+    else:
+        gate.wait(lambda: gate.value(second_hops) > 0, "its successor finds them")
