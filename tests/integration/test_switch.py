@@ -211,12 +211,12 @@ def test_a_writer_of_another_number_leaves_the_lanes_alone(gate: Gate, tmp_path:
     assert switched.returncode == 0, switched.stdout + switched.stderr
     gate.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('trial.0', 'what comes there waits', 'test')")
     old = gate.start("writer-1", altered=altered, wait=False, **declared(1))
+    ready = "domain.other_lanes" if altered is None else "lanes.held"
+    gate.wait(lambda: ready in old.log, "it has found out")
     with Publishers(gate, tmp_path, ["trial"]) as publishers:
         publishers.wait_accepted()
     forwarded = [f"writes.trial.{lane}" for lane in (1, 2, 3)]
-    if altered is None:
-        gate.wait(lambda: "domain.other_lanes" in old.log, "it leaves them alone")
-    else:
+    if altered is not None:
         gate.wait(lambda: not any(gate.waiting()[queue] for queue in forwarded), "it has forwarded what came")
     gate.stop("writer-1")
     gate.sql("DELETE FROM writegate.hold")
