@@ -320,6 +320,11 @@ def test_the_commands_with_the_installed_services(bare_servers: Servers, place: 
     assert run(bare_servers, "apply", "--json", **there).returncode == 2
     made = run(bare_servers, "apply", "--yes", "--json", **there)
     assert (made.returncode, json.loads(made.stdout)["changes"]) == (0, []), made.stderr
+    unknown = run(bare_servers, "apply", "--yes", "--switch", "flihgts", **there)
+    assert unknown.returncode == 1
+    assert unknown.stderr == "writegate: no service 'flihgts' is installed: did you mean flights?\n"
+    same = run(bare_servers, "apply", "--yes", "--switch", "flights", **there)
+    assert (same.returncode, same.stdout) == (0, "nothing to change: broker and database are as declared\n")
     again = run(bare_servers, "apply", "--yes", **there)
     assert (again.returncode, again.stdout) == (0, "nothing to change: broker and database are as declared\n")
     after = run(bare_servers, "plan", **there)

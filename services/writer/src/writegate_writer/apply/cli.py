@@ -88,6 +88,7 @@ def apply(
         raise typer.BadParameter("--json cannot ask: add --yes, or look with `writegate plan --json` first")
     console = Console(file=sys.stderr) if json_ else Console()
     with opened(Settings.load(need=NEED)) as applier:
+        names = [_known(name, applier) for name in switch or ()]
         before = applier.plan()
         if not yes:
             _show_plan(before, console)
@@ -101,8 +102,7 @@ def apply(
                 show_change(change, console)
 
         after = applier.apply(before, done)
-        if switch:
-            names = [_known(name, applier) for name in switch]
+        if names:
             _ask_for_switch(names, applier, console, yes=yes)
             for change in applier.switch(names, timeout, partial(console.print, soft_wrap=True)):
                 done(change)
@@ -118,7 +118,7 @@ def apply(
 def _known(name: str, applier: Applier) -> str:
     if name in applier.services:
         return name
-    nearest = get_close_matches(name, applier.services, n=3, cutoff=0.4) or sorted(applier.services)
+    nearest = get_close_matches(name, applier.services) or sorted(applier.services)
     raise ApplyError(f"no service {name!r} is installed: did you mean {', '.join(nearest)}?")
 
 
