@@ -59,7 +59,7 @@ test-twin: setup  ## compare the writer with a naive one on EXAMPLES=5000 random
 setup:  ## install what is missing: servers with apt (root or sudo), packages from uv.lock into .venv
 	@sh deploy/setup
 
-up: setup  ## start the local stack: broker, database, writers, services
+up: setup  ## start the local stack: broker, database, writers, services, a feed of flights, the console
 	@$(WRITEGATE) stack up
 
 down:  ## stop the local stack; its data stays in .writegate

@@ -23,6 +23,7 @@ from tests.demo import after, before, report
 from tests.servers import Servers
 from writegate.errors import WritegateError
 from writegate.stack import Stack
+from writegate.stack.programs import BASELINE
 
 BUILD = Path("build")
 STATE, LOGS, RESULT = BUILD / "demo-stack", BUILD / "demo-logs", BUILD / "demo.json"
@@ -41,8 +42,10 @@ def main() -> int:
     except WritegateError as error:
         sys.exit(f"demo: {error}")
     report.write(RESULT, first, second)
+    report.write_baseline(Path(BASELINE), first)
     report.show(first, second, console)
     console.print(f"The same figures are in {RESULT}.")
+    console.print("To watch a gate at work: `make up`. It prints where its console is, and how to log in.")
     return 0 if second.exact and not second.deadlocks and not second.parked else 1
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from writegate_console.connections.counted import Counters
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,13 @@ class Phase:
             "seconds": round(self.seconds, 1),
             **self.extra,
         }
+
+
+def write_baseline(path: Path, before: Phase) -> None:
+    """Write what the console of a gate compares with, in the form of `writegate connections --baseline`."""
+    path.parent.mkdir(exist_ok=True)
+    counters = Counters(before.peak_connections, idle_in_transaction=0, waiting_for_locks=0, deadlocks=before.deadlocks)
+    path.write_text(json.dumps(asdict(counters), indent=2) + "\n")
 
 
 LEGEND = """\

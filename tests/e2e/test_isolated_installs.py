@@ -139,3 +139,16 @@ def test_the_reading_commands_bring_no_writer(uv: Path, wheels: Path, tmp_path: 
     assert {"connections", "status", "trace", "who"} <= set(console.prints(names).split())
     assert all(console.imports(f"writegate_console.{name}.cli") for name in ("connections", "status", "trace", "who"))
     assert [name for name in ("sqlalchemy", "writegate_writer") if console.imports(name)] == []
+    assert not console.imports("writegate_console.page.cli"), "the page is an extra"
+
+
+def test_the_page_brings_no_writer_and_all_its_files(uv: Path, wheels: Path, tmp_path: Path) -> None:
+    console = Environment(uv, wheels, tmp_path / "page", "writegate-console", "page")
+    assert console.imports("writegate_console.page.application")
+    assert [name for name in ("celery", "sqlalchemy", "writegate_writer") if console.imports(name)] == []
+    rendered = console.prints(
+        "from writegate_console.page.rendering import ENVIRONMENT, STATIC;"
+        "templates = [ENVIRONMENT.get_template(name) for name in ENVIRONMENT.list_templates()];"
+        "print(len(templates), len(list(STATIC.iterdir())))"
+    )
+    assert all(int(count) > 3 for count in rendered.split())

@@ -14,13 +14,14 @@ from urllib.request import urlopen
 import pytest
 
 from writegate.stack import Stack
+from writegate.stack.environment import CONSOLE, FEED
 from writegate.stack.ports import choose
 from writegate.stack.programs import apps
 from writegate.stack.readiness import wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/supervisor/writegate.conf"
-SERVICES = tuple(apps(CONFIGURATION.parents[2]))
-PROGRAMS = ("writer-1", "writer-2", *SERVICES)
+SERVICES = tuple(name for name in apps(CONFIGURATION.parents[2]) if name not in {CONSOLE, FEED})
+PROGRAMS = ("writer-1", "writer-2", *SERVICES, CONSOLE)
 
 
 class Supervised:
@@ -66,7 +67,7 @@ def supervised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]
 
 def settings(stack: Stack, run: Path) -> dict[str, str]:
     """Return what the head of the configuration asks for."""
-    writer = stack.environment("writer")
+    writer, operator = stack.environment("writer"), stack.environment("operator")
     ports = choose(PROGRAMS, stack.memory.ports, free=lambda port: port not in stack.memory.ports.values())
     return {
         "PATH": os.environ["PATH"],
@@ -77,6 +78,10 @@ def settings(stack: Stack, run: Path) -> dict[str, str]:
         "WRITEGATE_CONNECTIONS": writer["WRITEGATE_CONNECTIONS"],
         "WRITEGATE_SLOTS": writer["WRITEGATE_SLOTS"],
         "DATABASE_URL_WRITER": writer["WRITEGATE_DATABASE_URL"],
+        "DATABASE_URL_READER": operator["WRITEGATE_DATABASE_URL"],
+        "BROKER_URL_OPERATOR": operator["WRITEGATE_BROKER_URL"],
+        "BROKER_API_URL_OPERATOR": operator["WRITEGATE_BROKER_API_URL"],
+        "CONSOLE_USERS": str(run / "users.json"),
         "BROKER_URL_WRITER": writer["WRITEGATE_BROKER_URL"],
         **{f"BROKER_URL_{name.upper()}": stack.environment(name)["WRITEGATE_BROKER_URL"] for name in SERVICES},
         **{f"PORT_{name.upper().replace('-', '_')}": str(port) for name, port in ports.items()},
@@ -98,7 +103,7 @@ def test_a_crashed_program_comes_back(supervised: Supervised, name: str) -> None
     supervised.wait_ready(name)
 
 
-@pytest.mark.parametrize("name", ["writer-2", "weather"])
+@pytest.mark.parametrize("name", ["writer-2", "weather", "console"])
 def test_a_stopped_program_ends_by_itself_and_stays_down(supervised: Supervised, name: str) -> None:
     supervised.wait_ready(name)
     assert supervised.ask("stop", name) == f"{name}: stopped"

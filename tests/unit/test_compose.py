@@ -13,6 +13,7 @@ import yaml
 CHECKOUT = Path(__file__).parents[2]
 FILE = CHECKOUT / "docker-compose.yml"
 SERVICES = {path.parents[2].name for path in CHECKOUT.glob("services/*/src/*/contract.py")}
+CONSOLE = "console"
 WRITERS = {"writer-1", "writer-2"}
 SETTINGS = re.compile(r"\$\{(\w+):-[^}]+\}")
 
@@ -38,7 +39,7 @@ def test_the_parser_refuses_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_has_all_parts(services: dict[str, Any]) -> None:
-    assert set(services) == {"rabbitmq", "postgres", "apply", *WRITERS, *SERVICES}
+    assert set(services) == {"rabbitmq", "postgres", "apply", *WRITERS, *SERVICES, CONSOLE}
     assert services["rabbitmq"]["image"] == "rabbitmq:4-management"
     assert services["postgres"]["image"] == "postgres:17"
 
@@ -47,7 +48,7 @@ def test_every_long_running_part_has_a_health_check(services: dict[str, Any]) ->
     checks = {name: " ".join(part["healthcheck"]["test"]) for name, part in services.items() if name != "apply"}
     assert "rabbitmq-diagnostics -q check_port_connectivity" in checks["rabbitmq"]
     assert "pg_isready" in checks["postgres"]
-    assert all("/readyz" in checks[name] for name in WRITERS | SERVICES)
+    assert all("/readyz" in checks[name] for name in WRITERS | SERVICES | {CONSOLE})
 
 
 def test_apply_runs_once_between_the_servers_and_the_rest(services: dict[str, Any]) -> None:
@@ -58,7 +59,7 @@ def test_apply_runs_once_between_the_servers_and_the_rest(services: dict[str, An
     applied = {"rabbitmq": "service_healthy", "apply": "service_completed_successfully"}
     assert services["apply"]["restart"] == "no"
     assert conditions("apply") == servers
-    assert all(conditions(name) == servers | applied for name in WRITERS)
+    assert all(conditions(name) == servers | applied for name in WRITERS | {CONSOLE})
     assert all(conditions(name) == applied for name in SERVICES)
 
 
@@ -66,6 +67,12 @@ def test_services_cannot_reach_the_database(services: dict[str, Any]) -> None:
     for name in SERVICES:
         assert set(services[name]["environment"]) == {"WRITEGATE_BROKER_URL", "WRITEGATE_HTTP_PORT"}
         assert services[name]["environment"]["WRITEGATE_BROKER_URL"].startswith(f"amqp://{name}:")
+
+
+def test_the_console_reads_and_asks(services: dict[str, Any]) -> None:
+    environment = services[CONSOLE]["environment"]
+    assert environment["WRITEGATE_DATABASE_URL"].startswith("postgresql://writegate_reader:")
+    assert environment["WRITEGATE_BROKER_URL"].startswith("amqp://writegate_operator:")
 
 
 def test_passwords_agree(services: dict[str, Any]) -> None:
@@ -112,10 +119,10 @@ def test_images_run_as_an_unprivileged_user_and_hold_what_they_copy() -> None:
         for base, name, body in re.findall(r"^FROM (\S+) AS (\S+)\n(.*?)(?=^FROM |\Z)", text, re.MULTILINE | re.DOTALL)
     }
     assert re.search(r"^USER \d+$", stages["run"][1], re.MULTILINE)
-    for name in ("writer", *SERVICES):
+    for name in ("writer", *SERVICES, CONSOLE):
         base, body = stages[name]
         assert base == "run"
-        assert "USER" not in body
+        assert not re.search(r"^USER\b", body, re.MULTILINE)
         assert f"--from=build-{name} " in body
     for source in re.findall(r"^COPY ((?!--)[^\n]+) \S+$", stages["build"][1], re.MULTILINE):
         assert all((CHECKOUT / path).exists() for path in source.split())

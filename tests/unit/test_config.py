@@ -16,7 +16,7 @@ def test_every_setting_can_be_given_and_says_what_it_is() -> None:
     urls = {"broker_url": "amqp://u:p@h:1/v", "broker_api_url": "https://u:p@h/", "database_url": "postgresql://h/d"}
     given = {name: urls.get(name, "7") for name in Settings.model_fields}
     given |= {"memory_bytes": "2000000", "batch_bytes": "2000", "spool_bytes": "2000", "when_full": "wait"}
-    given |= {"telemetry": "opentelemetry,prometheus"}
+    given |= {"telemetry": "opentelemetry,prometheus", "console_proxies": "10.0.0.7,10.1.0.0/16"}
     loaded = Settings.load({PREFIX + name.upper(): value for name, value in given.items()})
     assert {name: str(value).removesuffix(".0") for name, value in loaded.model_dump().items()} == given
     assert all(field.description for field in Settings.model_fields.values())
@@ -37,6 +37,7 @@ def test_other_variables_and_empty_ones_are_left_alone() -> None:
         ("LEASE_SECONDS", "0.5", "greater than or equal to 1"),
         ("PUBLISH_TIMEOUT_SECONDS", "0", "greater than 0"),
         ("TELEMETRY", "statsd", "some of opentelemetry, prometheus, separated by commas"),
+        ("CONSOLE_PROXIES", "10.0.0.7/8", "expected addresses or networks"),
         ("HTTP_PORT", "65536", "less than or equal to 65535"),
     ],
 )

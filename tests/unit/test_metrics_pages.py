@@ -13,9 +13,9 @@ from django.test import Client
 from tests.examples.with_fastapi import app as fastapi_app
 from tests.examples.with_flask import create_app
 from tests.recorder import Recorder
-from weather.follow import HealthServer
 from writegate import process
 from writegate.config import Settings
+from writegate.follow import HealthServer
 
 Page = tuple[int, str, str]
 

@@ -20,6 +20,8 @@ MEMORY = Memory(
     passwords={user: f"password-of-{user}" for user in users()},
 )
 
+OWN = {"writer": "writegate_writer", "writer-1": "writegate_writer", "reader": "writegate_reader", "feed": "flights"}
+
 
 def test_a_service_gets_the_broker_and_nothing_else() -> None:
     settings = environment("flights", MEMORY)
@@ -36,11 +38,18 @@ def test_each_writer_answers_on_a_port_of_its_own() -> None:
     assert len(ports) == 2
 
 
-@pytest.mark.parametrize("name", ["writer", "writer-1", "reader", *APPS])
+@pytest.mark.parametrize("name", ["writer", "writer-1", "reader", *(name for name in APPS if name != "console")])
 def test_only_the_owner_knows_passwords_of_others(name: str) -> None:
-    own = {"writer": "writegate_writer", "writer-1": "writegate_writer", "reader": "writegate_reader"}.get(name, name)
+    own = OWN.get(name, name)
     text = str(environment(name, MEMORY))
     assert [user for user, password in MEMORY.passwords.items() if password in text] == [own]
+
+
+def test_the_console_reads_and_asks() -> None:
+    settings = environment("console", MEMORY)
+    assert settings["WRITEGATE_DATABASE_URL"].startswith("postgresql://writegate_reader:")
+    assert settings["WRITEGATE_BROKER_URL"].startswith("amqp://writegate_operator:")
+    assert settings["WRITEGATE_HTTP_PORT"] == str(MEMORY.ports["console"])
 
 
 def test_the_owner_can_give_every_user_its_password_and_is_not_the_superuser() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -22,6 +23,19 @@ def _names(*known: str) -> AfterValidator:
         return ",".join(dict.fromkeys(names))
 
     return AfterValidator(check)
+
+
+def _check_networks(value: str) -> str:
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    for name in names:
+        try:
+            ip_network(name)
+        except ValueError as error:
+            raise ValueError(f"expected addresses or networks such as 10.0.0.7 or 10.1.0.0/16: {error}") from error
+    return ",".join(names)
+
+
+_networks = AfterValidator(_check_networks)
 
 
 def _url(*schemes: str) -> AfterValidator:
@@ -87,6 +101,21 @@ class Settings(BaseModel):
     )
     heartbeat_seconds: int = Field(5, ge=1, le=60, description="AMQP heartbeat: how soon a dead connection is noticed")
     http_port: int = Field(8000, ge=0, le=65535, description="port a service listens on")
+    http_host: str = Field("127.0.0.1", description="address the console listens on")
+    console_users: str = Field(
+        "", description="file of the console's users, which `writegate console user add` writes; empty: none can log in"
+    )
+    console_baseline: str = Field(
+        "", description="file that `writegate connections --baseline` wrote before: the console compares with it"
+    )
+    console_proxies: Annotated[str, _networks] = Field(
+        "",
+        description="addresses or networks of proxies that log people in, separated by commas: nobody else is believed",
+    )
+    console_user_header: str = Field("X-Remote-User", description="the header in which such a proxy names the user")
+    console_role_header: str = Field(
+        "X-Remote-Role", description="the header in which it says `operator`; whoever is none may only read"
+    )
     health_port: int = Field(
         0, ge=0, le=65535, description="port of the writer's /livez, /readyz and /metrics; 0: none"
     )

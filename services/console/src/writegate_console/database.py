@@ -29,9 +29,7 @@ class Database:
     def all(self, query: str | Composable, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Return all rows, each by column name. Raises :class:`WritegateError` with the server's own words."""
         try:
-            with self._connection, self._connection.cursor(cursor_factory=RealDictCursor) as cursor:
-                cursor.execute(query, parameters)
-                return list(cursor.fetchall())
+            return rows_of(self._connection, query, parameters)
         except psycopg2.Error as error:
             raise WritegateError(f"cannot read from the database: {str(error).strip()}") from error
 
@@ -40,17 +38,29 @@ class Database:
         return [row["service"] for row in self.all("SELECT DISTINCT service FROM writegate.lane ORDER BY service")]
 
 
+def rows_of(opened: connection, query: str | Composable, parameters: Mapping[str, Any] | None) -> list[Row]:
+    """Return all rows of a query, each by column name. Raises the driver's errors."""
+    with opened, opened.cursor(cursor_factory=RealDictCursor) as cursor:
+        cursor.execute(query, parameters)
+        return list(cursor.fetchall())
+
+
+def connect(url: str, *, statement_millis: int, connect_seconds: int) -> connection:
+    """Open a connection for reading only. Raises the driver's errors."""
+    return psycopg2.connect(
+        url,
+        connect_timeout=connect_seconds,
+        application_name="writegate console",
+        options=f"-c default_transaction_read_only=on -c statement_timeout={statement_millis}",
+    )
+
+
 @contextmanager
 def reading() -> Iterator[Database]:
     """Open the connection that ``WRITEGATE_DATABASE_URL`` names, for reading only."""
     settings = Settings.load(need=("database_url",))
     try:
-        opened = psycopg2.connect(
-            settings.database_url,
-            connect_timeout=CONNECT_SECONDS,
-            application_name="writegate console",
-            options=f"-c default_transaction_read_only=on -c statement_timeout={STATEMENT_MILLIS}",
-        )
+        opened = connect(settings.database_url, statement_millis=STATEMENT_MILLIS, connect_seconds=CONNECT_SECONDS)
     except psycopg2.OperationalError as error:
         raise WritegateError(
             f"cannot connect to the database: {str(error).strip()}: check WRITEGATE_DATABASE_URL"

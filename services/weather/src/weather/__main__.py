@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
+from collections.abc import Iterator
 from datetime import datetime
 
-from weather.follow import follow
+from weather.contract import Observe
 from weather.recorded import observations
+from writegate.follow import follow
 from writegate.stream import replay
 
 
@@ -23,9 +25,15 @@ def main() -> None:
     following.add_argument("--rate", type=float, metavar="R", default=1.0, help="observations a second (default: 1)")
     options = parser.parse_args()
     if options.part == "follow":
-        follow(options.rate)
+        follow("weather", _for_ever(), options.rate)
     else:
         replay("weather", itertools.islice(observations(options.until), options.limit), rate=options.rate)
+
+
+def _for_ever() -> Iterator[Observe]:
+    """Begin anew when the feed ends: an observation told again changes nothing."""
+    while True:
+        yield from observations()
 
 
 def _instant(text: str) -> datetime:

@@ -93,4 +93,9 @@ def _show(seen: Status, *, as_json: bool) -> None:
         table.add_row(row.program, row.state, str(row.pid or "-"), row.address, row.log.name)
     console = Console()
     console.print(table)
+    if seen.console is not None:
+        console.print(f"\nconsole {seen.console.address}", soft_wrap=True, highlight=False)
+        console.print(
+            f"log in as {seen.console.user}, password {seen.console.password}", soft_wrap=True, highlight=False
+        )
     console.print(f"\nstate {seen.state}\nlogs  {seen.state / 'logs'}", soft_wrap=True, highlight=False)

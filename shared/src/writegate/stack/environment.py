@@ -10,6 +10,8 @@ from writegate.stack.memory import Memory
 OWNER, WRITER, READER, OPERATOR = "writegate_owner", "writegate_writer", "writegate_reader", "writegate_operator"
 SUPERUSER = "postgres"
 ADDRESS = "127.0.0.1"
+CONSOLE, CONSOLE_USER = "console", "admin"
+FEED = "feed"
 
 
 def services() -> list[str]:
@@ -23,8 +25,8 @@ def users() -> list[str]:
 
 
 def environment(name: str, memory: Memory) -> dict[str, str]:
-    """Return the settings of one process: ``owner`` (``apply``), ``writer``, ``writer-N``, ``reader``, ``operator``, a
-    service.
+    """Return the settings of one process: ``owner`` (``apply``), ``writer``, ``writer-N``, ``reader``, ``operator``,
+    ``console``, ``feed``, a service.
 
     Raises :class:`StackError` for a name it does not know.
     """
@@ -37,7 +39,7 @@ def environment(name: str, memory: Memory) -> dict[str, str]:
             **{
                 f"WRITEGATE_PASSWORD_{user.upper()}": password
                 for user, password in memory.passwords.items()
-                if user not in {OWNER, SUPERUSER}
+                if user not in {OWNER, SUPERUSER, CONSOLE_USER}
             },
         }
     if name == "reader":
@@ -45,12 +47,16 @@ def environment(name: str, memory: Memory) -> dict[str, str]:
             "WRITEGATE_BROKER_API_URL": _broker_api_url(READER, memory),
             "WRITEGATE_DATABASE_URL": _database_url(READER, memory),
         }
-    if name == "operator":
+    if name in {"operator", CONSOLE}:
         return {
             "WRITEGATE_BROKER_URL": _broker_url(OPERATOR, memory),
             "WRITEGATE_BROKER_API_URL": _broker_api_url(OPERATOR, memory),
             "WRITEGATE_DATABASE_URL": _database_url(READER, memory),
+            **({"WRITEGATE_HTTP_PORT": str(memory.ports[name])} if name == CONSOLE else {}),
         }
+    if name == FEED:
+        # Another process of the service: the broker knows it as that.
+        return {**environment("flights", memory), "WRITEGATE_HTTP_PORT": str(memory.ports[FEED])}
     if name == "writer" or name.startswith("writer-"):
         return {
             **memory.settings,
@@ -58,13 +64,13 @@ def environment(name: str, memory: Memory) -> dict[str, str]:
             "WRITEGATE_DATABASE_URL": _database_url(WRITER, memory),
             **({"WRITEGATE_HEALTH_PORT": str(memory.ports[name])} if name in memory.ports else {}),
         }
-    if name in memory.passwords and name not in {SUPERUSER, OWNER, WRITER, READER, OPERATOR}:
+    if name in memory.passwords and name not in {SUPERUSER, OWNER, WRITER, READER, OPERATOR, CONSOLE_USER}:
         return {
             **memory.settings,
             "WRITEGATE_BROKER_URL": _broker_url(name, memory),
             **({"WRITEGATE_HTTP_PORT": str(memory.ports[name])} if name in memory.ports else {}),
         }
-    known = ["owner", "writer", "reader", "operator", *services()]
+    known = ["owner", "writer", "reader", "operator", CONSOLE, FEED, *services()]
     raise StackError(f"no process named {name!r}: expected one of {', '.join(known)}")
 
 

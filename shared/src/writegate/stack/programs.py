@@ -9,13 +9,17 @@ from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 
-from writegate.stack.environment import ADDRESS, environment, services
+from writegate.stack.environment import ADDRESS, CONSOLE, FEED, environment, services
 from writegate.stack.home import Home
 from writegate.stack.memory import Memory
 
 SERVERS = ("epmd", "rabbitmq", "postgres")
 WRITERS = ("writer-1", "writer-2")
+BASELINE = "build/baseline.json"  # what the demo measured without the gate: the console compares with it
 PORTS = (*SERVERS, "management", "distribution", *WRITERS)  # and one for each app
+# Something to see, in commands a second, on a machine that does other things too. It goes on where it was: a flight
+# departs once.
+_FEED = "%(ENV_WRITEGATE_BIN)s/python -m flights follow --rate 50 --position %(ENV_WRITEGATE_STATE)s/feed-position"
 
 
 @dataclass(frozen=True)
@@ -34,15 +38,17 @@ class Program:
 
 
 def apps(checkout: Path) -> dict[str, str]:
-    """Return the command line of each installed service's app by name, as ``deploy/supervisor`` runs it too.
+    """Return the command line of each installed service's app and of the console, as ``deploy/supervisor`` runs them.
 
-    In the order of that file. A line still has the names of what supervisord would insert.
+    In the order of that file; and last what feeds the example, where that is installed. A line still has the names of
+    what supervisord would insert.
     """
     configuration = ConfigParser(interpolation=None)
     configuration.read(checkout / "deploy/supervisor/writegate.conf", encoding="utf-8")
     named = ((section.partition(":")[2], section) for section in configuration.sections())
-    installed = set(services())
-    return {name: configuration[section]["command"] for name, section in named if name in installed}
+    installed = {*services(), CONSOLE}
+    found = {name: configuration[section]["command"] for name, section in named if name in installed}
+    return found | ({FEED: _FEED} if "flights" in installed else {})
 
 
 def writers_and_apps(home: Home, memory: Memory) -> list[Program]:
@@ -51,7 +57,7 @@ def writers_and_apps(home: Home, memory: Memory) -> list[Program]:
     An app that has no port yet was installed since the stack was started: it is left out.
     """
     lines = {name: _writer(name) for name in WRITERS} | {
-        name: _app(name, line, str(memory.ports[name]))
+        name: _app(name, line, home, str(memory.ports[name]))
         for name, line in apps(home.checkout).items()
         if name in memory.ports
     }
@@ -60,7 +66,7 @@ def writers_and_apps(home: Home, memory: Memory) -> list[Program]:
             name,
             line,
             address=f"http://{ADDRESS}:{memory.ports[name]}",
-            environment=environment(name, memory),
+            environment={**environment(name, memory), **_files(name, home)},
             directory=home.checkout,
             priority=30 if name in WRITERS else 40,
         )
@@ -68,13 +74,30 @@ def writers_and_apps(home: Home, memory: Memory) -> list[Program]:
     ]
 
 
+def console_users(home: Home) -> Path:
+    """Return the file of those who may log in to the console."""
+    return home.state / "console-users.json"
+
+
+def _files(name: str, home: Home) -> dict[str, str]:
+    if name != CONSOLE:
+        return {}
+    baseline = home.checkout / BASELINE
+    more = {"WRITEGATE_CONSOLE_BASELINE": str(baseline)} if baseline.exists() else {}
+    return {"WRITEGATE_CONSOLE_USERS": str(console_users(home)), **more}
+
+
 def _writer(name: str) -> tuple[str, ...]:
     celery = (sys.executable, "-m", "celery", "-A", "writegate_writer.app")
     return (*celery, "worker", "--hostname", f"{name}@%h", "--loglevel", "INFO")
 
 
-def _app(name: str, line: str, port: str) -> tuple[str, ...]:
-    inserted = {"WRITEGATE_BIN": shlex.quote(str(Path(sys.executable).parent)), f"PORT_{name.upper()}": port}
+def _app(name: str, line: str, home: Home, port: str) -> tuple[str, ...]:
+    inserted = {
+        "WRITEGATE_BIN": shlex.quote(str(Path(sys.executable).parent)),
+        "WRITEGATE_STATE": shlex.quote(str(home.state)),
+        f"PORT_{name.upper()}": port,
+    }
     for variable, value in inserted.items():
         line = line.replace(f"%(ENV_{variable})s", value)
     return tuple(shlex.split(line))

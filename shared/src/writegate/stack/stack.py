@@ -14,10 +14,11 @@ from pathlib import Path
 
 from writegate.stack import broker, database, orphans
 from writegate.stack import environment as environments
+from writegate.stack.environment import CONSOLE, CONSOLE_USER
 from writegate.stack.errors import StackError
 from writegate.stack.home import Home, create, find_checkout, locate
 from writegate.stack.memory import Memory, recall, renew, with_passwords
-from writegate.stack.programs import PORTS, SERVERS, WRITERS, Program, apps, writers_and_apps
+from writegate.stack.programs import PORTS, SERVERS, WRITERS, Program, apps, console_users, writers_and_apps
 from writegate.stack.readiness import answers, wait_until
 from writegate.stack.supervision import Running, Supervisor
 
@@ -68,6 +69,8 @@ class Stack:
                 self._apply()
             # Writers first: a service is ready when its commands have somewhere to go.
             self.start(*(name for name in WRITERS if name in wanted))
+            if CONSOLE in wanted:
+                self._admit()
             self.start(*(name for name in self._apps if name in wanted))
 
     def down(self, *, wipe: bool = False) -> None:
@@ -174,7 +177,12 @@ class Stack:
 
     def _start_supervisor(self) -> None:
         orphans.stop(self.home)
-        memory = renew(self.home, port_names=(*PORTS, *self._apps), users=environments.users(), settings=self._settings)
+        memory = renew(
+            self.home,
+            port_names=(*PORTS, *self._apps),
+            users=(*environments.users(), CONSOLE_USER),
+            settings=self._settings,
+        )
         broker.prepare(self.home, memory)
         database.prepare(self.home, memory)
         self._supervisor.start(self.declared())
@@ -197,6 +205,19 @@ class Stack:
         (self.home.logs / "apply.log").write_text(done.stdout + done.stderr)
         if done.returncode:
             raise StackError(f"`writegate apply` failed. {self._last_lines('apply')}")
+
+    def _admit(self) -> None:
+        """Let somebody log in to the console, unless people have said who may."""
+        users = console_users(self.home)
+        if users.exists():
+            return
+        done = subprocess.run(
+            [sys.executable, "-m", "writegate", "console", "user", "add", CONSOLE_USER, "--role", "operator"],
+            env={**os.environ, "WRITEGATE_CONSOLE_USERS": str(users)}, input=self.memory.passwords[CONSOLE_USER],
+            cwd=self.home.checkout, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise StackError(f"the console's first user could not be made: {done.stderr.strip()}")
 
     def _last_lines(self, name: str) -> str:
         try:

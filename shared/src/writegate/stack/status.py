@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from writegate.stack.environment import CONSOLE, CONSOLE_USER
 from writegate.stack.errors import StackError
 from writegate.stack.stack import Stack
 
@@ -22,11 +23,21 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Console:
+    """Where the console is, and who may log in to it: the user that the stack made."""
+
+    address: str
+    user: str
+    password: str
+
+
+@dataclass(frozen=True)
 class Status:
     """``state``: the directory all is kept in; ``programs`` is empty for a stack that was never started."""
 
     state: Path
     programs: tuple[Row, ...]
+    console: Console | None = None
 
     @property
     def ready(self) -> bool:
@@ -52,9 +63,17 @@ class Status:
                 state = "ready" if stack.ready(program.name) else "starting"
             pid, log = seen.pid if seen else 0, stack.log(program.name)
             rows.append(Row(program.name, state, pid, program.address, log))
-        return cls(stack.home.state, tuple(rows))
+        return cls(stack.home.state, tuple(rows), _console(stack, rows))
 
     def as_dict(self) -> dict[str, object]:
         """Return it as JSON has it."""
         rows = [{**asdict(row), "log": str(row.log)} for row in self.programs]
-        return {"ready": self.ready, "state": str(self.state), "programs": rows}
+        console = asdict(self.console) if self.console else None
+        return {"ready": self.ready, "state": str(self.state), "programs": rows, "console": console}
+
+
+def _console(stack: Stack, rows: list[Row]) -> Console | None:
+    running = next((row for row in rows if row.program == CONSOLE and row.state == "ready"), None)
+    if running is None:
+        return None
+    return Console(running.address, CONSOLE_USER, stack.memory.passwords[CONSOLE_USER])

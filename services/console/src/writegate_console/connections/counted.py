@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
 from writegate_console.budget import Budget
@@ -62,6 +63,16 @@ class Difference:
     name: str
     before: int
     now: int
+
+
+def counters_of(sessions: Sequence[Session], deadlocks: int) -> Counters:
+    """Return what is compared: all sessions together."""
+    return Counters(
+        connections=sum(one.sessions for one in sessions),
+        idle_in_transaction=sum(one.idle_in_transaction for one in sessions),
+        waiting_for_locks=sum(one.waiting_for_locks for one in sessions),
+        deadlocks=deadlocks,
+    )
 
 
 def compare(before: Counters, now: Counters) -> list[Difference]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from writegate_console.budget import budget
-from writegate_console.connections.counted import Counters, Direct, Picture, Session
+from writegate_console.connections.counted import Direct, Picture, Session, counters_of
 from writegate_console.database import Database
 
 _SESSIONS = """
@@ -38,15 +38,14 @@ GROUP BY r.role, n.nspname, c.relname, c.relowner, a.grantee ORDER BY 1, 2, 3
 """
 
 
+def sessions_of(database: Database) -> tuple[Session, ...]:
+    """Return who is connected now, by role and application."""
+    return tuple(Session(**row) for row in database.all(_SESSIONS))
+
+
 def look(database: Database) -> Picture:
     """Return what there is now."""
     [statistics] = database.all(_DEADLOCKS)
-    sessions = tuple(Session(**row) for row in database.all(_SESSIONS))
+    sessions = sessions_of(database)
     direct = tuple(Direct(**{**row, "privileges": tuple(row["privileges"])}) for row in database.all(_DIRECT))
-    counters = Counters(
-        connections=sum(one.sessions for one in sessions),
-        idle_in_transaction=sum(one.idle_in_transaction for one in sessions),
-        waiting_for_locks=sum(one.waiting_for_locks for one in sessions),
-        deadlocks=statistics["deadlocks"],
-    )
-    return Picture(budget(database), sessions, direct, counters)
+    return Picture(budget(database), sessions, direct, counters_of(sessions, statistics["deadlocks"]))

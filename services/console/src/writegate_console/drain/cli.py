@@ -40,7 +40,7 @@ def drain(
     """
     limit = duration(timeout).total_seconds()
     with reading() as database:
-        look = _looking(database, Settings.load(), " ".join(target))
+        look = looking(database, Settings.load(), " ".join(target))
         left = _wait(look, limit, quiet=json_)
     if json_:
         print_json({"drained": not left, "left": left})
@@ -52,7 +52,7 @@ def drain(
         raise typer.Exit(TIMED_OUT)
 
 
-def _looking(database: Database, settings: Settings, text: str) -> Callable[[], Left]:
+def looking(database: Database, settings: Settings, text: str) -> Callable[[], Left]:
     """Return what tells how much is left, by what it waits for."""
     target = find(database, [text])
     begin, began = queries.now(database), time.monotonic()

@@ -14,7 +14,7 @@ def fields_of(raw: bytes) -> dict[str, Any] | None:
     """Return the fields in a parked body, or in the whole message that it is; None when there are none."""
     try:
         body = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if isinstance(body, list) and len(body) == 3:  # Celery's [args, kwargs, embed]
         body = body[1]

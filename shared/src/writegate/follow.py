@@ -1,4 +1,4 @@
-"""The process that follows the feed: publishes at a steady rate, and says over HTTP whether it lives and is ready."""
+"""A process that follows a feed: publishes at a steady rate, and says over HTTP whether it lives and is ready."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from weather.contract import Observe
-from weather.recorded import observations
+from writegate.command import Command
 from writegate.config import Settings
 from writegate.errors import WritegateError
 from writegate.publish import Publisher
@@ -19,11 +18,8 @@ from writegate.stream import publish_stream
 from writegate.telemetry import metrics_page
 
 
-def follow(rate: float) -> None:
-    """Publish ``rate`` observations a second until SIGTERM or SIGINT.
-
-    The feed starts again when it ends: an observation told again changes nothing.
-    """
+def follow(name: str, commands: Iterable[Command], rate: float) -> None:
+    """Publish ``rate`` commands a second until they end, or SIGTERM or SIGINT."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -31,15 +27,10 @@ def follow(rate: float) -> None:
         settings = Settings.load(need=("broker_url",))
         with Publisher(settings) as publisher, HealthServer(settings, publisher) as health:
             threading.Thread(target=health.serve_forever, name="health", daemon=True).start()
-            publish_stream(publisher, _for_ever(), rate=rate, stop=stop)
+            publish_stream(publisher, commands, rate=rate, stop=stop)
             health.shutdown()
     except WritegateError as error:
-        sys.exit(f"weather: {error}")
-
-
-def _for_ever() -> Iterator[Observe]:
-    while True:
-        yield from observations()
+        sys.exit(f"{name}: {error}")
 
 
 class HealthServer(ThreadingHTTPServer):

@@ -1,0 +1,220 @@
+"""The console of a running stack in a real browser: looking, holding, finding what failed, trying and replaying it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+import psycopg2
+import pytest
+
+from flights.contract import RecordDeparture
+from tests.browser import PROGRAM, Browser, browsing
+from writegate.config import Settings
+from writegate.publish import Publisher
+from writegate.stack import Stack
+from writegate.stack.environment import CONSOLE_USER
+from writegate.stack.programs import console_users
+from writegate.stack.readiness import wait_until
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which(PROGRAM) is None, reason="no Chromium: `make setup` installs it where it may"),
+]
+PATIENCE_SECONDS = 90.0
+READER, PASSWORD = "rita", "a long password"
+FEW_CORES = ("rabbitmq", "postgres", "writer-1", "flights", "fleet", "feed", "console")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    made = Stack(tmp_path_factory.mktemp("console") / "state")
+    try:
+        made.up(FEW_CORES)
+        command = [sys.executable, "-m", "writegate", "console", "user", "add", READER]
+        environment = {"WRITEGATE_CONSOLE_USERS": str(console_users(made.home))}
+        subprocess.run(command, env=environment, input=PASSWORD, text=True, check=True, capture_output=True)
+        yield made
+    finally:
+        made.down(wipe=True)
+
+
+@pytest.fixture(scope="module")
+def address(stack: Stack) -> str:
+    return f"http://127.0.0.1:{stack.memory.ports['console']}"
+
+
+@pytest.fixture
+def browser(stack: Stack, address: str) -> Iterator[Browser]:
+    with browsing() as one:
+        one.screen(1440, 900)
+        one.log_in(address, CONSOLE_USER, stack.memory.passwords[CONSOLE_USER])
+        yield one
+        assert one.console == [], "nothing was forbidden or failed in the browser"
+
+
+def figure(browser: Browser, title: str) -> float:
+    """Return a figure of the first page's head."""
+    shown = browser.run(
+        "Object.fromEntries([...document.querySelectorAll('.headline > div')]"
+        ".map(one => [one.querySelector('dt').innerText, one.querySelector('dd').innerText]))"
+    )
+    found = re.match(r"[\d.,]+", shown[title])
+    assert found, shown
+    return float(found[0].replace(",", ""))
+
+
+def departures(stack: Stack, *distances: int, carrier: str) -> None:
+    """Publish departures as the service does; a distance below 1 is what the database refuses."""
+    settings = {**stack.environment("flights"), "WRITEGATE_SPOOL_DIRECTORY": "off"}
+    with Publisher(Settings.load(settings)) as publisher:
+        publisher.publish_many(
+            RecordDeparture(
+                carrier=carrier, number=number, day=date(2026, 11, 21), origin="EWR", destination="IAH",
+                distance=distance, scheduled_at=datetime(2026, 11, 21, 10, tzinfo=UTC),
+            )
+            for number, distance in enumerate(distances, 1)
+        )  # fmt: skip
+
+
+def flights_of(stack: Stack, carrier: str) -> int:
+    connection = psycopg2.connect(stack.environment("reader")["WRITEGATE_DATABASE_URL"])
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT count(*)::int FROM flights.flight WHERE carrier = %s", [carrier])
+            [count] = cursor.fetchone() or (0,)
+            return int(count)
+    finally:
+        connection.close()
+
+
+def test_figures_move_while_somebody_looks(browser: Browser) -> None:
+    browser.wait_text("live", "[data-pulse]")
+    assert wait_until(lambda: figure(browser, "Commands a second") > 10, PATIENCE_SECONDS)
+    seen = {browser.text("[data-part=services]")}
+    assert wait_until(lambda: bool(seen - {browser.text("[data-part=services]")}), PATIENCE_SECONDS)
+    browser.wait("document.querySelectorAll('.chart svg .line').length >= 4")
+    for width in (1440, 768, 360):
+        browser.screen(width, 800)
+        wide = browser.run("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert wide[0] <= wide[1], f"{width} pixels: it scrolls sideways"
+
+
+def test_a_hidden_tab_asks_for_nothing(browser: Browser) -> None:
+    browser.wait_text("live", "[data-pulse]")
+    hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true}); "
+    told = "document.dispatchEvent(new Event('visibilitychange'))"
+    browser.run(hide % "true" + told)
+    browser.wait_text("paused", "[data-pulse]")
+    browser.run(hide % "false" + told)
+    browser.wait_text("live", "[data-pulse]")
+
+
+def test_a_held_table_rests_until_it_is_released(stack: Stack, browser: Browser, address: str) -> None:
+    browser.open(f"{address}/act/hold?target=table:flights.flight")
+    assert "Commands that touch flights.flight are set aside in order" in browser.text("main")
+    browser.fill("reason", "migration 12")
+    browser.fill("for", "10m")
+    browser.follow("Hold table:flights.flight")
+    browser.wait_text("The hold is placed", ".banners")
+    browser.wait_text("table:flights.flight", "[data-part=attention]")
+    assert wait_until(lambda: figure(browser, "Deferred") > 0, PATIENCE_SECONDS), "what touches it is set aside"
+    departures(stack, 100, carrier="HH")
+    browser.open(f"{address}/act/release?target=table:flights.flight")
+    assert "migration 12" in browser.text("main")
+    assert flights_of(stack, "HH") == 0
+    browser.fill("reason", "done")
+    browser.follow("Release table:flights.flight")
+    browser.wait_text("Nothing is held", "[data-part=attention]")
+    assert wait_until(lambda: flights_of(stack, "HH") == 1, PATIENCE_SECONDS)
+    assert wait_until(lambda: figure(browser, "Deferred") == 0, PATIENCE_SECONDS)
+    browser.wait_text("migration 12", "[data-part=acts]")
+
+
+def test_a_broken_command_is_found_tried_mended_and_replayed(stack: Stack, browser: Browser, address: str) -> None:
+    departures(stack, 100, -5, 100, carrier="BB")
+    assert wait_until(lambda: figure(browser, "Parked") == 1, PATIENCE_SECONDS)
+    assert wait_until(lambda: flights_of(stack, "BB") == 2, PATIENCE_SECONDS)
+    browser.follow("sqlstate-23514", "[data-part=attention]")
+    browser.wait_text("flight_distance_check")
+    browser.follow("Replay all 1")
+    browser.follow("Preview")
+    browser.wait_text("1 parked", ".preview")
+    browser.wait_text("23514", ".preview")
+    browser.open(f"{address}/parked?key=BB2/2026-11-21/EWR")
+    number = browser.run("document.querySelector('td.n a').innerText")
+    browser.follow(number)
+    fields = json.loads(browser.run("document.querySelector('[name=fields]').value"))
+    assert fields["distance"] == -5
+    browser.fill("fields", json.dumps({**fields, "distance": 500}))
+    browser.fill("reason", "a typing mistake")
+    browser.follow("See what changes")
+    assert re.search(r"distance\s+-5\s+500", browser.text("main table"))
+    browser.follow("Edit this command")
+    browser.wait_text("The command was edited", ".banners")
+    browser.follow("Replay")
+    browser.follow("Preview")
+    browser.wait_text("1 applied", ".preview")
+    browser.wait_text("flights.flight: 1 inserted", ".preview")
+    assert flights_of(stack, "BB") == 2, "it was only tried"
+    browser.fill("reason", "mended")
+    browser.follow("Replay 1")
+    browser.wait_text("1 of 1")
+    assert wait_until(lambda: flights_of(stack, "BB") == 3, PATIENCE_SECONDS)
+    browser.open(address)
+    assert wait_until(lambda: figure(browser, "Parked") == 0, PATIENCE_SECONDS)
+
+
+def test_a_drain_ends(browser: Browser, address: str) -> None:
+    browser.open(f"{address}/drain?target=weather")
+    browser.wait_text("Drained", "[data-part=left]")
+
+
+def test_a_reader_sees_all_and_is_refused_each_action(stack: Stack, address: str) -> None:
+    with browsing() as browser:
+        browser.log_in(address, READER, PASSWORD)
+        browser.wait_text("Services and lanes")
+        assert (
+            browser.run('document.querySelectorAll(\'a[href^="/act/"], form[action^="/act/"][method=post]\').length')
+            == 0
+        )
+        for action in ("hold?target=flights", "release", "replay", "drop"):
+            browser.open(f"{address}/act/{action}")
+            assert "Not allowed" in browser.text("main")
+        post = "fetch('/act/hold', {method: 'POST', body: 'target=flights&reason=x'}).then(one => one.status)"
+        assert browser.run(post) == 403
+    assert stack.pid("console")
+
+
+def test_a_broker_that_is_away_is_told_and_the_page_goes_on(stack: Stack, browser: Browser, address: str) -> None:
+    browser.wait_text("live", "[data-pulse]")
+    stack.stop("rabbitmq")
+    try:
+        browser.wait_text("The broker is away", ".banners")
+        assert "Services and lanes" in browser.text("main")
+        browser.open(f"{address}/parked")
+        browser.wait_text("The broker is away", ".banners")
+        browser.open(address)
+        assert figure(browser, "Writer connections") >= 0
+    finally:
+        stack.start("rabbitmq")
+    browser.wait("!document.body.innerText.includes('The broker is away')", PATIENCE_SECONDS)
+    assert wait_until(lambda: figure(browser, "Commands a second") > 10, PATIENCE_SECONDS), "flights flow again"
+    browser.console.clear()  # what could not be fetched meanwhile
+
+
+def test_a_console_that_is_gone_makes_what_is_shown_stale(stack: Stack, browser: Browser) -> None:
+    browser.wait_text("live", "[data-pulse]")
+    stack.stop("console")
+    try:
+        browser.wait_text("stale", "[data-pulse]")
+        browser.wait_text("seconds old", ".banners")
+        assert "Services and lanes" in browser.text("main")
+    finally:
+        stack.start("console")
+    browser.console.clear()

@@ -1,0 +1,127 @@
+"""The console in front of a gate, as an operator's account has it: in this process, and on a port when asked."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from tests.asgi import Asking
+from tests.integration.gate import Gate
+from writegate.config import Settings
+from writegate.stack.ports import choose
+from writegate.stack.readiness import wait_until
+from writegate_console.database import Row
+from writegate_console.operate import Operator
+from writegate_console.page import users
+from writegate_console.page.application import application
+from writegate_console.page.state import State
+
+PASSWORD = "a long password"
+OPERATOR, READER = "olga", "rita"
+PATIENCE_SECONDS = 60.0
+
+
+class Site:
+    """A console. ``asked``: each question to the database, while :meth:`recording`."""
+
+    def __init__(self, gate: Gate, directory: Path, **settings: str) -> None:
+        path = directory / "users.json"
+        users.add(path, OPERATOR, "operator", PASSWORD)
+        users.add(path, READER, "reader", PASSWORD)
+        loaded = Settings.load({**gate.operator(), "WRITEGATE_CONSOLE_USERS": str(path), **settings})
+        self._operator = Operator(loaded)
+        self.app = application(loaded, self._operator.operate)
+
+    @property
+    def state(self) -> State:
+        state: State = self.app.state.shared
+        return state
+
+    def browser(self, name: str = OPERATOR) -> Browser:
+        """Return somebody who has logged in."""
+        return Browser(self, name)
+
+    @contextmanager
+    def recording(self) -> Iterator[list[tuple[Any, Any]]]:
+        """Yield the questions that are asked meanwhile."""
+        asked: list[tuple[Any, Any]] = []
+        reader = self.state.reader
+        usual = reader.all
+
+        def all_(query: Any, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+            asked.append((query, parameters))
+            return usual(query, parameters)
+
+        reader.all = all_  # type: ignore[method-assign]
+        try:
+            yield asked
+        finally:
+            del reader.all
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        """Serve it on a port; yield its address."""
+        port = choose(("console",), {})["console"]
+        server = uvicorn.Server(
+            uvicorn.Config(
+                self.app, port=port, log_level="error", proxy_headers=False, timeout_graceful_shutdown=1, lifespan="off"
+            )
+        )
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        assert wait_until(lambda: server.started, PATIENCE_SECONDS)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE_SECONDS)
+
+    def close(self) -> None:
+        self.state.close()
+        self._operator.close()
+
+
+class Browser(Asking):
+    """Somebody who has logged in to a site."""
+
+    def __init__(self, site: Site, name: str) -> None:
+        super().__init__(site.app)
+        answer = self.post("/login", data={"name": name, "password": PASSWORD, "next": "/"})
+        assert answer.status_code == 303, answer.text
+        me = self.get("/api/v1/me").json()
+        assert me["name"] == name
+        self._csrf = me["csrf"]
+
+    def page(self, path: str, code: int = 200) -> str:
+        """Return a page."""
+        answer = self.get(path)
+        assert answer.status_code == code, f"{path}: {answer.status_code}\n{answer.text}"
+        return answer.text
+
+    def act(self, path: str, **form: str) -> httpx.Response:
+        """Confirm an action on its page."""
+        return self.post(path, data={"csrf": self._csrf, "reason": "a test", **form})
+
+    def finish(self, answer: httpx.Response) -> str:
+        """Watch an action on many until it is over; return its page."""
+        assert answer.status_code == 303, answer.text
+        path = answer.headers["location"]
+        assert re.fullmatch(r"/jobs/[\w-]+", path)
+        assert wait_until(lambda: "at work" not in self.page(path), PATIENCE_SECONDS), self.page(path)
+        return self.page(path)
+
+
+@contextmanager
+def site_of(gate: Gate, directory: Path, **settings: str) -> Iterator[Site]:
+    site = Site(gate, directory, **settings)
+    try:
+        yield site
+    finally:
+        site.close()

@@ -1,0 +1,116 @@
+"""The console in front of 500 services, 100,000 parked commands and a day of figures: by plans, not by clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tests.integration.gate import gate_running
+from tests.integration.site import Browser, Site, site_of
+from tests.servers import Servers
+
+pytestmark = pytest.mark.slow
+
+SERVICES, PARKED, BATCHES, SAMPLES = 500, 100_000, 100_000, 8640
+MOST_BYTES = 300_000  # of a page
+BIG = ("parked", "batch", "ledger", "history", "deferred")
+FILL = f"""
+INSERT INTO writegate.domain (name, tables, reason, owner, lease_until)
+    SELECT 'many_' || n, ARRAY['many_' || n || '.item'], 'of tests', 'w1', clock_timestamp() + interval '1 day'
+    FROM generate_series(1, {SERVICES}) n;
+INSERT INTO writegate.lane (service, lane, domain)
+    SELECT 'many_' || n, lane, 'many_' || n FROM generate_series(1, {SERVICES}) n, generate_series(0, 3) lane;
+INSERT INTO writegate.parked (parked_at, service, lane, id, task, version, key, hash, cause, message, headers, raw)
+    SELECT clock_timestamp() - n * interval '1 second', 'many_' || n % 50, 0, gen_random_uuid(), 'many.task_' || n % 5,
+           1, 'key ' || n, n, 'sqlstate-2350' || n % 3, repeat('why ', 20), '{{"parent_id": null}}',
+           convert_to('{{"n": ' || n || '}}', 'UTF8')
+    FROM generate_series(1, {PARKED}) n;
+ALTER TABLE writegate.batch DISABLE TRIGGER ALL;
+INSERT INTO writegate.batch (domain, service, writer, xid, commands, started_at, committed_at)
+    SELECT 'many_' || n % {SERVICES} + 1, 'many_' || n % {SERVICES} + 1, 'w1', n, 10, at, at
+    FROM (SELECT n, clock_timestamp() - ({BATCHES} - n) * interval '10 milliseconds' AS at
+          FROM generate_series(1, {BATCHES}) n) one;
+INSERT INTO writegate.ledger (day, service, id, outcome, hash, batch)
+    SELECT b.started_at::date, b.service, gen_random_uuid(), 'a', 1, b.id FROM writegate.batch b, generate_series(1, 5);
+INSERT INTO writegate.history (at, name, value)
+    SELECT clock_timestamp() - n * interval '10 seconds', name, 1
+    FROM generate_series(1, {SAMPLES}) n, unnest(ARRAY['sampled', 'deadlocks', 'writer_connections']) name;
+INSERT INTO writegate.history (at, name, labels, value)
+    SELECT h.at, 'commands_per_second', jsonb_build_object('service', 'many_' || n), 1
+    FROM writegate.history h, generate_series(1, 50) n WHERE h.name = 'sampled';
+ANALYZE writegate.parked, writegate.batch, writegate.ledger, writegate.history, writegate.lane, writegate.domain;
+"""
+
+
+@pytest.fixture(scope="module")
+def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with gate_running(servers, "gate_scale") as gate:
+        gate.sql(FILL)
+        with site_of(gate, tmp_path_factory.mktemp("scale")) as made:
+            yield made
+
+
+@pytest.fixture(scope="module")
+def browser(site: Site) -> Browser:
+    return site.browser()
+
+
+PAGES = (
+    "/",
+    "/?period=24h",
+    "/services",
+    "/services?start=450",
+    "/services/many_7",
+    "/services/many_7?period=24h",
+    "/parked",
+    "/parked?below=5000",
+    "/parked?service=many_7&cause=sqlstate-23501",
+    "/parked?key=key+4711",
+    "/parked?id=nothing",
+    "/parked?task=many.task_3&service=many_7",
+    "/parked/4711",
+    "/act/replay?service=many_7",
+    "/commands/01a1fed0-6806-7679-9fe0-3d07ed311082",
+    "/batches/99000",
+    "/audit",
+)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_reads_no_big_table_as_a_whole_and_is_not_endless(site: Site, browser: Browser, path: str) -> None:
+    site.state.histories._kept.clear()  # noqa: SLF001  so that it asks
+    with site.recording() as asked:
+        answer = browser.get(path)
+    assert answer.status_code in {200, 404}, answer.text
+    assert len(answer.text) < MOST_BYTES, len(answer.text)
+    whole = [scan for query, parameters in asked for scan in scans_of(site, query, parameters)]
+    assert whole == []
+
+
+def test_the_look_at_everything_reads_no_big_table_as_a_whole(site: Site) -> None:
+    first = site.state.live.now().number
+    with site.recording() as asked:
+        while site.state.live.newest().number < first + 2:
+            site.state.live.now()
+    assert asked
+    assert [scan for query, parameters in asked for scan in scans_of(site, query, parameters)] == []
+
+
+def test_the_check_finds_a_table_that_is_read_as_a_whole(site: Site) -> None:
+    assert scans_of(site, "SELECT count(*) FROM writegate.parked WHERE origin = 'x'", None) != []
+
+
+def scans_of(site: Site, query: str, parameters: Mapping[str, Any] | None) -> list[str]:
+    """Return the big tables that the plan of a query reads from end to end."""
+    [row] = site.state.reader.all(f"EXPLAIN (FORMAT JSON) {query}", parameters)
+    [plan] = row["QUERY PLAN"]
+    return [f"{table}: {query}" for table in whole_tables(plan["Plan"]) if table.startswith(BIG)]
+
+
+def whole_tables(plan: Mapping[str, Any]) -> Iterator[str]:
+    if plan["Node Type"] in {"Seq Scan", "Parallel Seq Scan"}:
+        yield plan["Relation Name"]
+    for below in plan.get("Plans", ()):
+        yield from whole_tables(below)

@@ -1,0 +1,267 @@
+"""The console on a gate at work: what operators do by it, and what attackers put into it."""
+
+from __future__ import annotations
+
+import html
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from psycopg2.extras import Json
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+
+from tests.integration.gate import Gate, gate_running
+from tests.integration.site import OPERATOR, PASSWORD, READER, Site, site_of
+from tests.relay import relay_to
+from tests.servers import Servers
+from tests.services.trial.contract import Careful, Deposit
+from writegate.stack.readiness import wait_until
+
+PATIENCE_SECONDS = 60.0
+LOOK_QUERIES = 13  # of one look at everything
+PAGE_QUERIES = {
+    "/": 1,  # the charts; the rest is of the look
+    "/services": 0,
+    "/services/trial": 5,
+    "/parked": 2,
+    "/audit": 1,
+    "/connections": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def gate(servers: Servers) -> Iterator[Gate]:
+    with gate_running(servers, "gate_site") as running:
+        running.start()
+        yield running
+        running.sql("DELETE FROM writegate.hold")
+        running.assert_drained()
+
+
+@pytest.fixture(scope="module")
+def site(gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with site_of(gate, tmp_path_factory.mktemp("site")) as made:
+        yield made
+
+
+def test_a_hold_is_confirmed_placed_seen_and_released(gate: Gate, site: Site) -> None:
+    browser = site.browser()
+    asked = browser.page("/act/hold?target=table:trial.entry")
+    assert "Commands that touch trial.entry are set aside in order; they are of trial." in asked
+    assert "did you mean" in browser.page("/act/hold?target=trail", 409)
+    browser.act("/act/hold", target="table:trial.entry", **{"for": "1h"})
+    assert gate.sql("SELECT target, holder FROM writegate.hold") == [("table:trial.entry", OPERATOR)]
+    gate.publish([Deposit(account="site-held", seq=0)])
+    gate.wait(lambda: gate.value("SELECT count(*) FROM writegate.deferred WHERE key = 'site-held'") == 1, "it waits")
+    assert wait_until(lambda: "table:trial.entry" in browser.page("/"), PATIENCE_SECONDS)
+    assert "Set aside in the whole gate: 1 command;" in browser.page("/act/release?target=table:trial.entry")
+    assert gate.entries("site-held") == {"site-held": []}
+    browser.act("/act/release", target="table:trial.entry")
+    gate.wait_entries("site-held", 1)
+    again = browser.act("/act/release", target="table:trial.entry")
+    assert (again.status_code, "there is no hold on table:trial.entry" in html.unescape(again.text)) == (409, True)
+    acts = browser.page("/audit?target=trial.entry")
+    assert (acts.count("<td>hold"), acts.count("<td>release")) == (1, 2)
+
+
+def test_a_parked_command_is_found_tried_mended_and_replayed(gate: Gate, site: Site) -> None:
+    browser, account = site.browser(), "site-mended"
+    gate.publish([bad := Careful(account=account, seq=1, amount=-77), Careful(account=account, seq=2)])
+    gate.wait_parked(bad.command_id)
+    number = gate.value("SELECT seq FROM writegate.parked WHERE id = %s", [bad.command_id])
+    for query in (f"key={account}", f"id={bad.command_id}", "text=-77", f"number={number}"):
+        assert f'href="/parked/{number}"' in browser.page(f"/parked?{query}"), query
+    assert f"/parked/{number}" in browser.page(f"/commands/{bad.command_id}")
+    browser.page("/commands/" + quote("no such id", safe=""), 404)
+
+    query = urlencode({"key": account})
+    assert "1 parked command will be decided again" in browser.page(f"/act/replay?{query}")
+    tried = browser.act("/act/rehearse", query=query).text
+    assert "1 parked" in tried
+    assert "23514" in tried
+    assert gate.entries(account) == {account: []}, "it was only tried"
+
+    was = gate.value("SELECT encode(sha256(raw), 'hex') FROM writegate.parked WHERE seq = %s", [number])
+    fields = json.dumps({"account": account, "seq": 1, "amount": 5})
+    shown = browser.act(f"/act/edit/{number}", fields=fields, was=was)
+    assert (shown.status_code, "<code>-77</code>" in shown.text, "<code>5</code>" in shown.text) == (200, True, True)
+    refused = browser.act(f"/act/edit/{number}", fields='{"account": 1}', was=was, confirmed="yes")
+    assert (refused.status_code, "trial.careful version 1" in refused.text) == (409, True)
+    assert browser.act(f"/act/edit/{number}", fields=fields, was=was, confirmed="yes").status_code == 303
+    assert f"<b>edit</b> by {OPERATOR}" in browser.page(f"/parked/{number}")
+
+    assert "1 of 1" in browser.finish(browser.act("/act/replay", query=query))
+    gate.wait_entries(account, 2)
+    assert gate.entries(account) == {account: [1, 2]}
+    assert f"/parked/{number}" in browser.page(f"/parked?state=replayed&{query}")
+    assert "Nothing fits any more." in browser.page(f"/act/replay?{query}")
+
+
+def test_all_that_match_are_dropped_and_no_others(gate: Gate, site: Site) -> None:
+    bad = [Deposit(account=f"site-drop-{number % 2}", seq=number, amount=-1) for number in range(20)]
+    gate.publish(bad)
+    gate.wait_parked(*(one.command_id for one in bad))
+    browser = site.browser()
+    query = urlencode({"key": "site-drop-1"})
+    assert "10 parked commands will be given up for good" in browser.page(f"/act/drop?{query}")
+    assert "10 of 10" in browser.finish(browser.act("/act/drop", query=query))
+    states = "SELECT key, state, count(*)::int FROM writegate.parked WHERE key ~ '^site-drop' GROUP BY 1, 2 ORDER BY 1"
+    assert gate.sql(states) == [("site-drop-0", "parked", 10), ("site-drop-1", "dropped", 10)]
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "' onfocus='alert(1)",
+    "'; DROP TABLE writegate.parked; --",
+    "{{ 7 * 7 }}{% raw %}",
+    "javascript:alert(1)",
+    "%s%(x)s\\ \u202e\u2028 end",
+)  # fmt: skip
+TAGS = ("<script>alert", "<img src=x", "onfocus='alert")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_is_written_into_a_parked_command_is_only_shown(gate: Gate, site: Site, text: str) -> None:
+    body = json.dumps({"account": text, text: [text]}).encode()
+    [(number,)] = gate.sql(
+        "INSERT INTO writegate.parked "
+        "(service, lane, id, task, version, key, hash, cause, sqlstate, message, origin, headers, raw) "
+        "VALUES (%(t)s, 0, %(t)s, %(t)s, 1, %(t)s, 1, %(t)s, %(t)s, %(t)s, %(t)s, %(j)s, %(b)s) RETURNING seq",
+        {"t": text, "j": Json({text: text, "parent_id": text}), "b": body},
+    )
+    gate.sql(
+        "INSERT INTO writegate.audit (who, action, target, detail) VALUES (%(t)s, %(t)s, %(t)s, %(j)s);"
+        "INSERT INTO writegate.hold (target, reason, holder) VALUES (%(t)s, %(t)s, %(t)s)",
+        {"t": text, "j": Json({"reason": text})},
+    )
+    browser = site.browser()
+    assert wait_until(lambda: html.escape(text) in html_of(browser.page("/")), PATIENCE_SECONDS)
+    names = ("service", "task", "cause", "key", "id", "text")
+    paths = [f"/parked?{urlencode({name: text})}" for name in names]
+    paths += [f"/act/{action}?{urlencode({'key': text})}" for action in ("replay", "drop")]
+    paths += ["/parked", f"/parked/{number}", "/audit", f"/audit?{urlencode({'who': text})}"]
+    paths += [f"/act/release?{urlencode({'target': text})}"]
+    for path in paths:
+        page = browser.page(path)
+        assert text in html.unescape(page), f"{path}: it is not shown"
+        assert not [tag for tag in TAGS if tag in page], path
+    found = browser.page(f"/commands/{quote(text, safe='')}")
+    assert not [tag for tag in TAGS if tag in found]
+    for path in ("/services/", "/find?q=", "/act/hold?target=", "/login?next=", "/act/"):
+        page = browser.get(path + quote(text, safe="")).text
+        assert not [tag for tag in TAGS if tag in page], path
+    told = browser.get(f"/api/v1/parked/{number}").json()
+    assert (told["service"], told["key"], told["fields"]["account"]) == (text, text, text)
+    assert gate.value("SELECT count(*) FROM writegate.parked WHERE seq = %s", [number]) == 1
+    gate.sql("DELETE FROM writegate.hold")
+
+
+def html_of(page: str) -> str:
+    """Return a page with its escapes as Python writes them."""
+    return html.escape(html.unescape(page)) if page else page
+
+
+def test_bodies_that_are_no_text_or_endless_are_shown_too(gate: Gate, site: Site) -> None:
+    insert = (
+        "INSERT INTO writegate.parked (service, id, hash, cause, message, headers, raw) "
+        "VALUES ('trial', gen_random_uuid()::text, 1, 'odd', 'odd', '{}', %s) RETURNING seq"
+    )
+    for body, told in ((b"\xff\x00\xfe", "Its body is no text."), (b"[" * 200_000, "200,000 bytes"), (b"", "0 bytes")):
+        number = gate.value(insert, [body])
+        assert told in site.browser().page(f"/parked/{number}")
+
+
+def test_ten_open_tabs_ask_as_often_as_one(site: Site) -> None:
+    live = site.state.live
+    live.now()
+    with site.recording() as asked:
+        first = live.newest().number
+
+        def tab() -> None:
+            wait_until(lambda: live.newest().number >= first + 3, PATIENCE_SECONDS)
+
+        tabs = [threading.Thread(target=tab) for _ in range(10)]
+        for one in tabs:
+            one.start()
+        for one in tabs:
+            one.join()
+        looks = live.newest().number - first
+    # One more may have begun before, and one may have begun since.
+    assert (looks - 1) * LOOK_QUERIES <= len(asked) <= (looks + 1) * LOOK_QUERIES, (looks, len(asked))
+
+
+def test_each_page_asks_few_questions_over_the_one_connection(gate: Gate, site: Site) -> None:
+    browser = site.browser()
+    browser.page("/")
+    live = site.state.live
+    live.close()  # whose questions are not the page's
+    assert wait_until(lambda: live._thread is None, PATIENCE_SECONDS)  # noqa: SLF001
+    for path, most in PAGE_QUERIES.items():
+        with site.recording() as asked:
+            browser.page(path)
+        assert len(asked) <= most, (path, len(asked))
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'writegate console' AND datname = %s"
+    assert gate.value(sessions, [gate.name]) == 1
+
+
+def test_a_database_that_is_silent_is_told_and_comes_back(gate: Gate, tmp_path: Path) -> None:
+    port = gate.servers.stack.memory.ports["postgres"]
+    usual = gate.operator()["WRITEGATE_DATABASE_URL"]
+    with relay_to(port) as relay, site_of(gate, tmp_path, WRITEGATE_DATABASE_URL=relay.in_place(usual)) as site:
+        browser = site.browser()
+        assert "The database is away." not in browser.page("/")
+        relay.stall()
+        assert wait_until(lambda: "The database is away." in browser.page("/"), PATIENCE_SECONDS)
+        assert "What is shown is of" in browser.page("/")
+        browser.page("/parked", 503)
+        relay.resume()
+        assert wait_until(lambda: "The database is away." not in browser.page("/"), PATIENCE_SECONDS)
+        assert wait_until(lambda: browser.get("/parked").status_code == 200, PATIENCE_SECONDS)
+
+
+def test_events_bring_what_changed_and_end_with_the_session(site_with_live: Site) -> None:
+    with site_with_live.serving() as address, httpx.Client(base_url=address, timeout=PATIENCE_SECONDS) as client:
+        client.post("/login", data={"name": READER, "password": PASSWORD, "next": "/"})
+        with client.stream("GET", "/events") as stream:
+            lines = (line for line in stream.iter_lines() if line.startswith("data: "))
+            told = [json.loads(next(lines).removeprefix("data: "))["parts"] for _ in range(4)]
+            assert {"headline", "services", "charts", "banner"} <= set().union(*told)
+            assert "banner" not in told[-1], "it has not changed"
+            site_with_live.state.sessions._sessions.clear()  # noqa: SLF001  as a restart does
+            assert wait_until(lambda: next(lines, None) is None, PATIENCE_SECONDS)
+        assert client.get("/events").status_code == 401
+
+
+@pytest.fixture
+def site_with_live(gate: Gate, tmp_path: Path) -> Iterator[Site]:
+    with site_of(gate, tmp_path) as made:
+        yield made
+
+
+@pytest.mark.slow
+def test_nothing_that_is_sent_to_the_api_fails_it(site_with_live: Site) -> None:
+    with site_with_live.serving() as address:
+        schema = schemathesis.openapi.from_url(f"{address}/api/v1/openapi.json")
+        seen = set()
+
+        for result in schema.get_all_operations():
+            assert isinstance(result, Ok), result
+            operation = result.ok()
+            seen.add(operation.label)
+
+            @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+            @given(case=operation.as_strategy())
+            def send(case: schemathesis.Case[Any]) -> None:
+                case.call_and_validate(auth=(OPERATOR, PASSWORD), checks=[not_a_server_error])
+
+            send()
+    assert len(seen) > 15
