@@ -69,7 +69,7 @@ lint: setup  ## check style and import contracts
 	@$(PYTHON) -m ruff check && $(PYTHON) -m ruff format --check && .venv/bin/lint-imports
 
 types: setup  ## check types
-	@$(PYTHON) -m mypy shared/src services/*/src tests
+	@$(PYTHON) -m mypy
 
 lock: setup  ## resolve all dependencies anew into uv.lock, naming no host
 	@sh deploy/lock

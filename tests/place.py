@@ -15,7 +15,7 @@ from writegate import Service
 from writegate.config import Settings
 from writegate_writer import Writes
 from writegate_writer.apply.change import Change
-from writegate_writer.apply.plan import Plan, opened
+from writegate_writer.apply.plan import Declared, Plan, declared_by, opened
 
 NAME = "apply_test"  # of the database and of the vhost
 PASSWORD = "secret"
@@ -57,6 +57,14 @@ class Place:
         with opened(self.settings(connections), self.services(lanes), passwords(password)) as applier:
             applier.apply(applier.plan(), done.append)
         return done
+
+    def declared(self, password: str = PASSWORD, lanes: int = 2) -> Declared:
+        return declared_by(self.settings(), self.services(lanes), passwords(password))
+
+    def switch(self, service: str, lanes: int) -> list[Change]:
+        """Switch a service, without much patience."""
+        with opened(self.settings(), self.services(lanes), passwords(PASSWORD)) as applier:
+            return applier.switch([service], 1.0, lambda _: None)
 
     def sql(self, text: str, role: str = "postgres") -> list[tuple[object, ...]]:
         """Run statements as a role, in one transaction."""

@@ -19,13 +19,14 @@ from tests.integration.gate import Gate, gate_running
 from tests.integration.load import Load
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit
+from writegate.contracts import installed_services
 from writegate.ids import new_id
 from writegate.lanes import lane_of
 from writegate.stack.ports import choose
 from writegate.topology import queue_name
 
 STATS_SECONDS = 10.0  # 2 are wanted; a machine that is busy with other things must not fail the test
-LANES = {"flights": 4, "fleet": 1, "shards": 3, "trial": 2, "weather": 4}
+LANES = {name: service.lanes for name, service in installed_services().items()} | {"shards": 3, "trial": 2}
 
 
 @pytest.fixture(scope="module")

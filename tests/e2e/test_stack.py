@@ -16,6 +16,7 @@ import psycopg2
 import pytest
 
 from writegate.stack import Stack, StackError, orphans
+from writegate.stack.programs import apps
 from writegate.stack.readiness import wait_until
 
 CHECKOUT = Path(__file__).parents[2]
@@ -54,7 +55,7 @@ def listening(pids: set[int]) -> list[str]:
     return [row[1].split(":")[0] for row in rows if row[3] == "0A" and row[9] in sockets]
 
 
-def test_servers_come_up_stay_up_and_go_down_without_a_trace(make: Make) -> None:
+def test_servers_come_up_stay_up_and_go_down_without_a_trace(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = make("state")
     stack.up((), apply=False)
     pids = {name: stack.pid(name) for name in stack.programs}
@@ -62,6 +63,14 @@ def test_servers_come_up_stay_up_and_go_down_without_a_trace(make: Make) -> None
 
     again = command("up", "--only", "servers", "--no-apply", stack=stack)
     assert again.returncode == 0, again.stderr
+    assert {name: stack.pid(name) for name in stack.programs} == pids
+
+    # An app that was added since is not started by halves: it has neither a port nor a writer that knows it.
+    with monkeypatch.context() as patch:
+        patch.setattr("writegate.stack.stack.apps", lambda checkout: {**apps(checkout), "later": "later"})
+        newer = Stack(stack.home.named)
+    with pytest.raises(StackError, match="later is new since this stack was started: `make down`, then `make up`"):
+        newer.up(apply=False)
     assert {name: stack.pid(name) for name in stack.programs} == pids
 
     loopback = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}

@@ -14,11 +14,14 @@ from urllib.request import urlopen
 import pytest
 
 from writegate.stack import Stack
+from writegate.stack.environment import CONSOLE, FEED
 from writegate.stack.ports import choose
+from writegate.stack.programs import apps
 from writegate.stack.readiness import wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/supervisor/writegate.conf"
-PROGRAMS = ("writer-1", "writer-2", "flights", "fleet", "weather", "console")
+SERVICES = tuple(name for name in apps(CONFIGURATION.parents[2]) if name not in {CONSOLE, FEED})
+PROGRAMS = ("writer-1", "writer-2", *SERVICES, CONSOLE)
 
 
 class Supervised:
@@ -80,10 +83,7 @@ def settings(stack: Stack, run: Path) -> dict[str, str]:
         "BROKER_API_URL_OPERATOR": operator["WRITEGATE_BROKER_API_URL"],
         "CONSOLE_USERS": str(run / "users.json"),
         "BROKER_URL_WRITER": writer["WRITEGATE_BROKER_URL"],
-        **{
-            f"BROKER_URL_{name.upper()}": stack.environment(name)["WRITEGATE_BROKER_URL"]
-            for name in ("flights", "fleet", "weather")
-        },
+        **{f"BROKER_URL_{name.upper()}": stack.environment(name)["WRITEGATE_BROKER_URL"] for name in SERVICES},
         **{f"PORT_{name.upper().replace('-', '_')}": str(port) for name, port in ports.items()},
     }
 

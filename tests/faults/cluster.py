@@ -22,8 +22,12 @@ JOIN_SECONDS = 120.0
 class ClusteredStack(Stack):
     """A stack whose broker has three nodes, which share the first one's name server, cookie and directory."""
 
-    programs = (*Stack.programs, *MORE)
     nodes = (FIRST, *MORE)
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The further nodes as well."""
+        return (*super().programs, *MORE)
 
     @cached_property
     def _ports(self) -> dict[str, int]:

@@ -15,8 +15,12 @@ import pytest
 from tests.place import NAME, PASSWORD, Place, passwords
 from tests.servers import Servers
 from writegate.errors import SettingsError
+from writegate.lanes import lane_of
+from writegate.stack.database import binaries
 from writegate_writer.apply.change import ApplyError
 from writegate_writer.apply.plan import opened
+from writegate_writer.apply.render.definitions import definitions
+from writegate_writer.apply.render.sql import sql
 
 
 def test_a_fresh_apply_makes_everything_and_a_second_one_nothing(place: Place) -> None:
@@ -118,6 +122,37 @@ def test_what_went_missing_is_named_and_repaired(applied: Place, broken: str) ->
     assert applied.plan().changes == ()
 
 
+def psql(place: Place, script: str) -> subprocess.CompletedProcess[str]:
+    program = str(binaries(place.servers.stack.home) / "psql")
+    command = [program, "--no-psqlrc", "--quiet", place.servers.database_url(database=NAME)]
+    return subprocess.run(command, input=script, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_what_is_rendered_makes_all_that_apply_would(place: Place) -> None:
+    declared = place.declared()
+    place.api("POST", "/definitions", **json.loads(definitions(declared.broker, declared.passwords)))
+    at_broker = {"vhost", "exchange", "queue", "binding", "broker user", "permission"}
+    assert at_broker.isdisjoint(change.kind for change in place.plan().changes)
+    for _ in range(2):
+        done = psql(place, sql(declared.database))
+        assert (done.returncode, done.stderr) == (0, "")
+    with opened(place.settings(), place.services(), {}) as applier:  # the script has no passwords
+        assert applier.plan().changes == ()
+    place.publish("alpha", "writes.alpha", "1")
+
+
+def test_the_rendered_script_stops_at_what_only_apply_can_do(applied: Place) -> None:
+    (applied.migrations / "beta/002_more.sql").write_text("create table beta.more (id int)")
+    other_lanes = psql(applied, sql(applied.declared(lanes=4).database))
+    assert other_lanes.returncode != 0
+    assert "the lanes of alpha change: only `writegate apply` can do that" in other_lanes.stderr
+    assert applied.plan().changes == (), "what could be done is done"
+    (applied.migrations / "beta/002_more.sql").write_text("select 1")
+    changed = psql(applied, sql(applied.declared().database))
+    assert changed.returncode != 0
+    assert "migration beta/002_more.sql was changed after it was applied" in changed.stderr
+
+
 def test_a_missing_password_is_named_before_anything_is_done(place: Place) -> None:
     environ = {**passwords(PASSWORD)}
     del environ["WRITEGATE_PASSWORD_ALPHA"]
@@ -141,16 +176,100 @@ def test_a_queue_with_other_arguments_is_refused_and_keeps_its_messages(applied:
     applied.apply()
     (change,) = applied.plan().changes
     assert (change.action, change.name) == ("refused", "writes.beta.0")
+    assert "`writegate apply --switch beta`" in change.detail
+    with pytest.raises(ApplyError, match=r"1 message\(s\) wait in writes\.beta\.0 .*Nothing was changed"):
+        applied.switch("beta", lanes=2)
     with closing(applied.broker("writegate_writer")) as connection:
-        method, _, _ = connection.channel().basic_get("writes.beta.0")
+        method, _, _ = connection.channel().basic_get("writes.beta.0", auto_ack=True)
     assert method is not None
+    applied.publish("beta", "writes.beta", "0")
+    with closing(applied.broker("writegate_writer")) as connection:
+        connection.channel().basic_get("writes.beta.0", auto_ack=True)
+    (made,) = applied.switch("beta", lanes=2)
+    assert (made.kind, made.name) == ("queue", "writes.beta.0")
+    assert applied.plan().changes == ()
+    applied.publish("beta", "writes.beta", "0")
 
 
-def test_a_changed_number_of_lanes_is_refused_at_both_servers(applied: Place) -> None:
-    (change,) = applied.plan(lanes=4).changes
-    assert (change.action, change.kind, change.name) == ("refused", "domain", "alpha")
-    assert "drain" in change.detail
-    assert applied.apply(lanes=4) == []
+def test_a_changed_number_of_lanes_is_refused_but_routed(applied: Place) -> None:
+    refused, *routed = applied.plan(lanes=4).changes
+    assert (refused.action, refused.kind, refused.name) == ("refused", "domain", "alpha")
+    assert [(change.kind, change.detail) for change in routed] == [
+        ("binding", "routing key 2"), ("binding", "routing key 3"),
+    ]  # fmt: skip
+    assert applied.apply(lanes=4) == routed
+    for key in "0123":
+        applied.publish("alpha", "writes.alpha", key)
+    with closing(applied.broker("writegate_writer")) as connection:
+        for queue in (0, 1):
+            assert connection.channel().queue_declare(f"writes.alpha.{queue}", passive=True).method.message_count == 2
+
+
+def test_a_switch_that_was_killed_is_shown_and_ended(applied: Place) -> None:
+    """It had shut the publishers out, and made the queues of lanes that the database does not know yet."""
+    applied.api("PUT", "/user-limits/alpha/max-connections", value=0)
+    applied.api("PUT", f"/queues/{NAME}/writes.alpha.2", durable=True, arguments={"x-queue-type": "quorum"})
+    applied.api("POST", f"/bindings/{NAME}/e/writes.alpha/q/writes.alpha.2", routing_key="2")
+    found = [(change.kind, change.name) for change in applied.plan().changes]
+    assert found == [
+        ("binding", "writes.alpha -> writes.alpha.0"),
+        ("binding", "writes.alpha -> writes.alpha.2"),
+        ("queue", "writes.alpha.2"),
+        ("broker user", "alpha"),
+    ]
+    assert [(change.kind, change.name) for change in applied.apply()] == found
+    assert applied.plan().changes == ()
+    applied.publish("alpha", "writes.alpha", "2")
+
+
+def test_lanes_under_a_persons_hold_are_not_switched(applied: Place) -> None:
+    applied.sql("insert into writegate.hold (target, reason, holder) values ('alpha.1', 'a look', 'anna')")
+    with pytest.raises(ApplyError, match=r"alpha\.1 by anna: a look"):
+        applied.switch("alpha", lanes=4)
+
+
+def test_while_something_emitted_is_on_its_way_to_the_lanes_they_are_not_switched(applied: Place) -> None:
+    applied.sql(
+        "insert into writegate.outbox (domain, service, task, id, version, fields)"
+        " values ('beta', 'alpha', 'alpha.do', gen_random_uuid(), 1, '')"
+    )
+    with pytest.raises(ApplyError, match=r"what handlers emitted waits for the broker .*Nothing was changed"):
+        applied.switch("alpha", lanes=4)
+    assert applied.sql("select from writegate.hold") == []
+    applied.publish("alpha", "writes.alpha", "0")
+
+
+def test_what_waits_goes_with_its_key_to_its_new_lane(applied: Place) -> None:
+    """Deferred commands, parked ones that hold back their keys, and what was decided before."""
+    keys = [f"key-{number}" for number in range(8)]
+    for number, key in enumerate(keys):
+        applied.sql(_DEFERRED.format(number=number, key=key, lane=lane_of(key, 2), state="deferred"))
+        applied.sql(_PARKED.format(number=number, key=key, lane=lane_of(key, 2)))
+    applied.sql(_DEFERRED.format(number=99, key="gone", lane=1, state="applied"))
+    for lanes in (4, 1):
+        applied.apply(lanes=lanes)
+        applied.switch("alpha", lanes=lanes)
+        applied.apply(lanes=lanes)
+        assert applied.plan(lanes=lanes).changes == ()
+        for table in ("deferred", "parked"):
+            found = applied.sql(f"select key, lane from writegate.{table} where state = '{table}'")
+            assert sorted(found, key=str) == [(key, lane_of(key, lanes)) for key in keys]
+    assert applied.sql("select lane from writegate.deferred where key = 'gone'") == [(0,)]
+    assert applied.sql("select target, detail from writegate.audit order by seq") == [
+        ("alpha", {"lanes": 4}), ("alpha", {"lanes": 1}),
+    ]  # fmt: skip
+
+
+_DEFERRED = """
+insert into writegate.deferred
+       (domain, service, lane, id, ledger_id, task, version, key, hash, reason, headers, raw, state)
+values ('alpha', 'alpha', {lane}, '{number}', lpad('{number}', 32, '0')::uuid, 'alpha.do', 1, '{key}', 0, '', '{{}}',
+        '', '{state}')
+"""
+_PARKED = """
+insert into writegate.parked (service, lane, id, key, parks_key, hash, cause, message, headers, raw)
+values ('alpha', {lane}, '{number}', '{key}', true, 0, 'x', '', '{{}}', '')
+"""
 
 
 def test_a_changed_migration_is_refused(applied: Place) -> None:
@@ -201,13 +320,19 @@ def test_the_commands_with_the_installed_services(bare_servers: Servers, place: 
     assert run(bare_servers, "apply", "--json", **there).returncode == 2
     made = run(bare_servers, "apply", "--yes", "--json", **there)
     assert (made.returncode, json.loads(made.stdout)["changes"]) == (0, []), made.stderr
+    unknown = run(bare_servers, "apply", "--yes", "--switch", "flihgts", **there)
+    assert unknown.returncode == 1
+    assert unknown.stderr == "writegate: no service 'flihgts' is installed: did you mean flights?\n"
+    same = run(bare_servers, "apply", "--yes", "--switch", "flights", **there)
+    assert (same.returncode, same.stdout) == (0, "nothing to change: broker and database are as declared\n")
     again = run(bare_servers, "apply", "--yes", **there)
     assert (again.returncode, again.stdout) == (0, "nothing to change: broker and database are as declared\n")
     after = run(bare_servers, "plan", **there)
     assert after.returncode == 0
     assert "flights" in after.stdout
     # What is decided and what that takes: nothing yet.
-    assert json.loads(made.stdout)["ledger"][0] == {
+    [fleet] = [share for share in json.loads(made.stdout)["ledger"] if share["service"] == "fleet"]
+    assert fleet == {
         "service": "fleet", "retention_seconds": 604800.0, "rows": 0, "rows_last_day": 0, "row_bytes": 150,
         "bytes": 0, "bytes_at_this_rate": 0,
     }  # fmt: skip

@@ -33,7 +33,8 @@ WHERE d.name IN (SELECT name FROM writegate.domain
                  WHERE name = ANY(%(names)s) AND (owner IS NULL OR lease_until < clock_timestamp())
                  FOR UPDATE SKIP LOCKED)
 RETURNING d.name, d.epoch, (SELECT json_agg(json_build_array(service, lane) ORDER BY service, lane)
-                            FROM writegate.lane l WHERE l.domain = d.name)
+                            FROM writegate.lane l WHERE l.domain = d.name),
+          (SELECT json_object_agg(service, 2) FROM writegate.lane l WHERE l.domain = d.name AND l.lane = 0)
 """
 # As `apply` does it.
 PART = """
@@ -69,7 +70,7 @@ def claim_while_parted(gate: Gate) -> list[Claimed]:
 
 def test_who_claims_a_domain_gets_the_lanes_of_its_epoch(gate: Gate) -> None:
     fleet, trial = claim_while_parted(gate)
-    assert trial == Claimed("trial", 10, LEFT)
+    assert trial == Claimed("trial", 10, LEFT, {"trial": 2})
     assert (fleet.domain, fleet.epoch, fleet.lanes) == ("fleet", 1, (("fleet", 0),))
 
 
@@ -77,4 +78,4 @@ def test_read_in_the_same_statement_the_lanes_are_those_of_another_epoch(gate: G
     """The negative control."""
     with mock.patch.object(control, "_CLAIM", IN_ONE_STATEMENT):
         _, trial = claim_while_parted(gate)
-    assert trial == Claimed("trial", 10, WHOLE)
+    assert trial == Claimed("trial", 10, WHOLE, {"trial": 2})

@@ -64,6 +64,7 @@ def test_a_command_is_mended_and_replayed_ahead_of_what_waits_behind_it(gate: Ga
     [single] = did(gate, "list", "--each", "--text", f'"account":"{account}"', "--since", "1h", "--json")
     assert (single["number"], single["id"]) == (number, bad.command_id)
     assert did(gate, "list", "--key", account, "--before", "1h", "--json") == []
+    assert "sqlstate-23514" in gate.do("parked", "list", "--key", account)
     # As it is it would be parked again, and is.
     assert did(gate, "replay", str(number), *SURE) == {"done": 1, "skipped": {}}
     gate.wait(lambda: parked_again(gate, bad), "parked again")
@@ -87,6 +88,9 @@ def test_a_command_is_mended_and_replayed_ahead_of_what_waits_behind_it(gate: Ga
     assert [step["action"] for step in shown["history"]] == ["replay", "edit", "replay"]
     assert shown["history"][1]["changed"] == {"amount": ["-1", "5"]}
     assert (shown["fields"]["amount"], shown["state"]) == (5, "replayed")
+    text = gate.do("parked", "show", str(number))
+    assert '"amount": 5' in text
+    assert "edit by" in text
     told = [event["what"] for event in json.loads(gate.do("trace", bad.command_id, "--json"))["events"]]
     assert [what for what in told if what.endswith("by people")] == [
         "replayed by people", "edited by people", "replayed by people",

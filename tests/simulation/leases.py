@@ -72,7 +72,7 @@ class SimulatedLeases:
                 owner, epoch, until = self._session.get("domain", name)
                 if owner is None or until < self._now:
                     self._session.put("domain", name, (writer, epoch + 1, self._now + seconds))
-                    claimed.append(Claimed(name, epoch + 1, services.DOMAINS[name]))
+                    claimed.append(Claimed(name, epoch + 1, services.DOMAINS[name], {}))
             return claimed
 
         found: list[Claimed] = self._session.alone("claim", work)

@@ -93,6 +93,14 @@ class SimulatedStore:
         keys = Counter(_key_of(row) for row in self._waiting(holder))
         return Waiting(keys, self._parked_keys(holder), self.session.get("revision", holder.domain) or 0)
 
+    def check_held(self, holder: Holder) -> None:
+        def work() -> None:
+            self.session.begin()
+            self.fence(holder)
+            self.session.end(commit=True)
+
+        self._own("check", work)
+
     def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
         def work() -> Opened:
             self.begin(holder)

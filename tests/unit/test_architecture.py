@@ -13,22 +13,14 @@ from pathlib import Path
 import grimp
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.checkout import ROOT, tracked
+
 SERVICES = sorted(path.parents[2].name for path in ROOT.glob("services/*/src/*/contract.py"))
 FILE_LINES, FUNCTION_LINES = 400, 60
 
 # Whoever publishes, or serves requests, has no way to the database: no driver, no table, no handler.
 WRITE_SIDE = ("tables", "writes")
 DATABASE = ("psycopg2", "sqlalchemy", "writegate_writer")
-
-
-def tracked(*patterns: str) -> list[Path]:
-    """Files of the project as git sees them, new ones too, so that what a tool leaves behind is not looked at."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", *patterns],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
 
 
 SOURCES = tracked("*.py")

@@ -12,7 +12,7 @@ import yaml
 
 CHECKOUT = Path(__file__).parents[2]
 FILE = CHECKOUT / "docker-compose.yml"
-SERVICES = {"flights", "fleet", "weather"}
+SERVICES = {path.parents[2].name for path in CHECKOUT.glob("services/*/src/*/contract.py")}
 CONSOLE = "console"
 WRITERS = {"writer-1", "writer-2"}
 SETTINGS = re.compile(r"\$\{(\w+):-[^}]+\}")

@@ -20,13 +20,14 @@ from writegate_writer.apply.broker_diff import (
     diff_broker,
     publisher_permission,
 )
-from writegate_writer.apply.change import Call, Change, Membership, Migration
+from writegate_writer.apply.change import Call, Change, Membership, Migration, Removal
 from writegate_writer.apply.database_diff import DatabaseState, desired_database, diff_database
-from writegate_writer.apply.domains import domains_of
+from writegate_writer.apply.domains import Domain, domains_of
 from writegate_writer.apply.grants import Grant, Objects, desired_grants
-from writegate_writer.apply.lanes_diff import diff_domains
+from writegate_writer.apply.lanes_diff import diff_domains, switched
 
 FLIGHTS = service("flights", "flights.flight", lanes=2)
+OTHER = service("weather", "weather.observation")
 MIGRATION = Migration("flights", "001.sql", "h1", "create table")
 DESIRED = desired_database([FLIGHTS], [MIGRATION], connections=5)
 BROKER = desired_broker("/", [FLIGHTS.service])
@@ -151,7 +152,59 @@ def test_lanes_that_exist_are_neither_added_nor_moved() -> None:
     actual = applied()
     (change,) = diff_domains(more, actual.domains, actual.lanes)
     assert named([change]) == [("refused", "domain", "flights")]
-    assert "drain" in change.detail
+    assert "flights has 2 lane(s), declared 3" in change.detail
+    assert "`writegate apply --switch flights`" in change.detail
+
+
+def test_until_it_is_switched_a_service_keeps_its_lanes_and_routes_those_of_both_numbers() -> None:
+    wanted = desired_broker("/", [service("flights", "flights.flight", lanes=4).service], {"flights": 2})
+    changes = diff_broker(wanted, BROKER)
+    assert [(change.name, change.detail) for change in changes] == [
+        ("writes.flights -> writes.flights.0", "routing key 2"),
+        ("writes.flights -> writes.flights.1", "routing key 3"),
+    ]
+
+
+def test_lanes_that_are_no_more_lead_to_those_that_are_and_their_queues_go() -> None:
+    wide = desired_broker("/", [service("flights", "flights.flight", lanes=3).service])
+    debug = Binding("writes.flights", "somebody_s", "0")
+    changes = diff_broker(BROKER, replace(wide, bindings=wide.bindings | {debug}))
+    assert [(change.kind, change.name, change.detail) for change in changes] == [
+        ("binding", "writes.flights -> writes.flights.0", "routing key 2"),
+        ("binding", "writes.flights -> writes.flights.2", "routing key 2 no longer"),
+        ("queue", "writes.flights.2", "flights has 2 lane(s): deleted if it is empty"),
+    ]
+    assert changes[-1].step == Removal("writes.flights.2")
+
+
+def test_a_switch_that_was_interrupted_leaves_publishers_to_be_let_in_last() -> None:
+    lacking = replace(BROKER, shut_out=frozenset({"flights", "a stranger"}), users={})
+    assert diff_broker(BROKER, lacking)[-1].name == "flights"
+    (change,) = diff_broker(BROKER, replace(BROKER, shut_out=frozenset({"flights", "a stranger"})))
+    assert change.step == Call("DELETE", ("user-limits", "flights", "max-connections"), {})
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 4), (4, 2)])
+@pytest.mark.parametrize("keys_own_rows", [False, True])
+def test_a_switch_gives_a_service_the_lanes_that_it_declares(before: int, after: int, keys_own_rows: bool) -> None:
+    def domains(lanes: int) -> tuple[Domain, ...]:
+        return domains_of([service("flights", "flights.flight", lanes=lanes, keys_own_rows=keys_own_rows), OTHER])
+
+    there = {domain.name: (domain.tables, domain.reason) for domain in domains(before)}
+    lanes = {lane: domain.name for domain in domains(before) for lane in domain.lanes}
+    step, refused = switched(["flights"], domains(after), there, lanes)
+    assert refused == {}
+    assert step == Membership(tuple(one for one in domains(after) if one.services == ("flights",)), {"flights": after})
+
+
+def test_a_switch_leaves_nobody_behind_and_switches_nobody_else() -> None:
+    shared = domains_of([service("flights", "t", lanes=3), service("fleet", "t", lanes=2)])
+    lanes = {("flights", 0): "fleet+flights", ("fleet", 0): "fleet+flights", ("gate", 0): "fleet+flights"}
+    domains = {"fleet+flights": (("t",), "")}
+    _, refused = switched(["flights"], shared, domains, lanes)
+    assert "fleet has 1 lane(s), declared 2" in refused["fleet+flights"]
+    _, refused = switched(["flights", "fleet"], shared, domains, lanes)
+    assert "gate would be left" in refused["fleet+flights"]
 
 
 def test_services_that_come_to_share_a_table_change_their_domains_together() -> None:

@@ -24,6 +24,7 @@ class Table:
     def __init__(self, *domains: str) -> None:
         self.owners: dict[str, tuple[str | None, int]] = dict.fromkeys(domains, (None, 0))
         self.count = 1
+        self.numbers: dict[str, int] = {}
         self.renewed: list[str] = []
         self.broken = False
 
@@ -42,7 +43,9 @@ class Table:
     def claim(self, writer: str, domains: Sequence[str], seconds: float) -> list[Claimed]:
         for name in domains:
             self.owners[name] = (writer, self.owners[name][1] + 1)
-        return [Claimed(name, self.owners[name][1], ((name, 0),)) for name in domains]
+        return [
+            Claimed(name, self.owners[name][1], ((name, 0),), {name: self.numbers.get(name, 1)}) for name in domains
+        ]
 
     def release(self, writer: str, domains: Sequence[str]) -> None:
         if self.broken:
@@ -113,6 +116,20 @@ def test_a_domain_in_its_turn_is_given_up_after_it_and_the_others_are_renewed_me
     writer.table.owners["c"] = writer.table.owners["d"] = (OTHER, 2)
     writer.tick()
     assert writer.held() == ["a", "b"]
+
+
+def test_a_domain_whose_service_has_another_number_of_lanes_is_left_alone_until_that_changes() -> None:
+    table, gate = Table("a", "b"), Gate()
+    table.numbers["a"] = 2
+    sharing = Sharing(Settings.load({}), ME, _TOGETHER, gate, Channels())
+    for _ in range(3):
+        sharing.tick(table, may_claim=True)
+        assert (table.of(ME), table.of(None)) == (["b"], ["a"])
+        assert table.owners["a"] == (None, 1), "it is not claimed again and again"
+    del table.numbers["a"]
+    for _ in range(30):
+        sharing.tick(table, may_claim=True)
+    assert table.of(ME) == ["a", "b"]
 
 
 def test_one_that_was_given_up_can_be_claimed_again(writer: Writer) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.sample import item
+from tests.sample import LANES, item
 from writegate.config import Settings
 from writegate.errors import SpoolBroken, SpoolFull
 from writegate.publish.spool import Entry, Spool, open_spool
-from writegate.topology import Route
+from writegate.topology import ANY, Route, route_of
 
-HERE, THERE = Route("writes.accounts", "0"), Route("writes.accounts", "1")
+HERE, THERE = route_of("accounts", "k", LANES), route_of("accounts", None, LANES)
 DAY = 86_400.0
 
 
@@ -80,6 +80,22 @@ def test_closed_with_something_in_it_the_next_process_finds_it(tmp_path: Path) -
     with opened(tmp_path) as successor:
         assert ids(successor) == ["c-1"]
         assert successor.bytes == entry("c").bytes
+
+
+def test_a_successor_sends_what_it_finds_to_the_lanes_that_it_knows_itself(tmp_path: Path) -> None:
+    """Its service had another number of them, and what the successor publishes now must not overtake it."""
+    keys = [f"key-{number}" for number in range(20)]
+    with opened(tmp_path) as spool:
+        entries = [Entry(route_of("accounts", key, LANES - 1), item(key, b"{}", key)) for key in keys]
+        foreign = Entry(Route("writes.unheard_of", "7"), item("k", b"{}", "foreign"))
+        anywhere = Entry(Route("writes.accounts", ANY), item("k", b"{}", "anywhere"))
+        spool.append([entries, [foreign, anywhere]])
+    with opened(tmp_path) as successor:
+        found = {lane: [one.item.id for _, one in successor.read(lane, 1000)] for lane in successor.lanes()}
+    expected: dict[Route, list[str]] = {foreign.route: ["foreign"], anywhere.route: ["anywhere"]}
+    for key in keys:
+        expected.setdefault(route_of("accounts", key, LANES), []).append(key)
+    assert found == expected
 
 
 def test_closed_empty_it_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ import pytest
 from writegate.stack.environment import environment, users
 from writegate.stack.errors import StackError
 from writegate.stack.home import Home, create
-from writegate.stack.memory import Memory, recall, renew
-from writegate.stack.programs import PORTS
+from writegate.stack.memory import Memory, recall, renew, with_passwords
+from writegate.stack.programs import PORTS, apps
 
+CHECKOUT = Path(__file__).parents[2]
+APPS = apps(CHECKOUT)
 MEMORY = Memory(
-    ports={name: 20_000 + place for place, name in enumerate(PORTS)},
+    ports={name: 20_000 + place for place, name in enumerate((*PORTS, *APPS))},
     settings={"WRITEGATE_CONNECTIONS": "5", "WRITEGATE_SLOTS": "4"},
     passwords={user: f"password-of-{user}" for user in users()},
 )
@@ -36,7 +38,7 @@ def test_each_writer_answers_on_a_port_of_its_own() -> None:
     assert len(ports) == 2
 
 
-@pytest.mark.parametrize("name", ["writer", "writer-1", "reader", "flights", "fleet", "weather", "feed"])
+@pytest.mark.parametrize("name", ["writer", "writer-1", "reader", *(name for name in APPS if name != "console")])
 def test_only_the_owner_knows_passwords_of_others(name: str) -> None:
     own = OWN.get(name, name)
     text = str(environment(name, MEMORY))
@@ -80,6 +82,23 @@ def test_remembers_ports_and_passwords_but_not_settings(tmp_path: Path) -> None:
     assert again.settings["WRITEGATE_SLOTS"] == "4"
     secret = home.state / "passwords.json"
     assert secret.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_service_that_was_installed_since_gets_a_password(tmp_path: Path) -> None:
+    home = Home(tmp_path, tmp_path / "state", tmp_path / "state")
+    create(home)
+    before = renew(home, port_names=PORTS, users=["flights"], settings={})
+    after = with_passwords(home, ["flights", "new"])
+    assert recall(home) == after
+    assert (after.passwords["flights"], set(after.passwords)) == (before.passwords["flights"], {"flights", "new"})
+    assert with_passwords(home, ["new"]) == after
+
+
+def test_the_apps_are_those_that_supervisord_runs() -> None:
+    assert {name: " ".join(line.split()[:2]) for name, line in APPS.items() if name in {"flights", "weather"}} == {
+        "flights": "%(ENV_WRITEGATE_BIN)s/uvicorn flights.app:app",
+        "weather": "%(ENV_WRITEGATE_BIN)s/python -m",
+    }
 
 
 def test_a_stack_that_was_never_started_says_what_to_type(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ GROUP = "writegate.commands"
 OWN = (
     EntryPoint("contracts", "writegate.contracts.cli:contracts", GROUP),
     EntryPoint("publish", "writegate.shell:publish", GROUP),
+    EntryPoint("service", "writegate.scaffold.cli:app", GROUP),
     EntryPoint("stack", "writegate.stack.cli:app", GROUP),
 )
 

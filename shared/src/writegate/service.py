@@ -12,7 +12,13 @@ from writegate.command import Command, bind
 from writegate.errors import DeclarationError
 
 RESERVED_NAMES = frozenset({"writegate", "dead", "any"})
+_DECLARED: dict[str, int] = {}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")  # also a role and a queue name: PostgreSQL cuts names at 63 bytes
+
+
+def declared_lanes() -> dict[str, int]:
+    """Return how many lanes the services have that this process has declared, which is to say imported, by name."""
+    return dict(_DECLARED)
 
 
 class Service:
@@ -52,6 +58,8 @@ class Service:
         self.max_waiting = max_waiting
         self.max_waiting_bytes = max_waiting_bytes
         self.commands: Mapping[str, type[Command]] = MappingProxyType(self._take_in(commands))
+
+        _DECLARED[name] = lanes
 
     def _take_in(self, commands: Sequence[type[Command]]) -> dict[str, type[Command]]:
         taken: dict[str, type[Command]] = {}

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from writegate.lanes import lane_of
-from writegate.service import Service
+from writegate.service import Service, declared_lanes
 
 DEAD_EXCHANGE = "writes.dead"
 ANY = "any"  # the routing key of producers that cannot compute a lane
@@ -83,8 +83,23 @@ def _lane_route(service: str, lane: int) -> Route:
     return Route(exchange_name(service), str(lane))
 
 
-def topology_of(service: Service) -> Topology:
-    """Return the exchanges, queues and bindings of a service."""
+def rerouted(route: Route, key: str | None) -> Route:
+    """Return the route that a command has today, of which ``route`` was the one when it was published.
+
+    Its service may have another number of lanes by now. What is not known in this process stays as it was.
+    """
+    service = route.exchange.removeprefix(exchange_name(""))
+    lanes = declared_lanes().get(service)
+    return route if lanes is None or not route.routing_key.isdecimal() else route_of(service, key, lanes)
+
+
+def topology_of(service: Service, lanes: int | None = None) -> Topology:
+    """Return the exchanges, queues and bindings of a service.
+
+    ``lanes``: how many it has now, by default as many as it declares. Until it has those, what is published to them
+    goes to the ones there are: the writers forward it.
+    """
+    there = service.lanes if lanes is None else lanes
     exchange = exchange_name(service.name)
     arguments = {
         "x-queue-type": "quorum",
@@ -98,14 +113,14 @@ def topology_of(service: Service) -> Topology:
         "x-dead-letter-routing-key": service.name,
         "x-dead-letter-strategy": "at-least-once",
     }
-    lanes = [queue_name(service.name, lane) for lane in range(service.lanes)]
+    queues = [queue_name(service.name, lane) for lane in range(there)]
     dead = dead_queue_name(service.name)
     return Topology(
         exchanges=(Exchange(exchange), Exchange(DEAD_EXCHANGE)),
-        queues=(*(Queue(name, arguments) for name in lanes), Queue(dead, {"x-queue-type": "quorum"})),
+        queues=(*(Queue(name, arguments) for name in queues), Queue(dead, {"x-queue-type": "quorum"})),
         bindings=(
-            *(Binding(exchange, name, str(lane)) for lane, name in enumerate(lanes)),
-            Binding(exchange, lanes[0], ANY),
+            *(Binding(exchange, queues[lane % there], str(lane)) for lane in range(max(there, service.lanes))),
+            Binding(exchange, queues[0], ANY),
             Binding(DEAD_EXCHANGE, dead, service.name),
         ),
     )

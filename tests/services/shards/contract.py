@@ -1,6 +1,8 @@
-"""What tests ask of it."""
+"""What tests ask of it. SHARDS_LANES says how many lanes there are."""
 
 from __future__ import annotations
+
+import os
 
 from writegate import Command, Service
 
@@ -12,4 +14,4 @@ class Book(Command, key="account"):
     seq: int
 
 
-shards = Service("shards", commands=[Book], lanes=3, keys_own_rows=True)
+shards = Service("shards", commands=[Book], lanes=int(os.environ.get("SHARDS_LANES", "3")), keys_own_rows=True)

@@ -1,7 +1,8 @@
-"""What tests ask of the writer."""
+"""What tests ask of the writer. TRIAL_LANES says how many lanes there are."""
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 
 from writegate import Command, Service, upgrades
@@ -93,4 +94,8 @@ class Step(Command, key="account"):
     bad: bool = False
 
 
-trial = Service("trial", commands=[Deposit, Careful, Split, Choose, Run, Wreck, Once, Renamed, Step], lanes=2)
+trial = Service(
+    "trial",
+    commands=[Deposit, Careful, Split, Choose, Run, Wreck, Once, Renamed, Step],
+    lanes=int(os.environ.get("TRIAL_LANES", "2")),
+)

@@ -169,12 +169,7 @@ def _decided(delivery: Delivery, item: Item, hops: int, service: Service, now_mi
         raise MalformedMessage(
             "wrong-service", f"expected a command of {service.name}, whose queue this is, got {item.task}"
         )
-    command = command_of(item, service)
-    key = contract_key(command, item)
-    if isinstance(key, NotYet):
-        command, key = key, item.key
-    if item.key is not None and item.key != key:
-        raise MalformedMessage("wrong-key", f"expected the key {key!r} that the fields give, got {item.key!r}")
+    command, key = command_and_key(item, service)
     if item.key is None and key is not None:
         item = replace(item, key=key)  # a stock producer sends none: from here on it is always the contract's
     lane = delivery.lane if isinstance(command, NotYet) and key is None else lane_of(key, service.lanes)
@@ -193,6 +188,20 @@ def _question(delivery: Delivery, item: Item) -> Question:
     if not isinstance(asked, str):
         raise MalformedMessage("bad-fields", "a look-up needs the id of a command as text")
     return Question(delivery, item.id, asked)
+
+
+def command_and_key(item: Item, service: Service) -> tuple[Command | NotYet, str | None]:
+    """Return the command in an item, or why it has to wait for another writer, and its key.
+
+    Raises :class:`MalformedMessage` as :func:`command_of` does, and when the key is not the one that the item has.
+    """
+    command = command_of(item, service)
+    key = contract_key(command, item)
+    if isinstance(key, NotYet):
+        command, key = key, item.key
+    if item.key is not None and item.key != key:
+        raise MalformedMessage("wrong-key", f"expected the key {key!r} that the fields give, got {item.key!r}")
+    return command, key
 
 
 def contract_key(command: Command | NotYet, item: Item) -> str | NotYet | None:

@@ -23,6 +23,7 @@ from writegate_writer.history import History
 from writegate_writer.holds import Holds, holds_of
 from writegate_writer.ownership import Holding
 from writegate_writer.ports import Consuming
+from writegate_writer.recent import Recent
 from writegate_writer.session import Session
 from writegate_writer.sharing import Claimed, Sharing
 from writegate_writer.waits import Waits
@@ -59,7 +60,10 @@ WHERE d.name IN (SELECT name FROM writegate.domain
                  WHERE name = ANY(%(names)s) AND (owner IS NULL OR lease_until < clock_timestamp())
                  FOR UPDATE SKIP LOCKED);
 SELECT d.name, d.epoch, (SELECT json_agg(json_build_array(service, lane) ORDER BY service, lane)
-                         FROM writegate.lane l WHERE l.domain = d.name)
+                         FROM writegate.lane l WHERE l.domain = d.name),
+       (SELECT json_object_agg(service, number)
+        FROM (SELECT service, count(*) AS number FROM writegate.lane
+              WHERE service IN (SELECT service FROM writegate.lane l WHERE l.domain = d.name) GROUP BY service) AS own)
 FROM writegate.domain d WHERE d.xmin = pg_current_xact_id()::xid AND d.owner = %(me)s
 """
 _HOLDS = "SELECT target, reason FROM writegate.hold WHERE until IS NULL OR until > clock_timestamp()"
@@ -90,7 +94,8 @@ class SqlLeases:
     def claim(self, writer: str, domains: Sequence[str], seconds: float) -> list[Claimed]:
         rows = self._session.own(_CLAIM, {"me": writer, "lease": seconds, "names": list(domains)})
         return [
-            Claimed(name, epoch, tuple((service, lane) for service, lane in lanes or [])) for name, epoch, lanes in rows
+            Claimed(name, epoch, tuple((service, lane) for service, lane in lanes or []), numbers or {})
+            for name, epoch, lanes, numbers in rows
         ]
 
     def release(self, writer: str, domains: Sequence[str]) -> None:
@@ -111,6 +116,7 @@ class Control(threading.Thread):
         slots_connected: Callable[[], int],
         waits: Waits,
         history: History,
+        recent: Recent,
     ) -> None:
         super().__init__(name="writegate-control", daemon=True)
         self._me = name
@@ -122,6 +128,7 @@ class Control(threading.Thread):
         self._slots_connected = slots_connected
         self._waits = waits
         self._history = history
+        self._recent = recent
         self._ending = threading.Event()
         self._failures = 0
         self._care = Care()
@@ -201,3 +208,4 @@ class Control(threading.Thread):
         self._waits.look(session)
         self._care.tick(session)
         self._history.tick(session)
+        self._recent.tick(session)

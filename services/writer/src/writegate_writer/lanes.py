@@ -69,6 +69,7 @@ class Lanes:
         self._hub: Any = None
         self.on_message: Any = None  # set by Celery's loop; our messages do not take that way
         self.report_to: Callable[[Done], None] | None = None
+        self.shown_to: Callable[[Done], None] | None = None  # on the thread that decided
 
     # From any thread.
 
@@ -89,7 +90,9 @@ class Lanes:
             self.post(lambda: self._settle(domain, decided))
 
     def report(self, done: Done) -> None:
-        """Tell Celery's monitors what was decided."""
+        """Tell Celery's monitors, and who takes samples, what was decided."""
+        if self.shown_to is not None:
+            self.shown_to(done)
         if self.report_to is not None:
             self.post(lambda: self.report_to(done) if self.report_to else None)
 

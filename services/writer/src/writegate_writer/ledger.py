@@ -144,12 +144,14 @@ INSERT INTO writegate.outbox (domain, service, task, id, version, key, parent, o
 SELECT %s, service, task, id, version, key, parent, origin, fields
 FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::bytea[])
      WITH ORDINALITY AS given (service, task, id, version, key, parent, origin, fields, position)
-ORDER BY position RETURNING seq
+ORDER BY position
+RETURNING seq, (SELECT json_object_agg(service, lanes)::text
+                FROM (SELECT service, count(*) AS lanes FROM writegate.lane WHERE service = ANY(%s) GROUP BY service) l)
 """
 
 
 def fill_outbox(session: Session, domain: str, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
-    """Store emitted commands; return them with their numbers."""
+    """Store emitted commands; return them with their numbers, and how many lanes their services have."""
     rows = [
         (
             one.service,
@@ -163,10 +165,12 @@ def fill_outbox(session: Session, domain: str, outgoing: Sequence[Outgoing]) -> 
         )
         for one in outgoing
     ]
-    numbers = session.own(_OUTBOX, [domain, *(list(column) for column in zip(*rows, strict=True))])
+    services = sorted({one.service for one in outgoing})
+    numbers = session.own(_OUTBOX, [domain, *(list(column) for column in zip(*rows, strict=True)), services])
+    lanes = json.loads(numbers[0][1] or "{}")
     return [
-        Outgoing(seq, one.item, one.service, one.parent, one.origin)
-        for (seq,), one in zip(numbers, outgoing, strict=True)
+        Outgoing(seq, one.item, one.service, one.parent, one.origin, lanes.get(one.service))
+        for (seq, _), one in zip(numbers, outgoing, strict=True)
     ]
 
 
@@ -186,9 +190,12 @@ SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));
 {_WAITING}
 """
 
+_CHECK_HELD = "SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s))"
+
 _LEFTOVERS = """
-SELECT seq, service, task, id::text, version, key, parent, origin, fields FROM writegate.outbox
-WHERE domain = %(domain)s ORDER BY seq
+SELECT seq, service, task, id::text, version, key, parent, origin, fields,
+       (SELECT count(*) FROM writegate.lane l WHERE l.service = o.service)
+FROM writegate.outbox o WHERE domain = %(domain)s ORDER BY seq
 """
 
 
@@ -201,8 +208,8 @@ def start(session: Session, holder: Holder) -> Started:
     rows = session.own(_LEFTOVERS, _fence(holder))
     session.own("COMMIT")
     leftovers = [
-        Outgoing(seq, Item(id_, task, version, key, bytes(fields)), service, parent, origin)
-        for seq, service, task, id_, version, key, parent, origin, fields in rows
+        Outgoing(seq, Item(id_, task, version, key, bytes(fields)), service, parent, origin, lanes or None)
+        for seq, service, task, id_, version, key, parent, origin, fields, lanes in rows
     ]
     return Started(leftovers, waiting_)
 
@@ -219,6 +226,11 @@ def _waiting_of(rows: list[tuple[Any, ...]]) -> Waiting:
         {(service, key) for service, key in parked},
         revision,
     )
+
+
+def check_held(session: Session, holder: Holder) -> None:
+    """Pass the fence, and no more."""
+    session.own(_CHECK_HELD, _fence(holder))
 
 
 def commit(session: Session) -> tuple[str, datetime]:

@@ -27,6 +27,7 @@ from writegate_writer.history import History
 from writegate_writer.lanes import Lanes
 from writegate_writer.metrics import State, register
 from writegate_writer.ports import Served
+from writegate_writer.recent import Recent
 from writegate_writer.session import APPLICATION, engine_of
 from writegate_writer.slot import Slot
 from writegate_writer.turn import Turns
@@ -66,6 +67,8 @@ class Process:
         self._publisher = Publisher(settings, app_id="writegate", spool=False)
         application = f"{APPLICATION} {self.name}"
         self._waits = Waits(application)
+        recent = Recent()
+        self.lanes.shown_to = recent.look
         self._control = Control(
             settings,
             self.name,
@@ -76,6 +79,7 @@ class Process:
             lambda: sum(slot.connected for slot in self._slots),
             self._waits,
             self._history,
+            recent,
         )
         turns = Turns(
             settings=settings,

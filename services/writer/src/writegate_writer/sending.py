@@ -45,8 +45,9 @@ class Sending:
                 groups.append((one.origin, []))
             groups[-1][1].append(one)
         for origin, rows in groups:
+            # By the number that the database has, whatever is declared here: all owners of this domain agree on it.
             addressed = [
-                (route_of(one.service, one.item.key, self._services[one.service].service.lanes), one.item)
+                (route_of(one.service, one.item.key, one.lanes or self._services[one.service].service.lanes), one.item)
                 for one in rows
             ]
             headers = {USER_HEADER: origin} if origin else {}

@@ -6,6 +6,7 @@ serial. The database is handed in: a simulation runs this very code.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -23,14 +24,19 @@ log = structlog.get_logger(__name__)
 
 Lane = tuple[str, int]
 
+# `apply` may bring a domain and this writer together while it runs: look again, but not all the time, since a look
+# takes the domain from those whom it is for.
+_FOREIGN_TICKS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A domain that is this writer's now."""
+    """A domain that is this writer's now. ``numbers``: how many lanes its services have, here and in other domains."""
 
     domain: str
     epoch: int
     lanes: tuple[tuple[str, int], ...]
+    numbers: Mapping[str, int]
 
 
 class Leases(Protocol):
@@ -69,11 +75,14 @@ class Sharing:
         self._together = together
         self._gate = gate
         self._consuming = consuming
-        self._foreign: set[str] = set()  # domains that are for other writers, as this one's services are declared
+        # Domains that are for other writers, as this one's services are declared, and for how many ticks.
+        self._foreign: dict[str, int] = {}
+        self._numbers = Counter(service for service, _ in together)
         self._leaving: dict[str, Domain] = {}  # to be given up once their last turn is over
 
     def tick(self, leases: Leases, *, may_claim: bool) -> None:
         """Do what is due now. ``may_claim``: whether some slot could serve a domain."""
+        self._foreign = {name: left - 1 for name, left in self._foreign.items() if left > 1}
         held = [*(domain.name for domain in self._gate.domains()), *self._leaving]
         leases.renew(self._me, held, self._settings.lease_seconds)
         # What is held here is not free for us to claim, even when its lease ran out during a long transaction.
@@ -154,7 +163,7 @@ class Sharing:
         for claimed in leases.claim(self._me, names, self._settings.lease_seconds):
             log.info("domain.claimed", domain=claimed.domain, epoch=claimed.epoch)
             if self._is_foreign(claimed):
-                self._foreign.add(claimed.domain)
+                self._foreign[claimed.domain] = _FOREIGN_TICKS
                 leases.release(self._me, [claimed.domain])
                 continue
             self._gate.own(Domain(claimed.domain, claimed.epoch, claimed.lanes))
@@ -164,6 +173,11 @@ class Sharing:
         unknown = {service for service, _ in claimed.lanes} - {service for service, _ in self._together}
         if unknown:
             log.error("domain.unknown_service", domain=claimed.domain, services=sorted(unknown))
+            return True
+        # With another number of lanes a key has another lane: this writer would take the right ones for strays.
+        numbers = {service for service, number in claimed.numbers.items() if number != self._numbers[service]}
+        if numbers:
+            log.error("domain.other_lanes", domain=claimed.domain, services=sorted(numbers), cure="writegate plan")
             return True
         # Lanes that share rows, as the handlers here are declared, and are not in it: another may be applying them.
         apart = {other for lane in claimed.lanes for other in self._together.get(lane, ())} - set(claimed.lanes)

@@ -60,6 +60,9 @@ class SqlStore:
     def waiting(self, holder: Holder) -> Waiting:
         return ledger.waiting(self.session, holder)
 
+    def check_held(self, holder: Holder) -> None:
+        ledger.check_held(self.session, holder)
+
     def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
         return ledger.open_transaction(self.session, holder, service, ids, since)
 

@@ -53,13 +53,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A row of the outbox."""
+    """A row of the outbox. ``lanes``: how many its service has, as this transaction saw it; None: as declared."""
 
     seq: int
     item: Item
     service: str
     parent: str | None
     origin: str | None
+    lanes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,9 @@ class Store(Protocol):
 
     def waiting(self, holder: Holder) -> Waiting:
         """Take stock of what waits in a domain, as of one moment."""
+
+    def check_held(self, holder: Holder) -> None:
+        """Pass the fence in a transaction of its own, for what is done outside of one."""
 
     def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
         """Begin, pass the fence, look up ids (as the ledger has them) decided since a day, read the holds."""

@@ -132,11 +132,11 @@ class Turns:
         if domain.aside.total >= _MOST_DEFERRED:
             self._clock.pause(_CROWDED_SECONDS)
         elif not suspicious(domain.first()) or self._gate.alone(domain):
-            self._batch(store, domain, deciding)
+            self._batch(store, holder, domain, deciding)
         self._forget_sent(store, holder, domain)
         self._look_again(domain)
 
-    def _batch(self, store: Store, domain: Domain, deciding: Deciding) -> None:
+    def _batch(self, store: Store, holder: Holder, domain: Domain, deciding: Deciding) -> None:
         ahead, domain.ahead = domain.ahead, None
         if ahead is not None:
             ahead.result()
@@ -145,6 +145,9 @@ class Turns:
             return
         if not reading.suspicious:  # else nothing else is to be done meanwhile that may end the process
             self._read_ahead(domain)
+        if reading.strays:
+            # No transaction would find out that the domain is another's, for whom other lanes may be the right ones.
+            store.check_held(holder)
         self._sending.strays(domain, reading.strays)
         parts: list[Arrived | Refused] = [*reading.arrived, *reading.refused]
         if parts:

@@ -18,10 +18,12 @@ from pika.channel import Channel
 from pika.exceptions import ChannelClosedByBroker
 
 from writegate.config import Settings
+from writegate.service import declared_lanes
 
 log = logging.getLogger(__name__)
 
 REPLY_TO = "amq.rabbitmq.reply-to"
+LANES = "writegate-lanes"  # of a connection: how many lanes the services have, as its process knows them
 
 # A stalled peer is noticed by TCP itself; much less resets connections over a short stall.
 _TCP_OPTIONS = {"TCP_USER_TIMEOUT": 10_000, "TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
@@ -98,7 +100,6 @@ class Wire:
         self._parameters.heartbeat = settings.heartbeat_seconds
         self._parameters.socket_timeout = self._parameters.stack_timeout = 5
         self._parameters.tcp_options = _TCP_OPTIONS
-        self._parameters.client_properties = {"connection_name": "writegate publisher"}
         self.user: str = self._parameters.credentials.username
         self.last_error = "not connected yet"
         self.channel: Channel | None = None
@@ -151,6 +152,8 @@ class Wire:
     def _connect(self) -> None:
         if self._closing:
             return
+        # By its lanes `apply` knows a publisher that has not been restarted with a new number of them.
+        self._parameters.client_properties = {"connection_name": "writegate publisher", LANES: declared_lanes()}
         self._connection = pika.SelectConnection(
             self._parameters,
             on_open_callback=self._opened,

@@ -10,14 +10,13 @@ from writegate.stack.memory import Memory
 OWNER, WRITER, READER, OPERATOR = "writegate_owner", "writegate_writer", "writegate_reader", "writegate_operator"
 SUPERUSER = "postgres"
 ADDRESS = "127.0.0.1"
-EXAMPLES = ("flights", "fleet", "weather")
 CONSOLE, CONSOLE_USER = "console", "admin"
 FEED = "feed"
 
 
 def services() -> list[str]:
-    """Names of the example services and of all that are installed here: each gets a broker user."""
-    return sorted({*EXAMPLES, *(entry_points(group="writegate.services").names - {"writegate"})})
+    """Names of the services that are installed here: each gets a broker user."""
+    return sorted(entry_points(group="writegate.services").names - {"writegate"})
 
 
 def users() -> list[str]:

@@ -54,7 +54,7 @@ def find_checkout(start: Path) -> Path:
         if (directory / "deploy/rabbitmq/rabbitmq.conf").is_file() and (directory / "services").is_dir():
             return directory
     raise StackError(
-        f"no Writegate checkout at {start} or above it: change to one, the stack runs its services and deploy/ files"
+        f"no Writegate checkout at {start} or above it: change to one, its services/ and deploy/ are needed"
     )
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from writegate.stack import ports
@@ -51,6 +51,17 @@ def renew(home: Home, *, port_names: Iterable[str], users: Iterable[str], settin
     stack = {"checkout": str(home.checkout), "ports": memory.ports, "settings": memory.settings}
     _write_private(_stack_file(home), json.dumps(stack, indent=2))
     return memory
+
+
+def with_passwords(home: Home, users: Iterable[str]) -> Memory:
+    """Recall, and make a password for those of ``users`` that have none: of services installed since the start."""
+    memory = recall(home)
+    added = {user: secrets.token_hex(16) for user in users if user not in memory.passwords}
+    if not added:
+        return memory
+    passwords = {**memory.passwords, **added}
+    _write_private(_password_file(home), json.dumps(passwords, indent=2))
+    return replace(memory, passwords=passwords)
 
 
 def _stack_file(home: Home) -> Path:

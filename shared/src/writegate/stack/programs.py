@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping
+from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 
-from writegate.stack.environment import ADDRESS, CONSOLE, EXAMPLES, FEED, environment
+from writegate.stack.environment import ADDRESS, CONSOLE, FEED, environment, services
 from writegate.stack.home import Home
 from writegate.stack.memory import Memory
 
 SERVERS = ("epmd", "rabbitmq", "postgres")
 WRITERS = ("writer-1", "writer-2")
-SERVICES = (*EXAMPLES, FEED, CONSOLE)
 BASELINE = "build/baseline.json"  # what the demo measured without the gate: the console compares with it
-FEED_RATE = 50.0  # commands a second: something to see on a machine that does other things too
-PORTS = (*SERVERS, "management", "distribution", *WRITERS, *SERVICES)
+PORTS = (*SERVERS, "management", "distribution", *WRITERS)  # and one for each app
+# Something to see, in commands a second, on a machine that does other things too. It goes on where it was: a flight
+# departs once.
+_FEED = "%(ENV_WRITEGATE_BIN)s/python -m flights follow --rate 50 --position %(ENV_WRITEGATE_STATE)s/feed-position"
 
 
 @dataclass(frozen=True)
@@ -34,18 +37,40 @@ class Program:
     stop_seconds: int = 20
 
 
-def writers_and_services(home: Home, memory: Memory) -> list[Program]:
-    """Return the programs of this project, run by this interpreter in the checkout."""
+def apps(checkout: Path) -> dict[str, str]:
+    """Return the command line of each installed service's app and of the console, as ``deploy/supervisor`` runs them.
+
+    In the order of that file; and last what feeds the example, where that is installed. A line still has the names of
+    what supervisord would insert.
+    """
+    configuration = ConfigParser(interpolation=None)
+    configuration.read(checkout / "deploy/supervisor/writegate.conf", encoding="utf-8")
+    named = ((section.partition(":")[2], section) for section in configuration.sections())
+    installed = {*services(), CONSOLE}
+    found = {name: configuration[section]["command"] for name, section in named if name in installed}
+    return found | ({FEED: _FEED} if "flights" in installed else {})
+
+
+def writers_and_apps(home: Home, memory: Memory) -> list[Program]:
+    """Return the programs of this project, run by this interpreter in the checkout.
+
+    An app that has no port yet was installed since the stack was started: it is left out.
+    """
+    lines = {name: _writer(name) for name in WRITERS} | {
+        name: _app(name, line, home, str(memory.ports[name]))
+        for name, line in apps(home.checkout).items()
+        if name in memory.ports
+    }
     return [
         Program(
             name,
-            (sys.executable, "-m", *_arguments(name, home, str(memory.ports[name]))),
+            line,
             address=f"http://{ADDRESS}:{memory.ports[name]}",
             environment={**environment(name, memory), **_files(name, home)},
             directory=home.checkout,
             priority=30 if name in WRITERS else 40,
         )
-        for name in (*WRITERS, *SERVICES)
+        for name, line in lines.items()
     ]
 
 
@@ -62,19 +87,17 @@ def _files(name: str, home: Home) -> dict[str, str]:
     return {"WRITEGATE_CONSOLE_USERS": str(console_users(home)), **more}
 
 
-def _arguments(name: str, home: Home, port: str) -> tuple[str, ...]:
-    if name in WRITERS:
-        return ("celery", "-A", "writegate_writer.app", "worker", "--hostname", f"{name}@%h", "--loglevel", "INFO")
-    if name == "flights":
-        return ("uvicorn", "flights.app:app", "--host", ADDRESS, "--port", port, "--no-access-log")
-    if name == "fleet":
-        # One process with threads: a publisher belongs to one process. gunicorn's control socket would be shared
-        # by every gunicorn of this user.
-        one = ("--workers", "1", "--threads", "8", "--no-control-socket")
-        return ("gunicorn", "fleet.wsgi:application", "--bind", f"{ADDRESS}:{port}", *one)
-    if name == FEED:
-        # It goes on where it was: a flight departs once.
-        return ("flights", "follow", "--rate", str(FEED_RATE), "--position", str(home.state / "feed-position"))
-    if name == CONSOLE:
-        return ("writegate", "console")
-    return (name, "follow")
+def _writer(name: str) -> tuple[str, ...]:
+    celery = (sys.executable, "-m", "celery", "-A", "writegate_writer.app")
+    return (*celery, "worker", "--hostname", f"{name}@%h", "--loglevel", "INFO")
+
+
+def _app(name: str, line: str, home: Home, port: str) -> tuple[str, ...]:
+    inserted = {
+        "WRITEGATE_BIN": shlex.quote(str(Path(sys.executable).parent)),
+        "WRITEGATE_STATE": shlex.quote(str(home.state)),
+        f"PORT_{name.upper()}": port,
+    }
+    for variable, value in inserted.items():
+        line = line.replace(f"%(ENV_{variable})s", value)
+    return tuple(shlex.split(line))

@@ -17,8 +17,8 @@ from writegate.stack import environment as environments
 from writegate.stack.environment import CONSOLE, CONSOLE_USER
 from writegate.stack.errors import StackError
 from writegate.stack.home import Home, create, find_checkout, locate
-from writegate.stack.memory import Memory, recall, renew
-from writegate.stack.programs import PORTS, SERVERS, SERVICES, WRITERS, Program, console_users, writers_and_services
+from writegate.stack.memory import Memory, recall, renew, with_passwords
+from writegate.stack.programs import PORTS, SERVERS, WRITERS, Program, apps, console_users, writers_and_apps
 from writegate.stack.readiness import answers, wait_until
 from writegate.stack.supervision import Running, Supervisor
 
@@ -34,12 +34,16 @@ class Stack:
     :class:`StackError`. Several stacks on one machine do not meet.
     """
 
-    programs: tuple[str, ...] = (*SERVERS, *WRITERS, *SERVICES)
-
     def __init__(self, state: Path | None = None, *, settings: Mapping[str, str] | None = None) -> None:
         self.home: Home = locate(find_checkout(Path.cwd()), state)
         self._settings = dict(settings or {})
+        self._apps = tuple(apps(self.home.checkout))
         self._supervisor = Supervisor(self.home)
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Names of all that it can run."""
+        return (*SERVERS, *WRITERS, *self._apps)
 
     @property
     def memory(self) -> Memory:
@@ -54,8 +58,11 @@ class Stack:
         wanted = self._known(self.programs if programs is None else programs)
         create(self.home)
         with self._alone():
-            if self._supervisor.programs() is None:
+            running = self._supervisor.programs()
+            if running is None:
                 self._start_supervisor()
+            elif new := [name for name in wanted if name not in running]:
+                raise StackError(f"{', '.join(new)} is new since this stack was started: `make down`, then `make up`")
             self.start(*SERVERS)
             database.bootstrap(self.home, self.memory)
             if apply:
@@ -64,7 +71,7 @@ class Stack:
             self.start(*(name for name in WRITERS if name in wanted))
             if CONSOLE in wanted:
                 self._admit()
-            self.start(*(name for name in SERVICES if name in wanted))
+            self.start(*(name for name in self._apps if name in wanted))
 
     def down(self, *, wipe: bool = False) -> None:
         """Stop everything and leave no process behind. The data stays, unless ``wipe``."""
@@ -75,7 +82,8 @@ class Stack:
             if running is not None:
                 # Services first: nobody publishes any more. Then the writers, while broker and database are there to
                 # finish what is in flight. Then the broker, whose connections are all gone, and the database.
-                for names in (SERVICES, WRITERS, ("rabbitmq",), ("postgres", "epmd")):
+                apps_running = tuple(name for name in self._apps if name in running)
+                for names in (apps_running, WRITERS, ("rabbitmq",), ("postgres", "epmd")):
                     if wipe and "rabbitmq" in names:
                         self._end_broker()
                     self.stop(*names)
@@ -155,7 +163,7 @@ class Stack:
 
     def environment(self, name: str) -> dict[str, str]:
         """Return the settings of a process: ``owner``, ``writer``, ``reader``, or a program or service by name."""
-        return environments.environment(name, self.memory)
+        return environments.environment(name, with_passwords(self.home, environments.users()))
 
     def log(self, name: str) -> Path:
         """Return the file with all a program has printed."""
@@ -165,12 +173,15 @@ class Stack:
         """Return the programs as they are configured now."""
         memory = self.memory
         servers = [*broker.programs(self.home, memory), database.program(self.home, memory)]
-        return [*servers, *writers_and_services(self.home, memory)]
+        return [*servers, *writers_and_apps(self.home, memory)]
 
     def _start_supervisor(self) -> None:
         orphans.stop(self.home)
         memory = renew(
-            self.home, port_names=PORTS, users=(*environments.users(), CONSOLE_USER), settings=self._settings
+            self.home,
+            port_names=(*PORTS, *self._apps),
+            users=(*environments.users(), CONSOLE_USER),
+            settings=self._settings,
         )
         broker.prepare(self.home, memory)
         database.prepare(self.home, memory)

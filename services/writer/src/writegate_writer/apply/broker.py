@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 
 from writegate.config import Settings
+from writegate.publish.wire import LANES
 from writegate.topology import Binding
-from writegate_writer.apply.broker_diff import MONITORING, BrokerState, Permission
+from writegate_writer.apply.broker_diff import MONITORING, BrokerState, Permission, limit_path
 from writegate_writer.apply.change import ApplyError, Call
+from writegate_writer.roles import WRITER
 
 TIMEOUT_SECONDS = 15.0
 _SALT_BYTES = 4
@@ -37,6 +41,15 @@ def password_matches(user: Mapping[str, Any], password: str) -> bool:
         return True
     known = base64.b64decode(user["password_hash"])
     return known[_SALT_BYTES:] == algorithm(known[:_SALT_BYTES] + password.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A connection. ``lanes``: how many the services have as its process knows them; empty when it does not say."""
+
+    name: str
+    user: str
+    lanes: Mapping[str, int]
 
 
 class Broker:
@@ -74,12 +87,56 @@ class Broker:
             users=known,
             wrong_passwords=frozenset(wrong),
             monitors=monitors,
+            shut_out=frozenset(user for user, limit in self._limits().items() if limit == 0),
         )
+
+    def publishers(self, exchange: str) -> list[Connected]:
+        """Return the connections of this vhost that may publish to an exchange, but for writers and administrators."""
+        tags = {user["name"]: user["tags"] for user in self._get("users")}
+        may = {
+            one["user"]
+            for one in self._get("permissions")
+            if one["vhost"] == self._vhost and re.search(one["write"], exchange)
+        }
+        others = {name for name in may if name != WRITER and "administrator" not in tags.get(name, ())}
+        return [
+            Connected(one["name"], one["user"], one.get("client_properties", {}).get(LANES) or {})
+            for one in self._get("connections")
+            if one.get("vhost") == self._vhost and one.get("user") in others
+        ]
+
+    def shut_out(self, user: str) -> int | None:
+        """Let a user have no connection from now on; return how many it might have until now, None without a limit."""
+        before = self._limits().get(user)
+        self._request("PUT", limit_path(user), {"value": 0})
+        return before or None
+
+    def let_in(self, user: str, limit: int | None) -> None:
+        """Let a user connect again, up to a limit."""
+        if limit is None:
+            self._request("DELETE", limit_path(user))
+        else:
+            self._request("PUT", limit_path(user), {"value": limit})
+
+    def disconnect(self, user: str) -> bool:
+        """End a user's connections; return whether it had any left."""
+        left = bool(self._get("connections", "username", user))
+        if left:
+            self._request("DELETE", ("connections", "username", user))
+        return left
+
+    def delete_queue(self, name: str) -> None:
+        """Delete a queue, whatever is in it."""
+        self._request("DELETE", ("queues", self._vhost, name))
 
     def run(self, call: Call, passwords: Mapping[str, str]) -> None:
         """Carry out one change."""
         secret = {} if call.password_of is None else {"password": passwords[call.password_of]}
         self._request(call.method, call.path, {**call.body, **secret})
+
+    def _limits(self) -> dict[str, int]:
+        found = {one["user"]: one["value"].get("max-connections") for one in self._get("user-limits")}
+        return {user: limit for user, limit in found.items() if limit is not None}
 
     def _get(self, *path: str) -> Any:
         return self._request("GET", path).json()

@@ -9,8 +9,8 @@ from typing import Any
 
 from writegate import Service
 from writegate.targets import BUILT_IN
-from writegate.topology import Binding, exchange_name, topology_of
-from writegate_writer.apply.change import Call, Change, password_variable
+from writegate.topology import Binding, exchange_name, queue_name, topology_of
+from writegate_writer.apply.change import Call, Change, Removal, password_variable
 from writegate_writer.roles import OPERATOR, READER, WRITER, user_of
 
 DURABLE_DIRECT = "durable direct"
@@ -34,7 +34,8 @@ class BrokerState:
 
     ``exchanges``: kind by name. ``queues``: arguments by name. ``users``: name and permission, None without one.
     ``wrong_passwords``: users whose given password is not the one the broker knows.
-    ``monitors``: users who may read the management API.
+    ``monitors``: users who may read the management API. ``lanes``: how many a service has, by name, of those wanted.
+    ``shut_out``: users whose limit of connections is 0.
     """
 
     vhost: str
@@ -45,6 +46,8 @@ class BrokerState:
     users: Mapping[str, Permission | None] = field(default_factory=dict)
     wrong_passwords: frozenset[str] = frozenset()
     monitors: frozenset[str] = frozenset()
+    lanes: Mapping[str, int] = field(default_factory=dict)
+    shut_out: frozenset[str] = frozenset()
 
 
 def publisher_permission(service: str) -> Permission:
@@ -65,10 +68,14 @@ WRITER_PERMISSION = Permission(
 READER_PERMISSION = Permission("^$", "^$", "^$")
 
 
-def desired_broker(vhost: str, services: Iterable[Service]) -> BrokerState:
-    """Return what the services and the writer need in ``vhost``."""
+def desired_broker(vhost: str, services: Iterable[Service], lanes: Mapping[str, int] | None = None) -> BrokerState:
+    """Return what the services and the writer need in ``vhost``.
+
+    ``lanes``: how many a service has now, where it is to keep that number whatever it declares.
+    """
     services = tuple(services)
-    topologies = [topology_of(service) for service in services]
+    numbers = {one.name: one.lanes for one in services} | dict(lanes or {})
+    topologies = [topology_of(service, numbers[service.name]) for service in services]
     return BrokerState(
         vhost=vhost,
         exists=True,
@@ -81,6 +88,7 @@ def desired_broker(vhost: str, services: Iterable[Service]) -> BrokerState:
             **{user_of(one.name): publisher_permission(one.name) for one in services},
         },
         monitors=frozenset({READER, *(OPERATOR for one in services if one.name == BUILT_IN)}),
+        lanes={one.name: numbers[one.name] for one in services},
     )
 
 
@@ -93,7 +101,10 @@ def diff_broker(desired: BrokerState, actual: BrokerState) -> list[Change]:
     changes += _exchanges(desired, actual)
     changes += _queues(desired, actual)
     changes += _bindings(desired, actual)
+    changes += _leftovers(desired, actual)
     changes += _users(desired, actual)
+    # The last: while a switch was under way its service's publishers were kept from what was not finished.
+    changes += _let_in(desired, actual)
     return changes
 
 
@@ -122,17 +133,31 @@ def _queues(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
             texts = [
                 f"{key} is {there.get(key, 'not set')}, expected {arguments.get(key, 'none')}" for key in differing
             ]
-            yield Change(
-                "refused",
-                "queue",
-                name,
-                f"{'; '.join(texts)}. A queue's arguments cannot be changed and it may hold messages: "
-                "let it run empty, delete it, then apply",
+            service = next((one for one in desired.lanes if is_lane(one, name)), None)
+            way = (
+                "let it run empty, delete it, then apply"
+                if service is None
+                else f"`writegate apply --switch {service}` shuts its publishers out (their calls go to the spool), "
+                "lets its lanes run empty, and makes them anew"
             )
+            text = f"{'; '.join(texts)}. A queue's arguments cannot be changed and it may hold messages: {way}"
+            yield Change("refused", "queue", name, text)
+
+
+def is_lane(service: str, queue: str) -> bool:
+    """Whether a queue is, or was, a lane of a service."""
+    return lane_number(service, queue) is not None
+
+
+def lane_number(service: str, queue: str) -> int | None:
+    """Return which lane of a service a queue is or was; None for any other queue."""
+    found = re.fullmatch(rf"{re.escape(exchange_name(service))}\.([0-9]+)", queue)
+    return int(found[1]) if found else None
 
 
 def _bindings(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
-    for binding in sorted(desired.bindings - actual.bindings, key=lambda one: (one.queue, one.routing_key)):
+    wanted = desired.bindings | set(_of_other_numbers(desired, actual))
+    for binding in sorted(wanted - actual.bindings, key=lambda one: (one.queue, one.routing_key)):
         yield Change(
             "create",
             "binding",
@@ -144,6 +169,53 @@ def _bindings(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
                 {"routing_key": binding.routing_key},
             ),
         )
+
+    # After the new ones: better twice in two lanes, which the ledger absorbs, than in none.
+    services = {exchange_name(service): service for service in desired.lanes}
+    routes = {(one.exchange, one.routing_key) for one in wanted}
+    for binding in sorted(actual.bindings - wanted, key=lambda one: (one.queue, one.routing_key)):
+        service = services.get(binding.exchange)
+        if service and is_lane(service, binding.queue) and (binding.exchange, binding.routing_key) in routes:
+            path = ("bindings", desired.vhost, "e", binding.exchange, "q", binding.queue, binding.routing_key)
+            yield Change(
+                "change",
+                "binding",
+                f"{binding.exchange} -> {binding.queue}",
+                f"routing key {binding.routing_key} no longer",
+                Call("DELETE", path, {}),
+            )
+
+
+def _of_other_numbers(desired: BrokerState, actual: BrokerState) -> Iterator[Binding]:
+    """Yield where routing keys lead that were lanes once: publishers that nobody has restarted still use them.
+
+    One of the lanes there are, and always the same: a writer forwards from there, in order.
+    """
+    for service, lanes in desired.lanes.items():
+        exchange = exchange_name(service)
+        for key in {one.routing_key for one in actual.bindings if one.exchange == exchange}:
+            if key.isdecimal() and int(key) >= lanes:
+                yield Binding(exchange, queue_name(service, int(key) % lanes), key)
+
+
+def _leftovers(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
+    for service, lanes in desired.lanes.items():
+        for name in sorted(actual.queues):
+            number = lane_number(service, name)
+            if number is not None and number >= lanes and name not in desired.queues:
+                text = f"{service} has {lanes} lane(s): deleted if it is empty"
+                yield Change("change", "queue", name, text, Removal(name))
+
+
+def _let_in(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
+    for name in sorted(actual.shut_out & set(desired.users)):
+        text = "may not connect, since `apply --switch` did not come to its end: let in again"
+        yield Change("change", "broker user", name, text, Call("DELETE", limit_path(name), {}))
+
+
+def limit_path(user: str) -> tuple[str, ...]:
+    """Return the management API's path of how many connections a user may have."""
+    return ("user-limits", user, "max-connections")
 
 
 def _users(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:

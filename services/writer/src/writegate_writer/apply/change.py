@@ -42,7 +42,7 @@ class Call:
     ``password_of`` names whose password goes into the body.
     """
 
-    method: Literal["PUT", "POST"]
+    method: Literal["PUT", "POST", "DELETE"]
     path: tuple[str, ...]
     body: Mapping[str, Any]
     password_of: str | None = None
@@ -50,12 +50,23 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """These domains get these lanes, some of which belong to others now. See :mod:`.membership`."""
+    """These domains get these lanes, some of which belong to others now. See :mod:`.membership`.
+
+    ``numbers``: services that get so many lanes; only :mod:`.switch` may do that.
+    """
 
     domains: tuple[Domain, ...]
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
 
-Step = Migration | Sql | Call | Membership
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A queue that nothing is bound to goes, if it is empty and nobody consumes it."""
+
+    queue: str
+
+
+Step = Migration | Sql | Call | Membership | Removal
 
 
 @dataclass(frozen=True, slots=True)

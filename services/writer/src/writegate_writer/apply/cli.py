@@ -4,21 +4,48 @@ from __future__ import annotations
 
 import json
 import sys
+from difflib import get_close_matches
+from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from writegate.config import Settings
-from writegate_writer.apply.change import Change
-from writegate_writer.apply.plan import NEED, Plan, opened
+from writegate_writer.apply.change import ApplyError, Change, password_variable
+from writegate_writer.apply.plan import NEED, Applier, Plan, declared_by, opened
+from writegate_writer.apply.render.definitions import definitions
+from writegate_writer.apply.render.kubernetes import kubernetes
+from writegate_writer.apply.render.sql import sql
 from writegate_writer.apply.show import as_json, show_change, show_domains, show_ledger
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def plan(*, json_: Json = False) -> None:
+class Render(StrEnum):
+    """Other means of applying what is declared."""
+
+    DEFINITIONS = "definitions"
+    KUBERNETES = "kubernetes"
+    SQL = "sql"
+
+
+def plan(
+    *,
+    json_: Json = False,
+    render: Annotated[
+        Render | None,
+        typer.Option(
+            help="Ask no server, and print all that is declared for RabbitMQ's import, the Kubernetes topology "
+            "operator, or psql."
+        ),
+    ] = None,
+) -> None:
     """Show how broker and database differ from the declarations. Exit code 0: not at all, 2: they do, 1: failed."""
+    if render is not None:
+        typer.echo(_rendered(render))
+        return
     with opened(Settings.load(need=NEED)) as applier:
         found = applier.plan()
     if json_:
@@ -29,19 +56,39 @@ def plan(*, json_: Json = False) -> None:
         raise typer.Exit(2)
 
 
+def _rendered(form: Render) -> str:
+    settings = Settings.load()
+    declared = declared_by(settings)
+    if form is Render.SQL:
+        return sql(declared.database)
+    if form is Render.KUBERNETES:
+        return kubernetes(declared.broker)
+    without = sorted(set(declared.broker.users) - set(declared.passwords))
+    if without:
+        names = ", ".join(map(password_variable, without))
+        typer.echo(f"without a password, so that they cannot log in: {', '.join(without)} ({names} not set)", err=True)
+    return definitions(declared.broker, declared.passwords)
+
+
 def apply(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before changing anything.")] = False,
     json_: Json = False,
+    switch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SERVICE", help="Give it the number of lanes it declares, and its queues new arguments."),
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds a switch waits for its lanes to run empty.")] = 120.0,
 ) -> None:
     """Make broker and database as the services declare. Exit code 0: they are now, 1: something failed or was refused.
 
-    Never deletes what may hold messages or rows: such changes are refused with a way to make them yourself.
+    Never deletes what may hold messages or rows: such changes are refused with the way to make them.
     """
     if json_ and not yes:
         raise typer.BadParameter("--json cannot ask: add --yes, or look with `writegate plan --json` first")
     console = Console(file=sys.stderr) if json_ else Console()
     with opened(Settings.load(need=NEED)) as applier:
+        names = [_known(name, applier) for name in switch or ()]
         before = applier.plan()
         if not yes:
             _show_plan(before, console)
@@ -55,6 +102,11 @@ def apply(
                 show_change(change, console)
 
         after = applier.apply(before, done)
+        if names:
+            _ask_for_switch(names, applier, console, yes=yes)
+            for change in applier.switch(names, timeout, partial(console.print, soft_wrap=True)):
+                done(change)
+            after = applier.apply(applier.plan(), done)
     if json_:
         typer.echo(json.dumps(as_json(after, applied), indent=2))
     else:
@@ -63,9 +115,27 @@ def apply(
         raise typer.Exit(1)
 
 
+def _known(name: str, applier: Applier) -> str:
+    if name in applier.services:
+        return name
+    nearest = get_close_matches(name, applier.services) or sorted(applier.services)
+    raise ApplyError(f"no service {name!r} is installed: did you mean {', '.join(nearest)}?")
+
+
+def _ask_for_switch(names: list[str], applier: Applier, console: Console, *, yes: bool) -> None:
+    for text in applier.outdated(names):
+        console.print(f"not restarted with this declaration: {text}", style="yellow", soft_wrap=True)
+    if not yes:
+        typer.confirm(
+            f"Shut out the publishers of {', '.join(names)} until its lanes are empty, and switch?", abort=True
+        )
+
+
 def _show_plan(found: Plan, console: Console) -> None:
     show_domains(found.domains, console)
     show_ledger(found.ledger, console)
+    for hint in found.hints:
+        console.print(f"hint: {hint}\n", soft_wrap=True)
     for change in found.changes:
         show_change(change, console)
     if found.changes:

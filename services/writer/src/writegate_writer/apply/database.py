@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from writegate_writer.apply.change import ApplyError, Membership, Migration, Sql
 from writegate_writer.apply.database_diff import DatabaseState, Role
 from writegate_writer.apply.grants import Grant, Objects, Path
 from writegate_writer.apply.ledger_size import LedgerShare, ledger_shares
+from writegate_writer.apply.taking import Taking
 
 CONNECT_SECONDS = 10
 LOCK_MILLIS = 2000  # waiting longer for a table would make every writer wait behind us
@@ -50,6 +51,10 @@ class Database:
             return ()
         [(all_bytes, all_rows)] = self._all(queries.LEDGER_BYTES)
         return ledger_shares(self._all(queries.LEDGER_ROWS), all_bytes, all_rows)
+
+    def taking(self, services: Sequence[str]) -> Taking:
+        """Return what takes the domains of some services."""
+        return Taking(self._connection, services)
 
     def run(self, step: Migration | Sql | Membership, passwords: Mapping[str, str]) -> None:
         """Carry out one change in a transaction of its own."""

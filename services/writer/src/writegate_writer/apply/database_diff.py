@@ -101,23 +101,28 @@ def diff_database(desired: DatabaseDesired, actual: DatabaseState) -> list[Chang
     ]
 
 
+def attributes(role: Role) -> str:
+    """Return a role's attributes as SQL has them."""
+    text = f"{'login' if role.login else 'nologin'} {'inherit' if role.inherit else 'noinherit'}"
+    return f"{text} connection limit {role.connection_limit}"
+
+
 def _roles(desired: DatabaseDesired, actual: DatabaseState) -> Iterator[Change]:
     for name, role in desired.roles.items():
         there = actual.roles.get(name)
-        text = f"{'login' if role.login else 'nologin'} {'inherit' if role.inherit else 'noinherit'}"
-        text += f" connection limit {role.connection_limit}"
+        text = attributes(role)
         if there is None:
             if role.login:
-                step = Sql(f"create role {_quote(name)} {text} password %s", password_of=name)
+                step = Sql(f"create role {quoted(name)} {text} password %s", password_of=name)
                 yield Change("create", "role", name, f"{text}, password from {password_variable(name)}", step)
             else:
-                yield Change("create", "role", name, text, Sql(f"create role {_quote(name)} {text}"))
+                yield Change("create", "role", name, text, Sql(f"create role {quoted(name)} {text}"))
         elif there.superuser:
             yield Change("refused", "role", name, "it is a superuser, whom nothing limits: take that away, then apply")
         elif there != role:
-            yield Change("change", "role", name, text, Sql(f"alter role {_quote(name)} {text}"))
+            yield Change("change", "role", name, text, Sql(f"alter role {quoted(name)} {text}"))
         if name in actual.wrong_passwords:
-            step = Sql(f"alter role {_quote(name)} password %s", password_of=name)
+            step = Sql(f"alter role {quoted(name)} password %s", password_of=name)
             yield Change("change", "role", name, f"password differs from {password_variable(name)}", step)
 
 
@@ -143,12 +148,12 @@ def _members(desired: DatabaseDesired, actual: DatabaseState) -> Iterator[Change
         wanted.add((MONITOR, READER))
     for role, member in sorted(wanted - actual.members):
         yield Change(
-            "create", "membership", member, f"member of {role}", Sql(f"grant {_quote(role)} to {_quote(member)}")
+            "create", "membership", member, f"member of {role}", Sql(f"grant {quoted(role)} to {quoted(member)}")
         )
     for role, member in sorted(actual.members - wanted):
         # A service's role that is a member of another has rights that nobody declared.
         if member in services:
-            step = Sql(f"revoke {_quote(role)} from {_quote(member)}")
+            step = Sql(f"revoke {quoted(role)} from {quoted(member)}")
             yield Change("change", "membership", member, f"no longer member of {role}", step)
 
 
@@ -179,7 +184,7 @@ def _granting(grants: Iterable[Grant], action: str, verb: str, preposition: str)
     """One change for each role and thing."""
     for (role, kind, path), group in groupby(sorted(grants), key=lambda one: (one.role, one.kind, one.path)):
         privileges = ", ".join(one.privilege for one in group)
-        sql = f"{verb} {privileges} on {kind} {_quote_path(path)} {preposition} {_quote(role)}"
+        sql = f"{verb} {privileges} on {kind} {quoted_path(path)} {preposition} {quoted(role)}"
         yield Change(
             "create" if action == "create" else "change",
             "grant",
@@ -212,9 +217,11 @@ def _services(desired: DatabaseDesired, actual: DatabaseState) -> Iterator[Chang
             yield Change(action, "service", service.name, text, step)
 
 
-def _quote(name: str) -> str:
+def quoted(name: str) -> str:
+    """Return a name as an identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def _quote_path(path: Path) -> str:
-    return ".".join(map(_quote, path))
+def quoted_path(path: Path) -> str:
+    """Return a qualified name."""
+    return ".".join(map(quoted, path))

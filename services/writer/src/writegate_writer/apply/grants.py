@@ -30,6 +30,7 @@ _WRITER_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "migration": ("SELECT",),
     "outbox": _CHANGE,
     "parked": _KEEP,
+    "recent": _KEEP,
     "service": ("SELECT",),
     "suspect": _CHANGE,
 }

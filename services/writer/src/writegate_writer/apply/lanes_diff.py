@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from writegate_writer.apply.change import Change, Membership, Sql
 from writegate_writer.apply.domains import Domain
@@ -44,18 +45,42 @@ def diff_domains(desired: Sequence[Domain], domains: Domains, lanes: Lanes) -> I
             yield Change("change", "domain", domain.name, text, Sql(_UPDATE, (*parameters, domain.name)))
 
 
-def refusals(desired: Sequence[Domain], domains: Domains, lanes: Lanes) -> dict[str, str]:
+def numbers_of(lanes: Iterable[tuple[str, int]]) -> Counter[str]:
+    """Return how many lanes each service has."""
+    return Counter(service for service, _ in lanes)
+
+
+def switched(
+    services: Collection[str], desired: Sequence[Domain], domains: Domains, lanes: Lanes
+) -> tuple[Membership, dict[str, str]]:
+    """Return the step that gives services the lanes that they declare, and what forbids it, by domain."""
+    wanted = numbers_of(lane for domain in desired for lane in domain.lanes)
+    remaining = {lane: name for lane, name in lanes.items() if lane[0] not in services or lane[1] < wanted[lane[0]]}
+    refused = refusals(desired, domains, remaining, switching=services)
+    moving = _moving(desired, remaining)
+    concerned = tuple(one for one in desired if one in moving or not set(services).isdisjoint(one.services))
+    names = {domain.name for domain in concerned}
+    before = numbers_of(lanes)
+    numbers = {service: wanted[service] for service in services if wanted[service] != before[service]}
+    return Membership(concerned, numbers), {name: why for name, why in refused.items() if name in names}
+
+
+def refusals(
+    desired: Sequence[Domain], domains: Domains, lanes: Lanes, *, switching: Collection[str] = ()
+) -> dict[str, str]:
     """Return for each domain that cannot be as declared now, by name, why not.
 
     A key's lane hangs on their number: while commands wait in the old lanes, another number would reorder a key.
+    ``switching``: services of which that is looked after, see :mod:`.switch`.
     """
     wanted = {lane for domain in desired for lane in domain.lanes}
     installed = {service for service, _ in wanted}
-    numbers: dict[str, str] = {}
-    for service in sorted(installed):
-        before, after = (sum(lane[0] == service for lane in some) for some in (lanes, wanted))
-        if before and before != after:
-            numbers[service] = f"{service} has {before} lane(s), declared {after}: {_DRAIN}"
+    there, declared = numbers_of(lanes), numbers_of(wanted)
+    numbers = {
+        service: _WAY.format(service=service, before=there[service], after=declared[service])
+        for service in sorted(installed - set(switching))
+        if there[service] and there[service] != declared[service]
+    }
     found = {}
     for domain in desired:
         texts = [numbers[service] for service in domain.services if service in numbers]
@@ -65,7 +90,13 @@ def refusals(desired: Sequence[Domain], domains: Domains, lanes: Lanes) -> dict[
     return found | _left_behind(desired, lanes, found)
 
 
-_DRAIN = "drain its lanes first, changing their number while commands wait is not supported"
+# Restarted before, publishers send to lanes from which the writers forward in order; restarted later, they would go
+# past what still waits to be forwarded.
+_WAY = (
+    "{service} has {before} lane(s), declared {after}. The way: 1. `writegate apply` (routes the lanes of both "
+    "numbers); 2. restart the publishers of {service} with this declaration; 3. `writegate apply --switch {service}` "
+    "(shuts them out while the lanes run empty: their calls go to the spool); 4. restart the writers with it"
+)
 
 
 def _moving(desired: Sequence[Domain], lanes: Lanes) -> tuple[Domain, ...]:

@@ -17,12 +17,28 @@ from typing import Any
 from psycopg2 import errors
 from psycopg2.extensions import connection
 
+from writegate.lanes import lane_of
 from writegate_writer.apply.change import ApplyError, Membership
 
 # Longer than a batch may take by default (WRITEGATE_HANDLER_SECONDS).
 DRAIN_SECONDS = 120.0
 _LOOK_SECONDS = 0.2
 HOLDER = "apply"
+
+# What waits goes where its key's commands go from now on. What was decided only has to have a lane that there is.
+_WAITING_KEYS = """
+select key from writegate.deferred where service = %(service)s and state = 'deferred'
+union select key from writegate.parked where service = %(service)s and state = 'parked' and key is not null
+"""
+_TO_LANES = """
+with given as (select * from unnest(%(keys)s::text[], %(lanes)s::int[]) as given (key, lane)),
+deferred as (update writegate.deferred d set lane = given.lane from given
+             where d.service = %(service)s and d.state = 'deferred' and d.key is not distinct from given.key)
+update writegate.parked p set lane = given.lane from given
+where p.service = %(service)s and p.state = 'parked' and p.key = given.key
+"""
+_DECIDED = "update writegate.deferred set lane = 0 where service = %s and lane >= %s"
+_LANES_GO = "delete from writegate.lane where service = %s and lane >= %s"
 
 # In one order, and before anything else is locked.
 _LOCK = """
@@ -81,12 +97,13 @@ def _try(opened: connection, step: Membership) -> str | None:
     """Make the change if nothing is in the way; else return what is."""
     try:
         with opened, opened.cursor() as cursor:
-            return _change(cursor, step)
+            return change_in(cursor, step)
     except (errors.LockNotAvailable, errors.DeadlockDetected):
         return "a batch has been in work all the time"
 
 
-def _change(cursor: Any, step: Membership) -> str | None:
+def change_in(cursor: Any, step: Membership) -> str | None:
+    """Make the change in the open transaction if nothing is in the way; else return what is."""
     wanted = {lane: domain.name for domain in step.domains for lane in domain.lanes}
     names = {"services": sorted({service for service, _ in wanted}), "names": sorted(set(wanted.values()))}
     cursor.execute(_LOCK, names)
@@ -94,17 +111,32 @@ def _change(cursor: Any, step: Membership) -> str | None:
     cursor.execute(_LANES, [old])
     heirs: dict[str, set[str]] = {}
     for service, lane, domain in cursor.fetchall():
-        heirs.setdefault(domain, set()).add(wanted.get((service, lane), domain))
+        if service in step.numbers:  # the keys of each lane go to all of them
+            to = {name for (other, _), name in wanted.items() if other == service}
+        else:
+            to = {wanted.get((service, lane), domain)}
+        heirs.setdefault(domain, set()).update(to)
     cursor.execute(_EMITTED, [[name for name, new in heirs.items() if len(new) > 1]])
     if emitted := sorted(name for (name,) in cursor.fetchall()):
         return f"what the handlers of {', '.join(emitted)} emitted waits for the broker (is a writer running?)"
     for domain in step.domains:
         cursor.execute(_PUT_DOMAIN, (domain.name, list(domain.tables), domain.reason))
         cursor.executemany(_PUT_LANE, [(*lane, domain.name) for lane in domain.lanes])
+    for service, number in step.numbers.items():
+        _change_number(cursor, service, number)
     cursor.execute(_TAKE_DEFERRED, [old])
     cursor.executemany(_TAKE_EMITTED, list(_moved(heirs)))
     cursor.execute(_FORGET, [old])
     return None
+
+
+def _change_number(cursor: Any, service: str, number: int) -> None:
+    cursor.execute(_WAITING_KEYS, {"service": service})
+    keys = [key for (key,) in cursor.fetchall()]
+    lanes = [lane_of(key, number) for key in keys]
+    cursor.execute(_TO_LANES, {"service": service, "keys": keys, "lanes": lanes})
+    cursor.execute(_DECIDED, (service, number))
+    cursor.execute(_LANES_GO, (service, number))
 
 
 def _moved(heirs: dict[str, set[str]]) -> Iterator[tuple[str, str]]:

@@ -56,7 +56,10 @@ def show_change(change: Change, console: Console) -> None:
 
 
 def as_json(plan: Plan, applied: list[Change] | None = None) -> dict[str, Any]:
-    """Return what ``--json`` prints: ``domains``, ``ledger``, ``changes`` to make or left, ``applied`` by an apply."""
+    """Return what ``--json`` prints.
+
+    ``domains``, ``ledger``, ``hints``, ``changes`` to make or left, ``applied`` by an apply.
+    """
     domains = [
         {
             "name": one.name,
@@ -78,7 +81,12 @@ def as_json(plan: Plan, applied: list[Change] | None = None) -> dict[str, Any]:
         }
         for one in plan.ledger
     ]
-    found = {"domains": domains, "ledger": ledger, "changes": [_change(one) for one in plan.changes]}
+    found = {
+        "domains": domains,
+        "ledger": ledger,
+        "hints": list(plan.hints),
+        "changes": [_change(one) for one in plan.changes],
+    }
     return found if applied is None else {**found, "applied": [_change(one) for one in applied]}
 
 

@@ -84,6 +84,9 @@ class RehearsalStore:
         """Nobody changes what waits: nobody has to take stock of it."""
         raise AssertionError
 
+    def check_held(self, holder: Holder) -> None:
+        """There is nobody else."""
+
     def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
         [(xid, at)] = self._session.run(_BEGIN)
         self._changed = Memory()

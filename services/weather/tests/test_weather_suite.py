@@ -24,7 +24,7 @@ from writegate.stream import publish_stream
 from writegate.testing import MemoryBroker
 from writegate_writer.testing import drain
 
-MIGRATIONS = Path(__file__).parents[2] / "services/weather/migrations"
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
 NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
 
 

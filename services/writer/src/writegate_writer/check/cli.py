@@ -1,0 +1,88 @@
+"""``writegate check``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from writegate.contracts.described import described
+from writegate.contracts.installed import installed_services
+from writegate.errors import WritegateError
+from writegate_writer.check.decoding import decoded
+from writegate_writer.check.finding import Finding
+from writegate_writer.check.kept import kept_commands
+from writegate_writer.check.released import compared
+
+WOULD_BREAK = 2  # exit code
+
+
+def check(
+    *,
+    released: Annotated[
+        Path | None, typer.Option(help="Compare with the contracts in this file, which --record wrote.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Write the contracts into this file, if they would break nothing.")
+    ] = None,
+    kept: Annotated[bool, typer.Option(help="Read again what is parked, deferred and was seen of late.")] = True,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell whether the installed contracts would break released ones, or commands parked, deferred or seen of late.
+
+    Reads with the reader role and changes nothing. Exit code 0: they would not, 2: they would, 1: failed.
+    """
+    services = installed_services()
+    today = described(services.values())
+    findings = _compared(released, today) if released else []
+    commands = None
+    if kept:
+        again = decoded(kept_commands(services), services)
+        findings += again.findings
+        commands = again.commands
+    if json_:
+        told = {"services": list(services), "kept": commands, "findings": [asdict(one) for one in findings]}
+        typer.echo(json.dumps(told, indent=2))
+    else:
+        _show(findings, Console(soft_wrap=True), commands, released)
+    if findings:
+        raise typer.Exit(WOULD_BREAK)
+    if record:
+        _write(record, json.dumps(today, indent=2))
+
+
+def _show(findings: list[Finding], console: Console, commands: int | None, released: Path | None) -> None:
+    if findings:
+        table = Table("what", "task", "version", "rows", "first", "why", box=None, pad_edge=False, header_style="bold")
+        for one in findings:
+            row = (one.where, one.task, one.version, one.rows or "", one.first_id or "", one.why)
+            table.add_row(*(Text(str(cell)) for cell in row))  # not as markup: ids and reasons are anybody's
+        console.print(table)
+    looked = [f"{released} compared"] if released else []
+    if commands is not None:
+        looked.append(f"{commands} parked, deferred and recent commands read again")
+    result = f"{len(findings)} would break" if findings else "nothing would break"
+    console.print(f"{result}: {', '.join(looked) or 'nothing was looked at'}", highlight=False)
+
+
+def _compared(path: Path, today: Mapping[str, Any]) -> list[Finding]:
+    try:
+        return compared(json.loads(path.read_text(encoding="utf-8")), today)
+    except (OSError, ValueError) as error:
+        raise WritegateError(f"cannot read {path}: {error}") from error
+    except (LookupError, TypeError, AttributeError) as error:
+        raise WritegateError(f"{path}: expected what `writegate check --record` writes") from error
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise WritegateError(f"cannot write {path}: {error.strerror}") from error

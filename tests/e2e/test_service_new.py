@@ -1,0 +1,106 @@
+"""`writegate service new`, and all that follows until a command of the new service is in its table."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.checkout import ROOT, copied
+from tests.integration.gate import PASSWORD, SERVICES, Gate, gate_running
+from tests.servers import OWNER, Servers
+
+LINE = ("service", "new", "invoices", "--lanes", "2", "--key", "customer_id")
+# What a new service of two lanes adds, and no more.
+ADDITIONS = {
+    ("create", "role", "writegate_service_invoices"),
+    ("create", "migration", "invoices/001_invoices.sql"),
+    ("create", "exchange", "writes.invoices"),
+    ("create", "queue", "writes.invoices.0"),
+    ("create", "queue", "writes.invoices.1"),
+    ("create", "queue", "writes.invoices.dead"),
+}
+
+
+def run(cwd: Path, *line: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **environment}
+    return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout with the new service."""
+    made = copied(tmp_path_factory.mktemp("checkout"))
+    done = run(made, sys.executable, "-m", "writegate", *LINE)
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+@pytest.fixture(scope="module")
+def site(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The service, installed in a directory for `PYTHONPATH`: this environment stays as it is."""
+    built = tmp_path_factory.mktemp("wheel")
+    done = run(
+        checkout / "services/invoices", sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built)
+    )
+    assert done.returncode == 0, done.stderr
+    [wheel] = built.glob("*.whl")
+    made = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(made)
+    return made
+
+
+def test_its_types_are_checked(checkout: Path) -> None:
+    folder = checkout / "services/invoices"
+    environment = {"MYPYPATH": f"{folder / 'src'}:{ROOT}"}
+    done = run(ROOT, sys.executable, "-m", "mypy", str(folder / "src"), str(folder / "tests"), **environment)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_imports_keep_the_contracts(checkout: Path, site: Path) -> None:
+    done = run(checkout, Path(sys.executable).with_name("lint-imports"), "--no-cache", PYTHONPATH=str(site))
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_its_own_tests_pass(checkout: Path, site: Path) -> None:
+    line = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "services/invoices")
+    done = run(checkout, *line, PYTHONPATH=str(site))
+    assert done.returncode == 0, done.stdout
+    assert "5 passed" in done.stdout
+
+
+@pytest.mark.slow
+def test_plan_shows_what_it_adds_apply_makes_it_and_a_command_flows(servers: Servers, site: Path) -> None:
+    with gate_running(servers, "gate_service_new") as gate:
+        assert planned(gate) == []
+        with_it = {"PYTHONPATH": f"{SERVICES}:{site}", "WRITEGATE_PASSWORD_INVOICES": PASSWORD}
+        changes = planned(gate, **with_it)
+        assert {(one["action"], one["kind"], one["name"]) for one in changes} >= ADDITIONS
+        assert all("invoices" in json.dumps(one) and one["action"] == "create" for one in changes), changes
+        assert writegate(gate, "apply", "--yes", **with_it).returncode == 0
+        assert planned(gate, **with_it) == []
+        gate.start(PYTHONPATH=with_it["PYTHONPATH"])
+        own = {**with_it, "WRITEGATE_BROKER_URL": servers.broker_url("invoices", gate.name, PASSWORD)}
+        fields = json.dumps({"customer_id": "a", "amount": 5})
+        done = writegate(gate, "publish", "invoices.record", fields, "--wait", "60", "--json", **own)
+        assert (done.returncode, json.loads(done.stdout)["outcome"]) == (0, "applied"), done.stderr
+        assert gate.sql("SELECT customer_id, amount FROM invoices.entry") == [("a", 5)]
+
+
+def writegate(gate: Gate, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return run(ROOT, sys.executable, "-m", "writegate", *words, **{**gate.environment(OWNER), **more})
+
+
+def planned(gate: Gate, **more: str) -> list[dict[str, Any]]:
+    done = writegate(gate, "plan", "--json", **more)
+    assert done.returncode in {0, 2}, done.stderr
+    changes: list[dict[str, Any]] = json.loads(done.stdout)["changes"]
+    return changes
