@@ -133,6 +133,16 @@ def test_every_answer_forbids_what_is_not_ours(gate: Gate) -> None:
     assert "strict-transport-security" in gate.browser(base="https://console").get("/login").headers
 
 
+def test_pages_are_kept_by_nobody_and_files_of_a_version_for_ever(gate: Gate) -> None:
+    browser = gate.browser()
+    kept = {
+        path: browser.get(path).headers["cache-control"]
+        for path in ("/login", "/api/v1/me", "/static/live.js", "/static/no")
+    }
+    assert kept.pop("/static/live.js") == "max-age=31536000, immutable"
+    assert set(kept.values()) == {"no-store"}
+
+
 def test_templates_have_nothing_inline_and_switch_no_escaping_off() -> None:
     for path in (ROOT / "templates").rglob("*.html"):
         text = path.read_text()
