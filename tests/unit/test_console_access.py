@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -378,3 +381,21 @@ def test_a_form_that_is_too_much_is_refused(gate: Gate) -> None:
     assert browser.post("/login", content=b"x" * (1024 * 1024 + 1)).status_code == 413
     assert browser.post("/login", content=b"\xff\xfe=1").status_code == 400
     assert browser.post("/login", content="&".join(["a=1"] * 3000).encode()).status_code == 400
+
+
+def test_users_are_added_listed_and_removed_on_the_command_line(tmp_path: Path) -> None:
+    path, secret = tmp_path / "users.json", tmp_path / "secret"
+    secret.write_text(PASSWORD + "\n")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "writegate", "console", "user", *arguments]
+        environment = {"WRITEGATE_CONSOLE_USERS": str(path)}
+        return subprocess.run(command, env=environment, input="short\n", capture_output=True, text=True, check=False)
+
+    assert run("add", "ann", "--role", "operator", "--password-file", str(secret)).returncode == 0
+    assert users.Users(path).check("ann", PASSWORD) == User("ann", "operator")
+    refused = run("add", "bob")
+    assert (refused.returncode, "at least 12 characters" in refused.stderr) == (1, True)
+    assert json.loads(run("list", "--json").stdout) == [{"name": "ann", "role": "operator"}]
+    assert run("remove", "ann").returncode == 0
+    assert (run("remove", "ann").returncode, path.read_text()) == (1, "{}\n")
