@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from writegate.envelope import item_of
 from writegate.lanes import lane_of
 from writegate_writer.batch import Deciding
 from writegate_writer.cutting import cut, read_ahead, suspicious
+from writegate_writer.deferral import Waiting
 from writegate_writer.domain import Domain, Phase
 from writegate_writer.gate import Gate
 from writegate_writer.ports import Served
@@ -123,7 +125,7 @@ def test_pages_of_a_replay_shrink_with_the_deaths_during_it(deaths: int, pages: 
 
     monkeypatch.setattr(Deciding, "_decide", decided)
     store, domain = Replayed(900, deaths + 1), domain_with([])
-    domain.aside.deferred["accounts", "a"] = 900
+    domain.aside = Waiting(Counter({("accounts", "a"): 900}))
     store_: Any = store
     deciding = Deciding(store_, Holder("w", "accounts", 1, 6.0), domain, SERVICES, MagicMock(), MagicMock(), clock())
     while sum(store.pages) < 900:

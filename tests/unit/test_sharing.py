@@ -132,6 +132,17 @@ def test_a_domain_whose_service_has_another_number_of_lanes_is_left_alone_until_
     assert table.of(ME) == ["a", "b"]
 
 
+def test_the_lanes_of_a_domain_rest_while_too_much_is_set_aside_in_it(writer: Writer) -> None:
+    domain = next(one for one in writer.gate.domains() if one.name == "a")
+    for overfull, stopped in ((True, frozenset({("a", 0)})), (False, frozenset())):
+        domain.overfull = overfull
+        writer.channels.refreshed.clear()
+        writer.tick()
+        assert (domain.stopped, writer.channels.refreshed) == (stopped, ["a"]), "the others go on"
+        writer.tick()
+        assert writer.channels.refreshed == ["a"], "it is told once"
+
+
 def test_one_that_was_given_up_can_be_claimed_again(writer: Writer) -> None:
     writer.table.count = 2
     writer.tick()

@@ -65,11 +65,10 @@ class Waiting:
     parked: set[Key] = field(default_factory=set)
     revision: int = 0
     sweep: Sweep = field(default_factory=Sweep)
+    total: int = 0  # commands that are deferred: asked for several times a turn, and keys may be many
 
-    @property
-    def total(self) -> int:
-        """Commands that are deferred."""
-        return self.deferred.total()
+    def __post_init__(self) -> None:
+        self.total = self.deferred.total()
 
     def blocks(self, one: Arrived) -> bool:
         """Whether a newly arrived command must join a queue."""
@@ -94,10 +93,12 @@ class Waiting:
     def add(self, one: Arrived | Refused) -> None:
         """A command was deferred."""
         self.deferred[key_of(one)] += 1
+        self.total += 1
 
     def remove(self, one: Arrived | Refused) -> None:
         """A deferred command was decided."""
         key = key_of(one)
+        self.total -= 1
         self.deferred[key] -= 1
         if self.deferred[key] <= 0:
             del self.deferred[key]

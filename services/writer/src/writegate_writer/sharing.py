@@ -145,11 +145,15 @@ class Sharing:
                 self._lose(domain)
 
     def _obey(self, holds: Holds) -> None:
-        """Stop consuming held lanes, and go on with released ones. Holds on less are read in each transaction."""
+        """Stop consuming held lanes, and those of which too much is set aside; go on with released ones.
+
+        Holds on less are read in each transaction.
+        """
         for domain in self._gate.domains():
-            stopped = frozenset(lane for lane in domain.lanes if holds.on_lane(*lane))
+            stopped = frozenset(lane for lane in domain.lanes if domain.overfull or holds.on_lane(*lane))
             if self._gate.stop_lanes(domain, stopped):
-                log.info("lanes.held" if stopped else "lanes.released", domain=domain.name, lanes=sorted(stopped))
+                event = ("lanes.overfull" if domain.overfull else "lanes.held") if stopped else "lanes.released"
+                log.info(event, domain=domain.name, lanes=sorted(stopped))
                 self._consuming.refresh(domain)
 
     def _tell(self, holdings: list[Holding], holds: Holds) -> None:

@@ -33,8 +33,9 @@ _FORGET_SECONDS = 0.5
 # More emitted batches than this on their way and the domain waits for the broker: bounded memory.
 _MOST_SENT = 64
 _CROWDED_SECONDS = 0.02
-# With more set aside the domain takes no new commands: the broker's queue has room, the table should not grow.
-_MOST_DEFERRED = 100_000
+# With more set aside the domain takes no new commands, until a good part of them is decided: the broker has room,
+# the table should not grow.
+_MOST_DEFERRED, _AGAIN_DEFERRED = 100_000, 90_000
 
 
 class Turns:
@@ -129,7 +130,9 @@ class Turns:
             domain.aside.sweep_anew()
         if domain.aside.total and self._clock.monotonic() >= domain.aside.sweep.due:
             deciding.replay(lambda: self._gate.alone(domain))
-        if domain.aside.total >= _MOST_DEFERRED:
+        domain.overfull = domain.aside.total >= (_AGAIN_DEFERRED if domain.overfull else _MOST_DEFERRED)
+        if domain.overfull:
+            # The control thread stops its lanes; what was delivered goes back then, and takes no memory here.
             self._clock.pause(_CROWDED_SECONDS)
         elif not suspicious(domain.first()) or self._gate.alone(domain):
             self._batch(store, holder, domain, deciding)
