@@ -75,6 +75,18 @@ def test_the_contracts_as_they_are_break_nothing_and_can_be_recorded(gate: Gate,
     assert check(gate, SERVICES, "--released", str(file))[0] == 0
 
 
+def test_what_the_broker_gave_up_is_read_as_well(gate: Gate) -> None:
+    gate.sql(
+        "INSERT INTO writegate.parked (service, lane, id, task, version, key, hash, cause, message, headers, raw) "
+        "SELECT service, lane, 'dead-1', task, version, key, hash, 'dead-letter: delivery_limit', '', headers, raw "
+        "FROM writegate.parked WHERE id = %s AND sqlstate IS NOT NULL",
+        [BAD[0].command_id],
+    )
+    assert check(gate, SERVICES)[1]["kept"] == 5
+    gate.sql("DELETE FROM writegate.parked WHERE id = 'dead-1'")
+    assert check(gate, SERVICES)[1]["kept"] == 4
+
+
 def test_a_narrower_field_breaks_what_is_parked(gate: Gate, tmp_path: Path) -> None:
     old = "    amount: int = 1\n"
     narrower = changed(tmp_path / "services", old, "    amount: Annotated[int, Field(ge=0)] = 1\n")

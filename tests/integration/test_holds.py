@@ -65,6 +65,11 @@ def test_a_release_is_audited_and_a_second_one_says_that_there_is_no_hold(gate: 
     assert (again.returncode, "there is no hold on trial key=UA 1" in again.stderr) == (1, True), again.stderr
 
 
+def test_a_reason_is_needed(gate: Gate) -> None:
+    done = gate.run("hold", "trial", "--reason", "")
+    assert (done.returncode, done.stderr) == (1, "writegate: reason: String should have at least 1 character\n")
+
+
 @pytest.mark.parametrize(
     ("target", "told"),
     [

@@ -6,6 +6,8 @@ import sys
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from writegate.errors import WritegateError
 
 if TYPE_CHECKING:
@@ -27,6 +29,10 @@ def main() -> None:
         app(sys.argv[1:])()
     except WritegateError as error:
         sys.exit(f"writegate: {error}")
+    except ValidationError as error:
+        # What was typed became part of a command, and its contract does not take it.
+        first = error.errors(include_url=False)[0]
+        sys.exit(f"writegate: {'.'.join(map(str, first['loc']))}: {first['msg']}")
 
 
 def app(arguments: list[str]) -> typer.Typer:

@@ -15,6 +15,9 @@ ANY = "any"  # the routing key of producers that cannot compute a lane
 # From RabbitMQ 4.0 a quorum queue counts a delivery for every message that was prefetched when a channel goes down, and
 # drops past its limit (20 by default); queue arguments cannot be raised later.
 DELIVERY_LIMIT = 1000
+# What is dead already has nowhere to go: past a limit it would be dropped. As good as none, which older brokers do not
+# let one say.
+NO_DELIVERY_LIMIT = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,10 @@ def topology_of(service: Service, lanes: int | None = None) -> Topology:
     dead = dead_queue_name(service.name)
     return Topology(
         exchanges=(Exchange(exchange), Exchange(DEAD_EXCHANGE)),
-        queues=(*(Queue(name, arguments) for name in queues), Queue(dead, {"x-queue-type": "quorum"})),
+        queues=(
+            *(Queue(name, arguments) for name in queues),
+            Queue(dead, {"x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT}),
+        ),
         bindings=(
             *(Binding(exchange, queues[lane % there], str(lane)) for lane in range(max(there, service.lanes))),
             Binding(exchange, queues[0], ANY),

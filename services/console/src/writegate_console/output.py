@@ -9,8 +9,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
+
+_PIPE_COLUMNS = 1000  # what is no terminal has no width
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -21,8 +23,11 @@ def print_json(value: Any) -> None:
 
 
 def print_table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows under their headings."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    """Print rows under their headings. Nothing is cut: a cause or a number is there to be typed again."""
+    if not console.is_terminal:
+        console.width = max(console.width, _PIPE_COLUMNS)
+    headings = (Column(name, overflow="fold") for name in columns)
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         # Not as markup: names and reasons are anybody's, brackets included.
         table.add_row(*(Text(shown(value)) for value in row))

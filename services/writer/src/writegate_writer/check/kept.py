@@ -21,9 +21,11 @@ _PAGE_ROWS = 100  # of at most 256 KiB each
 
 # Each part in its own order: one order over all would sort the bodies too.
 # Parked for what the database, a handler or a crash said: it was read then. What was parked for its form never was.
+# What the broker gave up has the form of a command, and some writer was to read it.
 _PARKED = """
 SELECT 'parked', service, id, task, version, key, raw FROM writegate.parked
-WHERE state = 'parked' AND (sqlstate IS NOT NULL OR cause IN ('rejected', 'crash')) AND service = ANY(%(services)s)
+WHERE state = 'parked' AND service = ANY(%(services)s) AND task IS NOT NULL
+      AND (sqlstate IS NOT NULL OR cause IN ('rejected', 'crash') OR starts_with(cause, 'dead-letter:'))
 ORDER BY seq
 """
 _DEFERRED = """
