@@ -213,7 +213,7 @@ def test_a_console_that_is_gone_makes_what_is_shown_stale(stack: Stack, browser:
     stack.stop("console")
     try:
         browser.wait_text("stale", "[data-pulse]")
-        browser.wait_text("seconds old", ".banners")
+        browser.wait_text("Nothing new is heard of the gate", ".banners")
         assert "Services and lanes" in browser.text("main")
     finally:
         stack.start("console")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +22,6 @@ from writegate_console.page import users
 from writegate_console.page.application import application
 from writegate_console.page.headers import POLICY
 from writegate_console.page.proxies import Proxies
-from writegate_console.page.sessions import IDLE_SECONDS, Sessions
 from writegate_console.page.throttle import FREE, Throttle
 from writegate_console.page.users import User
 
@@ -131,6 +133,16 @@ def test_every_answer_forbids_what_is_not_ours(gate: Gate) -> None:
     assert "unsafe" not in POLICY
     assert POLICY.startswith("default-src 'none'")
     assert "strict-transport-security" in gate.browser(base="https://console").get("/login").headers
+
+
+def test_pages_are_kept_by_nobody_and_files_of_a_version_for_ever(gate: Gate) -> None:
+    browser = gate.browser()
+    kept = {
+        path: browser.get(path).headers["cache-control"]
+        for path in ("/login", "/api/v1/me", "/static/live.js", "/static/no")
+    }
+    assert kept.pop("/static/live.js") == "max-age=31536000, immutable"
+    assert set(kept.values()) == {"no-store"}
 
 
 def test_templates_have_nothing_inline_and_switch_no_escaping_off() -> None:
@@ -272,46 +284,6 @@ def test_the_answer_does_not_tell_whether_there_is_such_a_user(gate: Gate) -> No
     assert answers[0] == answers[1]
 
 
-def test_waits_grow_and_end() -> None:
-    now = [0.0]
-    throttle, waits = Throttle(lambda: now[0]), []
-    for _ in range(20):
-        throttle.failed(["x"])
-        waits.append(throttle.wait_seconds(["x"]))
-        now[0] += waits[-1]
-    assert waits[:FREE] == [0.0] * FREE
-    assert waits[FREE : FREE + 4] == [1.0, 2.0, 4.0, 8.0]
-    assert max(waits) == 300.0
-    throttle.succeeded(["x"])
-    assert throttle.wait_seconds(["x"]) == 0.0
-
-
-def test_names_that_were_tried_take_no_more_than_some_memory() -> None:
-    throttle = Throttle()
-    for number in range(25_000):
-        throttle.failed([f"user {number}"])
-    assert len(throttle._failures) == 10_000  # noqa: SLF001
-
-
-def test_sessions_end_when_nobody_looks_and_after_half_a_day() -> None:
-    now = [0.0]
-    sessions = Sessions(lambda: now[0])
-    token = sessions.begin(User("olga", "operator"))
-    now[0] = IDLE_SECONDS - 1
-    assert sessions.find(token)
-    now[0] += IDLE_SECONDS + 1
-    assert sessions.find(token) is None
-    token = sessions.begin(User("olga", "operator"))
-    for _ in range(100):
-        now[0] += IDLE_SECONDS / 2
-        if sessions.find(token) is None:
-            break
-    else:
-        pytest.fail("a session that is used never ends")
-    assert sessions.find("") is None
-    assert sessions.find("guessed") is None
-
-
 PROXIED = {"WRITEGATE_CONSOLE_PROXIES": "10.1.0.0/16"}
 
 
@@ -368,3 +340,21 @@ def test_a_form_that_is_too_much_is_refused(gate: Gate) -> None:
     assert browser.post("/login", content=b"x" * (1024 * 1024 + 1)).status_code == 413
     assert browser.post("/login", content=b"\xff\xfe=1").status_code == 400
     assert browser.post("/login", content="&".join(["a=1"] * 3000).encode()).status_code == 400
+
+
+def test_users_are_added_listed_and_removed_on_the_command_line(tmp_path: Path) -> None:
+    path, secret = tmp_path / "users.json", tmp_path / "secret"
+    secret.write_text(PASSWORD + "\n")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "writegate", "console", "user", *arguments]
+        environment = {"WRITEGATE_CONSOLE_USERS": str(path)}
+        return subprocess.run(command, env=environment, input="short\n", capture_output=True, text=True, check=False)
+
+    assert run("add", "ann", "--role", "operator", "--password-file", str(secret)).returncode == 0
+    assert users.Users(path).check("ann", PASSWORD) == User("ann", "operator")
+    refused = run("add", "bob")
+    assert (refused.returncode, "at least 12 characters" in refused.stderr) == (1, True)
+    assert json.loads(run("list", "--json").stdout) == [{"name": "ann", "role": "operator"}]
+    assert run("remove", "ann").returncode == 0
+    assert (run("remove", "ann").returncode, path.read_text()) == (1, "{}\n")

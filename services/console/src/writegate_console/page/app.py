@@ -1,4 +1,8 @@
-"""The application for an ASGI server, set up by the environment: ``uvicorn writegate_console.page.app:app``."""
+"""The application for an ASGI server, set up by the environment.
+
+``writegate console`` runs it. Another server must be told not to look for addresses in headers (``uvicorn
+--no-proxy-headers``): the application itself knows which proxies are to be believed.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -50,7 +52,9 @@ class Headers:
                 headers = MutableHeaders(scope=message)
                 for name, value in _ALWAYS.items():
                     headers[name] = value
-                headers.setdefault("Cache-Control", "no-store")
+                # A file of ours is asked for under another address when it changed.
+                keep = scope["path"].startswith("/static/") and message["status"] == HTTPStatus.OK
+                headers.setdefault("Cache-Control", f"max-age={_YEAR_SECONDS}, immutable" if keep else "no-store")
                 if self._https(scope):
                     headers["Strict-Transport-Security"] = f"max-age={_YEAR_SECONDS}"
             await send(message)

@@ -26,10 +26,11 @@ WITH picked AS MATERIALIZED (
     WHERE name = 'sampled' AND at > clock_timestamp() - %(seconds)s * interval '1 second'
     GROUP BY floor(extract(epoch FROM at) / %(step)s)
 )
-SELECT p.at, h.name, sum(h.value) AS value FROM picked p LEFT JOIN writegate.history h
-    ON h.at = p.at AND h.name = ANY(%(names)s)
-       AND (%(service)s::text IS NULL OR h.labels ->> 'service' = %(service)s)
-GROUP BY 1, 2 ORDER BY 1
+SELECT p.at, h.name, h.value FROM picked p LEFT JOIN LATERAL (
+    SELECT name, sum(value) AS value FROM writegate.history
+    WHERE at = p.at AND name = ANY(%(names)s) AND (%(service)s::text IS NULL OR labels ->> 'service' = %(service)s)
+    GROUP BY name
+) h ON true ORDER BY 1
 """
 
 

@@ -80,8 +80,9 @@ def same(given: str, expected: str) -> bool:
 
 def from_elsewhere(request: Request) -> bool:
     """Whether a browser says that another site makes this request."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        return True
+    if (site := request.headers.get("sec-fetch-site")) is not None:
+        return site not in {"same-origin", "none"}
+    # Over plain http browsers say only from where.
     origin = request.headers.get("origin")
     return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 

@@ -15,7 +15,7 @@ from writegate_console.page.overview import Overview
 
 EVERY_SECONDS = 1.5
 FIRST_SECONDS = 4.0  # that the very first look may keep a page waiting
-SILENT_SECONDS = 4.0  # a look that takes longer: somebody does not answer
+SILENT_SECONDS = 3.0  # a look that takes longer: somebody does not answer; it is told within five
 _IDLE_SECONDS = 10.0  # nobody has asked for so long: nobody looks
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from writegate.operations import Selection
+from writegate.targets import Target
 from writegate_console.connections.counted import Picture
 from writegate_console.connections.queries import look as look_at_connections
 from writegate_console.database import Row
@@ -75,15 +76,17 @@ def service(state: State, name: str) -> ServicePage | None:
     if row is None:
         return None
     [declared] = state.reader.all(_SERVICE, {"service": name}) or [{"tasks": [], "tables": [], "retention": None}]
+    tables: Sequence[str] = declared["tables"] or []
+    of_tables = {str(Target(table=table)) for table in tables}
     return ServicePage(
         row=row,
         tasks=declared["tasks"],
-        tables=declared["tables"] or [],
+        tables=tables,
         retention=declared["retention"],
         batches=batches.recent(state.reader, name),
         parked=parked.groups(state.reader, Selection(service=name)),
         deferred=[one for one in overview.deferred if one["service"] == name],
-        holds=[one for one in overview.holds if one["target"] in row.holds],
+        holds=[one for one in overview.holds if one["target"] in row.holds or one["target"] in of_tables],
         audit=audit.newest(state.reader, _ACTS, target=name),
     )
 

@@ -59,6 +59,7 @@ class Users:
         self._read_at: tuple[int, int] | None = None
         self._entries: Mapping[str, _Entry] = {}
         self._lock = threading.Lock()
+        self._hashing = threading.Lock()
         self._secret = secrets.token_bytes(32)
         self._remembered: dict[bytes, float] = {}
 
@@ -66,11 +67,13 @@ class Users:
         """Return the user whose password this is. Raises :class:`SettingsError` when the file cannot be read."""
         with self._lock:
             entry = self._entry(name)
+        # By another lock: nobody who is logged in waits for those who guess.
+        with self._hashing:
             try:
                 _hasher.verify(entry.hash if entry else _NOBODY, password[:LONGEST_PASSWORD])
             except (VerificationError, InvalidHashError):
                 return None
-            return User(name, entry.role) if entry is not None else None
+        return User(name, entry.role) if entry is not None else None
 
     def check_again(self, name: str, password: str) -> User | None:
         """Return the user if this was right a minute ago: programs send their password with every request."""

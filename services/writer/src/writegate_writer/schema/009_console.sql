@@ -1,7 +1,7 @@
 -- What people look at, found without reading whole tables.
 
--- Parked commands by cause, and a page of them. It does what parked_cause did, and knows the order as well.
-create index parked_listed on writegate.parked (service, cause, seq) where state = 'parked';
+-- Parked commands counted by type and cause, with the first and last of each. It does what parked_cause did, too.
+create index parked_listed on writegate.parked (service, task, cause, seq) where state = 'parked';
 drop index writegate.parked_cause;
 create index parked_of_key on writegate.parked (key, seq) where state = 'parked';
 create index parked_of_id on writegate.parked (id);

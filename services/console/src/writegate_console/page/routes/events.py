@@ -44,16 +44,18 @@ async def events(
 async def _events(request: Request, looking: Viewer, period: Period | None) -> AsyncIterator[str]:
     state = state_of(request)
     sent: dict[str, str] = {}
-    number, waited = -1, 0.0
+    told: tuple[int, bool] | None = None
+    waited = 0.0
     yield "retry: 2000\n\n"
     while not state.live.closed and await run_in_threadpool(_still, request):
         seen = state.live.newest()
-        if seen.number != number or waited >= BEAT_SECONDS:
+        now = (seen.number, seen.database is None)
+        if now != told or waited >= BEAT_SECONDS:
             parts = await run_in_threadpool(parts_of, state, seen, period, looking)
             changed = {name: text for name, text in parts.items() if sent.get(name) != _digest(text)}
             sent |= {name: _digest(text) for name, text in changed.items()}
             yield f"data: {json.dumps({'parts': changed, 'age': round(seen.age_seconds, 1)})}\n\n"
-            number, waited = seen.number, 0.0
+            told, waited = now, 0.0
         await asyncio.sleep(LOOK_SECONDS)
         waited += LOOK_SECONDS
 

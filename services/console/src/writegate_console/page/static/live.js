@@ -38,11 +38,9 @@
     document.body.classList.toggle("stale", old);
     say(old ? "stale" : "live");
     stale.hidden = !old;
-    if (old) {
-      const text = `These figures are ${Math.round(silent / 1000)} seconds old.`;
-      // Said once to those who listen; the number changes for those who see.
-      if (stale.textContent !== text) stale.textContent = text;
-    }
+    // Always the same words while nothing comes: who listens to the page hears them once.
+    const text = `Nothing new is heard of the gate. What is shown is of ${new Date(heardAt).toISOString().slice(11, 19)}.`;
+    if (old && stale.textContent !== text) stale.textContent = text;
   };
 
   const open = () => {
@@ -50,12 +48,12 @@
     heardAt = Date.now();
     source = new EventSource(main.dataset.live);
     source.onmessage = hear;
-    // Refused, as when the session is over: the browser gives up, and the page asks for the log-in.
+    // While nobody answers the browser tries again by itself. Refused, as when the session is over, it gives up: then
+    // the page is loaded anew and asks for the log-in, unless somebody may be typing.
     source.onerror = () => {
-      if (source.readyState === EventSource.CLOSED) {
-        source = null;
-        setTimeout(open, 3000);
-      }
+      if (source.readyState !== EventSource.CLOSED) return;
+      source = null;
+      if (!document.querySelector("main form[method=post]")) setTimeout(() => location.reload(), 2000);
     };
   };
 
