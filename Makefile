@@ -11,7 +11,8 @@ export CHAOS QUICK
 help:  ## explain every target
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
-demo: setup  ## set up, then replay real flights without the gate and through it; CHAOS=1 with faults
+demo:  ## set up, then replay real flights without the gate and through it; CHAOS=1 with faults
+	@sh deploy/setup
 	@$(PYTHON) -m tests.demo $(if $(filter 1,$(CHAOS)),--chaos)
 
 test: setup  ## set up, then run every test; QUICK=1 leaves out those that take long
@@ -57,9 +58,10 @@ test-twin: setup  ## compare the writer with a naive one on EXAMPLES=5000 random
 	@EXAMPLES=$(or $(EXAMPLES),5000) $(PYTHON) -m pytest tests/twin
 
 setup:  ## install what is missing: servers with apt (root or sudo), packages from uv.lock into .venv
-	@sh deploy/setup
+	@sh deploy/setup test
 
-up: setup  ## start the local stack: broker, database, writers, services, a feed of flights, the console
+up:  ## start the local stack: broker, database, writers, services, a feed of flights, the console
+	@sh deploy/setup
 	@$(WRITEGATE) stack up
 
 down:  ## stop the local stack; its data stays in .writegate
