@@ -20,6 +20,7 @@ from tests.demo import oracle
 from tests.demo.compare import differences
 from tests.servers import Servers, servers_running
 from tests.unit.test_flights_contract import DEPARTURE
+from writegate.stack.environment import FEED
 from writegate.stack.programs import WRITERS
 from writegate.stack.readiness import wait_until
 
@@ -28,9 +29,9 @@ DEADLINE_SECONDS = 30.0
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Servers]:
-    """Everything: servers, writers and services."""
+    """Servers, writers and services; but nobody feeds them by himself."""
     with servers_running() as servers:
-        servers.stack.up()
+        servers.stack.up([name for name in servers.stack.programs if name != FEED])
         yield servers
 
 

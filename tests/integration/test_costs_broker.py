@@ -29,7 +29,7 @@ AROUND_BYTES = 17 + 64 - 1  # before the first, and what Celery has behind the l
 PUBLISHER_CHANNELS = 2  # one for publishing; one on which it is told the answers to what it asked, receipts
 # Of a writer: for consuming, publishing, and Celery's events.
 WRITER_CONNECTIONS = 3
-# Beside one for each domain: Celery's remote control, its events, and the two of the publisher.
+# Beside one for each domain and dead-letter queue: Celery's remote control, its events, and the two of the publisher.
 OTHER_CHANNELS = 4
 
 
@@ -91,10 +91,13 @@ def test_frames_of_a_writer(servers: Servers, relay: FrameRelay) -> None:
         gate.wait(lambda: len(acks()) >= batches, "the batches are acknowledged")
         assert acks() == [True] * batches
         consumed = [one for one in relay.frames if one.name == "basic.consume" and b"writes." in one.payload]
-        assert len(consumed) == gate.value("SELECT count(*) FROM writegate.lane")
+        dead = [one for one in consumed if b".dead" in one.payload]
+        assert len(consumed) - len(dead) == gate.value("SELECT count(*) FROM writegate.lane")
+        assert len(dead) == gate.value("SELECT count(DISTINCT service) FROM writegate.lane")
         assert len({one.connection for one in consumed}) == 1
         domains = gate.value("SELECT count(*) FROM writegate.domain")
-        gate.wait(lambda: opened() >= domains + OTHER_CHANNELS, "the writer has all its channels")
-        assert opened() == domains + OTHER_CHANNELS
+        channels = domains + len(dead) + OTHER_CHANNELS
+        gate.wait(lambda: opened() >= channels, "the writer has all its channels")
+        assert opened() == channels
         assert relay.connections == WRITER_CONNECTIONS
         gate.assert_drained()

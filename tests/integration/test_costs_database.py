@@ -50,6 +50,7 @@ class Counted:
         self._relay = relay
         url = relay.in_place(gate.servers.database_url(WRITER, gate.name))
         gate.start(slots=1, writegate_database_url=url)
+        gate.wait_shared("writer-1")  # to start a domain costs something as well
 
     def cost(self, commands: Sequence[Command]) -> Cost:
         """Return what it costs to decide these, which travel in one message: so they are one batch."""

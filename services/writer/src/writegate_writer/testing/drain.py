@@ -23,6 +23,7 @@ from writegate_writer.batch import Deciding
 from writegate_writer.clock import SystemClock
 from writegate_writer.cutting import cut
 from writegate_writer.declare import Writes
+from writegate_writer.deferral import BEGINNING
 from writegate_writer.domain import Domain
 from writegate_writer.done import Done
 from writegate_writer.gate import Gate
@@ -131,7 +132,7 @@ class _Drain:
         while waiting.total not in (0, before):
             before = waiting.total
             self._deciding.replay(lambda: True)
-            while waiting.sweep.after:
+            while waiting.sweep.after != BEGINNING:
                 self._deciding.replay(lambda: True)
 
 
