@@ -12,6 +12,6 @@ create index parked_emitted on writegate.parked ((headers ->> 'parent_id')) wher
 create index deferred_emitted on writegate.deferred ((headers ->> 'parent_id'))
     where headers ->> 'parent_id' is not null;
 
--- The commands of a batch. Rows come in the order of batches: a summary of each few pages is enough, and writing one
--- costs a writer nothing that could be measured.
+-- The commands of a batch. Rows come in the order of batches, so a summary of each few pages is enough, which is cheap to
+-- keep.
 create index ledger_batch on writegate.ledger using brin (batch) with (pages_per_range = 16, autosummarize = on);
