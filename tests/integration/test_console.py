@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.gate import Gate, gate_running
 from tests.servers import OWNER, Servers
-from tests.services.trial.contract import Deposit
+from tests.services.trial.contract import Deposit, Split
 from writegate.ids import new_id
 from writegate_console.who.queries import MOST_IDS
 
@@ -57,6 +57,15 @@ def test_a_trace_tells_publishing_and_the_batch(gate: Gate) -> None:
     batch = "SELECT xid, writer FROM writegate.batch WHERE id = %s"
     assert gate.sql(batch, [applied["batch"]]) == [(applied["xid"], applied["writer"])]
     assert "applied" in run(gate, "trace", id_).stdout
+
+
+def test_a_trace_tells_what_was_emitted_and_what_became_of_it(gate: Gate) -> None:
+    with gate.publisher() as publisher:
+        id_ = publisher.publish(Split(account="emits", into="is-emitted", first=0, count=2)).command_id
+    gate.wait_entries("is-emitted", 2)
+    emitted = [one for one in read(gate, "trace", id_)["events"] if one["what"] == "emitted"]
+    assert [(one["service"], one["state"]) for one in emitted] == [("trial", "applied")] * 2
+    assert read(gate, "trace", emitted[0]["id"])["events"][-1]["what"] == "applied"
 
 
 def test_a_trace_of_a_parked_command_tells_why_and_by_whom(gate: Gate) -> None:

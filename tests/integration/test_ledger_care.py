@@ -117,6 +117,9 @@ ROWS = {
         OVERRIDING SYSTEM VALUE
         SELECT extract(epoch FROM {at} - now()) * 10 - n, 'trial', 'trial', 'test', 1, 1, {at}, {at}
         FROM generate_series(1, 3) n""",
+    # Of the same batches.
+    "emission": """INSERT INTO writegate.emission
+        SELECT extract(epoch FROM {at} - now()) * 10 - n, '{{}}', '{{}}' FROM generate_series(1, 3) n""",
     "deferred": """INSERT INTO writegate.deferred
         (deferred_at, domain, service, lane, id, ledger_id, task, version, hash, reason, headers, raw, state)
         SELECT {at}, 'trial', 'trial', 0, n, gen_random_uuid(), 'trial.deposit', 1, 1, 'test', '{{}}', '', 'applied'
@@ -141,4 +144,10 @@ def test_rows_whose_time_is_over_are_deleted_a_few_at_a_time(gate: Gate) -> None
     while gate.value("SELECT writegate.forget_rows(2)"):
         pass
     after = {name: gate.value(count) - before[name] for name, count in counts.items()}
-    assert after == {"batch": 3, "deferred": 4, "history": 3, "hold": 3}  # what still waits is never deleted
+    assert after == {
+        "batch": 3,
+        "emission": 3,
+        "deferred": 4,
+        "history": 3,
+        "hold": 3,
+    }  # what still waits is never deleted

@@ -140,18 +140,27 @@ def _header_text(value: Any) -> str | None:
 
 
 _OUTBOX = """
+WITH given AS MATERIALIZED (
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::bytea[],
+                         %s::uuid[])
+             WITH ORDINALITY AS given (service, task, id, version, key, parent, origin, fields, parent_id, position)
+), noted AS (
+    INSERT INTO writegate.emission (batch, parents, children)
+    SELECT currval('writegate.batch_id_seq'), array_agg(parent_id ORDER BY position), array_agg(id ORDER BY position)
+    FROM given
+)
 INSERT INTO writegate.outbox (domain, service, task, id, version, key, parent, origin, fields)
-SELECT %s, service, task, id, version, key, parent, origin, fields
-FROM unnest(%s::text[], %s::text[], %s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::bytea[])
-     WITH ORDINALITY AS given (service, task, id, version, key, parent, origin, fields, position)
-ORDER BY position
+SELECT %s, service, task, id, version, key, parent, origin, fields FROM given ORDER BY position
 RETURNING seq, (SELECT json_object_agg(service, lanes)::text
                 FROM (SELECT service, count(*) AS lanes FROM writegate.lane WHERE service = ANY(%s) GROUP BY service) l)
 """
 
 
 def fill_outbox(session: Session, domain: str, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
-    """Store emitted commands; return them with their numbers, and how many lanes their services have."""
+    """Store emitted commands; return them with their numbers, and how many lanes their services have.
+
+    What follows from what is noted with the batch that this connection has opened.
+    """
     rows = [
         (
             one.service,
@@ -162,11 +171,12 @@ def fill_outbox(session: Session, domain: str, outgoing: Sequence[Outgoing]) -> 
             one.parent,
             one.origin,
             one.item.fields,
+            ledger_id(one.parent) if one.parent is not None else None,
         )
         for one in outgoing
     ]
     services = sorted({one.service for one in outgoing})
-    numbers = session.own(_OUTBOX, [domain, *(list(column) for column in zip(*rows, strict=True)), services])
+    numbers = session.own(_OUTBOX, [*(list(column) for column in zip(*rows, strict=True)), domain, services])
     lanes = json.loads(numbers[0][1] or "{}")
     return [
         Outgoing(seq, one.item, one.service, one.parent, one.origin, lanes.get(one.service))

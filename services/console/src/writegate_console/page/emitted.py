@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from writegate.ids import ledger_id
-from writegate_console.database import Database
+from writegate_console.database import Database, Row
+from writegate_console.trace.queries import emitted
 
 _MOST_STEPS = 20
 
-# The ledger keeps no parents: only what waits, was set aside or was parked tells whose child it is.
+# What was applied at once is known by its parent's batch only; what waits, was set aside or was parked tells more.
 _PARENT = """
 SELECT headers ->> 'parent_id' AS parent FROM writegate.parked WHERE service = ANY(%(services)s) AND id = %(id)s
 UNION SELECT headers ->> 'parent_id' FROM writegate.deferred
@@ -45,14 +46,21 @@ def around(database: Database, id_: str) -> list[Branch]:
     known: dict[str, list[Branch]] = {}
     level = [id_]
     for _ in range(_MOST_STEPS):
-        rows = database.all(_CHILDREN, {"ids": level})
+        rows = _children(database, level)
         for row in rows:
-            known.setdefault(row["parent"], []).append(Branch(0, row["id"], row["service"], row["task"], row["state"]))
+            known.setdefault(row["parent"], []).append(
+                Branch(0, row["id"], row["service"], row.get("task"), row["state"])
+            )
         level = [row["id"] for row in rows if row["id"] not in known]
         if not level:
             break
     top = [Branch(depth, one) for depth, one in enumerate(above)]
     return [*top, *_below(known, Branch(len(above), id_), len(above), set())]
+
+
+def _children(database: Database, ids: Sequence[str]) -> list[Row]:
+    found = {row["id"]: row for row in emitted(database, ids)}
+    return list((found | {row["id"]: row for row in database.all(_CHILDREN, {"ids": list(ids)})}).values())
 
 
 def _above(database: Database, id_: str) -> Iterator[str]:

@@ -27,6 +27,7 @@ class Found:
     deferred: Sequence[Row] = ()
     suspects: Sequence[Row] = ()
     outbox: Sequence[Row] = ()
+    emitted: Sequence[Row] = ()  # by its handler, those that are sent included
     actions: Sequence[Row] = ()  # of people, on what is parked under this id
 
     @property
@@ -61,6 +62,10 @@ def _events(found: Found) -> Iterator[Event]:
             yield Event(None, "emitted, not sent yet", _without(row, "id"))
         else:
             yield Event(None, "emits, not sent yet", _without(row, "parent"))
+    waiting = {row["id"] for row in found.outbox}
+    for row in found.emitted:
+        if row["id"] not in waiting:
+            yield Event(None, "emitted", _without(row, "parent"))
     for row in found.deferred:
         yield Event(row["deferred_at"], "deferred", _without(row, "deferred_at", "state"))
         if row["state"] == "deferred":

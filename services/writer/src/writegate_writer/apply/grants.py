@@ -23,6 +23,7 @@ _WRITER_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "batch": _KEEP,
     "deferred": _CHANGE,
     "domain": _KEEP,
+    "emission": _KEEP,
     "history": _KEEP,
     "hold": _CHANGE,
     "lane": _KEEP,
