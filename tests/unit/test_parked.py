@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 
 from tests.sample import LANES, Deposit, Withdraw, accounts
 from writegate.envelope import item_of
@@ -17,7 +19,7 @@ from writegate.lanes import lane_of
 from writegate.operations import MOST_AT_ONCE, OnParked, Replay, Selection
 from writegate_console.duration import after
 from writegate_console.operate import text_of
-from writegate_console.output import plain, shown
+from writegate_console.output import plain, print_table, shown
 from writegate_console.parked.fields import changed, fields_of
 from writegate_console.parked.moving import Moved, move
 from writegate_console.parked.options import moment, selection_of
@@ -163,3 +165,12 @@ def test_more_numbers_than_an_action_takes_are_refused() -> None:
 def test_nothing_that_is_shown_is_obeyed_by_a_terminal() -> None:
     assert shown("\x1b]0;title\x07 \x9b2J\r") == r"\x1b]0;title\x07 \x9b2J\x0d"
     assert plain("two\nlines\tand \u2026 \u00e9") == "two\nlines\tand \u2026 \u00e9"
+
+
+def test_tables_are_cut_nowhere() -> None:
+    words = ["sqlstate-23514", "flights.record_departure", "2026-01-31 14:00:00.000+00:00", "x" * 300]
+    for console, lines in ((Console(file=io.StringIO()), 2), (Console(file=io.StringIO(), force_terminal=True), None)):
+        print_table(console, ("cause", "command", "oldest", "message"), [words])
+        told = console.file.getvalue()  # type: ignore[attr-defined]
+        assert told.count("x") == 300
+        assert lines is None or (told.count("\n"), all(word in told for word in words)) == (lines, True)

@@ -16,6 +16,7 @@ from rich.text import Text
 # Control characters but tab and line feed, those of eight bits too.
 _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
+_WIDE = 100_000  # columns of what is no terminal: grep, a file
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -25,12 +26,16 @@ def print_json(value: Any) -> None:
 
 
 def print_table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows under their headings."""
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    """Print rows under their headings. Nothing is cut: on a terminal it is folded, elsewhere each row is a line."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold")
     for row in rows:
         # Not as markup: names and reasons are anybody's, brackets included.
         table.add_row(*(Text(shown(value)) for value in row))
-    console.print(table)
+    if not console.is_terminal:
+        console.width = _WIDE
+    console.print(table, soft_wrap=False)
 
 
 def shown(value: Any) -> str:
