@@ -16,15 +16,15 @@ from tests.checkout import ROOT, copied
 from tests.integration.gate import PASSWORD, SERVICES, Gate, gate_running
 from tests.servers import OWNER, Servers
 
-LINE = ("service", "new", "invoices", "--lanes", "2", "--key", "customer_id")
+LINE = ("service", "new", "newcomer", "--lanes", "2", "--key", "customer_id")
 # What a new service of two lanes adds, and no more.
 ADDITIONS = {
-    ("create", "role", "writegate_service_invoices"),
-    ("create", "migration", "invoices/001_invoices.sql"),
-    ("create", "exchange", "writes.invoices"),
-    ("create", "queue", "writes.invoices.0"),
-    ("create", "queue", "writes.invoices.1"),
-    ("create", "queue", "writes.invoices.dead"),
+    ("create", "role", "writegate_service_newcomer"),
+    ("create", "migration", "newcomer/001_newcomer.sql"),
+    ("create", "exchange", "writes.newcomer"),
+    ("create", "queue", "writes.newcomer.0"),
+    ("create", "queue", "writes.newcomer.1"),
+    ("create", "queue", "writes.newcomer.dead"),
 }
 
 
@@ -47,7 +47,7 @@ def site(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The service, installed in a directory for `PYTHONPATH`: this environment stays as it is."""
     built = tmp_path_factory.mktemp("wheel")
     done = run(
-        checkout / "services/invoices", sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built)
+        checkout / "services/newcomer", sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built)
     )
     assert done.returncode == 0, done.stderr
     [wheel] = built.glob("*.whl")
@@ -58,7 +58,7 @@ def site(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_its_types_are_checked(checkout: Path) -> None:
-    folder = checkout / "services/invoices"
+    folder = checkout / "services/newcomer"
     environment = {"MYPYPATH": f"{folder / 'src'}:{ROOT}"}
     done = run(ROOT, sys.executable, "-m", "mypy", str(folder / "src"), str(folder / "tests"), **environment)
     assert done.returncode == 0, done.stdout
@@ -71,7 +71,7 @@ def test_the_imports_keep_the_contracts(checkout: Path, site: Path) -> None:
 
 @pytest.mark.slow
 def test_its_own_tests_pass(checkout: Path, site: Path) -> None:
-    line = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "services/invoices")
+    line = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "services/newcomer")
     done = run(checkout, *line, PYTHONPATH=str(site))
     assert done.returncode == 0, done.stdout
     assert "5 passed" in done.stdout
@@ -81,18 +81,18 @@ def test_its_own_tests_pass(checkout: Path, site: Path) -> None:
 def test_plan_shows_what_it_adds_apply_makes_it_and_a_command_flows(servers: Servers, site: Path) -> None:
     with gate_running(servers, "gate_service_new") as gate:
         assert planned(gate) == []
-        with_it = {"PYTHONPATH": f"{SERVICES}:{site}", "WRITEGATE_PASSWORD_INVOICES": PASSWORD}
+        with_it = {"PYTHONPATH": f"{SERVICES}:{site}", "WRITEGATE_PASSWORD_NEWCOMER": PASSWORD}
         changes = planned(gate, **with_it)
         assert {(one["action"], one["kind"], one["name"]) for one in changes} >= ADDITIONS
-        assert all("invoices" in json.dumps(one) and one["action"] == "create" for one in changes), changes
+        assert all("newcomer" in json.dumps(one) and one["action"] == "create" for one in changes), changes
         assert writegate(gate, "apply", "--yes", **with_it).returncode == 0
         assert planned(gate, **with_it) == []
         gate.start(PYTHONPATH=with_it["PYTHONPATH"])
-        own = {**with_it, "WRITEGATE_BROKER_URL": servers.broker_url("invoices", gate.name, PASSWORD)}
+        own = {**with_it, "WRITEGATE_BROKER_URL": servers.broker_url("newcomer", gate.name, PASSWORD)}
         fields = json.dumps({"customer_id": "a", "amount": 5})
-        done = writegate(gate, "publish", "invoices.record", fields, "--wait", "60", "--json", **own)
+        done = writegate(gate, "publish", "newcomer.record", fields, "--wait", "60", "--json", **own)
         assert (done.returncode, json.loads(done.stdout)["outcome"]) == (0, "applied"), done.stderr
-        assert gate.sql("SELECT customer_id, amount FROM invoices.entry") == [("a", 5)]
+        assert gate.sql("SELECT customer_id, amount FROM newcomer.entry") == [("a", 5)]
 
 
 def writegate(gate: Gate, *words: str, **more: str) -> subprocess.CompletedProcess[str]:

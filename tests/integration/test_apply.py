@@ -17,10 +17,12 @@ from tests.servers import Servers
 from writegate.errors import SettingsError
 from writegate.lanes import lane_of
 from writegate.stack.database import binaries
+from writegate.targets import BUILT_IN
 from writegate_writer.apply.change import ApplyError
-from writegate_writer.apply.plan import opened
+from writegate_writer.apply.plan import declared_by, opened
 from writegate_writer.apply.render.definitions import definitions
 from writegate_writer.apply.render.sql import sql
+from writegate_writer.operations import writes
 
 
 def test_a_fresh_apply_makes_everything_and_a_second_one_nothing(place: Place) -> None:
@@ -139,6 +141,16 @@ def test_what_is_rendered_makes_all_that_apply_would(place: Place) -> None:
     with opened(place.settings(), place.services(), {}) as applier:  # the script has no passwords
         assert applier.plan().changes == ()
     place.publish("alpha", "writes.alpha", "1")
+
+
+def test_what_is_rendered_for_the_built_in_service_is_what_apply_makes(place: Place) -> None:
+    # It has commands, and a role with fewer rights than a service has on its own tables.
+    services = {**place.services(), BUILT_IN: writes}
+    declared = declared_by(place.settings(), services, {})
+    assert psql(place, sql(declared.database)).returncode == 0
+    with opened(place.settings(), services, {}) as applier:
+        in_database = [one for one in applier.plan().changes if one.kind in {"role", "grant", "service", "migration"}]
+    assert in_database == []
 
 
 def test_the_rendered_script_stops_at_what_only_apply_can_do(applied: Place) -> None:

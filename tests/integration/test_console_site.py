@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +116,24 @@ def test_all_that_match_are_dropped_and_no_others(gate: Gate, site: Site) -> Non
     assert "10 of 10" in browser.finish(browser.act("/act/drop", query=query))
     states = "SELECT key, state, count(*)::int FROM writegate.parked WHERE key ~ '^site-drop' GROUP BY 1, 2 ORDER BY 1"
     assert gate.sql(states) == [("site-drop-0", "parked", 10), ("site-drop-1", "dropped", 10)]
+
+
+def test_only_what_was_shown_is_dropped(gate: Gate, site: Site) -> None:
+    browser, query = site.browser(), urlencode({"key": "site-shown"})
+    gate.publish([first := Deposit(account="site-shown", seq=0, amount=-1)])
+    gate.wait_parked(first.command_id)
+    shown = browser.page(f"/act/drop?{query}")
+    carried = dict(re.findall(r'name="(total|up_to)" value="(\d+)"', shown))
+    gate.publish([later := Deposit(account="site-shown", seq=1, amount=-1)])
+    gate.wait_parked(later.command_id)
+    assert "1 of 1" in browser.finish(browser.act("/act/drop", query=query, **carried))
+    states = "SELECT state FROM writegate.parked WHERE key = 'site-shown' ORDER BY seq"
+    assert gate.sql(states) == [("dropped",), ("parked",)]
+    # None chosen is not all, and neither is what cannot be read or is not parked any more.
+    assert 'name="number" value=""' in browser.page(f"/parked?{query}")
+    assert "Nothing fits any more." in browser.page("/act/drop?number=")
+    for wrong in ("number=x", "state=dropped"):
+        assert "Nothing fits any more." in browser.page(f"/act/drop?{wrong}", 409)
 
 
 HOSTILE = (

@@ -16,7 +16,7 @@ from writegate_console.budget import Budget
 from writegate_console.page import effects, shown, users
 from writegate_console.page.acting import edited, held_until, selected_for
 from writegate_console.page.chart import HEIGHT, chart, nice
-from writegate_console.page.forms import filters_of
+from writegate_console.page.forms import filters_in, filters_of
 from writegate_console.page.history import of_samples
 from writegate_console.page.kept import Kept
 from writegate_console.page.live import Live
@@ -151,6 +151,13 @@ def test_filters_that_cannot_be_read_select_nothing(wrong: dict[str, list[str]])
     assert found.selection.numbers == ()
     with pytest.raises(ValueError, match=r"\S"):
         selected_for(found)
+
+
+@pytest.mark.parametrize("query", ["number=", "cause=rejected&number=", "number=x"])
+def test_none_chosen_is_not_all(query: str) -> None:
+    # What the page of a list sends when no box is ticked, and as it is passed on from there.
+    for one in (query, filters_in(query).query):
+        assert filters_in(one).selection.numbers == (), one
 
 
 def test_only_parked_ones_are_moved() -> None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import typer
+from rich.console import Console
 
 from tests.sample import LANES, Deposit, Withdraw, accounts
 from writegate.envelope import item_of
 from writegate.errors import WritegateError
 from writegate.lanes import lane_of
 from writegate.operations import MOST_AT_ONCE, OnParked, Replay, Selection
+from writegate_console.duration import after
+from writegate_console.operate import text_of
+from writegate_console.output import plain, print_table, shown
 from writegate_console.parked.fields import changed, fields_of
 from writegate_console.parked.moving import Moved, move
-from writegate_console.parked.options import moment
+from writegate_console.parked.options import moment, selection_of
 from writegate_writer import Writes
 from writegate_writer.arrival import NotYet
 from writegate_writer.operations.pages import ParkedRow
@@ -137,3 +143,34 @@ def test_times_are_typed_as_such_or_as_how_long_ago() -> None:
     assert moment("2h", now) == now - timedelta(hours=2)
     assert moment("2026-01-01T00:00:00+00:00", now) == now - timedelta(days=1)
     assert moment(None, now) is None
+
+
+@pytest.mark.parametrize("wrong", ["", "a" * 1001, "\udcff"])
+def test_a_reason_is_a_text_of_some_length(wrong: str) -> None:
+    with pytest.raises(typer.BadParameter, match="expected a text of 1 to 1000 characters"):
+        text_of("a text", 1000, least=1)(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["soon", "3000000d", "99999999999d"])
+def test_a_time_that_no_calendar_has_is_refused(wrong: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        after(datetime.now(UTC), wrong)
+
+
+def test_more_numbers_than_an_action_takes_are_refused() -> None:
+    with pytest.raises(typer.BadParameter, match="numbers"):
+        selection_of(list(range(MOST_AT_ONCE + 1)), *[None] * 8)
+
+
+def test_nothing_that_is_shown_is_obeyed_by_a_terminal() -> None:
+    assert shown("\x1b]0;title\x07 \x9b2J\r") == r"\x1b]0;title\x07 \x9b2J\x0d"
+    assert plain("two\nlines\tand \u2026 \u00e9") == "two\nlines\tand \u2026 \u00e9"
+
+
+def test_tables_are_cut_nowhere() -> None:
+    words = ["sqlstate-23514", "flights.record_departure", "2026-01-31 14:00:00.000+00:00", "x" * 300]
+    for console, lines in ((Console(file=io.StringIO()), 2), (Console(file=io.StringIO(), force_terminal=True), None)):
+        print_table(console, ("cause", "command", "oldest", "message"), [words])
+        told = console.file.getvalue()  # type: ignore[attr-defined]
+        assert told.count("x") == 300
+        assert lines is None or (told.count("\n"), all(word in told for word in words)) == (lines, True)

@@ -1,4 +1,7 @@
-"""A new service: what it may be called, what is made of it, and that nothing is changed when something is wrong."""
+"""A new service: what it may be called, what is made of it, and that nothing is changed when something is wrong.
+
+It is called as nobody calls one: these tests are run in checkouts that have the service of the README, too.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +48,9 @@ def removed(before: str, after: str) -> list[str]:
 
 def test_lines_are_added_and_nothing_else_changes(checkout: Path) -> None:
     before = content(checkout)
-    told = json.loads(service_new(checkout / "services", "invoices", "--lanes", "2", "--json").stdout)
+    told = json.loads(service_new(checkout / "services", "newcomer", "--lanes", "2", "--json").stdout)
     after = content(checkout)
-    assert set(after) - set(before) == {f"services/invoices/{name}" for name in told["made"]}
+    assert set(after) - set(before) == {f"services/newcomer/{name}" for name in told["made"]}
     assert {name for name in before if before[name] != after.get(name)} == set(told["changed"]) == set(ENTRIES)
     # One line is made longer: what the image of the writer has.
     [line] = [line for name in before for line in removed(before[name], after[name])]
@@ -72,7 +75,7 @@ def test_whatever_it_is_called_the_checkout_is_clean(checkout: Path) -> None:
 
 def test_uv_notices_a_service_that_is_not_in_the_lock_file(checkout: Path) -> None:
     before = (checkout / "uv.lock").read_text()
-    write(planned(checkout, "invoices", 1, "id"))
+    write(planned(checkout, "newcomer", 1, "id"))
     (checkout / "uv.lock").write_text(before)
     assert run(checkout, BIN / "uv", "lock", "--check", "--offline").returncode != 0
 
@@ -82,12 +85,13 @@ def test_uv_notices_a_service_that_is_not_in_the_lock_file(checkout: Path) -> No
     [
         ("Invoices", "expected lower-case letters"),
         ("in-voices", "expected lower-case letters"),
-        ("invoices_", "expected lower-case letters"),
+        ("newcomer_", "expected lower-case letters"),
         ("", "expected lower-case letters"),
         ("a" * 31, "at most 30"),
         ("writegate", "is reserved"),
         ("any", "is reserved"),
         ("reader", "is reserved"),
+        ("feed", "is reserved"),
         ("writegate_x", "is reserved"),
         ("pg_x", "is reserved"),
         ("class", "a word of Python"),
@@ -113,7 +117,7 @@ def test_a_key_that_cannot_be_is_refused(key: str) -> None:
         (("writer",), 1, "is reserved"),
         (("rows",), 1, "has something else of that name"),
         (("flask_login", "--key", "a b"), 1, "key 'a b'"),
-        (("invoices", "--lanes", "0"), 2, "--lanes"),
+        (("newcomer", "--lanes", "0"), 2, "--lanes"),
         ((), 2, "NAME"),
     ],
 )
@@ -128,15 +132,15 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_is_changed(
 
 
 def test_a_service_that_is_there_stays_as_it_is(checkout: Path) -> None:
-    assert service_new(checkout, "invoices").returncode == 0
+    assert service_new(checkout, "newcomer").returncode == 0
     before = content(checkout)
-    done = service_new(checkout, "invoices", "--lanes", "2")
-    assert (done.returncode, done.stderr.startswith("writegate: there is a service invoices already")) == (1, True)
+    done = service_new(checkout, "newcomer", "--lanes", "2")
+    assert (done.returncode, done.stderr.startswith("writegate: there is a service newcomer already")) == (1, True)
     assert content(checkout) == before
 
 
 def test_outside_of_a_checkout_it_says_so(tmp_path: Path) -> None:
-    done = service_new(tmp_path, "invoices")
+    done = service_new(tmp_path, "newcomer")
     assert (done.returncode, "no Writegate checkout" in done.stderr) == (1, True)
 
 
@@ -144,20 +148,20 @@ def test_outside_of_a_checkout_it_says_so(tmp_path: Path) -> None:
 def test_a_file_that_somebody_wrote_anew_is_named_and_nothing_is_changed(checkout: Path, path: str) -> None:
     (checkout / path).unlink()
     before = content(checkout)
-    done = service_new(checkout, "invoices")
+    done = service_new(checkout, "newcomer")
     assert (done.returncode, path in done.stderr) == (1, True)
     assert content(checkout) == before
     if path in {".importlinter", "docker-compose.yml", "uv.lock", "deploy/docker/Dockerfile"}:
         (checkout / path).write_text("# nothing\n")
-        done = service_new(checkout, "invoices")
-        assert (done.returncode, f"cannot put invoices into {path}: expected" in done.stderr) == (1, True), done.stderr
-        assert not (checkout / "services/invoices").exists()
+        done = service_new(checkout, "newcomer")
+        assert (done.returncode, f"cannot put newcomer into {path}: expected" in done.stderr) == (1, True), done.stderr
+        assert not (checkout / "services/newcomer").exists()
 
 
 def test_a_disk_that_refuses_changes_nothing(checkout: Path) -> None:
     (checkout / "deploy/supervisor/.writegate.conf.new").mkdir()  # the last file that is written cannot be
     before = content(checkout)
     with pytest.raises(WritegateError, match="cannot write"):
-        write(planned(checkout, "invoices", 1, "id"))
+        write(planned(checkout, "newcomer", 1, "id"))
     assert content(checkout) == before
     assert not list(checkout.glob("services/.*"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import typer
@@ -17,4 +17,15 @@ def duration(text: str) -> timedelta:
     match = _FORM.fullmatch(text.strip())
     if match is None or float(match["number"]) == 0:
         raise typer.BadParameter(f"{text!r}: expected a number and a unit, such as 90s, 30m, 2h or 1d")
-    return timedelta(**{_UNITS[match["unit"]]: float(match["number"])})
+    try:
+        return timedelta(**{_UNITS[match["unit"]]: float(match["number"])})
+    except OverflowError:
+        raise typer.BadParameter(f"{text!r} is longer than anybody waits") from None
+
+
+def after(begin: datetime, text: str) -> datetime:
+    """Return when a duration is over. Raises :class:`typer.BadParameter`."""
+    try:
+        return begin + duration(text)
+    except OverflowError:
+        raise typer.BadParameter(f"{text!r} is longer than anybody waits") from None

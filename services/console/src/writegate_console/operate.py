@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -14,8 +15,39 @@ from writegate.publish import Publisher
 
 ANSWER_SECONDS = 30.0
 
-By = Annotated[str, typer.Option("--by", help="Who does it, for the audit; by default who is logged in here.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the audit and for those who meet it.")]
+
+def text_of(name: str, most: int, least: int = 0) -> Callable[[str], str]:
+    """Return what checks a text that an operation carries. It raises :class:`typer.BadParameter`."""
+
+    def check(text: str) -> str:
+        if not least <= len(text) <= most or _no_text(text):
+            raise typer.BadParameter(f"expected {name} of {least} to {most} characters")
+        return text
+
+    return check
+
+
+def _no_text(text: str) -> bool:
+    """Whether a text has bytes that the shell passed on and that are no characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+By = Annotated[
+    str,
+    typer.Option(
+        "--by", help="Who does it, for the audit; by default who is logged in here.", callback=text_of("a name", 200)
+    ),
+]
+Reason = Annotated[
+    str,
+    typer.Option(
+        "--reason", help="Why, for the audit and for those who meet it.", callback=text_of("a text", 1000, least=1)
+    ),
+]
 
 
 class Refused(WritegateError):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from writegate.targets import BUILT_IN, Known, Target
+from writegate.targets import BUILT_IN, Known, Target, TargetError
 from writegate_console.database import Database
 
 Words = Annotated[
@@ -18,6 +18,7 @@ Words = Annotated[
         show_default=False,
     ),
 ]
+LONGEST = 1000  # as an operation takes it
 _LANES = "SELECT service, count(*)::int AS lanes FROM writegate.lane WHERE service <> %(own)s GROUP BY service"
 _TASKS = "SELECT DISTINCT unnest(tasks) AS task FROM writegate.service"
 _TABLES = 'SELECT DISTINCT unnest(tables) AS "table" FROM writegate.domain WHERE name <> %(own)s'
@@ -35,4 +36,11 @@ def known(database: Database) -> Known:
 
 def find(database: Database, words: Sequence[str]) -> Target:
     """Return the target that was typed, `flights key=UA123` as two words. Raises :class:`TargetError`."""
-    return known(database).find(" ".join(words))
+    text = " ".join(words)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise TargetError(f"{text!r} is no text") from None
+    if len(text) > LONGEST:
+        raise TargetError(f"a target has at most {LONGEST} characters, not {len(text)}")
+    return known(database).find(text)

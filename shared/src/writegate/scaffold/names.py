@@ -17,7 +17,7 @@ _NAME = re.compile(rf"(?=.{{1,{LONGEST_NAME}}}$)[a-z]([a-z0-9_]*[a-z0-9])?")
 _EXPECTED = f"expected lower-case letters, digits and _ (at most {LONGEST_NAME}; a letter first, no _ last)"
 
 # Who else logs in, runs or is built under a name of its own; PostgreSQL's own schema.
-_OURS = frozenset({"apply", "build", "conftest", "console", "distribution", "epmd", "guest", "management"})
+_OURS = frozenset({"apply", "build", "conftest", "console", "distribution", "epmd", "feed", "guest", "management"})
 _OURS |= {
     "operator",
     "owner",

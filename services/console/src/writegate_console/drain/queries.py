@@ -70,6 +70,12 @@ def counted(settings: Settings, of: Iterable[Lane]) -> dict[str, Counted]:
     """Return what the broker counted in the queues of lanes. Raises :class:`WritegateError` when it does not say."""
     try:
         found = queues(settings)
+    except httpx.HTTPStatusError as error:
+        # Not in its own words: they hold the address, and with it the password.
+        raise WritegateError(
+            f"cannot ask the broker what is left: its management API answered {error.response.status_code}: "
+            "WRITEGATE_BROKER_API_URL must name a user with the tag monitoring and its password"
+        ) from None
     except httpx.HTTPError as error:
         raise WritegateError(f"cannot ask the broker what is left: {error}") from error
     names = {queue_name(*lane) for lane in of}

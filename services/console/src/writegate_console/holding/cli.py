@@ -10,7 +10,7 @@ import typer
 from writegate.operations import Hold, Release
 from writegate.targets import Target
 from writegate_console.database import Database, reading
-from writegate_console.duration import duration
+from writegate_console.duration import after
 from writegate_console.operate import By, Reason, me, operate
 from writegate_console.output import Json, print_json
 from writegate_console.targets import Words, find
@@ -33,7 +33,7 @@ def hold(
     Nothing is lost: messages of a held service or lane stay in their queue; commands of the rest are set aside in
     order, and applied when the hold is over.
     """
-    until = datetime.now(UTC) + duration(for_) if for_ else None
+    until = after(datetime.now(UTC), for_) if for_ else None
     with reading() as database:
         found = find(database, target)
         operate(Hold(target=str(found), until=until, by=by or me(), reason=reason))

@@ -66,6 +66,11 @@ def total(groups: Sequence[Group]) -> int:
     return sum(one.commands for one in groups)
 
 
+def highest(groups: Sequence[Group]) -> int:
+    """Return the highest number among them, 0 when there are none."""
+    return max((one.last for one in groups), default=0)
+
+
 def _number(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 

@@ -76,7 +76,9 @@ class Filters:
     @property
     def query(self) -> str:
         """Return them as a query again, for links."""
-        numbers = [("number", str(one)) for one in self.selection.numbers or ()]
+        chosen = self.selection.numbers
+        # None that is chosen is not all: that stays in the query.
+        numbers = [] if chosen is None else [("number", str(one)) for one in chosen] or [("number", "")]
         return urlencode([*self.given.items(), *numbers])
 
 
@@ -84,7 +86,7 @@ STATES = ("parked", "replaying", "replayed", "dropped")
 
 
 def filters_of(values: Mapping[str, list[str]]) -> Filters:
-    """Read filters; what cannot be read is told, and selects nothing."""
+    """Read filters; what cannot be read is told, and selects nothing. So does ``number`` without a number."""
     given = {name: text for name in (*_TEXTS, *_TIMES, "state") if (text := (values.get(name) or [""])[0].strip())}
     numbers = [one for one in values.get("number", []) if one.strip()]
     fields: dict[str, Any] = {name: text for name, text in given.items() if name in _TEXTS}
@@ -93,7 +95,7 @@ def filters_of(values: Mapping[str, list[str]]) -> Filters:
         for name in _TIMES:
             if name in given:
                 fields[name] = _time(given[name])
-        if numbers:
+        if "number" in values:
             fields["numbers"] = tuple(int(one) for one in numbers)
         if state not in STATES:
             raise ValueError(f"there is no state {state!r}: expected one of {', '.join(STATES)}")  # noqa: TRY301
@@ -104,6 +106,11 @@ def filters_of(values: Mapping[str, list[str]]) -> Filters:
     except ValueError as error:
         problem = str(error)
     return Filters(Selection(numbers=()), "parked", problem, given)
+
+
+def filters_in(query: str) -> Filters:
+    """Return the filters in a query that a form carries."""
+    return filters_of(parse_qs(query, keep_blank_values=True))
 
 
 def page_filters(request: Request) -> Filters:

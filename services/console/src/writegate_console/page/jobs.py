@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from writegate.errors import WritegateError
 from writegate.operations import Drop, OnParked, Replay, Selection
-from writegate_console.page.parked import Group
 from writegate_console.parked.moving import Moved, move
 
 MOST_KEPT = 100
@@ -43,9 +42,13 @@ class Jobs:
         self._operate = operate
         self._jobs: dict[str, Job] = {}
 
-    def start(self, action: Action, by: str, reason: str, selection: Selection, groups: Sequence[Group]) -> Job:
-        """Begin, on those that were counted. What is parked meanwhile is left alone: nobody has confirmed it."""
-        total, up_to = sum(one.commands for one in groups), max((one.last for one in groups), default=0)
+    def start(  # noqa: PLR0913, PLR0917  what was confirmed, by whom and why
+        self, action: Action, by: str, reason: str, selection: Selection, total: int, up_to: int
+    ) -> Job:
+        """Begin, on the ``total`` that were counted, none with a number above ``up_to``.
+
+        What is parked meanwhile is left alone: nobody has confirmed it.
+        """
         job = Job(secrets.token_urlsafe(9), action, by, reason, selection, total, datetime.now(UTC))
         while len(self._jobs) >= MOST_KEPT:
             del self._jobs[next(iter(self._jobs))]

@@ -17,7 +17,7 @@ from writegate.errors import WritegateError
 from writegate.operations import MOST_REHEARSED, Drop, Edit, OnParked, Rehearse, Replay, Selection
 from writegate_console.database import Database, Row, reading
 from writegate_console.operate import By, Operator, Reason, me, operate
-from writegate_console.output import Json, print_json, print_table, shown
+from writegate_console.output import Json, plain, print_json, print_table, shown
 from writegate_console.parked import queries
 from writegate_console.parked.fields import changed, digest, fields_of
 from writegate_console.parked.moving import Moved, move
@@ -92,11 +92,11 @@ def show(
         return
     for one in found:
         for title, value in one.items():
-            text = json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict) else shown(value)
+            text = plain(json.dumps(value, indent=2, ensure_ascii=False)) if isinstance(value, dict) else shown(value)
             if title != "history":
                 typer.echo(f"{title:10} {text}")
         for step in one["history"]:
-            typer.echo(f"{shown(step['at'])} {step['action']} by {step['who']}: {step['reason']}")
+            typer.echo(f"{shown(step['at'])} {step['action']} by {shown(step['who'])}: {shown(step['reason'])}")
 
 
 def _described(row: Row, history: list[Row]) -> dict[str, Any]:
@@ -134,15 +134,19 @@ def edit(  # noqa: PLR0913  options
         raise typer.BadParameter("expected --set FIELD=JSON, once or more often, or --fields FILE")
     with reading() as database:
         raw = bytes(_found(database, str(number))[0]["raw"])
-    if fields is None:
-        wanted = json.dumps(changed(fields_of(raw), set_ or ()))
-    else:
-        wanted = sys.stdin.read() if str(fields) == "-" else fields.read_text()
+    wanted = json.dumps(changed(fields_of(raw), set_ or ())) if fields is None else _read(fields)
     result = operate(Edit(number=number, fields=wanted, was=digest(raw), by=by or me(), reason=reason))
     if json_:
         print_json(result)
     else:
         typer.echo(f"edited {number}: it stays parked until `writegate parked replay {number}`")
+
+
+def _read(path: Path) -> str:
+    try:
+        return sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WritegateError(f"cannot read {path}: {error}") from error
 
 
 @app.command()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from writegate.operations import Selection
 from writegate_console.duration import duration
@@ -43,18 +44,22 @@ def selection_of(  # noqa: PLR0913, PLR0917  as many as there are options
     since: str | None,
     before: str | None,
 ) -> Selection:
-    """Return what was typed as a selection."""
-    return Selection(
-        numbers=tuple(numbers) if numbers else None,
-        service=service,
-        cause=cause,
-        task=command,
-        key=key,
-        id=id_,
-        text=text,
-        since=moment(since, datetime.now(UTC)),
-        before=moment(before, datetime.now(UTC)),
-    )
+    """Return what was typed as a selection. Raises :class:`typer.BadParameter`."""
+    times = {"since": moment(since, datetime.now(UTC)), "before": moment(before, datetime.now(UTC))}
+    try:
+        return Selection(
+            numbers=tuple(numbers) if numbers else None,
+            service=service,
+            cause=cause,
+            task=command,
+            key=key,
+            id=id_,
+            text=text,
+            **times,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise typer.BadParameter(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def moment(text: str | None, now: datetime) -> datetime | None:

@@ -51,7 +51,8 @@ def _show(screen: Screen, console: Console) -> None:
     headings = ("service", "out/s", "batch", "last commit in a minute", "drained in s, about")
     print_table(console, headings, (tuple(map(_rounded, asdict(one).values())) for one in screen.out))
     for title, found in (("holds", screen.holds), ("parked", screen.parked), ("deferred", screen.deferred)):
-        console.print(f"\n{title}: {len(found) or 'none'}")
+        count = sum(row.get("commands", 1) for row in found)  # of commands, not of causes
+        console.print(f"\n{title}: {f'{count:,}' if count else 'none'}")
         _table(console, found)
     console.print(f"\n{screen.writers}")
 

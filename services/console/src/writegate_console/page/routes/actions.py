@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, HTTPException, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -15,7 +14,7 @@ from writegate.errors import WritegateError
 from writegate.operations import Edit, Hold, Rehearse, Release
 from writegate_console.page import effects, looking, parked
 from writegate_console.page.acting import edited, held_until, problem_of, selected_for
-from writegate_console.page.forms import Form, OperatorsForm, PageFilters, filters_of
+from writegate_console.page.forms import Form, OperatorsForm, filters_in
 from writegate_console.page.identity import Operating, Viewer
 from writegate_console.page.jobs import Action
 from writegate_console.page.rendering import page
@@ -29,12 +28,12 @@ OnTarget = Literal["hold", "release"]
 
 
 @router.get("/act/{action}")
-def confirm(request: Request, viewer: Operating, action: str, filters: PageFilters, target: str = "") -> Response:
+def confirm(request: Request, viewer: Operating, action: str, target: str = "") -> Response:
     """Ask whether to do it."""
     if action in get_args(OnTarget):
         return _confirm_target(request, viewer, action, target.strip(), {})
     if action in get_args(Action):
-        return _confirm_parked(request, viewer, action, filters.query, {})
+        return _confirm_parked(request, viewer, action, request.url.query, {})
     raise HTTPException(status.HTTP_404_NOT_FOUND, f"there is no action {action!r}")
 
 
@@ -68,7 +67,7 @@ def rehearse(request: Request, form: OperatorsForm) -> Response:
     by, query = _by(form), form.raw("query")
     reason = form.text("reason") or "preview"
     try:
-        wanted = Rehearse(selection=selected_for(filters_of(parse_qs(query))), by=by.user.name, reason=reason)
+        wanted = Rehearse(selection=selected_for(filters_in(query)), by=by.user.name, reason=reason)
         state_of(request).operate(wanted)
         preview = report(state_of(request).reader, wanted.command_id)
     except (WritegateError, ValueError) as error:
@@ -150,8 +149,11 @@ def _confirm_parked(
     request: Request, viewer: Viewer, action: Action | str, query: str, more: Mapping[str, Any]
 ) -> HTMLResponse:
     state = state_of(request)
-    filters = filters_of(parse_qs(query))
-    groups = parked.groups(state.reader, filters.selection) if filters.problem is None else []
+    filters, groups, problem = filters_in(query), [], more.get("problem")
+    try:
+        groups = parked.groups(state.reader, selected_for(filters))
+    except ValueError as error:
+        problem = problem or str(error)
     context = {
         "action": action,
         "query": query,
@@ -159,7 +161,8 @@ def _confirm_parked(
         "groups": groups,
         "total": effects.total(groups),
         "effects": effects.of_replay(groups) if action == "replay" else effects.of_drop(groups),
-        "problem": more.get("problem") or filters.problem,
+        "up_to": effects.highest(groups),
+        "problem": problem,
         "preview": more.get("preview"),
         "typed": more.get("form") or Form({}),
     }
@@ -169,15 +172,25 @@ def _confirm_parked(
 def _start(request: Request, form: Form, action: Action) -> Response:
     by, state, query = _by(form), state_of(request), form.raw("query")
     try:
-        selection = selected_for(filters_of(parse_qs(query)))
+        selection = selected_for(filters_in(query))
         reason = form.text("reason")
         if not reason:
             raise ValueError("say why, for the audit")  # noqa: TRY301
-        groups = parked.groups(state.reader, selection)
-        started = state.jobs.start(action, by.user.name, reason, selection, groups)
+        total, up_to = _confirmed(form) or _now(parked.groups(state.reader, selection))
+        started = state.jobs.start(action, by.user.name, reason, selection, total, up_to)
     except (WritegateError, ValueError) as error:
         return _confirm_parked(request, by, action, query, {"problem": problem_of(error), "form": form})
     return _done(f"/jobs/{started.id}")
+
+
+def _confirmed(form: Form) -> tuple[int, int] | None:
+    """Return how many were shown when it was confirmed, and the highest number among them; None when none were."""
+    shown = form.text("total"), form.text("up_to")
+    return (int(shown[0]), int(shown[1])) if all(shown) else None
+
+
+def _now(groups: Sequence[parked.Group]) -> tuple[int, int]:
+    return effects.total(groups), effects.highest(groups)
 
 
 def _by(form: Form) -> Viewer:

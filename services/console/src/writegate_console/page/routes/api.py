@@ -14,7 +14,7 @@ from writegate_console.connections.counted import Picture
 from writegate_console.page import audit, batches, looking, parked
 from writegate_console.page.audit import Act
 from writegate_console.page.batches import Decided
-from writegate_console.page.effects import total
+from writegate_console.page.effects import highest, total
 from writegate_console.page.history import History, Period
 from writegate_console.page.identity import ApiLooking, ApiOperating
 from writegate_console.page.jobs import Action, Job
@@ -293,7 +293,7 @@ def edit(request: Request, viewer: ApiOperating, number: Number, asked: EditAske
 def _start(request: Request, action: Action, by: str, asked: SelectionAsked) -> Job:
     state = state_of(request)
     groups = parked.groups(state.reader, asked.selection)
-    return state.jobs.start(action, by, asked.reason, asked.selection, groups)
+    return state.jobs.start(action, by, asked.reason, asked.selection, total(groups), highest(groups))
 
 
 T = TypeVar("T")

@@ -72,9 +72,10 @@ do $$ declare owned record; begin
     end loop;
 end $$;
 """
-_RETENTION = """
-insert into writegate.service (name, retention) values ({name}, interval '{seconds} seconds')
-on conflict (name) do update set retention = excluded.retention where service.retention <> excluded.retention;
+_SERVICE = """
+insert into writegate.service (name, retention, tasks) values ({name}, interval '{seconds} seconds', {tasks})
+on conflict (name) do update set retention = excluded.retention, tasks = excluded.tasks
+where (service.retention, service.tasks) is distinct from (excluded.retention, excluded.tasks);
 """
 _DOMAINS = """
 begin;
@@ -115,7 +116,11 @@ def _parts(desired: DatabaseDesired) -> Iterator[str]:
     yield _MONITOR
     yield from _grants(desired)
     for service in (one.service for one in desired.services):
-        yield _RETENTION.format(name=_literal(service.name), seconds=service.retention.total_seconds())
+        yield _SERVICE.format(
+            name=_literal(service.name),
+            seconds=service.retention.total_seconds(),
+            tasks=_array(sorted(service.commands)),
+        )
     yield f"select {SCHEMA}.add_ledger_partitions({PARTITION_DAYS_AHEAD});\n"
     yield _domains(desired.domains)
 
@@ -132,7 +137,7 @@ def _grants(desired: DatabaseDesired) -> Iterator[str]:
         yield f"grant {one.privilege} on {one.kind} {quoted_path(one.path)} to {quoted(one.role)};\n"
     yield f"grant execute on all functions in schema {SCHEMA} to {WRITER};\n"
     yield f"grant select on all tables in schema {SCHEMA} to {READER};\n"
-    tables = {(one.role, quoted_path(one.path)) for one in grants if one.kind == "table" and one.role != READER}
+    tables = {(one.role, quoted_path(one.path)) for one in grants if (one.kind, one.privilege) == ("table", "INSERT")}
     yield _SEQUENCES.format(tables=_rows((_literal(role), _literal(table)) for role, table in sorted(tables)))
 
 
