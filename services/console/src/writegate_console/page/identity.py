@@ -62,6 +62,8 @@ def api_viewer(request: Request) -> Viewer:
 def api_operator(request: Request) -> Viewer:
     """Return who acts by the API. Raises 403; a browser has to prove that its own page asks."""
     found = _operating(api_viewer(request))
+    if from_elsewhere(request):
+        raise HTTPException(status.HTTP_403_FORBIDDEN, "another site asks for this")
     if found.how != "password" and not same(request.headers.get(CSRF_HEADER, ""), found.csrf):
         raise HTTPException(status.HTTP_403_FORBIDDEN, f"the header {CSRF_HEADER} is missing or wrong")
     return found

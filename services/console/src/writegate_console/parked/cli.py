@@ -22,6 +22,7 @@ from writegate_console.parked import queries
 from writegate_console.parked.fields import changed, digest, fields_of
 from writegate_console.parked.moving import Moved, move
 from writegate_console.parked.options import (
+    All,
     Before,
     Numbers,
     OfCause,
@@ -31,6 +32,7 @@ from writegate_console.parked.options import (
     OfService,
     Since,
     WithText,
+    require_filter,
     selection_of,
 )
 
@@ -162,6 +164,7 @@ def replay(  # noqa: PLR0913  options
     text: WithText = None,
     since: Since = None,
     before: Before = None,
+    all_: All = False,
     limit: Limit = None,
     rate: Rate = None,
     dry_run: DryRun = False,
@@ -175,6 +178,7 @@ def replay(  # noqa: PLR0913  options
     3: some were skipped, and stay parked.
     """
     selection = selection_of(numbers, service, cause, command, key, id_, text, since, before)
+    require_filter(selection, all_=all_)
     if dry_run:
         _rehearse(
             Rehearse(
@@ -203,6 +207,7 @@ def drop(  # noqa: PLR0913  options
     text: WithText = None,
     since: Since = None,
     before: Before = None,
+    all_: All = False,
     limit: Limit = None,
     rate: Rate = None,
     yes: Yes = False,
@@ -214,11 +219,19 @@ def drop(  # noqa: PLR0913  options
     Exit code 0: done, or nothing to do; 1: failed, or you said no.
     """
     selection = selection_of(numbers, service, cause, command, key, id_, text, since, before)
+    require_filter(selection, all_=all_)
 
     def make(after: int, up_to: int, size: int) -> OnParked:
         return Drop(selection=selection, after=after, up_to=up_to, limit=size, by=by or me(), reason=reason)
 
     _act("drop", selection, make, limit, rate, yes=yes, json_=json_)
+
+
+# A replay hands them to the lanes they belong to, where each is decided like any other.
+_TOLD = {
+    "replay": "{:,} handed back to be decided; one that is rejected again is parked again, see `writegate parked list`",
+    "drop": "{:,} dropped",
+}
 
 
 def _act(  # noqa: PLR0913
@@ -247,7 +260,7 @@ def _act(  # noqa: PLR0913
     if json_:
         print_json({"done": moved.done, "skipped": moved.skipped})
     else:
-        typer.echo(f"{what}: {moved.done:,} done")
+        typer.echo(f"{what}: {_TOLD[what].format(moved.done)}")
         for why, number in moved.skipped.items():
             typer.echo(f"  skipped {number:,}: {why}")
     if moved.skipped:

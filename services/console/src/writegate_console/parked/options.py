@@ -31,6 +31,13 @@ Since = Annotated[
 Before = Annotated[
     str | None, typer.Option("--before", help="Those parked before then, in the same forms.", show_default=False)
 ]
+All = Annotated[bool, typer.Option("--all", help="All that are parked: said, not left out.")]
+
+
+def require_filter(selection: Selection, *, all_: bool) -> None:
+    """Raise :class:`typer.BadParameter` when nothing says which: an empty variable in a script is not all there are."""
+    if selection == Selection() and not all_:
+        raise typer.BadParameter("nothing says which parked commands: give numbers or a filter, or --all")
 
 
 def selection_of(  # noqa: PLR0913, PLR0917  as many as there are options

@@ -74,6 +74,9 @@ def apply(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before changing anything.")] = False,
     json_: Json = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Switch although publishers still run that know another number of lanes.")
+    ] = False,
     switch: Annotated[
         list[str] | None,
         typer.Option(metavar="SERVICE", help="Give it the number of lanes it declares, and its queues new arguments."),
@@ -103,7 +106,7 @@ def apply(
 
         after = applier.apply(before, done)
         if names:
-            _ask_for_switch(names, applier, console, yes=yes)
+            _ask_for_switch(names, applier, console, yes=yes, anyway=anyway)
             for change in applier.switch(names, timeout, partial(console.print, soft_wrap=True)):
                 done(change)
             after = applier.apply(applier.plan(), done)
@@ -122,9 +125,13 @@ def _known(name: str, applier: Applier) -> str:
     raise ApplyError(f"no service {name!r} is installed: did you mean {', '.join(nearest)}?")
 
 
-def _ask_for_switch(names: list[str], applier: Applier, console: Console, *, yes: bool) -> None:
-    for text in applier.outdated(names):
+def _ask_for_switch(names: list[str], applier: Applier, console: Console, *, yes: bool, anyway: bool) -> None:
+    outdated = list(applier.outdated(names))
+    for text in outdated:
         console.print(f"not restarted with this declaration: {text}", style="yellow", soft_wrap=True)
+    if outdated and yes and not anyway:
+        # Restarted later, they could overtake what they have sent before: nobody was asked whether that may be.
+        raise ApplyError("restart those publishers first, or add --anyway: nothing was switched")
     if not yes:
         typer.confirm(
             f"Shut out the publishers of {', '.join(names)} until its lanes are empty, and switch?", abort=True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from sqlalchemy import Connection
 
 from writegate.operations import Hold, Release
@@ -44,6 +46,8 @@ def hold(connection: Connection, one: Hold) -> Result:
         target = str(known(connection).find(one.target))
     except TargetError as error:
         return audit.refused(connection, one, "hold", one.target, str(error))
+    if one.until is not None and one.until <= datetime.now(UTC):
+        return audit.refused(connection, one, "hold", target, f"its time is over: {one.until.isoformat()}")
     connection.exec_driver_sql(_HOLD, (target, one.reason, one.by, one.until))
     audit.write(connection, one, "hold", target, {"until": one.until.isoformat() if one.until else None})
     return {"held": target}

@@ -12,6 +12,7 @@ from writegate.command import Command, contract_of
 from writegate.operations import Rehearse
 from writegate_writer.apply.domains import table_name, tables_by_task
 from writegate_writer.arrival import NotYet
+from writegate_writer.aside import WRITER
 from writegate_writer.declare import Writes
 from writegate_writer.emitting import collecting
 from writegate_writer.faults import DatabaseFault, Fault, Reject
@@ -27,7 +28,10 @@ from writegate_writer.session import translated
 _MESSAGE_CHARACTERS = 500
 _NO_TRANSACTION = ("25P", "3B")  # nor the savepoints in it
 _MISSING_PARENT = "23503"  # waited for, as when it arrives
-_HOLDS = "SELECT target, reason FROM writegate.hold WHERE until IS NULL OR until > clock_timestamp()"
+# Of people: that writers hold a type after many rejections is why somebody wants to see what would come of it now.
+_HOLDS = """
+SELECT target, reason FROM writegate.hold WHERE (until IS NULL OR until > clock_timestamp()) AND holder <> %s
+"""
 # Counted from any time, and what is taken back counts as well: differences tell.
 _CHANGES = """
 SELECT schemaname || '.' || relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_xact_user_tables
@@ -139,7 +143,7 @@ def rehearse(connection: Connection, one: Rehearse) -> Result:
     placed = [place(row, installed()) for row in rows]
     # At rest as for a batch: what is seen here is what a batch would see.
     lock(connection, [(each.row.service, each.lane) for each in placed if isinstance(each, Placed)])
-    holds = holds_of((target, reason) for target, reason in connection.exec_driver_sql(_HOLDS))
+    holds = holds_of((target, reason) for target, reason in connection.exec_driver_sql(_HOLDS, (WRITER,)))
     rehearsal = _Rehearsal(connection, holds)
     connection.exec_driver_sql("SAVEPOINT rehearsal")
     try:
