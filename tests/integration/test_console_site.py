@@ -73,6 +73,19 @@ def test_a_hold_is_confirmed_placed_seen_and_released(gate: Gate, site: Site) ->
     assert (acts.count("<td>hold"), acts.count("<td>release")) == (1, 2)
 
 
+def test_the_api_tells_when_a_target_is_drained(gate: Gate, site: Site) -> None:
+    gate.publish(Deposit(account="site-drained", seq=seq) for seq in range(100))
+    browser = site.browser()
+
+    def drained(**asked: Any) -> Any:
+        return browser.get("/api/v1/drain", params={"target": "trial", **asked}).json()
+
+    assert drained(seconds=0) == {"drained": False, "left": {"the broker is counting": 1}}
+    assert drained(seconds=30) == {"drained": True, "left": {}}
+    assert len(gate.entries("site-drained")["site-drained"]) == 100
+    assert "did you mean trial" in drained(target="trail")["detail"]
+
+
 def test_a_parked_command_is_found_tried_mended_and_replayed(gate: Gate, site: Site) -> None:
     browser, account = site.browser(), "site-mended"
     gate.publish([bad := Careful(account=account, seq=1, amount=-77), Careful(account=account, seq=2)])

@@ -229,6 +229,17 @@ def test_a_form_of_another_site_does_nothing(gate: Gate) -> None:
     assert gate.done == []
 
 
+def test_a_password_is_not_used_for_another_site_and_an_empty_selection_is_not_all(gate: Gate) -> None:
+    browser = gate.browser()
+    body = {"target": "flights", "reason": "x"}
+    elsewhere = {**basic("olga"), "Sec-Fetch-Site": "cross-site"}
+    assert browser.post("/api/v1/releases", json=body, headers=elsewhere).status_code == 403
+    for path in ("replays", "drops"):
+        asked = browser.post(f"/api/v1/{path}", json={"selection": {}, "reason": "x"}, headers=basic("olga"))
+        assert (asked.status_code, "the selection is empty" in asked.text) == (422, True)
+    assert gate.done == []
+
+
 def csrf_of_another(gate: Gate) -> str:
     other = gate.browser()
     log_in(other, "rita")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, status
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from fastapi.concurrency import run_in_threadpool
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from writegate.operations import MOST_AT_ONCE, Edit, Hold, Rehearse, Release, Selection, Text
 from writegate_console.connections.counted import Picture
+from writegate_console.drain.cli import looking as looking_at_drain
 from writegate_console.page import audit, batches, looking, parked
 from writegate_console.page.audit import Act
 from writegate_console.page.batches import Decided
@@ -53,6 +57,8 @@ Below = Annotated[
     Annotated[int, Field(ge=0, lt=2**63)] | None, Field(description="only those with lower numbers: the next page")
 ]
 Limit = Annotated[int, Field(ge=1, le=500)]
+MOST_DRAIN_SECONDS = 30
+DRAIN_SECONDS = 1.0  # between two looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,14 @@ class ParkedPage:
     total: int
     groups: list[Group]
     commands: list[Parked]
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """Whether a target is drained, and how much is left of what it waits for."""
+
+    drained: bool
+    left: dict[str, int]
 
 
 class Search(BaseModel):
@@ -142,6 +156,18 @@ class SelectionAsked(_Asked):
     """Parked commands that are to be moved: all that fit everything that is given."""
 
     selection: Selection
+
+
+class MoveAsked(SelectionAsked):
+    """What is to become of parked commands. Without any filter it takes ``all``: an empty one is soon sent."""
+
+    all: bool = False
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if self.selection == Selection() and not self.all:
+            raise ValueError('the selection is empty: give a filter, or "all": true')
+        return self
 
 
 class EditAsked(_Asked):
@@ -255,6 +281,22 @@ def release(request: Request, viewer: ApiOperating, asked: ReleaseAsked) -> dict
     return state_of(request).operate(Release(target=asked.target, by=viewer.user.name, reason=asked.reason))
 
 
+@router.get("/drain")
+async def drain(
+    request: Request,
+    viewer: ApiLooking,
+    target: str,
+    seconds: Annotated[float, Query(ge=0, le=MOST_DRAIN_SECONDS)] = 20,
+) -> Drained:
+    """Wait until what was accepted for a target until now is decided, but no longer than that; tell what is left."""
+    del viewer
+    state, deadline = state_of(request), time.monotonic() + seconds
+    look = await run_in_threadpool(looking_at_drain, state.reader, state.settings, target)
+    while (left := await run_in_threadpool(look)) and time.monotonic() < deadline:
+        await asyncio.sleep(DRAIN_SECONDS)
+    return Drained(not left, dict(left))
+
+
 @router.post("/rehearsals", status_code=status.HTTP_201_CREATED)
 def rehearse(request: Request, viewer: ApiOperating, asked: SelectionAsked) -> dict[str, Any]:
     """Tell what a replay would do: a writer does it for the first of them, and takes it back."""
@@ -264,13 +306,13 @@ def rehearse(request: Request, viewer: ApiOperating, asked: SelectionAsked) -> d
 
 
 @router.post("/replays", status_code=status.HTTP_202_ACCEPTED)
-def replay(request: Request, viewer: ApiOperating, asked: SelectionAsked) -> Job:
+def replay(request: Request, viewer: ApiOperating, asked: MoveAsked) -> Job:
     """Begin to replay all that fit."""
     return _start(request, "replay", viewer.user.name, asked)
 
 
 @router.post("/drops", status_code=status.HTTP_202_ACCEPTED)
-def drop(request: Request, viewer: ApiOperating, asked: SelectionAsked) -> Job:
+def drop(request: Request, viewer: ApiOperating, asked: MoveAsked) -> Job:
     """Begin to drop all that fit."""
     return _start(request, "drop", viewer.user.name, asked)
 
