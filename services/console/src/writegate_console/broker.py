@@ -8,23 +8,33 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 
 from writegate.config import Settings
-from writegate.errors import SettingsError
+from writegate.errors import SettingsError, WritegateError
 
 TIMEOUT_SECONDS = 10.0
 _COLUMNS = "name,messages,message_stats"  # a tenth of what there is to tell
 
 
 def queues(settings: Settings, seconds: float = TIMEOUT_SECONDS) -> dict[str, dict[str, Any]]:
-    """Return each queue of the vhost by name, with its messages and counters. Raises :class:`httpx.HTTPError`."""
+    """Return each queue of the vhost by name, with its messages and counters.
+
+    Raises :class:`WritegateError` when the broker does not say.
+    """
     if not settings.broker_api_url:
-        raise SettingsError(
-            "WRITEGATE_BROKER_API_URL is not set: it says where to ask the broker what is in its queues"
-        )
+        raise SettingsError("WRITEGATE_BROKER_API_URL is not set")
     vhost = unquote(urlsplit(settings.broker_url).path.removeprefix("/")) or "/"
     # A transport of its own: the machine's proxy settings are for the world outside, not for the broker.
-    with httpx.Client(timeout=seconds, transport=httpx.HTTPTransport()) as client:
-        response = client.get(
-            f"{settings.broker_api_url.rstrip('/')}/api/queues/{quote(vhost, safe='')}", params={"columns": _COLUMNS}
+    try:
+        with httpx.Client(timeout=seconds, transport=httpx.HTTPTransport()) as client:
+            response = client.get(
+                f"{settings.broker_api_url.rstrip('/')}/api/queues/{quote(vhost, safe='')}",
+                params={"columns": _COLUMNS},
+            )
+    except httpx.TransportError as error:
+        raise WritegateError(f"the broker's management API does not answer ({error})") from error
+    if response.is_error:
+        # Not in httpx's words: they hold the address, and with it the password.
+        raise WritegateError(
+            f"the broker's management API answered {response.status_code}: "
+            "WRITEGATE_BROKER_API_URL must name a user with the tag monitoring and its password"
         )
-    response.raise_for_status()
     return {queue["name"]: queue for queue in response.json()}
