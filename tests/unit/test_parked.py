@@ -79,6 +79,18 @@ def test_it_ends_when_there_is_no_more() -> None:
     assert parked.pages == [(0.0, 10), (0.0, 0)]
 
 
+def test_a_page_whose_writer_died_before_it_could_tell_is_not_done_twice_and_ends_nothing() -> None:
+    parked, pages = Parked(2500), 0
+
+    def operate(one: OnParked) -> dict[str, Any]:
+        nonlocal pages
+        pages += 1
+        return parked.operate(one) if pages != 2 else (parked.operate(one), {})[1]
+
+    assert move(operate, make, 2500, None, lambda _: None).done == 2500
+    assert parked.left == []
+
+
 def row(command: Any, **other: Any) -> ParkedRow:
     item = item_of(command)
     given = ParkedRow(

@@ -48,6 +48,10 @@ def move(  # noqa: PLR0913, PLR0917  what to do, how fast, and the clock
     while moved.seen < limit:
         size = min(most, limit - moved.seen)
         result = operate(make(last, size))
+        if "last" not in result:
+            # A writer did it and died before it could tell: the page is gone from here, and was most likely full.
+            moved.done += size
+            continue
         if result["last"] == last:
             break  # others were faster
         last = result["last"]
