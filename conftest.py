@@ -14,7 +14,7 @@ from hypothesis import settings
 from tests import place as places
 from tests.place import Place
 from tests.servers import Servers, servers_running
-from writegate import process
+from writegate.publishing import process
 
 _EXAMPLES = os.environ.get("EXAMPLES")
 # How long one example takes says nothing: other tests share the machine. Without EXAMPLES they are the same ones in

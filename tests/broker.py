@@ -15,9 +15,9 @@ from pika.adapters.blocking_connection import BlockingChannel
 from tests.servers import OWNER, Servers
 from writegate import Service
 from writegate.config import Settings
-from writegate.envelope import Item, decode
-from writegate.stack.readiness import wait_until
-from writegate.topology import queue_name, topology_of
+from writegate.message.envelope import Item, decode
+from writegate.message.topology import queue_name, topology_of
+from writegate_devkit.stack.readiness import wait_until
 
 DEADLINE_SECONDS = 30.0
 RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"

@@ -17,7 +17,7 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-from writegate.stack.readiness import wait_until
+from writegate_devkit.stack.readiness import wait_until
 
 PROGRAM = "chromium"
 ANSWER_SECONDS = 60.0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kombu import Connection, Exchange, Queue
 
 from tests.sample import Deposit
-from writegate.envelope import MAX_BODY_BYTES, Message, encode, encode_many, item_of
+from writegate.message.envelope import MAX_BODY_BYTES, Message, encode, encode_many, item_of
 
 FIELDS: dict[str, Any] = {"account": "Zoë", "amount": 3}
 DEPOSIT = Deposit(**FIELDS).with_id("d-1")

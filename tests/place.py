@@ -14,8 +14,8 @@ from tests.servers import OWNER, Servers
 from writegate import Service
 from writegate.config import Settings
 from writegate_writer import Writes
-from writegate_writer.apply.change import Change
-from writegate_writer.apply.plan import Declared, Plan, declared_by, opened
+from writegate_writer.provision.change import Change
+from writegate_writer.provision.plan import Declared, Plan, declared_by, opened
 
 NAME = "apply_test"  # of the database and of the vhost
 PASSWORD = "secret"

@@ -7,8 +7,8 @@ from typing import Any
 
 from writegate import Command
 from writegate.errors import PublishError
-from writegate.publish import Accepted, Publisher
-from writegate.receipt import Receipt
+from writegate.message.receipt import Receipt
+from writegate.publishing import Accepted, Publisher
 
 
 class Applied:

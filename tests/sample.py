@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import Field
 
 from writegate import Command, Service
-from writegate.envelope import Item, Message, encode, encode_many, item_of
-from writegate.lanes import lane_of
-from writegate_writer.arrival import Arrived, Delivery, read
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import Item, Message, encode, encode_many, item_of
+from writegate_writer.receive.reading import Arrived, Delivery, read
 
 LANES = 4
 

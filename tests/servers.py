@@ -14,7 +14,7 @@ import httpx
 import psycopg2
 from psycopg2.extensions import connection
 
-from writegate.stack.stack import Stack
+from writegate_devkit.stack.stack import Stack
 
 OWNER = "writegate_owner"
 SUPERUSER = "postgres"

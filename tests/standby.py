@@ -15,9 +15,9 @@ from pathlib import Path
 import psycopg2
 
 from tests.servers import SUPERUSER, Servers
-from writegate.stack.database import USER, binaries
-from writegate.stack.ports import choose
-from writegate.stack.readiness import wait_until
+from writegate_devkit.stack.database import USER, binaries
+from writegate_devkit.stack.ports import choose
+from writegate_devkit.stack.readiness import wait_until
 
 START_SECONDS = 120.0
 

@@ -14,8 +14,8 @@ from tests.benchmarks.systems.writegate import WRITER, start_writer
 from tests.benchmarks.watch import Seen, Watch
 from tests.benchmarks.workloads import WORKLOADS
 from writegate import Command
-from writegate.publish import Publisher
-from writegate.topology import queue_name
+from writegate.message.topology import queue_name
+from writegate.publishing import Publisher
 
 WORKLOAD = WORKLOADS["tpcb-1"]
 _PATIENCE_SECONDS = 600.0

@@ -24,11 +24,11 @@ from tests.benchmarks.ledger_rows import DAYS, fill, make_days
 from tests.integration.gate import SERVICES, WRITER, Gate
 from tests.servers import servers_running
 from writegate.config import Settings
-from writegate.ids import new_id
-from writegate_writer import ledger
-from writegate_writer.faults import DatabaseFault, Fault
-from writegate_writer.session import Session, engine_of
-from writegate_writer.store import Holder
+from writegate.contract.ids import new_id
+from writegate_writer.database import ledger
+from writegate_writer.database.session import Session, engine_of
+from writegate_writer.decide.store import Holder
+from writegate_writer.errors import DatabaseFault, Fault
 
 ROWS = 10_000_000
 FEW_ROWS = 100_000

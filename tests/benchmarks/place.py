@@ -11,7 +11,7 @@ from tests.benchmarks.workloads import WORKLOADS, Workload
 from tests.benchmarks.workloads.tpcb import schema_of
 from tests.integration.gate import Gate, gate_running
 from tests.servers import SUPERUSER, Servers, servers_running
-from writegate.stack.database import binaries
+from writegate_devkit.stack.database import binaries
 
 SERVICES = Path(__file__).parent / "services"
 NAME = "bench"

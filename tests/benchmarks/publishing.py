@@ -19,8 +19,8 @@ from rich.table import Table
 from tests.broker import Vhost, vhost_of
 from tests.sample import Deposit, accounts
 from tests.servers import servers_running
-from writegate.publish import Publisher
-from writegate.topology import queue_name
+from writegate.message.topology import queue_name
+from writegate.publishing import Publisher
 
 ROUNDS = 3
 THREADS = 32

@@ -13,8 +13,8 @@ from tests.relay import Relay
 from tests.sample import accounts
 from tests.servers import OWNER
 from writegate import Service
-from writegate.envelope import decode
-from writegate.publish import Publisher
+from writegate.message.envelope import decode
+from writegate.publishing import Publisher
 from writegate.testing import MemoryBroker
 
 

@@ -12,7 +12,7 @@ from tests.conformance.brokers import Broker, Memory, RabbitMq
 from tests.relay import relay_to
 from tests.servers import Servers
 from writegate import Command
-from writegate.publish import Publisher
+from writegate.publishing import Publisher
 
 Way = Callable[[Publisher, Sequence[Command]], None]
 

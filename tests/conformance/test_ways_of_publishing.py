@@ -19,7 +19,7 @@ from tests.conformance.brokers import Broker
 from tests.conformance.conftest import Way
 from tests.sample import LANES, Deposit, Note, accounts
 from writegate import Service
-from writegate.envelope import item_of
+from writegate.contract.lanes import lane_of
 from writegate.errors import (
     AccessDenied,
     PublisherClosed,
@@ -31,11 +31,11 @@ from writegate.errors import (
     Unroutable,
     UsedAfterFork,
 )
-from writegate.lanes import lane_of
-from writegate.publish import Publisher
-from writegate.receipt import Receipt, to_result_message, unknown_result_message
-from writegate.stack.readiness import wait_until
-from writegate.topology import route_of
+from writegate.message.envelope import item_of
+from writegate.message.receipt import Receipt, to_result_message, unknown_result_message
+from writegate.message.topology import route_of
+from writegate.publishing import Publisher
+from writegate_devkit.stack.readiness import wait_until
 
 HUGE = Note(text="x" * 300_000)
 
@@ -207,7 +207,7 @@ def test_what_is_spooled_while_the_broker_is_away_arrives_in_order(broker: Broke
         way(publisher, commands[:2])
         with broker.away():
             assert wait_until(lambda: not publisher.connected, DEADLINE_SECONDS)
-            assert publisher.publish(commands[2]).how == "spooled"
+            assert publisher.publish(commands[2]).accepted_by == "spooled"
             way(publisher, commands[3:])
         came = broker.take(accounts, lane_of("a-1", LANES), len(commands))
     ids = [item.id for message in came for item in message.items]
@@ -247,7 +247,7 @@ def test_what_amqp_has_no_room_for_fails_alone(broker: Broker, caplog: pytest.Lo
     broker.declare(accounts)
     item = replace(item_of(Note(text="x")), id="x" * 300)  # the SDK would refuse such an id
     with broker.publisher() as publisher:
-        sent = publisher.pass_on([(route_of(accounts.name, None, LANES), item)], {})
+        sent = publisher.forward([(route_of(accounts.name, None, LANES), item)], {})
         with pytest.raises(PublishError, match="it cannot be sent"):
             sent.result(DEADLINE_SECONDS)
         assert "a message cannot be sent" in caplog.text

@@ -22,8 +22,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tests.demo import after, before, report
 from tests.servers import Servers
 from writegate.errors import WritegateError
-from writegate.stack import Stack
-from writegate.stack.programs import BASELINE
+from writegate_devkit.stack import Stack
+from writegate_devkit.stack.programs import BASELINE
 
 BUILD = Path("build")
 STATE, LOGS, RESULT = BUILD / "demo-stack", BUILD / "demo-logs", BUILD / "demo.json"

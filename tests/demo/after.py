@@ -18,7 +18,7 @@ from tests.demo.report import Phase
 from tests.demo.sampler import Sampler
 from tests.servers import SUPERUSER, Servers
 from writegate.errors import WritegateError
-from writegate.stack import Stack
+from writegate_devkit.stack import Stack
 
 POLL_SECONDS = 0.25
 # Longer than any of the faults below lasts: a broker's restart, and a lease that must run out first.

@@ -31,7 +31,7 @@ from tests.demo.sampler import Sampler
 from tests.servers import SUPERUSER, Servers
 from weather.recorded import observations
 from writegate import Command, key_of
-from writegate_writer.load import load_services, migrations_of
+from writegate_writer.handlers.loading import load_services, migrations_of
 
 DATABASE = "before"
 PROCESSES, THREADS = 8, 8

@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 from fleet.contract import LogFlight
 from writegate import Command, contract_of, key_of
-from writegate_writer.emitting import collecting
-from writegate_writer.load import load_services
+from writegate_writer.handlers.emit import collecting
+from writegate_writer.handlers.loading import load_services
 
 VICTIM = frozenset({"40P01", "40001"})  # deadlock detected, serialization failure: the server asks to try again
 CANCELLED = "57014"

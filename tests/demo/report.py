@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from writegate_console.connections.counted import Counters
+from writegate_console.gate.connections.counts import Counters
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from tests.integration.gate import Gate, gate_running
 from tests.integration.load import Load
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit
-from writegate.contracts import installed_services
-from writegate.ids import new_id
-from writegate.lanes import lane_of
-from writegate.stack.ports import choose
-from writegate.topology import queue_name
+from writegate.catalog import installed_services
+from writegate.contract.ids import new_id
+from writegate.contract.lanes import lane_of
+from writegate.message.topology import queue_name
+from writegate_devkit.stack.ports import choose
 
 STATS_SECONDS = 10.0  # 2 are wanted; a machine that is busy with other things must not fail the test
 LANES = {name: service.lanes for name, service in installed_services().items()} | {"shards": 3, "trial": 2}

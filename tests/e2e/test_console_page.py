@@ -16,11 +16,11 @@ import pytest
 from flights.contract import RecordDeparture
 from tests.browser import PROGRAM, Browser, browsing
 from writegate.config import Settings
-from writegate.publish import Publisher
-from writegate.stack import Stack
-from writegate.stack.environment import CONSOLE_USER
-from writegate.stack.programs import console_users
-from writegate.stack.readiness import wait_until
+from writegate.publishing import Publisher
+from writegate_devkit.stack import Stack
+from writegate_devkit.stack.environment import CONSOLE_USER
+from writegate_devkit.stack.programs import console_users
+from writegate_devkit.stack.readiness import wait_until
 
 pytestmark = [
     pytest.mark.slow,

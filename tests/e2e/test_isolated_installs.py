@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from writegate.targets import BUILT_IN
+from writegate.contract.targets import BUILT_IN
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(path.parents[2].name for path in ROOT.glob("services/*/src/*/contract.py"))
@@ -106,7 +106,7 @@ class Environment:
 def test_the_base_is_the_contract(uv: Path, wheels: Path, tmp_path: Path, service: str) -> None:
     base = Environment(uv, wheels, tmp_path / "base", service)
     assert base.imports(f"{service}.contract")
-    found = base.prints("from writegate.contracts import installed_services; print(*installed_services())")
+    found = base.prints("from writegate.catalog import installed_services; print(*installed_services())")
     assert set(found.split()) == {service, BUILT_IN}
     assert [name for name in (*DATABASE, "celery", "django", "fastapi") if base.imports(name)] == []
     more = set(locked(uv, service)) - set(locked(uv, "writegate"))
@@ -125,7 +125,8 @@ def test_the_app_has_no_database_driver(uv: Path, wheels: Path, tmp_path: Path, 
 def test_what_the_writer_loads_carries_its_migrations(uv: Path, wheels: Path, tmp_path: Path, service: str) -> None:
     writes = Environment(uv, wheels, tmp_path / "writes", service, "writes")
     found = writes.prints(
-        f"from {service}.writes import writes; from writegate_writer.load import migrations_of; writes.check();"
+        f"from {service}.writes import writes; writes.check();"
+        "from writegate_writer.handlers.loading import migrations_of;"
         "print(*(path.name for path in migrations_of(writes)))"
     )
     expected = sorted(path.name for path in (ROOT / "services" / service / "migrations").glob("*.sql"))
@@ -141,15 +142,15 @@ def test_the_reading_commands_bring_no_writer(uv: Path, wheels: Path, tmp_path: 
     assert {"connections", "status", "trace", "who"} <= set(console.prints(names).split())
     assert all(console.imports(f"writegate_console.{name}.cli") for name in ("connections", "status", "trace", "who"))
     assert [name for name in ("sqlalchemy", "writegate_writer") if console.imports(name)] == []
-    assert not console.imports("writegate_console.page.cli"), "the page is an extra"
+    assert not console.imports("writegate_console.cli.console"), "the page is an extra"
 
 
 def test_the_page_brings_no_writer_and_all_its_files(uv: Path, wheels: Path, tmp_path: Path) -> None:
     console = Environment(uv, wheels, tmp_path / "page", "writegate-console", "page")
-    assert console.imports("writegate_console.page.application")
+    assert console.imports("writegate_console.web.application")
     assert [name for name in ("celery", "sqlalchemy", "writegate_writer") if console.imports(name)] == []
     rendered = console.prints(
-        "from writegate_console.page.rendering import ENVIRONMENT, STATIC;"
+        "from writegate_console.web.views.rendering import ENVIRONMENT, STATIC;"
         "templates = [ENVIRONMENT.get_template(name) for name in ENVIRONMENT.list_templates()];"
         "print(len(templates), len(list(STATIC.iterdir())))"
     )

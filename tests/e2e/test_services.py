@@ -18,11 +18,11 @@ import pytest
 
 from tests.demo import oracle
 from tests.demo.compare import differences
+from tests.example_commands import DEPARTURE
 from tests.servers import Servers, servers_running
-from tests.unit.test_flights_contract import DEPARTURE
-from writegate.stack.environment import FEED
-from writegate.stack.programs import WRITERS
-from writegate.stack.readiness import wait_until
+from writegate_devkit.stack.environment import FEED
+from writegate_devkit.stack.programs import WRITERS
+from writegate_devkit.stack.readiness import wait_until
 
 DEADLINE_SECONDS = 30.0
 

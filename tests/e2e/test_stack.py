@@ -15,9 +15,9 @@ import pika
 import psycopg2
 import pytest
 
-from writegate.stack import Stack, StackError, orphans
-from writegate.stack.programs import apps
-from writegate.stack.readiness import wait_until
+from writegate_devkit.stack import Stack, StackError, orphans
+from writegate_devkit.stack.programs import apps
+from writegate_devkit.stack.readiness import wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 Make = Callable[[str], Stack]
@@ -67,7 +67,7 @@ def test_servers_come_up_stay_up_and_go_down_without_a_trace(make: Make, monkeyp
 
     # An app that was added since is not started by halves: it has neither a port nor a writer that knows it.
     with monkeypatch.context() as patch:
-        patch.setattr("writegate.stack.stack.apps", lambda checkout: {**apps(checkout), "later": "later"})
+        patch.setattr("writegate_devkit.stack.stack.apps", lambda checkout: {**apps(checkout), "later": "later"})
         newer = Stack(stack.home.named)
     with pytest.raises(StackError, match="later is new since this stack was started: `make down`, then `make up`"):
         newer.up(apply=False)

@@ -13,11 +13,11 @@ from urllib.request import urlopen
 
 import pytest
 
-from writegate.stack import Stack
-from writegate.stack.environment import CONSOLE, FEED
-from writegate.stack.ports import choose
-from writegate.stack.programs import apps
-from writegate.stack.readiness import wait_until
+from writegate_devkit.stack import Stack
+from writegate_devkit.stack.environment import CONSOLE, FEED
+from writegate_devkit.stack.ports import choose
+from writegate_devkit.stack.programs import apps
+from writegate_devkit.stack.readiness import wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/supervisor/writegate.conf"
 SERVICES = tuple(name for name in apps(CONFIGURATION.parents[2]) if name not in {CONSOLE, FEED})

@@ -8,7 +8,7 @@ from celery import Celery
 
 from tests.services.trial.contract import Deposit, trial
 from writegate import publish
-from writegate.celery import configure, task
+from writegate.integrations.celery import configure, task
 
 app = Celery("shop", broker=os.environ["WRITEGATE_BROKER_URL"])
 configure(app, services=[trial])

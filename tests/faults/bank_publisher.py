@@ -21,8 +21,8 @@ from tests.faults.services.wallets.contract import Deposit, Withdraw
 from writegate import Command
 from writegate.config import Settings
 from writegate.errors import RetryablePublishError
-from writegate.publish import Publisher
-from writegate.stack.readiness import POLL_SECONDS
+from writegate.publishing import Publisher
+from writegate_devkit.stack.readiness import POLL_SECONDS
 
 CALL_COMMANDS: Final = 10
 PACE_SECONDS: Final = 0.2

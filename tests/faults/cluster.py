@@ -10,9 +10,9 @@ from functools import cached_property
 import httpx
 
 from tests.servers import OWNER, Servers, servers_running
-from writegate.stack import Stack, broker
-from writegate.stack.ports import choose
-from writegate.stack.programs import Program
+from writegate_devkit.stack import Stack, broker
+from writegate_devkit.stack.ports import choose
+from writegate_devkit.stack.programs import Program
 
 FIRST = "rabbitmq"
 MORE = ("rabbitmq-2", "rabbitmq-3")

@@ -23,10 +23,10 @@ from tests.faults.fuzz_messages import GOOD, Forge, Probe, content_id, good_acco
 from tests.integration.gate import Gate, gate_running
 from tests.servers import Servers, servers_running
 from tests.services.trial.contract import Deposit, trial
-from writegate.ids import ledger_id
-from writegate.lanes import lane_of
-from writegate.topology import dead_queue_name, exchange_name, queue_name
-from writegate_writer.plain import plain_text
+from writegate.contract.ids import ledger_id
+from writegate.contract.lanes import lane_of
+from writegate.message.topology import dead_queue_name, exchange_name, queue_name
+from writegate_writer.receive.sanitizing import sanitize_text
 
 PATIENCE_SECONDS: Final = 900.0
 MOST_WAITING: Final = 20_000  # messages in the lanes, lest the broker runs out of memory
@@ -43,7 +43,7 @@ class Traces:
 
     def of(self, id_: str) -> str | None:
         """Return what became of an id."""
-        plain = plain_text(id_)
+        plain = sanitize_text(id_)
         if plain in self.parked:
             return f"parked: {self.parked[plain]}"
         if plain in self.dead:

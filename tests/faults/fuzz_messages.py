@@ -19,9 +19,9 @@ from random import Random
 from typing import Any, Final
 
 from tests.services.trial.contract import Deposit, trial
-from writegate.envelope import LOOKUP_TASK, MANY_TASK, Message, encode, item_of
-from writegate.ids import new_id
-from writegate.lanes import lane_of
+from writegate.contract.ids import new_id
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import LOOKUP_TASK, MANY_TASK, Message, encode, item_of
 
 GOOD: Final = "good"  # the kind of every tenth
 GOOD_EVERY: Final = 10

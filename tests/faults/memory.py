@@ -17,7 +17,7 @@ from tests.faults.services.bank.contract import ACCOUNTS, Transfer
 from tests.faults.services.wallets.contract import Deposit
 from tests.integration.gate import WRITER, Gate, Writer, gate_running
 from tests.servers import Servers, servers_running
-from writegate.publish import Publisher
+from writegate.publishing import Publisher
 
 SERVICES: Final = Path(__file__).parent / "services"
 CONNECTIONS: Final = 5  # four slots, and one for control

@@ -20,7 +20,7 @@ from tests.faults.trusting import TrustingWire
 from tests.services.trial.contract import Step
 from writegate.config import Settings
 from writegate.errors import PublishError, RetryablePublishError
-from writegate.publish import Publisher, publisher
+from writegate.publishing import Publisher, publisher
 
 STREAMS = 3
 ACCOUNTS = [f"account-{number}" for number in range(8)]  # of all publishers

@@ -20,8 +20,8 @@ from tests.integration.gate import WRITER, Gate, Writer, gate_running
 from tests.relay import Relay
 from tests.servers import Servers
 from tests.services.trial.contract import trial
-from writegate.lanes import lane_of
-from writegate.publish import Publisher
+from writegate.contract.lanes import lane_of
+from writegate.publishing import Publisher
 
 DOMAIN = "trial"
 WRITERS = ("writer-1", "writer-2", "writer-3")

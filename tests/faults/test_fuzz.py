@@ -9,7 +9,7 @@ import pytest
 from tests.faults.fuzz import Traces, check_one_decision, fates, run
 from tests.faults.fuzz_messages import GOOD, Forge, Probe
 from tests.servers import Servers
-from writegate.ids import ledger_id
+from writegate.contract.ids import ledger_id
 
 
 @pytest.mark.slow

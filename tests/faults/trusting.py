@@ -7,7 +7,7 @@ from typing import Any
 
 import pika
 
-from writegate.publish.wire import Wire
+from writegate.publishing.wire import Wire
 
 
 class TrustingWire(Wire):

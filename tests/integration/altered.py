@@ -24,19 +24,23 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 
 from writegate import contract_of
-from writegate_writer import batch, cutting, history, lanes, ledger
-from writegate_writer.acks import Acks
-from writegate_writer.batch import Deciding
-from writegate_writer.declare import Writes
-from writegate_writer.domain import Domain
-from writegate_writer.lanes import Lanes
-from writegate_writer.load import load_services
-from writegate_writer.process import Process
-from writegate_writer.session import Session
-from writegate_writer.sharing import Sharing
-from writegate_writer.sorting import Work
-from writegate_writer.store import Holder, Opened
-from writegate_writer.transaction import apply
+from writegate_writer.apply import batch
+from writegate_writer.apply.batch import BatchProcessor
+from writegate_writer.apply.transaction import apply
+from writegate_writer.broker import lanes
+from writegate_writer.broker.acknowledgements import Acks
+from writegate_writer.broker.lanes import Lanes
+from writegate_writer.database import ledger
+from writegate_writer.database import samples as history
+from writegate_writer.database.session import Session
+from writegate_writer.decide.classify import Work
+from writegate_writer.decide.store import Holder, Opened
+from writegate_writer.handlers.loading import load_services
+from writegate_writer.handlers.writes import Writes
+from writegate_writer.schedule import batching as cutting
+from writegate_writer.schedule.domain import Domain
+from writegate_writer.schedule.leases import Sharing
+from writegate_writer.worker.process import Process
 
 _FENCE = "SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));"
 SAMPLE_SECONDS = 1.5
@@ -60,7 +64,7 @@ def without_ledger() -> None:
 def acks_before_commit() -> None:
     """Acknowledge a batch as soon as it is taken, and die before its transaction."""
 
-    def end(self: Deciding, _: str, work: Work) -> NoReturn:
+    def end(self: BatchProcessor, _: str, work: Work) -> NoReturn:
         consuming, domain = cast(Lanes, self._consuming), self._domain
         consuming.settle(domain, Counter(one.delivery for one in work.arrived))
         acknowledged = threading.Event()
@@ -74,7 +78,7 @@ def acks_before_commit() -> None:
         acknowledged.wait(10)
         _die()
 
-    mock.patch.object(Deciding, "_apply", end).start()
+    mock.patch.object(BatchProcessor, "_apply", end).start()
 
 
 def acks_on_delivery() -> None:
@@ -176,7 +180,7 @@ def with_early_corner() -> None:
 
 def without_tolerance() -> None:
     """Read messages as py-amqp does."""
-    mock.patch.object(lanes, "tolerate").start()
+    mock.patch.object(lanes, "accept_malformed_properties").start()
 
 
 def _freeze() -> None:

@@ -28,10 +28,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.servers import OWNER, Servers
 from writegate import Command
 from writegate.config import Settings
-from writegate.envelope import Message
-from writegate.publish import Publisher
-from writegate.stack.ports import choose
-from writegate.stack.readiness import wait_until
+from writegate.message.envelope import Message
+from writegate.publishing import Publisher
+from writegate_devkit.stack.ports import choose
+from writegate_devkit.stack.readiness import wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 SERVICES = CHECKOUT / "tests/services"

@@ -12,7 +12,7 @@ from tests.services.shards.contract import Book
 from tests.services.trial.contract import Deposit
 from writegate import contract_of
 from writegate.errors import RetryablePublishError
-from writegate.stack.readiness import POLL_SECONDS
+from writegate_devkit.stack.readiness import POLL_SECONDS
 
 ACCOUNTS = 8
 PACE_SECONDS = 0.02  # about 1500 commands a second: enough to be always in the middle of something

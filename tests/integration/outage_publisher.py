@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.services.trial.contract import Deposit
 from writegate.config import Settings
 from writegate.errors import PublishError
-from writegate.publish import Publisher
+from writegate.publishing import Publisher
 
 KEYS = 8
 
@@ -34,7 +34,7 @@ def main(prefix: str, rate: float, history: Path) -> None:
             account, seq = f"{prefix}-{number % KEYS}", number // KEYS
             asked = time.monotonic()
             try:
-                how: str = publisher.publish(Deposit(account=account, seq=seq)).how
+                how: str = publisher.publish(Deposit(account=account, seq=seq)).accepted_by
             except PublishError as error:
                 how = type(error).__name__
             told.write(json.dumps([account, seq, how, time.monotonic() - asked]) + "\n")

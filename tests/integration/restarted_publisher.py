@@ -15,7 +15,7 @@ from tests.services.shards.contract import Book
 from tests.services.trial.contract import Deposit, Split
 from writegate import Command
 from writegate.config import Settings
-from writegate.publish import Publisher
+from writegate.publishing import Publisher
 
 ACCOUNTS = 8
 AT_ONCE = 5  # commands of each account in a call

@@ -15,13 +15,13 @@ import uvicorn
 from tests.asgi import Asking
 from tests.integration.gate import Gate
 from writegate.config import Settings
-from writegate.stack.ports import choose
-from writegate.stack.readiness import wait_until
-from writegate_console.database import Row
-from writegate_console.operate import Operator
-from writegate_console.page import users
-from writegate_console.page.application import application
-from writegate_console.page.state import State
+from writegate_console import users
+from writegate_console.gate.database import Row
+from writegate_console.gate.operate import Operator
+from writegate_console.web.application import application
+from writegate_console.web.state.state import State
+from writegate_devkit.stack.ports import choose
+from writegate_devkit.stack.readiness import wait_until
 
 PASSWORD = "a long password"
 OPERATOR, READER = "olga", "rita"

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.gate import CHECKOUT, PATIENCE_SECONDS, WRITER, Gate
-from writegate.stack.home import Home, create
-from writegate.stack.programs import Program
-from writegate.stack.readiness import wait_until
-from writegate.stack.supervision import Running, Supervisor
+from writegate_devkit.stack.home import Home, create
+from writegate_devkit.stack.programs import Program
+from writegate_devkit.stack.readiness import wait_until
+from writegate_devkit.stack.supervision import Running, Supervisor
 
 NAME = "writer-1"
 

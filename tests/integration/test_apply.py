@@ -14,15 +14,15 @@ import pytest
 
 from tests.place import NAME, PASSWORD, Place, passwords
 from tests.servers import Servers
+from writegate.contract.lanes import lane_of
+from writegate.contract.targets import BUILT_IN
 from writegate.errors import SettingsError
-from writegate.lanes import lane_of
-from writegate.stack.database import binaries
-from writegate.targets import BUILT_IN
-from writegate_writer.apply.change import ApplyError
-from writegate_writer.apply.plan import declared_by, opened
-from writegate_writer.apply.render.definitions import definitions
-from writegate_writer.apply.render.sql import sql
+from writegate_devkit.stack.database import binaries
 from writegate_writer.operations import writes
+from writegate_writer.provision.change import ApplyError
+from writegate_writer.provision.plan import declared_by, opened
+from writegate_writer.provision.render.definitions import definitions
+from writegate_writer.provision.render.sql import sql
 
 
 def test_a_fresh_apply_makes_everything_and_a_second_one_nothing(place: Place) -> None:

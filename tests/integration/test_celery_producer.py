@@ -24,9 +24,9 @@ from tests.servers import Servers
 from tests.services.trial.contract import Deposit as TrialDeposit
 from tests.services.trial.contract import trial
 from writegate import Command, Service
-from writegate.celery import configure, task
-from writegate.lanes import lane_of
-from writegate.receipt import Parked
+from writegate.contract.lanes import lane_of
+from writegate.integrations.celery import configure, task
+from writegate.message.receipt import Parked
 
 PATIENCE_SECONDS = 60.0
 

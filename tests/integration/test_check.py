@@ -16,10 +16,10 @@ import pytest
 from tests.integration.gate import SERVICES, Gate, gate_running, send
 from tests.servers import Servers
 from tests.services.trial.contract import Choose, Deposit, trial
-from writegate.envelope import Item, encode
-from writegate.ids import new_id
-from writegate.lanes import lane_of
-from writegate.topology import queue_name
+from writegate.contract.ids import new_id
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import Item, encode
+from writegate.message.topology import queue_name
 
 BAD = [Deposit(account="check", seq=seq, amount=-1) for seq in (1, 2)]
 HELD = Choose(account="check-held", seq=1)

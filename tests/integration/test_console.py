@@ -16,8 +16,8 @@ import pytest
 from tests.integration.gate import Gate, gate_running
 from tests.servers import OWNER, Servers
 from tests.services.trial.contract import Deposit, Split
-from writegate.ids import new_id
-from writegate_console.who.queries import MOST_IDS
+from writegate.contract.ids import new_id
+from writegate_console.gate.who.queries import MOST_IDS
 
 READER = "writegate_reader"
 

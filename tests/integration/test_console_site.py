@@ -24,7 +24,7 @@ from tests.integration.site import OPERATOR, PASSWORD, READER, Site, site_of
 from tests.relay import relay_to
 from tests.servers import Servers
 from tests.services.trial.contract import Careful, Deposit
-from writegate.stack.readiness import wait_until
+from writegate_devkit.stack.readiness import wait_until
 
 PATIENCE_SECONDS = 60.0
 LOOK_QUERIES = 13  # of one look at everything

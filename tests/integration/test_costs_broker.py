@@ -15,10 +15,10 @@ from tests.integration.gate import WRITER, gate_running, send
 from tests.sample import Note, accounts
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, trial
-from writegate.envelope import encode, item_of
-from writegate.lanes import lane_of
-from writegate.publish import Publisher
-from writegate.topology import queue_name
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import encode, item_of
+from writegate.message.topology import queue_name
+from writegate.publishing import Publisher
 
 # Of each message: what it is, its properties with the headers, and its body, which fits into a frame of 128 KiB.
 A_MESSAGE = {"basic.publish": 1, "header": 1, "body": 1}

@@ -16,10 +16,10 @@ from tests.integration.gate import WRITER, Gate, gate_running, send
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, Run, trial
 from writegate import Command
-from writegate.envelope import encode_many, item_of
-from writegate.ids import new_id
-from writegate.lanes import lane_of
-from writegate.topology import queue_name
+from writegate.contract.ids import new_id
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import encode_many, item_of
+from writegate.message.topology import queue_name
 
 ACCOUNT = "costs"  # all commands here are of one lane
 

@@ -15,12 +15,12 @@ from tests.sample import accounts
 from tests.servers import Servers
 from tests.services.trial.contract import Careful, Choose, Deposit, Once, Run, Split, trial
 from tests.tables import migrated, rolled_back
-from writegate.envelope import item_of
 from writegate.errors import DeclarationError, WritegateError
-from writegate.publish import Publisher
+from writegate.message.envelope import item_of
+from writegate.message.topology import ANY, Route, exchange_name
+from writegate.publishing import Publisher
 from writegate.testing import MemoryBroker
-from writegate.topology import ANY, Route, exchange_name
-from writegate_writer.faults import DatabaseFault, HandlerFault
+from writegate_writer.errors import DatabaseFault, HandlerFault
 from writegate_writer.testing import drain
 from writegate_writer.testing.drain import _memories
 
@@ -158,8 +158,8 @@ def test_a_newer_version_waits_and_garbage_is_parked(
 ) -> None:
     item = item_of(Once(account="a", seq=1))
     lane = Route(exchange_name("trial"), ANY)
-    publisher.pass_on([(lane, replace(item, version=3))], {}).result(10)
-    publisher.pass_on([(lane, replace(item, id="c-1", fields=b'{"account": 7}'))], {}).result(10)
+    publisher.forward([(lane, replace(item, version=3))], {}).result(10)
+    publisher.forward([(lane, replace(item, id="c-1", fields=b'{"account": 7}'))], {}).result(10)
     receipts = {receipt.id: receipt for receipt in drain(broker, connection)}
     assert receipts[item.id].outcome == "deferred"
     garbage = receipts["c-1"]

@@ -18,10 +18,10 @@ from tests.examples.with_flask import create_app
 from tests.integration.gate import Gate, gate_running
 from tests.recorder import Recorder
 from tests.servers import Servers
-from writegate import process
+from writegate.contract.ids import new_id
 from writegate.errors import QueueFull
-from writegate.ids import new_id
-from writegate.stack.readiness import wait_until
+from writegate.publishing import process
+from writegate_devkit.stack.readiness import wait_until
 
 PATIENCE_SECONDS = 60.0
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.gate import SERVICES, Gate, gate_running
 from tests.servers import Servers
-from writegate.ids import new_id
+from writegate.contract.ids import new_id
 
 NOWHERE = "amqp://user:secret@127.0.0.1:1/"
 

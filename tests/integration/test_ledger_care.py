@@ -13,7 +13,7 @@ from tests.integration.gate import Gate, gate_running
 from tests.integration.load import Load
 from tests.servers import OWNER, Servers
 from tests.services.trial.contract import Deposit, trial
-from writegate.ids import new_id
+from writegate.contract.ids import new_id
 
 PATIENCE_SECONDS = 90.0  # what is put off is tried again after a minute
 

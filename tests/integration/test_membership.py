@@ -17,11 +17,11 @@ from tests.servers import Servers
 from tests.services.trial.contract import Split
 from writegate import Service
 from writegate.errors import RetryablePublishError
-from writegate.stack.readiness import POLL_SECONDS
+from writegate_devkit.stack.readiness import POLL_SECONDS
 from writegate_writer import Writes
-from writegate_writer.apply import membership
-from writegate_writer.apply.change import ApplyError, Change
-from writegate_writer.apply.plan import opened
+from writegate_writer.provision import membership
+from writegate_writer.provision.change import ApplyError, Change
+from writegate_writer.provision.plan import opened
 
 ACCOUNTS = 8
 PACE_SECONDS = 0.1  # deployments take long, and all of it is looked at in the end

@@ -13,10 +13,10 @@ from tests.integration.altered import SAMPLE_SECONDS
 from tests.integration.gate import Gate, gate_running, send
 from tests.servers import Servers
 from tests.services.trial.contract import Careful, Deposit, Run, trial
-from writegate.envelope import encode, item_of
-from writegate.lanes import lane_of
-from writegate.topology import queue_name
-from writegate_writer.history import FIGURES
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import encode, item_of
+from writegate.message.topology import queue_name
+from writegate_writer.database.samples import FIGURES
 
 # Words that are declared or ours, never what a command says.
 LABELS = {"service", "lane", "outcome", "cause", "task", "domain", "phase", "kind", "sqlstate_class", "le"}

@@ -16,9 +16,9 @@ from tests.integration.gate import CHECKOUT, Gate, gate_running, send
 from tests.servers import Servers
 from tests.services.trial.contract import Careful, Choose, Deposit, trial
 from writegate import Command
-from writegate.envelope import Message, encode, item_of
-from writegate.lanes import lane_of
-from writegate.topology import dead_queue_name, queue_name
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import Message, encode, item_of
+from writegate.message.topology import dead_queue_name, queue_name
 
 WHY = ("--reason", "a test")
 SURE = (*WHY, "--yes", "--json")

@@ -17,7 +17,7 @@ from prometheus_client import Metric
 from tests.integration.gate import Gate, gate_running
 from tests.servers import Servers
 from tests.services.trial.contract import Run
-from writegate.stack.ports import choose
+from writegate_devkit.stack.ports import choose
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana/writegate.json").read_text())

@@ -21,11 +21,11 @@ from tests.relay import relay_to
 from tests.sample import LANES, Deposit, Note, accounts
 from tests.servers import Servers
 from writegate import Service
+from writegate.contract.lanes import lane_of
 from writegate.errors import PublisherBusy, PublishTimeout, QueueFull, ReceiptTimeout
-from writegate.lanes import lane_of
-from writegate.publish import Publisher
-from writegate.receipt import Receipt, to_result_message, unknown_result_message
-from writegate.topology import queue_name
+from writegate.message.receipt import Receipt, to_result_message, unknown_result_message
+from writegate.message.topology import queue_name
+from writegate.publishing import Publisher
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ import os, sys
 from tests.sample import Note
 from writegate.config import Settings
 from writegate.errors import UsedAfterFork
-from writegate.publish import Publisher
+from writegate.publishing import Publisher
 
 publisher = Publisher(Settings.load(need=("broker_url",)))
 publisher.publish(Note(text="parent, before"))

@@ -13,9 +13,9 @@ import pytest
 from tests.broker import DEADLINE_SECONDS, Vhost, eventually, memory_alarm, vhost_of
 from tests.sample import LANES, Deposit, Note, accounts
 from tests.servers import Servers
+from writegate.contract.lanes import lane_of
 from writegate.errors import PublishTimeout, RetryablePublishError
-from writegate.lanes import lane_of
-from writegate.publish import Publisher
+from writegate.publishing import Publisher
 
 KEYS = [f"k-{number}" for number in range(8)]
 

@@ -19,9 +19,9 @@ from tests.sample import LANES, Deposit, Note, accounts
 from tests.servers import Servers
 from writegate import Service
 from writegate.config import Settings
+from writegate.contract.lanes import lane_of
 from writegate.errors import PublishTimeout, QueueFull, SpoolFull
-from writegate.lanes import lane_of
-from writegate.publish import Publisher
+from writegate.publishing import Publisher
 
 NOWHERE = "amqp://u:p@127.0.0.1:1/"
 
@@ -64,9 +64,10 @@ def test_while_the_broker_is_away_commands_are_spooled_and_then_sent_in_order(
         accepted += publisher.publish_many(Deposit(account="k", amount=amount) for amount in range(40, 60))
         relay.resume()
         eventually(
-            lambda: publisher.publish(Deposit(account="k", amount=60)).how == "confirmed", "the spool to be empty"
+            lambda: publisher.publish(Deposit(account="k", amount=60)).accepted_by == "confirmed",
+            "the spool to be empty",
         )
-    assert [one.how for one in accepted] == ["confirmed"] + ["spooled"] * 58
+    assert [one.accepted_by for one in accepted] == ["confirmed"] + ["spooled"] * 58
     assert slowest < 4
     ids = came(vhost, "k", 59)
     assert ids[:59] == [one.command_id for one in accepted]
@@ -86,8 +87,10 @@ def test_a_silent_broker_makes_a_call_turn_to_the_spool_before_its_limit(
             if asynchronous
             else publisher.publish(command, timeout=0.5)
         )
-        assert accepted.how == "spooled"
-        assert publisher.publish(Deposit(account="k", amount=3), timeout=0.2).how == "spooled", "it stays behind"
+        assert accepted.accepted_by == "spooled"
+        assert publisher.publish(Deposit(account="k", amount=3), timeout=0.2).accepted_by == "spooled", (
+            "it stays behind"
+        )
         relay.resume()
         assert len(came(vhost, "k", 3)) == 3
 
@@ -97,7 +100,7 @@ def test_a_broker_short_of_memory_is_not_waited_for(vhost: Vhost, tmp_path: Path
         publisher.publish(Note(text="before"))
         with memory_alarm(vhost.servers):
             spooled = [publisher.publish(Note(text=str(number))) for number in range(5)]
-        assert [one.how for one in spooled] == ["spooled"] * 5
+        assert [one.accepted_by for one in spooled] == ["spooled"] * 5
         assert len({item.id for one in vhost.take(accounts, 0, 6) for item in one.items}) == 6
 
 
@@ -115,7 +118,7 @@ def test_a_full_lane_is_met_as_its_service_chose(vhost: Vhost, tmp_path: Path, w
                     refused += 1
                 else:
                     accepted.append(answer.command_id)
-                    spooled += answer.how == "spooled"
+                    spooled += answer.accepted_by == "spooled"
             assert (refused > 0, spooled > 0) == (when_full == "fail", when_full != "fail")
             assert came(full, "k", len(accepted)) == accepted
 
@@ -125,12 +128,12 @@ def test_what_a_killed_process_had_spooled_its_successor_sends_before_its_own(vh
     script = (
         "import sys, time\n"
         "from writegate.config import Settings\n"
-        "from writegate.publish import Publisher\n"
+        "from writegate.publishing import Publisher\n"
         "from tests.sample import Deposit\n"
         "publisher = Publisher(Settings.load())\n"
         "for number in range(30):\n"
         "    accepted = publisher.publish(Deposit(account='k', amount=number + 1), timeout=1)\n"
-        "    print(accepted.how, accepted.command_id, flush=True)\n"
+        "    print(accepted.accepted_by, accepted.command_id, flush=True)\n"
         "time.sleep(600)\n"
     )
     environ = {
@@ -148,7 +151,7 @@ def test_what_a_killed_process_had_spooled_its_successor_sends_before_its_own(vh
             victim.send_signal(signal.SIGKILL)
         with Publisher(victim_settings) as successor:
             own = successor.publish(Deposit(account="k", amount=99))
-            assert own.how == "spooled"
+            assert own.accepted_by == "spooled"
     with Publisher(victim_settings):
         assert came(vhost, "k", 31) == [*told, own.command_id]
 
@@ -161,7 +164,7 @@ def test_a_full_spool_is_an_error_that_says_so(tmp_path: Path) -> None:
         results: list[str] = []
         for number in range(20):
             try:
-                results.append(publisher.publish(Note(text=str(number))).how)
+                results.append(publisher.publish(Note(text=str(number))).accepted_by)
             except SpoolFull:
                 results.append("full")
         assert results == sorted(results, reverse=True)
@@ -186,12 +189,12 @@ def test_what_cannot_be_routed_stays_in_the_spool_until_somebody_mends_it(
         publisher.publish(Note(text="connected"))
         relay.stall()
         relay.reset()
-        assert publisher.publish(Deposit(account="k", amount=1)).how == "spooled"
+        assert publisher.publish(Deposit(account="k", amount=1)).accepted_by == "spooled"
         with vhost.channel() as channel:
             channel.queue_delete(queue)
         relay.resume()
         eventually(lambda: publisher.connected, "the connection")
-        assert publisher.publish(Deposit(account="k", amount=2)).how == "spooled"
+        assert publisher.publish(Deposit(account="k", amount=2)).accepted_by == "spooled"
         vhost.declare(accounts)
         assert len(came(vhost, "k", 2)) == 2
 
@@ -200,5 +203,5 @@ def test_the_time_limit_is_kept_with_a_spool_too(tmp_path: Path) -> None:
     settings = Settings.model_validate({"broker_url": NOWHERE, "spool_directory": str(tmp_path)})
     with Publisher(settings) as publisher:
         started = time.monotonic()
-        assert publisher.publish(Note(text="first"), timeout=DEADLINE_SECONDS).how == "spooled"
+        assert publisher.publish(Note(text="first"), timeout=DEADLINE_SECONDS).accepted_by == "spooled"
         assert time.monotonic() - started < DEADLINE_SECONDS / 2, "a broker that is away is not waited for"

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from tests.servers import SUPERUSER, Servers
 from writegate import Command, Service
-from writegate_writer import rows
+from writegate_writer.handlers import rows
 
 METADATA = sa.MetaData(schema="Rows")
 

@@ -25,9 +25,8 @@ from sqlalchemy.pool import NullPool
 
 from flights.writes import writes as flights_writes
 from tests.demo.before import create_database
+from tests.example_commands import departure, observe
 from tests.servers import Servers
-from tests.unit.test_flights_contract import departure
-from tests.unit.test_weather import observe
 from weather.writes import writes as weather_writes
 from writegate import Command, Service
 from writegate.errors import DeclarationError

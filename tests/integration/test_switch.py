@@ -93,7 +93,7 @@ class Publishers:
 
 def apply(gate: Gate, *arguments: str, altered: str = "") -> subprocess.CompletedProcess[str]:
     """Run apply with what is declared now. ``altered``: statements to run before."""
-    program = ["-c", f"{altered}\nfrom writegate.cli import main\nmain()"] if altered else ["-m", "writegate"]
+    program = ["-c", f"{altered}\nfrom writegate.cli.main import main\nmain()"] if altered else ["-m", "writegate"]
     return subprocess.run(
         [sys.executable, *program, "apply", "--yes", *arguments],
         env=gate.environment(OWNER), cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=200,
@@ -189,7 +189,7 @@ def test_lanes_that_do_not_run_empty_are_not_switched_and_would_be_overtaken(gat
         assert "wait in writes.trial.0 (is a writer running?), still after 1 s. Nothing was changed" in refused.stderr
         assert lanes(gate)["trial"] == 1
         publishers.wait_accepted()  # let in again
-        careless = "from writegate_writer.apply.switch import Switch\nSwitch._waiting = lambda self: None"
+        careless = "from writegate_writer.provision.switch import Switch\nSwitch._waiting = lambda self: None"
         switched = apply(gate, "--switch", "trial", altered=careless)
         assert switched.returncode == 1, "shards is refused"
         assert lanes(gate)["trial"] == 4, switched.stdout + switched.stderr

@@ -21,8 +21,8 @@ from tests.integration.gate import Gate, gate_running
 from tests.servers import SUPERUSER, Servers
 from tests.services.trial.contract import Deposit
 from tests.standby import Standby, standby_of
-from writegate.receipt import Receipt
-from writegate.stack.readiness import wait_until
+from writegate.message.receipt import Receipt
+from writegate_devkit.stack.readiness import wait_until
 
 SECONDS = 60.0
 

@@ -14,10 +14,10 @@ import pytest
 from tests.integration.gate import Gate, gate_running, send
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, trial
-from writegate.envelope import HOPS_HEADER, KEY_HEADER, VERSION_HEADER, Message, encode, item_of
-from writegate.ids import new_id
-from writegate.lanes import lane_of
-from writegate.topology import queue_name
+from writegate.contract.ids import new_id
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import HOPS_HEADER, KEY_HEADER, VERSION_HEADER, Message, encode, item_of
+from writegate.message.topology import queue_name
 
 ACCOUNT = "neighbour"  # of the good commands around the bad ones
 LANE = queue_name("trial", lane_of(ACCOUNT, trial.lanes))

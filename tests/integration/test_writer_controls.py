@@ -9,9 +9,9 @@ import pytest
 from tests.integration.gate import Gate, gate_running, send
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, trial
-from writegate.envelope import Message, encode, item_of
-from writegate.lanes import lane_of
-from writegate.topology import queue_name
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import Message, encode, item_of
+from writegate.message.topology import queue_name
 
 
 @pytest.fixture(scope="module")

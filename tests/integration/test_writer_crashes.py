@@ -13,9 +13,9 @@ from tests.integration.supervised import Supervised, supervised
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, Wreck, trial
 from writegate import Command
-from writegate.envelope import encode, encode_many, item_of
-from writegate.lanes import lane_of
-from writegate.topology import queue_name
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import encode, encode_many, item_of
+from writegate.message.topology import queue_name
 
 # A batch is halved with each of ten deaths; then come three of a command that is applied alone.
 HALVINGS, ALONE = 10, 3

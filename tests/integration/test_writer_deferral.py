@@ -11,10 +11,10 @@ import pytest
 from tests.integration.gate import Gate, gate_running, send
 from tests.servers import Servers
 from tests.services.trial.contract import Careful, Choose, Deposit, Renamed, trial
-from writegate.envelope import VERSION_HEADER, Item, Message, encode, item_of
-from writegate.ids import new_id
-from writegate.lanes import lane_of
-from writegate.topology import queue_name
+from writegate.contract.ids import new_id
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import VERSION_HEADER, Item, Message, encode, item_of
+from writegate.message.topology import queue_name
 
 ACCOUNT = "older"
 

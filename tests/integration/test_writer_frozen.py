@@ -12,7 +12,7 @@ import pytest
 from tests.integration.gate import Gate, Writer, gate_running
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit
-from writegate.stack.readiness import wait_until
+from writegate_devkit.stack.readiness import wait_until
 
 # Its lease runs out after 2 s, and the broker misses its heartbeats after 4 to 6 s; the rest is for a busy machine.
 PATIENCE_SECONDS = 60.0

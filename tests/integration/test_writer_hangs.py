@@ -12,7 +12,7 @@ from tests.integration.gate import Gate, Writer, gate_running
 from tests.integration.supervised import supervised
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, Run, Wreck
-from writegate_writer.watchdog import EXIT_CODE
+from writegate_writer.worker.watchdog import EXIT_CODE
 
 SETTINGS: dict[str, Any] = {"writegate_handler_seconds": 2, "writegate_lease_seconds": 2}
 # The watchdog takes 4 s to see it, and the lease of 2 s runs out; the rest is for a busy machine.

@@ -17,15 +17,15 @@ from tests.broker import Vhost, vhost_of
 from tests.integration.gate import PATIENCE_SECONDS, send
 from tests.sample import LANES, Note, accounts
 from tests.servers import Servers
-from writegate.envelope import encode, item_of
-from writegate.stack.readiness import wait_until
-from writegate.topology import queue_name
-from writegate_writer.arrival import Delivery
-from writegate_writer.channel import LaneChannel
-from writegate_writer.domain import Domain, Phase
-from writegate_writer.gate import Gate
-from writegate_writer.lanes import Lanes
-from writegate_writer.weight import weight_of
+from writegate.message.envelope import encode, item_of
+from writegate.message.topology import queue_name
+from writegate_devkit.stack.readiness import wait_until
+from writegate_writer.broker.channel import LaneChannel
+from writegate_writer.broker.lanes import Lanes
+from writegate_writer.broker.memory_size import memory_size
+from writegate_writer.receive.reading import Delivery
+from writegate_writer.schedule.domain import Domain, Phase
+from writegate_writer.schedule.scheduler import DomainScheduler
 
 BUDGET_BYTES = 1024**2
 TEXT_BYTES = 64 * 1024
@@ -45,7 +45,7 @@ class Reader:
     """Lanes on a connection of their own, with a domain for each lane."""
 
     def __init__(self, url: str, channel: type[LaneChannel] = LaneChannel) -> None:
-        self.gate = Gate()
+        self.gate = DomainScheduler()
         self.lanes = Lanes(self.gate, BUDGET_BYTES, channel)
         self.domains = [Domain(f"accounts.{lane}", 1, ((accounts.name, lane),)) for lane in range(LANES)]
         self.connection = Connection(url, heartbeat=10)
@@ -214,7 +214,7 @@ def test_a_channel_that_the_broker_closes_takes_no_other_with_it(vhost: Vhost) -
 
 def test_headers_weigh_what_they_take() -> None:
     flat = {f"{number:02}": None for number in range(100)}
-    assert weight_of(flat) > 100 * 50  # each name is an object of its own
+    assert memory_size(flat) > 100 * 50  # each name is an object of its own
     nested: dict[str, Any] = {"deep": [{"er": [flat, flat]}]}
-    assert weight_of(nested) > 2 * weight_of(flat)
-    assert weight_of(b"x" * 1000, {}) > 1000
+    assert memory_size(nested) > 2 * memory_size(flat)
+    assert memory_size(b"x" * 1000, {}) > 1000

@@ -13,13 +13,13 @@ from tests.integration.gate import Gate, gate_running, send
 from tests.servers import Servers
 from tests.services.trial.contract import Choose, Deposit, Once, trial
 from writegate import Command
-from writegate.envelope import VERSION_HEADER, Message, encode, item_of
-from writegate.ids import millis_of, new_id
-from writegate.lanes import lane_of
-from writegate.publish import Publisher
-from writegate.publish.wire import REPLY_TO
-from writegate.receipt import Receipt, from_result_message
-from writegate.topology import queue_name
+from writegate.contract.ids import millis_of, new_id
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import VERSION_HEADER, Message, encode, item_of
+from writegate.message.receipt import Receipt, from_result_message
+from writegate.message.topology import queue_name
+from writegate.publishing import Publisher
+from writegate.publishing.wire import REPLY_TO
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,7 @@ def test_what_waits_says_so_and_can_be_asked_for_later_by_others(gate: Gate, pub
     gate.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('trial key=waits', 'a test', 'me')")
     command = Deposit(account="waits", seq=1)
     pending = publisher.publish(command, receipt=True)
-    assert pending.how == "confirmed"
+    assert pending.accepted_by == "confirmed"
     first = pending.wait(20)
     reason = "held: a test"
     assert (first.outcome, first.final, first.commit_lsn) == ("deferred", False, None)

@@ -11,10 +11,10 @@ import pytest
 from tests.integration.gate import PATIENCE_SECONDS, Gate, Writer, gate_running, send
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, trial
-from writegate.envelope import Item, encode, item_of, trace_header
-from writegate.lanes import lane_of
-from writegate.stack.readiness import wait_until
-from writegate.topology import queue_name
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import Item, encode, item_of, trace_header
+from writegate.message.topology import queue_name
+from writegate_devkit.stack.readiness import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from random import Random
 from tests.simulation.history import History, Violation
 from tests.simulation.link import Channel, ConnectionLost, Consumer, LaneQueue, Link, Message, Unacked
 from tests.simulation.schedule import Actor, Group, Schedule
-from writegate.service import Service
-from writegate.topology import ANY, exchange_name, queue_name
+from writegate.contract.service import Service
+from writegate.message.topology import ANY, exchange_name, queue_name
 
 _NAME = "rabbitmq"
 _LOW = "low on memory"

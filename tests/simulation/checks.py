@@ -10,7 +10,7 @@ from tests.simulation.history import History, Violation
 from tests.simulation.schedule import Schedule
 from tests.simulation.services import Numbered, Order
 from tests.simulation.writers import Writer
-from writegate.command import contract_of
+from writegate.contract.command import contract_of
 
 
 class Checks:

@@ -13,7 +13,7 @@ from tests.simulation.broker import Broker
 from tests.simulation.history import Violation
 from tests.simulation.link import Channel, ConnectionLost, Consumer, Frame, Link, Message
 from tests.simulation.schedule import Actor, Group, Schedule
-from writegate_writer.lanes import Lanes
+from writegate_writer.broker.lanes import Lanes
 
 _RETRY_SECONDS = 0.5
 _LARGEST_BYTES = 20_000  # that a message of the simulated services takes, when many of their commands travel together
@@ -47,7 +47,7 @@ class ConsumingConnection:
 
 
 class ConsumingChannel:
-    """A :class:`~writegate_writer.channel.LaneChannel`."""
+    """A :class:`~writegate_writer.broker.channel.LaneChannel`."""
 
     def __init__(self, connection: ConsumingConnection, prefetch: int) -> None:
         self.is_open = True

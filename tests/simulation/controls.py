@@ -12,8 +12,8 @@ from tests.simulation.consuming import CancellingChannel, HastyChannel, WaitingC
 from tests.simulation.publishing import TrustingWire
 from tests.simulation.store import SimulatedStore
 from tests.simulation.writers import Parts
-from writegate_writer.deferral import Waiting
-from writegate_writer.store import Holder, Opened, Started
+from writegate_writer.decide.deferral import DeferredIndex
+from writegate_writer.decide.store import Holder, Opened, Started
 
 
 class ForgetfulStore(SimulatedStore):
@@ -45,7 +45,7 @@ class CarelessStore(SimulatedStore):
 
     def start(self, holder: Holder) -> Started:
         started = super().start(holder)
-        return replace(started, waiting=Waiting(Counter({None: started.waiting.total})))
+        return replace(started, waiting=DeferredIndex(Counter({None: started.waiting.total})))
 
 
 class OutdatedStore(SimulatedStore):

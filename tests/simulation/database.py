@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from tests.simulation.history import History
 from tests.simulation.schedule import Group, Schedule
-from writegate_writer.faults import DatabaseFault
+from writegate_writer.errors import DatabaseFault
 
 _NAME = "postgres"
 _LOOKS_SECONDS = 0.5

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from tests.simulation import services
 from tests.simulation.database import Session
-from writegate_writer.holds import Holds, holds_of
-from writegate_writer.ownership import Holding
-from writegate_writer.sharing import Claimed
+from writegate_writer.decide.holds import Holds, holds_of
+from writegate_writer.schedule.leases import Claimed
+from writegate_writer.schedule.shares import Holding
 
 
 class SimulatedLeases:
-    """:class:`~writegate_writer.sharing.Leases` over a simulated session."""
+    """:class:`~writegate_writer.schedule.leases.Leases` over a simulated session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

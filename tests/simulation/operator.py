@@ -13,9 +13,9 @@ from tests.simulation.database import Database, Session
 from tests.simulation.schedule import Group
 from tests.simulation.services import DOMAINS, SERVED
 from tests.simulation.store import ParkedRow
-from writegate.lanes import lane_of
-from writegate_writer.faults import DatabaseFault
-from writegate_writer.store import DeferredRow
+from writegate.contract.lanes import lane_of
+from writegate_writer.decide.store import DeferredRow
+from writegate_writer.errors import DatabaseFault
 
 _AHEAD = 2**62
 _DOMAIN_OF = {lane: domain for domain, lanes in DOMAINS.items() for lane in lanes}

@@ -12,11 +12,11 @@ from tests.simulation.schedule import Group
 from tests.simulation.services import BANK, METERS, PARCELS, Note, Numbered, Order, Pay, Read, Settle, Tick, Track
 from tests.simulation.spools import SimulatedSpool
 from tests.simulation.writers import SimulatedPublisher, Surroundings
-from writegate.command import contract_of
-from writegate.envelope import Item, item_of
+from writegate.contract.command import contract_of
 from writegate.errors import RetryablePublishError
-from writegate.publish.engine import WhenFull
-from writegate.topology import ANY, Route, exchange_name, route_of
+from writegate.message.envelope import Item, item_of
+from writegate.message.topology import ANY, Route, exchange_name, route_of
+from writegate.publishing.engine import WhenFull
 
 _AGAIN_SECONDS = 0.2
 _CALL_SECONDS = 3.0

@@ -12,13 +12,13 @@ import pika
 from tests.simulation.broker import Broker
 from tests.simulation.link import Channel, ConnectionLost, Link, Message
 from tests.simulation.schedule import Actor, Group, Schedule
-from writegate.publish.wire import Listener
+from writegate.publishing.wire import Listener
 
 _RETRY_SECONDS = 0.3
 
 
 class SimulatedWire:
-    """What :class:`writegate.publish.wire.Wire` is, without sockets and threads: its I/O thread is an actor."""
+    """What :class:`writegate.publishing.wire.Wire` is, without sockets and threads: its I/O thread is an actor."""
 
     trusts_what_it_sent = False
 

@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from tests.simulation.database import Session
 from writegate import Command, Service
-from writegate.command import contract_of, key_of
-from writegate_writer.emitting import emit
-from writegate_writer.faults import DatabaseFault, Reject
-from writegate_writer.ports import Served
+from writegate.contract.command import contract_of, key_of
+from writegate_writer.errors import DatabaseFault, Reject
+from writegate_writer.handlers.emit import emit
+from writegate_writer.schedule.ports import Served
 
 
 class Numbered(Command):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from writegate.publish.spool import Entry
-from writegate.topology import Route
+from writegate.message.topology import Route
+from writegate.publishing.spool import Entry
 
 
 class SimulatedSpool:
-    """What :class:`writegate.publish.spool.Spool` is, in memory: that one's own promises are tested on a real disk."""
+    """What :class:`writegate.publishing.spool.Spool` is, in memory. Its promises are tested on a real disk."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit  # in commands

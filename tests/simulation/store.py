@@ -13,13 +13,13 @@ from tests.simulation import services
 from tests.simulation.database import Session
 from tests.simulation.history import Violation
 from tests.simulation.leases import SimulatedLeases
-from writegate.command import Command
-from writegate.envelope import Item
-from writegate.receipt import Cause, Receipt
-from writegate_writer.arrival import Refused
-from writegate_writer.deferral import Aside, Key, Waiting
-from writegate_writer.faults import DatabaseFault, Fault
-from writegate_writer.store import APPLIED, DeferredRow, Holder, Known, Opened, Outgoing, Started
+from writegate.contract.command import Command
+from writegate.message.envelope import Item
+from writegate.message.receipt import Cause, Receipt
+from writegate_writer.decide.deferral import Deferral, DeferredIndex, Key
+from writegate_writer.decide.store import APPLIED, DeferredRow, Holder, Known, Opened, Outgoing, Started
+from writegate_writer.errors import DatabaseFault, Fault
+from writegate_writer.receive.reading import Refused
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,7 +41,7 @@ _FIRST_HOLD_SECONDS, _LONGEST_HOLD_SECONDS = 1.0, 60.0
 
 
 class SimulatedStore:
-    """A :class:`~writegate_writer.store.Store` over a simulated session."""
+    """A :class:`~writegate_writer.decide.store.Store` over a simulated session."""
 
     def __init__(
         self, session: Session, fresh_id: Callable[[], str], broken: Callable[[str], bool], die: Callable[[], None]
@@ -85,13 +85,13 @@ class SimulatedStore:
         started: Started = self._own("start", work)
         return started
 
-    def waiting(self, holder: Holder) -> Waiting:
-        found: Waiting = self.session.alone("take stock", lambda: self._stock(holder))
+    def waiting(self, holder: Holder) -> DeferredIndex:
+        found: DeferredIndex = self.session.alone("take stock", lambda: self._stock(holder))
         return found
 
-    def _stock(self, holder: Holder) -> Waiting:
+    def _stock(self, holder: Holder) -> DeferredIndex:
         keys = Counter(_key_of(row) for row in self._waiting(holder))
-        return Waiting(keys, self._parked_keys(holder), self.session.get("revision", holder.domain) or 0)
+        return DeferredIndex(keys, self._parked_keys(holder), self.session.get("revision", holder.domain) or 0)
 
     def check_held(self, holder: Holder) -> None:
         def work() -> None:
@@ -180,7 +180,7 @@ class SimulatedStore:
 
         self._own("settle parked", work)
 
-    def defer(self, holder: Holder, aside: Sequence[Aside]) -> None:
+    def defer(self, holder: Holder, aside: Sequence[Deferral]) -> None:
         def work() -> None:
             for one in aside:
                 seq = next(self.session.database.numbers)
@@ -226,7 +226,7 @@ class SimulatedStore:
     def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
         """It has no effect on what is decided."""
 
-    def forget_sent(self, holder: Holder, sent: int) -> None:
+    def delete_sent(self, holder: Holder, sent: int) -> None:
         def work() -> None:
             self.begin(holder)
             self._forget(holder, sent)

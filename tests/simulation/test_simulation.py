@@ -11,7 +11,7 @@ import pytest
 
 from tests.simulation.controls import CONTROLS
 from tests.simulation.run import Failure, run
-from writegate.publish.spooling import Spooling
+from writegate.publishing.spooling import Spooling
 
 _SEEDS = int(os.environ.get("SEEDS", "500"))
 _WITHIN = 500

@@ -23,16 +23,16 @@ from tests.simulation.services import DOMAINS
 from tests.simulation.spools import SimulatedSpool
 from tests.simulation.store import START, SimulatedStore
 from writegate.config import Settings
-from writegate.envelope import Item
-from writegate.publish.engine import Engine, WhenFull
-from writegate.publish.pipeline import Call, parcels_of
-from writegate.topology import Route
-from writegate_writer.faults import DatabaseFault
-from writegate_writer.gate import Gate
-from writegate_writer.lanes import Lanes
-from writegate_writer.ports import Served
-from writegate_writer.sharing import Sharing
-from writegate_writer.turn import Turns
+from writegate.message.envelope import Item
+from writegate.message.topology import Route
+from writegate.publishing.engine import Engine, WhenFull
+from writegate.publishing.pipeline import Call, parcels_of
+from writegate_writer.apply.turn import Turns
+from writegate_writer.broker.lanes import Lanes
+from writegate_writer.errors import DatabaseFault
+from writegate_writer.schedule.leases import Sharing
+from writegate_writer.schedule.ports import Served
+from writegate_writer.schedule.scheduler import DomainScheduler
 
 _IDLE_SECONDS = 0.3
 _TICK_SECONDS = 0.5
@@ -68,7 +68,7 @@ _SPOOL_SECONDS = 0.75  # before its time limit a call turns to the spool
 
 
 class SimulatedClock:
-    """A :class:`~writegate_writer.ports.Clock`."""
+    """A :class:`~writegate_writer.schedule.ports.Clock`."""
 
     def __init__(self, schedule: Schedule, random: Random) -> None:
         self._schedule = schedule
@@ -82,7 +82,7 @@ class SimulatedClock:
         return self._schedule.now
 
 
-class SimulatedGate(Gate):
+class SimulatedGate(DomainScheduler):
     """The gate in simulated time, looked into."""
 
     def __init__(self, schedule: Schedule) -> None:
@@ -95,7 +95,7 @@ class SimulatedGate(Gate):
 
 
 class SimulatedPublisher:
-    """A :class:`~writegate_writer.ports.Publishing` on the real engine, as the real publisher does it."""
+    """A :class:`~writegate_writer.schedule.ports.Publishing` on the real engine, as the real publisher does it."""
 
     def __init__(
         self, around: Surroundings, group: Group, spool: SimulatedSpool | None = None, when_full: WhenFull = "fail"
@@ -111,7 +111,7 @@ class SimulatedPublisher:
             now=lambda: schedule.now,
         )
 
-    def pass_on(
+    def forward(
         self, addressed: Sequence[tuple[Route, Item]], headers: Mapping[str, Any], reply_to: str | None = None
     ) -> Future[None]:
         return self.hand_in(addressed, None, headers)
@@ -159,7 +159,7 @@ class Writer:
             settings=around.settings,
             name=name,
             services=served,
-            gate=self.gate,
+            scheduler=self.gate,
             consuming=self.lanes,
             publishing=self.publisher,
             clock=SimulatedClock(schedule, around.random),

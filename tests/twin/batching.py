@@ -11,22 +11,22 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from writegate.command import Command
 from writegate.config import Settings
-from writegate.envelope import Item, encode, encode_many, item_of
-from writegate.lanes import lane_of
-from writegate.receipt import Receipt
-from writegate.topology import Route
-from writegate_writer.apply.domains import tables_by_task
-from writegate_writer.arrival import Delivery
-from writegate_writer.declare import Writes
-from writegate_writer.domain import Domain
-from writegate_writer.done import Done
-from writegate_writer.gate import Gate
-from writegate_writer.ports import Served
-from writegate_writer.sharing import Claimed
-from writegate_writer.store import Store
-from writegate_writer.turn import Turns
+from writegate.contract.command import Command
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import Item, encode, encode_many, item_of
+from writegate.message.receipt import Receipt
+from writegate.message.topology import Route
+from writegate_writer.apply.turn import Turns
+from writegate_writer.decide.result import BatchResult
+from writegate_writer.decide.store import Store
+from writegate_writer.handlers.domains import tables_by_task
+from writegate_writer.handlers.writes import Writes
+from writegate_writer.receive.reading import Delivery
+from writegate_writer.schedule.domain import Domain
+from writegate_writer.schedule.leases import Claimed
+from writegate_writer.schedule.ports import Served
+from writegate_writer.schedule.scheduler import DomainScheduler
 
 NAME = "twin"
 
@@ -71,7 +71,7 @@ class Hands:
 
     # Publishing.
 
-    def pass_on(
+    def forward(
         self, addressed: Sequence[tuple[Route, Item]], headers: Mapping[str, Any], reply_to: str | None = None
     ) -> Future[None]:
         self.stream.extend(item for _, item in addressed)
@@ -95,7 +95,7 @@ class Hands:
             if one.open == 0 and one in self.unacked:  # what was deferred was acknowledged then
                 self.unacked.remove(one)
 
-    def report(self, done: Done) -> None:
+    def report(self, done: BatchResult) -> None:
         self.receipts += [
             replace(receipt, xid=None, commit_lsn=None, committed_at=None) for _, receipt in done.receipts()
         ]
@@ -108,13 +108,13 @@ class BatchingWriter:
         self._service = writes.service
         self._store = store
         self._hands = Hands()
-        self._gate = Gate(self._hands.monotonic)
+        self._gate = DomainScheduler(self._hands.monotonic)
         self._domain = Domain(claimed.domain, claimed.epoch, claimed.lanes)
         self._turns = Turns(
             settings=Settings.load({}),
             name=name,
             services={writes.service.name: Served(writes.service, tables_by_task(writes))},
-            gate=self._gate,
+            scheduler=self._gate,
             consuming=self._hands,
             publishing=self._hands,
             clock=self._hands,
@@ -131,7 +131,7 @@ class BatchingWriter:
     @property
     def waiting(self) -> int:
         """How many commands are deferred."""
-        return self._domain.aside.total
+        return self._domain.deferred.total
 
     def take_in(self, commands: Sequence[Command]) -> None:
         """Queue commands."""

@@ -17,15 +17,15 @@ from tests.twin.naive import NaiveWriter
 from tests.twin.stock.tables import metadata
 from tests.twin.stock.writes import writes
 from writegate.config import Settings
-from writegate.stack.environment import WRITER
-from writegate_writer.apply.plan import opened
-from writegate_writer.clock import SystemClock
-from writegate_writer.control import SqlLeases
-from writegate_writer.load import migrations_of
-from writegate_writer.session import APPLICATION, Session, engine_of
-from writegate_writer.sharing import Claimed
-from writegate_writer.sql_store import SqlStore
-from writegate_writer.waits import Waits
+from writegate_devkit.stack.environment import WRITER
+from writegate_writer.database.lock_conflicts import LockConflicts
+from writegate_writer.database.session import APPLICATION, Session, engine_of
+from writegate_writer.database.store import SqlStore
+from writegate_writer.handlers.loading import migrations_of
+from writegate_writer.provision.plan import opened
+from writegate_writer.schedule.clock import SystemClock
+from writegate_writer.schedule.leases import Claimed
+from writegate_writer.worker.control import SqlLeases
 
 _NAIVE = f"{NAME}_naive"
 _TABLES = [table.fullname for table in reversed(metadata.sorted_tables)]
@@ -52,7 +52,7 @@ class Databases:
 
     def batching_writer(self, name: str, session: Session) -> BatchingWriter:
         """Return a batching writer that goes on with what is there."""
-        store = SqlStore(session, {writes.service.name: writes}, SystemClock(), Waits(APPLICATION))
+        store = SqlStore(session, {writes.service.name: writes}, SystemClock(), LockConflicts(APPLICATION))
         return BatchingWriter(store, writes, self.claimed, name)
 
     @contextmanager

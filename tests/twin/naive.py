@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from writegate.command import Command, contract_of, key_of
-from writegate.receipt import Cause, Receipt
-from writegate_writer.declare import Writes
-from writegate_writer.emitting import collecting
-from writegate_writer.faults import DatabaseFault, Fault, Reject
-from writegate_writer.session import translated
+from writegate.contract.command import Command, contract_of, key_of
+from writegate.message.receipt import Cause, Receipt
+from writegate_writer.database.session import translated
+from writegate_writer.errors import DatabaseFault, Fault, Reject
+from writegate_writer.handlers.emit import collecting
+from writegate_writer.handlers.writes import Writes
 
 _MISSING_PARENT = "23503"
 

@@ -25,8 +25,8 @@ from tests.twin.stock.contract import (
     Stamp,
     Tell,
 )
-from writegate.command import Command
-from writegate.ids import new_id
+from writegate.contract.command import Command
+from writegate.contract.ids import new_id
 
 _TOO_BIG = 3_000_000_000  # for an integer column
 _articles = st.sampled_from(["bolt", "cup", "Öl"])

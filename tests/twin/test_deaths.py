@@ -14,8 +14,8 @@ from tests.twin.batching import Cut
 from tests.twin.databases import Databases, run
 from tests.twin.stock.contract import Cheer, Jot
 from tests.twin.stock.writes import writes
-from writegate.command import Command
-from writegate_writer.session import Session
+from writegate.contract.command import Command
+from writegate_writer.database.session import Session
 
 _MOST_DEATHS = 20
 

@@ -21,12 +21,13 @@ from tests.twin.batching import BatchingWriter, Cut
 from tests.twin.databases import Databases, content, run
 from tests.twin.stock.contract import AddIfNew, Careful, Move, Place
 from tests.twin.streams import CUTS, STREAMS
-from writegate.command import Command
-from writegate.ids import ledger_id
-from writegate.receipt import Cause, Receipt
-from writegate_writer import decide, transaction
-from writegate_writer.arrival import Arrived
-from writegate_writer.isolate import Isolation, Span
+from writegate.contract.command import Command
+from writegate.contract.ids import ledger_id
+from writegate.message.receipt import Cause, Receipt
+from writegate_writer.apply import transaction
+from writegate_writer.decide import attempts as decide
+from writegate_writer.decide.bisection import Isolation, Span
+from writegate_writer.receive.reading import Arrived
 
 _EXAMPLES = os.environ.get("EXAMPLES")
 _PROFILE = settings(

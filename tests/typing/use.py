@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import Column, Connection, MetaData, Table, Text
 
 from writegate import Command, Service, upgrades
-from writegate.publish import Accepted, PendingReceipt, Publisher
-from writegate.receipt import Receipt
-from writegate_writer import Writes, emit, rows
+from writegate.message.receipt import Receipt
+from writegate.publishing import Accepted, PendingReceipt, Publisher
+from writegate_writer import Writes, emit
+from writegate_writer.handlers import rows
 
 
 class Open(Command, key="account"):
@@ -60,7 +61,7 @@ def blocking(publisher: Publisher) -> None:
     publisher.publish_many(opened)  # expect: arg-type
     publisher.publish(opened).wait(5)  # expect: attr-defined
     publisher.publish(opened, reciept=True)  # expect: call-overload
-    print(accepted.how == "sent", many, known)  # expect: comparison-overlap
+    print(accepted.accepted_by == "sent", many, known)  # expect: comparison-overlap
     print(receipt.outcome == "done")  # expect: comparison-overlap
 
 

@@ -20,7 +20,7 @@ from weather.recorded import observations
 from weather.tables import observation
 from writegate import Service, publish, publisher
 from writegate.errors import PublishTimeout
-from writegate.stream import publish_stream
+from writegate.integrations.stream import publish_stream
 from writegate.testing import MemoryBroker
 from writegate_writer.testing import drain
 

@@ -1,5 +1,5 @@
 """``python -m writegate``: the command line where no script is installed."""
 
-from writegate.cli import main
+from writegate.cli.main import main
 
 main()

@@ -29,7 +29,10 @@ frameworks know how to answer. It is a ``ValueError``, as :class:`InvalidCommand
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class WritegateError(Exception):
@@ -132,3 +135,18 @@ class SpoolBroken(RetryablePublishError):
 
 class PublishTimeout(RetryablePublishError):
     """No confirm within the time limit: it may have arrived. The ledger makes a retry with the same id harmless."""
+
+
+def wrong_fields(error: ValidationError) -> list[dict[str, str]]:
+    """Return ``{"path", "message"}`` of each field that pydantic refused; the path is dotted, empty for the whole."""
+    return [
+        {"path": ".".join(str(step) for step in one["loc"]), "message": one["msg"]}
+        for one in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def first_wrong_field(error: ValidationError) -> str:
+    """Return the first field that pydantic refused and why, in one line, with how many more there are."""
+    first, *others = wrong_fields(error)
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{first['path'] or 'fields'}: {first['message']}{more}"

@@ -27,7 +27,7 @@ def writegate_services() -> Sequence[Service]:
 @pytest.fixture
 def writegate_broker(writegate_services: Sequence[Service]) -> Iterator[MemoryBroker]:
     """A broker in memory, to which the publisher of this process publishes for the time of the test."""
-    from writegate.process import replace  # noqa: PLC0415  only for the tests that want it
+    from writegate.publishing.process import replace  # noqa: PLC0415  only for the tests that want it
     from writegate.testing import MemoryBroker  # noqa: PLC0415  the same
 
     with MemoryBroker(writegate_services) as broker, replace(broker.publisher()):

@@ -16,9 +16,9 @@ from tests.benchmarks.loads.writegate import Single, settings_of
 from tests.benchmarks.workloads import WORKLOADS
 from writegate import Command
 from writegate.config import Settings
-from writegate.publish import Publisher
-from writegate.publish.wire import Listener, Wire
-from writegate.stack.readiness import wait_until
+from writegate.publishing import Publisher
+from writegate.publishing.wire import Listener, Wire
+from writegate_devkit.stack.readiness import wait_until
 
 _CONNECTED_SECONDS = 120.0
 

@@ -14,7 +14,7 @@ from tests.benchmarks.pace import Schedule, note_of
 from tests.benchmarks.workloads import WORKLOADS
 from writegate import Command
 from writegate.config import Settings
-from writegate.publish import Publisher
+from writegate.publishing import Publisher
 
 TASKS = 1000
 """Calls of one process at a time, as a busy web service has them."""

@@ -16,10 +16,10 @@ from tests.benchmarks.place import OWN_SESSIONS, Place
 from tests.benchmarks.systems.base import Running, System
 from tests.benchmarks.systems.direct import services
 from tests.servers import SUPERUSER
-from writegate.stack.broker import give
-from writegate.stack.database import USER
-from writegate.stack.ports import choose
-from writegate.stack.readiness import wait_until
+from writegate_devkit.stack.broker import give
+from writegate_devkit.stack.database import USER
+from writegate_devkit.stack.ports import choose
+from writegate_devkit.stack.readiness import wait_until
 
 _PROGRAM = "/usr/sbin/pgbouncer"
 _CLIENTS = 64

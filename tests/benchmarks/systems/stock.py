@@ -18,7 +18,7 @@ from tests.benchmarks.place import Place
 from tests.benchmarks.systems.base import Running, System
 from tests.benchmarks.systems.direct import drivers
 from tests.broker import Vhost, rabbitmqctl, vhost_of
-from writegate.stack.readiness import wait_until
+from writegate_devkit.stack.readiness import wait_until
 
 BATCHES_PYTHON = CHECKOUT / ".venv/batches/bin/python"
 _QUEUE = "celery"

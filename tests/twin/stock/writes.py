@@ -30,7 +30,8 @@ from tests.twin.stock.contract import (
     stock,
 )
 from tests.twin.stock.tables import balance, item, metadata, movement, place, shelf, story, tally
-from writegate_writer import Reject, Writes, emit, rows
+from writegate_writer import Reject, Writes, emit
+from writegate_writer.handlers import rows
 
 writes = Writes(stock, tables=metadata.sorted_tables, migrations=Path(__file__).parent / "migrations")
 writes.add(Add, rows.insert(item))

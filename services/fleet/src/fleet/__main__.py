@@ -6,7 +6,7 @@ import argparse
 import itertools
 
 from fleet.register import airframes
-from writegate.stream import replay
+from writegate.integrations.stream import replay
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 
 from fleet.contract import LogFlight, RecordInspection, RegisterAirframe, fleet
 from fleet.tables import airframe
-from writegate_writer import Writes, rows
+from writegate_writer import Writes
+from writegate_writer.handlers import rows
 
 writes = Writes(fleet, tables=[airframe])
 writes.add(LogFlight, rows.increment(airframe, by={"minutes": "minutes", "cycles": 1}))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from flights.feed import feed
 from flights.recorded import events
-from writegate.follow import follow
-from writegate.stream import replay
+from writegate.integrations.follow import follow
+from writegate.integrations.stream import replay
 
 
 def main() -> None:

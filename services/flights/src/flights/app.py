@@ -7,7 +7,7 @@ import sys
 from flights.http import app
 from writegate.config import Settings
 from writegate.errors import SettingsError
-from writegate.process import configure
+from writegate.publishing.process import configure
 
 __all__ = ["app"]
 

@@ -9,8 +9,8 @@ from datetime import datetime
 
 from weather.contract import Observe
 from weather.recorded import observations
-from writegate.follow import follow
-from writegate.stream import replay
+from writegate.integrations.follow import follow
+from writegate.integrations.stream import replay
 
 
 def main() -> None:

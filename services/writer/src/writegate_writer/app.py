@@ -14,10 +14,10 @@ from kombu import Exchange, Queue
 
 from writegate.config import Settings
 from writegate.errors import WritegateError
-from writegate.topology import exchange_name, queue_name
-from writegate_writer import logs
-from writegate_writer.load import load_services
-from writegate_writer.process import Process
+from writegate.message.topology import exchange_name, queue_name
+from writegate_writer.handlers.loading import load_services
+from writegate_writer.worker import logs
+from writegate_writer.worker.process import Process
 
 # What would change consumption or lose a command: lanes follow leases, and an accepted write is not revoked.
 _REFUSED = (
@@ -56,7 +56,7 @@ def make_app(settings: Settings) -> Celery:
             # py-amqp's own is 1 s: a short stall would reset the connection.
             "socket_settings": {socket.TCP_USER_TIMEOUT: 10_000},
         },
-        worker_consumer="writegate_writer.consumer:GateConsumer",
+        worker_consumer="writegate_writer.worker.bootsteps:GateConsumer",
         worker_pool="solo",  # never used: slots are threads of ours
         worker_concurrency=1,
         worker_cancel_long_running_tasks_on_connection_loss=True,

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from writegate.command import Command, contract_of
+from writegate.contract.command import Command, contract_of
 from writegate.errors import WritegateError
 
 log = logging.getLogger(__name__)

@@ -21,13 +21,12 @@ from typing import Annotated, Any
 from anyio import to_thread
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
-from writegate import process
-from writegate.command import Command
+from writegate.contract.command import Command
+from writegate.contract.service import Service
 from writegate.errors import PublishError
 from writegate.integrations import requests
 from writegate.integrations.http import Answer, refused
-from writegate.publish import Publisher
-from writegate.service import Service
+from writegate.publishing import Publisher, process
 
 
 async def _publisher() -> Publisher:

@@ -22,14 +22,13 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from writegate import process
-from writegate.command import Command
 from writegate.config import PREFIX
+from writegate.contract.command import Command
+from writegate.contract.service import Service
 from writegate.errors import PublishError
 from writegate.integrations import requests
 from writegate.integrations.http import Answer, refused
-from writegate.publish import Publisher
-from writegate.service import Service
+from writegate.publishing import Publisher, process
 
 
 class Writegate:

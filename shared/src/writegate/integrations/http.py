@@ -17,8 +17,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from writegate.errors import InvalidCommand, PublishError, ReceiptTimeout, TooLarge
-from writegate.receipt import Receipt
+from writegate.errors import InvalidCommand, PublishError, ReceiptTimeout, TooLarge, wrong_fields
+from writegate.message.receipt import Receipt
 
 # A client that prefers to wait longer holds a connection of ours for nothing.
 LONGEST_WAIT_SECONDS = 30.0
@@ -68,11 +68,7 @@ def looked_up(command_id: str, receipt: Receipt | None) -> Answer:
 
 def invalid(error: ValidationError) -> Answer:
     """The fields that fail the contract."""
-    errors = [
-        {"path": ".".join(str(part) for part in one["loc"]), "message": one["msg"]}
-        for one in error.errors(include_url=False, include_input=False)
-    ]
-    return _unprocessable(errors)
+    return _unprocessable(wrong_fields(error))
 
 
 def _unprocessable(errors: list[dict[str, str]]) -> Answer:

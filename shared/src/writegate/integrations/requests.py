@@ -12,8 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from writegate import process
-from writegate.command import Command
+from writegate.contract.command import Command
 from writegate.errors import PublishError, ReceiptTimeout
 from writegate.integrations.http import (
     Answer,
@@ -25,6 +24,7 @@ from writegate.integrations.http import (
     refused,
     undecided,
 )
+from writegate.publishing import process
 from writegate.telemetry import metrics_page
 
 LOOKUP_SECONDS = 5.0

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 from sqlalchemy.util import await_only
 from sqlalchemy.util.concurrency import in_greenlet
 
-from writegate import process
-from writegate.command import Command
+from writegate.contract.command import Command
 from writegate.integrations.committed import committed
+from writegate.publishing import process
 
 AnySession = Session | scoped_session[Any] | AsyncSession | async_scoped_session[Any]
 

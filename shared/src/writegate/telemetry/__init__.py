@@ -15,9 +15,9 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from writegate.config import Settings
-from writegate.envelope import Item
 from writegate.errors import PublishError, SettingsError
-from writegate.topology import Route
+from writegate.message.envelope import Item
+from writegate.message.topology import Route
 
 Addressed = Sequence[tuple[Route, Item]]
 Accepting = Future[Collection[str]]  # the ids that went to the spool

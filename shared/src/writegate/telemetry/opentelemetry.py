@@ -14,7 +14,7 @@ from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
-from writegate.topology import exchange_name
+from writegate.message.topology import exchange_name
 
 _tracer = trace.get_tracer("writegate")
 _propagator = TraceContextTextMapPropagator()

@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Self
 
-from writegate.command import Command
 from writegate.config import Settings
-from writegate.publish import Publisher
-from writegate.publish.wire import Carrier, Listener
-from writegate.service import Service
+from writegate.contract.command import Command
+from writegate.contract.service import Service
+from writegate.message.topology import queue_name, topology_of
+from writegate.publishing import Publisher
+from writegate.publishing.wire import Carrier, Listener
 from writegate.testing.node import Node, Stored
 from writegate.testing.published import commands_in, difference
 from writegate.testing.wire import MemoryWire
-from writegate.topology import queue_name, topology_of
 
 USER = "test"  # whom a publisher publishes as when the test does not care
 
@@ -66,7 +66,7 @@ class MemoryBroker:
         return made
 
     def wire(self, user: str = USER, password: str = "") -> Callable[[Listener], Carrier]:
-        """Return what a :class:`~writegate.publish.Publisher` takes for its connection to this broker."""
+        """Return what a :class:`~writegate.publishing.Publisher` takes for its connection to this broker."""
         return partial(MemoryWire, self._node, user, password)
 
     # What was published.

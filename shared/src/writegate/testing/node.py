@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pika
 
-from writegate.publish.wire import REPLY_TO
-from writegate.topology import Topology
+from writegate.message.topology import Topology
+from writegate.publishing.wire import REPLY_TO
 
 if TYPE_CHECKING:
     from writegate.testing.wire import MemoryWire

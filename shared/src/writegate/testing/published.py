@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from writegate.command import Command, contract_of, key_of
-from writegate.envelope import LOOKUP_TASK, Item, decode
+from writegate.contract.command import Command, contract_of, key_of
+from writegate.contract.service import Service
 from writegate.errors import WritegateError
-from writegate.service import Service
+from writegate.message.envelope import LOOKUP_TASK, Item, decode
 from writegate.testing.node import Sent
 
 _MOST_LISTED = 20

@@ -12,13 +12,13 @@ from functools import partial
 
 import pika
 
-from writegate.ids import new_id
-from writegate.publish.wire import Listener
+from writegate.contract.ids import new_id
+from writegate.publishing.wire import Listener
 from writegate.testing.node import ChannelRefused, Node, Sent, Taken
 
 
 class MemoryWire:
-    """A :class:`~writegate.publish.wire.Carrier`. It is connected again as soon as the broker is back."""
+    """A :class:`~writegate.publishing.wire.Carrier`. It is connected again as soon as the broker is back."""
 
     def __init__(self, node: Node, user: str, password: str, listener: Listener) -> None:
         self.user = user

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from writegate_writer import Writes, rows
+from writegate_writer import Writes
+from writegate_writer.handlers import rows
 
 from .contract import Record, events
 from .tables import event

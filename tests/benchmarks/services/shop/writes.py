@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from writegate_writer import Writes, rows
+from writegate_writer import Writes
+from writegate_writer.handlers import rows
 
 from .contract import Order, Pay, Restock, shop
 from .tables import customer, line, order, payment, product

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
-from writegate_writer import Writes, rows
+from writegate_writer import Writes
+from writegate_writer.handlers import rows
 
 from .contract import Transact1, Transact50, tpcb
 from .tables import SCHEMAS, tables_in

@@ -1,7 +1,5 @@
-"""``writegate plan`` and ``writegate apply``: what broker and database lack, then make it so.
+"""A turn at a domain: take a batch, decide it in a transaction, publish what follows. Pure; on slot threads.
 
-``desired, actual → diff → changes``: what the services declare and what a server says are plain data, the difference
-is a pure function, and a change carries the one request or statement that makes it. Only ``broker``,
-``database`` and ``membership`` talk to servers.
-Nothing that may hold messages or rows is ever deleted.
+In: a domain and a store. Out: committed transactions, acknowledgements, receipts and emitted commands. A turn asks
+`decide` what to try and tries it; nothing in `decide` calls back.
 """

@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from writegate.contracts.described import described
-from writegate.contracts.installed import installed_services
+from writegate.catalog.described import described
+from writegate.catalog.installed import installed_services
 from writegate.errors import WritegateError
 from writegate_writer.check.decoding import decoded
 from writegate_writer.check.finding import Finding
-from writegate_writer.check.kept import kept_commands
 from writegate_writer.check.released import compared
+from writegate_writer.check.stored import kept_commands
 
 WOULD_BREAK = 2  # exit code
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from writegate.envelope import Item
+from writegate.contract.service import Service
 from writegate.errors import MalformedMessage
-from writegate.service import Service
-from writegate_writer.arrival import NotYet, command_and_key
+from writegate.message.envelope import Item
 from writegate_writer.check.finding import Finding, Where
+from writegate_writer.receive.reading import NotYet, command_and_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ Each writes what it did into the audit, in the same transaction.
 
 from __future__ import annotations
 
-from writegate.operations import operations
-from writegate_writer.declare import Writes
-from writegate_writer.operations import editing, holding, moving, rehearsing
+from writegate.contract.operations import operations
+from writegate_writer.handlers.writes import Writes
+from writegate_writer.operations import dry_run as rehearsing
+from writegate_writer.operations import editing, holding, moving
 from writegate_writer.operations.tables import TABLES
 
 writes = Writes(operations, tables=TABLES)

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from writegate.operations import Operation
-from writegate_writer.plain import plain_json, plain_text
+from writegate.contract.operations import Operation
+from writegate_writer.receive.sanitizing import sanitize_json, sanitize_text
 
 Result = dict[str, Any]
 
@@ -21,7 +21,7 @@ INSERT INTO writegate.audit (who, action, target, detail, command) VALUES (%s, %
 def write(connection: Connection, one: Operation, action: str, target: str, detail: Mapping[str, Any]) -> None:
     """Write down what was done, or that it was refused."""
     told = {"reason": one.reason, **detail}
-    parameters = (plain_text(one.by), action, plain_text(target), json.dumps(plain_json(told)), one.command_id)
+    parameters = (sanitize_text(one.by), action, sanitize_text(target), json.dumps(sanitize_json(told)), one.command_id)
     connection.exec_driver_sql(_WRITE, parameters)
 
 

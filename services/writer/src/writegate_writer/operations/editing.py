@@ -9,16 +9,16 @@ from typing import Any
 from pydantic_core import from_json, to_json
 from sqlalchemy import Connection
 
-from writegate.command import contract_of
+from writegate.contract.command import contract_of
+from writegate.contract.operations import Edit, Selection
 from writegate.errors import MalformedMessage
-from writegate.operations import Edit, Selection
-from writegate_writer.arrival import NotYet
-from writegate_writer.declare import Writes
+from writegate_writer.handlers.writes import Writes
 from writegate_writer.operations import audit
 from writegate_writer.operations.audit import Result
 from writegate_writer.operations.pages import ParkedRow, installed, page
 from writegate_writer.operations.placing import is_object, read
 from writegate_writer.operations.tables import TABLES
+from writegate_writer.receive.reading import NotYet
 
 _SHORT_CHARACTERS = 200
 _EDIT = "UPDATE writegate.parked SET raw = %s, version = %s WHERE seq = %s"

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from writegate.operations import Hold, Release
-from writegate.targets import BUILT_IN, Known, TargetError
-from writegate_writer.declare import Writes
+from writegate.contract.operations import Hold, Release
+from writegate.contract.targets import BUILT_IN, Known, TargetError
+from writegate_writer.handlers.writes import Writes
 from writegate_writer.operations import audit
 from writegate_writer.operations.audit import Result
 from writegate_writer.operations.tables import TABLES

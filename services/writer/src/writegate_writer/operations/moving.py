@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from writegate.operations import Drop, OnParked, Replay
-from writegate_writer.declare import Writes
+from writegate.contract.operations import Drop, OnParked, Replay
+from writegate_writer.handlers.writes import Writes
 from writegate_writer.operations import audit
 from writegate_writer.operations.audit import Result
 from writegate_writer.operations.pages import ParkedRow, by_cause, installed, lock, page, revise

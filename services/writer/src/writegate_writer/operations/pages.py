@@ -8,10 +8,10 @@ from functools import cache
 
 from sqlalchemy import Connection
 
-from writegate.operations import Selection
-from writegate_writer.declare import Writes
-from writegate_writer.faults import DatabaseFault
-from writegate_writer.load import load_services
+from writegate.contract.operations import Selection
+from writegate_writer.errors import DatabaseFault
+from writegate_writer.handlers.loading import load_services
+from writegate_writer.handlers.writes import Writes
 
 Lane = tuple[str, int]
 

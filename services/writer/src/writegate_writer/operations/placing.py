@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 
 from pydantic_core import from_json
 
-from writegate.command import Command
-from writegate.envelope import Item
+from writegate.contract.command import Command
+from writegate.contract.ids import ledger_id
+from writegate.contract.lanes import lane_of
+from writegate.contract.service import Service
 from writegate.errors import MalformedMessage
-from writegate.ids import ledger_id
-from writegate.lanes import lane_of
-from writegate.service import Service
-from writegate_writer.arrival import NotYet, command_of, contract_key
-from writegate_writer.declare import Writes
+from writegate.message.envelope import Item
+from writegate_writer.handlers.writes import Writes
 from writegate_writer.operations.pages import ParkedRow
+from writegate_writer.receive.reading import NotYet, command_of, contract_key
 
 
 @dataclass(frozen=True, slots=True)

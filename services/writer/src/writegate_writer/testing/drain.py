@@ -11,27 +11,27 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine
 
 from writegate.config import Settings
-from writegate.envelope import Item
 from writegate.errors import DeclarationError, WritegateError
-from writegate.publish import Publisher
-from writegate.receipt import Receipt
+from writegate.message.envelope import Item
+from writegate.message.receipt import Receipt
+from writegate.message.topology import Route
+from writegate.publishing import Publisher
 from writegate.testing import MemoryBroker
 from writegate.testing.node import Stored
-from writegate.topology import Route
-from writegate_writer.arrival import Delivery
-from writegate_writer.batch import Deciding
-from writegate_writer.clock import SystemClock
-from writegate_writer.cutting import cut
-from writegate_writer.declare import Writes
-from writegate_writer.deferral import BEGINNING
-from writegate_writer.domain import Domain
-from writegate_writer.done import Done
-from writegate_writer.gate import Gate
-from writegate_writer.load import load_services
-from writegate_writer.ports import Served
-from writegate_writer.sending import Sending
-from writegate_writer.store import Holder
-from writegate_writer.testing.store import Memory, RehearsalStore
+from writegate_writer.apply.batch import BatchProcessor
+from writegate_writer.apply.sending import Sending
+from writegate_writer.decide.deferral import BEGINNING
+from writegate_writer.decide.result import BatchResult
+from writegate_writer.decide.store import Holder
+from writegate_writer.handlers.loading import load_services
+from writegate_writer.handlers.writes import Writes
+from writegate_writer.receive.reading import Delivery
+from writegate_writer.schedule.batching import cut
+from writegate_writer.schedule.clock import SystemClock
+from writegate_writer.schedule.domain import Domain
+from writegate_writer.schedule.ports import Served
+from writegate_writer.schedule.scheduler import DomainScheduler
+from writegate_writer.testing.store import Memory, MemoryStore
 
 _SETTINGS = Settings.load({})
 _CONFIRM_SECONDS = 10.0
@@ -59,7 +59,7 @@ def drain(broker: MemoryBroker, connection: Connection | Engine) -> list[Receipt
     services = _writes_of(broker)
     memory = _memories.setdefault(broker, Memory())
     with _transaction(connection) as inside, broker.publisher(app_id="writegate") as publisher:
-        receipts = _Drain(broker, services, RehearsalStore(inside, services, memory), publisher).run()
+        receipts = _Drain(broker, services, MemoryStore(inside, services, memory), publisher).run()
     waiting = {row.item.id for row, _, _ in memory.deferred.values()}
     return [one for one in receipts if one.final or one.id in waiting]
 
@@ -88,7 +88,7 @@ class _Drain:
     """One domain with every lane, served until nothing is left."""
 
     def __init__(
-        self, broker: MemoryBroker, services: Mapping[str, Writes], store: RehearsalStore, publisher: Publisher
+        self, broker: MemoryBroker, services: Mapping[str, Writes], store: MemoryStore, publisher: Publisher
     ) -> None:
         self._broker = broker
         self._store = store
@@ -96,10 +96,10 @@ class _Drain:
         lanes = tuple((one.name, lane) for one in broker.services for lane in range(one.lanes))
         self._domain = Domain("drain", 0, lanes)
         holder = Holder("drain", self._domain.name, self._domain.epoch, 0.0)
-        self._domain.aside = store.start(holder).waiting
+        self._domain.deferred = store.start(holder).waiting
         self._decided = _Decided()
-        self._sending = Sending(self._served, Gate(), self._decided, _Confirmed(publisher))
-        self._deciding = Deciding(
+        self._sending = Sending(self._served, DomainScheduler(), self._decided, _Confirmed(publisher))
+        self._deciding = BatchProcessor(
             store, holder, self._domain, self._served, self._sending, self._decided, SystemClock()
         )
 
@@ -112,7 +112,7 @@ class _Drain:
             while self._batch():
                 pass
             self._replay()
-            self._domain.outbox.forgettable()  # raises the error of what was emitted and cannot be sent
+            self._domain.outbox.confirmed_up_to()  # raises the error of what was emitted and cannot be sent
         return self._decided.receipts
 
     def _batch(self) -> bool:
@@ -127,12 +127,12 @@ class _Drain:
 
     def _replay(self) -> None:
         """Try what waits again, as long as that changes something: what it waited for may be there now."""
-        waiting = self._domain.aside
+        waiting = self._domain.deferred
         before = -1
         while waiting.total not in (0, before):
             before = waiting.total
             self._deciding.replay(lambda: True)
-            while waiting.sweep.after != BEGINNING:
+            while waiting.replay_pass.after != BEGINNING:
                 self._deciding.replay(lambda: True)
 
 
@@ -141,12 +141,12 @@ class _Confirmed:
 
     def __init__(self, publisher: Publisher) -> None:
         self.reply = publisher.reply
-        self._pass_on = publisher.pass_on
+        self._forward = publisher.forward
 
-    def pass_on(
+    def forward(
         self, addressed: Sequence[tuple[Route, Item]], headers: Mapping[str, Any], reply_to: str | None = None
     ) -> Future[None]:
-        confirmed = self._pass_on(addressed, headers, reply_to)
+        confirmed = self._forward(addressed, headers, reply_to)
         wait([confirmed], timeout=_CONFIRM_SECONDS)
         return confirmed
 
@@ -157,7 +157,7 @@ class _Decided:
     def __init__(self) -> None:
         self.receipts: list[Receipt] = []
 
-    def report(self, done: Done) -> None:
+    def report(self, done: BatchResult) -> None:
         self.receipts += [receipt for _, receipt in done.receipts()]
 
     def settle(self, domain: Domain, decided: Mapping[Delivery, int]) -> None:

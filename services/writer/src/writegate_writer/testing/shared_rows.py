@@ -19,9 +19,9 @@ from sqlalchemy import Connection, Engine, Table, text
 
 from writegate import Command, contract_of, key_of
 from writegate.errors import DeclarationError
-from writegate_writer.apply.domains import table_name
-from writegate_writer.declare import Writes
-from writegate_writer.emitting import collecting
+from writegate_writer.handlers.domains import table_name
+from writegate_writer.handlers.emit import collecting
+from writegate_writer.handlers.writes import Writes
 
 # What a row is known by: table, the columns of one of its unique indexes, and their values as JSON.
 _Identity = tuple[str, tuple[str, ...], tuple[str, ...]]

@@ -11,19 +11,19 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from writegate.command import Command
-from writegate.ids import ledger_id
-from writegate.receipt import Receipt
-from writegate_writer.arrival import Refused
-from writegate_writer.clock import SystemClock
-from writegate_writer.declare import Writes
-from writegate_writer.deferral import Aside, Key, Waiting, key_of
-from writegate_writer.faults import DatabaseFault, HandlerFault
-from writegate_writer.holds import holds_of
-from writegate_writer.session import Session
-from writegate_writer.sql_store import SqlStore
-from writegate_writer.store import APPLIED, DeferredRow, Holder, Known, Opened, Outgoing, Started
-from writegate_writer.waits import Waits
+from writegate.contract.command import Command
+from writegate.contract.ids import ledger_id
+from writegate.message.receipt import Receipt
+from writegate_writer.database.lock_conflicts import LockConflicts
+from writegate_writer.database.session import Session
+from writegate_writer.database.store import SqlStore
+from writegate_writer.decide.deferral import Deferral, DeferredIndex, Key, key_of
+from writegate_writer.decide.holds import holds_of
+from writegate_writer.decide.store import APPLIED, DeferredRow, Holder, Known, Opened, Outgoing, Started
+from writegate_writer.errors import DatabaseFault, HandlerFault
+from writegate_writer.handlers.writes import Writes
+from writegate_writer.receive.reading import Refused
+from writegate_writer.schedule.clock import SystemClock
 
 _BEGIN = "SAVEPOINT writegate_batch; SELECT pg_current_xact_id()::text::bigint, clock_timestamp()"
 _SAME = "SELECT pg_current_xact_id()::text::bigint"
@@ -60,12 +60,12 @@ class Memory:
         return self.numbers
 
 
-class RehearsalStore:
-    """A :class:`~writegate_writer.store.Store` whose transactions are savepoints of the test's transaction."""
+class MemoryStore:
+    """A :class:`~writegate_writer.decide.store.Store` whose transactions are savepoints of the test's transaction."""
 
     def __init__(self, connection: Connection, services: Mapping[str, Writes], memory: Memory) -> None:
         self._session = BorrowedSession(connection)
-        self._handlers = SqlStore(self._session, services, SystemClock(), Waits("drain"))
+        self._handlers = SqlStore(self._session, services, SystemClock(), LockConflicts("drain"))
         self._memory = memory
         self._changed: Memory | None = None  # what the memory will be if the open transaction commits
 
@@ -78,9 +78,9 @@ class RehearsalStore:
             None if row.item.key is None else (row.service, row.item.key)
             for row, _, _ in self._memory.deferred.values()
         )
-        return Started([], Waiting(deferred, set(self._memory.parked_keys)))
+        return Started([], DeferredIndex(deferred, set(self._memory.parked_keys)))
 
-    def waiting(self, holder: Holder) -> Waiting:
+    def waiting(self, holder: Holder) -> DeferredIndex:
         """Nobody changes what waits: nobody has to take stock of it."""
         raise AssertionError
 
@@ -122,7 +122,7 @@ class RehearsalStore:
             if key is not None and one.parks_key:
                 self._now.parked_keys.add(key)
 
-    def defer(self, holder: Holder, aside: Sequence[Aside]) -> None:
+    def defer(self, holder: Holder, aside: Sequence[Deferral]) -> None:
         for one in (each.one for each in aside):
             number, delivery = self._now.next_number(), one.delivery
             row = DeferredRow(
@@ -162,7 +162,7 @@ class RehearsalStore:
             self._changed = None
             self._session.run(_ROLL_BACK)
 
-    def forget_sent(self, holder: Holder, sent: int) -> None:
+    def delete_sent(self, holder: Holder, sent: int) -> None:
         """There is no table to delete from."""
 
     def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:

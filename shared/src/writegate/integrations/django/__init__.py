@@ -25,11 +25,11 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from writegate import process
-from writegate.command import Command
+from writegate.contract.command import Command
 from writegate.integrations import requests
 from writegate.integrations.committed import committed
 from writegate.integrations.http import Answer
+from writegate.publishing import process
 
 __all__ = ["live", "metrics", "publish_on_commit", "ready", "receipt", "respond"]
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 
-from writegate import process
+from writegate.publishing import process
 
 
 class WritegateConfig(AppConfig):

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from writegate import process
-from writegate.contracts.installed import installed_services
-from writegate.contracts.named import command_named, read_command
+from writegate.catalog.installed import installed_services
+from writegate.catalog.named import command_named, read_command
 from writegate.errors import PublishTimeout, ReceiptTimeout, WritegateError
+from writegate.publishing import process
 
 REFUSED, LATE = 1, 3  # exit codes, those of `writegate publish`
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
             command = read_command(command_named(task, installed_services().values()), fields)
             if wait is None:
                 accepted = process.publish(command)
-                self.stdout.write(f"{accepted.how} {accepted.command_id}")
+                self.stdout.write(f"{accepted.accepted_by} {accepted.command_id}")
                 return
             receipt = process.publish(command, receipt=True).wait(wait)
         except (PublishTimeout, ReceiptTimeout) as error:

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from writegate import process
 from writegate.errors import WritegateError
+from writegate.publishing import process
 
 _POLL_SECONDS = 0.05
 

@@ -1,0 +1,1 @@
+"""The commands that people type. typer is imported only here."""

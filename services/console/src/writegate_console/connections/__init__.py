@@ -1,1 +1,0 @@
-"""``writegate connections``: who is connected, and who still writes directly."""

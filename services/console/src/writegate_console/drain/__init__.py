@@ -1,1 +1,0 @@
-"""``writegate drain``: wait until what was accepted before is decided, or until what a hold stops is at rest."""

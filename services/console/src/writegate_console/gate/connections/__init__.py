@@ -1,0 +1,1 @@
+"""Who is connected, and who still writes without the gate."""

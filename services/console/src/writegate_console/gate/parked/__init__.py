@@ -1,0 +1,1 @@
+"""Commands that were rejected for good: found, read, replayed and dropped."""

@@ -1,0 +1,1 @@
+"""All of a gate in one look."""

@@ -1,0 +1,1 @@
+"""What became of one command, and which commands follow from it."""

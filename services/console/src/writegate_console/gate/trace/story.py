@@ -1,0 +1,96 @@
+"""From rows about one id to what happened to it, in order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from writegate.contract.ids import millis_of
+
+Row = Mapping[str, Any]
+_LAST_MILLIS = 253_402_300_799_999  # of the year 9999, the last that datetime knows
+
+
+_ACTIONS = {"replay": "replayed by people", "drop": "dropped by people", "edit": "edited by people"}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rows about a command id, by table. ``services``: those whose rows were looked through."""
+
+    id: str
+    services: tuple[str, ...]
+    ledger: Sequence[Row] = ()
+    parked: Sequence[Row] = ()
+    deferred: Sequence[Row] = ()
+    suspects: Sequence[Row] = ()
+    outbox: Sequence[Row] = ()
+    emitted: Sequence[Row] = ()  # by its handler, those that are sent included
+    actions: Sequence[Row] = ()  # of people, on what is parked under this id
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is a row at all; an id alone proves nothing."""
+        return any((self.ledger, self.parked, self.deferred, self.suspects, self.outbox))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. ``at`` is None where the time is not kept."""
+
+    at: datetime | None
+    what: str
+    detail: Mapping[str, Any]
+
+
+def events(found: Found) -> list[Event]:
+    """Return what is known to have happened, in order of time; what has no known time comes last.
+
+    The ledger keeps neither lane, key nor origin of what was applied at once; rows of what was parked or deferred do.
+    """
+    return sorted(_events(found), key=lambda event: (event.at is None, event.at or datetime.max.replace(tzinfo=UTC)))
+
+
+def _events(found: Found) -> Iterator[Event]:
+    if (millis := millis_of(found.id)) is not None and millis <= _LAST_MILLIS:
+        # By the publisher's clock.
+        yield Event(datetime.fromtimestamp(millis / 1000, UTC), "published", _origin(found))
+    for row in found.outbox:
+        if row["id"] == found.id:
+            yield Event(None, "emitted, not sent yet", _without(row, "id"))
+        else:
+            yield Event(None, "emits, not sent yet", _without(row, "parent"))
+    waiting = {row["id"] for row in found.outbox}
+    for row in found.emitted:
+        if row["id"] not in waiting:
+            yield Event(None, "emitted", _without(row, "parent"))
+    for row in found.deferred:
+        yield Event(row["deferred_at"], "deferred", _without(row, "deferred_at", "state"))
+        if row["state"] == "deferred":
+            yield Event(None, "waits", {"service": row["service"], "reason": row["reason"]})
+    for row in found.suspects:
+        yield Event(None, "suspected of ending writers", row)
+    yield from _parked(found)
+    for row in found.ledger:
+        what = {"a": "applied", "p": "decided: parked"}[row["outcome"]]
+        yield Event(row["committed_at"], what, _without(row, "committed_at", "outcome"))
+
+
+def _parked(found: Found) -> Iterator[Event]:
+    for row in found.parked:
+        yield Event(row["parked_at"], "parked", _without(row, "parked_at", "state"))
+        if row["state"] != "parked":
+            yield Event(None, row["state"], {"service": row["service"]})
+    for row in found.actions:
+        yield Event(row["at"], _ACTIONS[row["action"]], _without(row, "at", "action"))
+
+
+def _origin(found: Found) -> Row:
+    origins = {row["origin"] for row in (*found.parked, *found.deferred) if row["origin"]}
+    return {"by": ", ".join(sorted(origins))} if origins else {}
+
+
+def _without(row: Row, *names: str) -> Row:
+    return {name: value for name, value in row.items() if name not in names and value is not None}

@@ -1,0 +1,1 @@
+"""Which batch last wrote a row."""

@@ -1,1 +1,0 @@
-"""``writegate hold`` and ``writegate release``."""

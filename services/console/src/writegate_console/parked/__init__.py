@@ -1,1 +1,0 @@
-"""``writegate parked``: commands that were rejected for good, and what people do about them."""

@@ -1,1 +1,0 @@
-"""``writegate status``: all of a gate on one screen."""

@@ -1,1 +1,0 @@
-"""``writegate trace``: what became of one command."""

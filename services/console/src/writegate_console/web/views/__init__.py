@@ -1,0 +1,1 @@
+"""From data to what a page shows."""

@@ -1,1 +1,0 @@
-"""``writegate who``: which batch last wrote a row."""

@@ -1,0 +1,123 @@
+"""The handlers on a real database: many commands at once, one at a time, and the totals from the CSV agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import groupby
+from typing import Any
+
+import pytest
+from psycopg2.errors import CheckViolation, UniqueViolation
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.pool import NullPool
+
+from fleet.contract import LogFlight
+from flights.contract import OfFlight, RecordArrival
+from flights.recorded import events
+from flights.writes import writes
+from tests.demo import oracle
+from tests.demo.before import create_database
+from tests.demo.compare import differences
+from tests.example_commands import departure
+from tests.servers import Servers
+from writegate import Command, contract_of
+from writegate_writer import Reject
+from writegate_writer.handlers.emit import Emitted, collecting
+
+FLIGHTS = 1_500  # one and a half days, with all that a row can be
+
+
+@pytest.fixture(scope="module")
+def url(servers: Servers) -> str:
+    return create_database(servers, "test_flights_writes")
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[Connection]:
+    """A connection to the empty tables; what a test did is rolled back."""
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg2:"), poolclass=NullPool)
+    with closing(engine.connect()) as opened:
+        yield opened
+
+
+def apply(connection: Connection, commands: Sequence[Command]) -> list[Emitted]:
+    """Call the handler of commands of one type; return what it emitted."""
+    with collecting() as emitted:
+        writes.handlers[contract_of(commands[0]).task](connection, commands)
+        return list(emitted)
+
+
+def ask(connection: Connection) -> Any:
+    return lambda query: [tuple(row) for row in connection.execute(text(query))]
+
+
+def arrival(**fields: Any) -> RecordArrival:
+    left = departure()
+    return RecordArrival(carrier=left.carrier, number=left.number, day=left.day, origin=left.origin, **fields)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
+def test_the_tables_hold_what_the_csv_says(connection: Connection, at_once: int) -> None:
+    emitted: list[Emitted] = []
+    recorded: list[OfFlight] = [command for _, command in events(FLIGHTS)]
+    for start in range(0, len(recorded), at_once):
+        for _, run in groupby(recorded[start : start + at_once], key=type):
+            emitted += apply(connection, list(run))
+    rows = oracle.scheduled(FLIGHTS)
+    assert list(differences(oracle.flight_tables(rows), ask(connection))) == []
+
+    logged = [one.command for one in emitted if isinstance(one.command, LogFlight)]
+    expected = oracle.fleet_tables(rows)["fleet.airframe"]
+    assert sum(one.minutes for one in logged) == sum(row[0] for row in expected.values())
+    assert len(logged) == len(emitted) == oracle.commands(rows)["logged"]
+
+
+def test_what_is_emitted_follows_from_its_arrival(connection: Connection) -> None:
+    apply(connection, [departure()])
+    came = arrival(
+        tail="N14228", arrived_at=departure().scheduled_at.replace(hour=14), delay_minutes=5, air_minutes=200
+    )
+    (emitted,) = apply(connection, [came])
+    assert emitted == Emitted(LogFlight(tail="N14228", flight=came.flight, minutes=200), came.command_id)
+
+
+def test_a_flight_without_a_known_airframe_emits_nothing(connection: Connection) -> None:
+    apply(connection, [departure()])
+    came = arrival(arrived_at=departure().scheduled_at.replace(hour=14), delay_minutes=5, air_minutes=200)
+    assert apply(connection, [came]) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"distance": 0}, {"destination": "EWR"}],
+    ids=["no distance", "a flight to where it is"],
+)
+def test_the_database_refuses_a_departure(connection: Connection, wrong: dict[str, Any]) -> None:
+    with pytest.raises(IntegrityError) as caught:
+        apply(connection, [departure(number=1), departure(**wrong)])
+    assert isinstance(caught.value.orig, CheckViolation)
+
+
+def test_a_departure_is_recorded_once(connection: Connection) -> None:
+    with pytest.raises(IntegrityError) as caught:
+        apply(connection, [departure(), departure()])
+    assert isinstance(caught.value.orig, UniqueViolation)
+
+
+def test_an_arrival_before_its_departure_is_refused_by_the_database(connection: Connection) -> None:
+    apply(connection, [departure()])
+    with pytest.raises(IntegrityError) as caught:
+        apply(connection, [arrival(arrived_at=departure().scheduled_at, delay_minutes=0, air_minutes=10)])
+    assert isinstance(caught.value.orig, CheckViolation)
+
+
+def test_arrivals_that_nothing_waits_for_are_rejected_by_id(connection: Connection) -> None:
+    apply(connection, [departure(), departure(number=2, departed_at=None)])
+    good, again = arrival(), arrival()
+    cancelled, unknown = arrival().model_copy(update={"number": 2}), arrival().model_copy(update={"number": 3})
+    with pytest.raises(Reject) as caught:
+        apply(connection, [good, again, cancelled, unknown])
+    assert caught.value.reasons.keys() == {again.command_id, cancelled.command_id, unknown.command_id}
+    assert "UA3/2013-01-01/EWR" in caught.value.reasons[unknown.command_id]

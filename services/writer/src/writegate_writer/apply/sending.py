@@ -1,0 +1,91 @@
+"""What a writer publishes: emitted commands, commands in the wrong lane, receipts, answers to questions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+import structlog
+
+from writegate.message.envelope import HOPS_HEADER, USER_HEADER, trace_header, traceparents_of
+from writegate.message.receipt import to_result_message, unknown_result_message
+from writegate.message.topology import route_of
+from writegate_writer.counters import FORWARDED
+from writegate_writer.decide.result import BatchResult
+from writegate_writer.decide.store import Outgoing, Store
+from writegate_writer.receive.reading import Delivery, Misrouted, Question
+from writegate_writer.schedule.domain import Domain
+from writegate_writer.schedule.ports import Consuming, Publishing, Served
+from writegate_writer.schedule.scheduler import DomainScheduler
+
+log = structlog.get_logger(__name__)
+
+_FORWARD_AGAIN_SECONDS = 2.0
+
+
+class Sending:
+    """Publishes for turns. Nothing here waits for the broker: confirms come back as futures."""
+
+    def __init__(
+        self, services: Mapping[str, Served], scheduler: DomainScheduler, consuming: Consuming, publishing: Publishing
+    ) -> None:
+        self._services = services
+        self._scheduler = scheduler
+        self._consuming = consuming
+        self._publishing = publishing
+
+    def emitted(self, domain: Domain, outgoing: list[Outgoing]) -> None:
+        """Send what was emitted, in order. Consecutive rows of one origin travel together."""
+        groups: list[tuple[str | None, list[Outgoing]]] = []
+        for one in outgoing:
+            if not groups or groups[-1][0] != one.origin:
+                groups.append((one.origin, []))
+            groups[-1][1].append(one)
+        for origin, rows in groups:
+            # By the number that the database has, whatever is declared here: all owners of this domain agree on it.
+            addressed = [
+                (route_of(one.service, one.item.key, one.lanes or self._services[one.service].service.lanes), one.item)
+                for one in rows
+            ]
+            headers = {USER_HEADER: origin} if origin else {}
+            domain.outbox.add(rows, self._publishing.forward(addressed, headers))
+
+    def strays(self, domain: Domain, strays: list[Misrouted]) -> None:
+        """Forward commands to their right lanes; each is acknowledged once the broker has confirmed it there."""
+        for stray in strays:
+            delivery = stray.delivery
+            headers: dict[str, Any] = {HOPS_HEADER: 1} | trace_header(traceparents_of(delivery.headers))
+            if delivery.origin is not None:
+                headers[USER_HEADER] = delivery.origin
+            confirmed = self._publishing.forward([(stray.route, stray.item)], headers, delivery.reply_to)
+            confirmed.add_done_callback(partial(self._forwarded, domain, delivery))
+
+    def _forwarded(self, domain: Domain, delivery: Delivery, confirmed: Future[None]) -> None:
+        error = confirmed.exception()
+        if error is None:
+            FORWARDED.labels(delivery.service).inc()
+            self._consuming.settle(domain, {delivery: 1})
+            return
+        # Not acknowledged, so not lost: with its channel it goes back to the broker and comes again.
+        log.error("forward.failed", domain=domain.name, error=str(error))
+        self._scheduler.suspend(domain, _FORWARD_AGAIN_SECONDS)
+        self._consuming.refresh(domain)
+
+    def receipts(self, done: BatchResult) -> None:
+        """Reply to whoever asked for one."""
+        for reply_to, receipt in done.asked():
+            self._publishing.reply(reply_to, receipt.id, to_result_message(receipt))
+
+    def answers(self, store: Store, domain: Domain, service: str, questions: list[Question]) -> None:
+        """Tell what became of commands."""
+        found = store.look_up(service, [question.command_id for question in questions]) if questions else {}
+        for question in questions:
+            receipt = found.get(question.command_id)
+            reply_to = question.delivery.reply_to
+            if reply_to is not None:
+                known = to_result_message(receipt) if receipt else unknown_result_message(question.command_id)
+                self._publishing.reply(reply_to, question.message_id, known)
+        self._consuming.settle(domain, Counter(question.delivery for question in questions))

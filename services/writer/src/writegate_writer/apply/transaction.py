@@ -1,0 +1,152 @@
+"""One transaction: fence → holds → ledger → handlers → parked, deferred → outbox → COMMIT.
+
+Either all of it happens or none: the ledger row, the effect, the parked row and the emitted commands stand or fall
+together, which is what makes the effect exactly-once however often a message is delivered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from pydantic_core import to_json
+
+from writegate import contract_of
+from writegate.contract.ids import ledger_id
+from writegate.errors import InvalidCommand
+from writegate.message.envelope import item_of, row_bytes
+from writegate.message.receipt import Receipt
+from writegate.publishing.pipeline import PACK_BYTES
+from writegate_writer.decide.classify import Classified, Work, sort
+from writegate_writer.decide.ledger_days import oldest_day
+from writegate_writer.decide.result import BatchResult, Committed
+from writegate_writer.decide.runs import runs_of
+from writegate_writer.decide.store import DeferredRow, Holder, Opened, Outgoing, Store
+from writegate_writer.errors import HandlerFault, Outdated
+from writegate_writer.handlers.emit import Emitted, collecting
+from writegate_writer.receive.reading import Arrived, NotYet, Refused
+from writegate_writer.schedule.ports import Served
+
+MAX_RESULT_BYTES = 1024
+
+
+def apply(  # noqa: PLR0913, PLR0917  what a transaction is about
+    store: Store, holder: Holder, services: Mapping[str, Served], service: str, work: Work, now: datetime
+) -> BatchResult:
+    """Decide ``work``, commands of ``service``, in one transaction.
+
+    Raises :class:`DatabaseFault`, :class:`Reject`, :class:`HandlerFault` or :class:`Outdated`; nothing has happened
+    then, except that after a lost connection the fate of the COMMIT is unknown: the ledger settles it when the batch is
+    tried again.
+    """
+    try:
+        return _apply(store, holder, services, service, work, now)
+    except Exception:
+        store.roll_back()
+        raise
+
+
+def _apply(  # noqa: PLR0913, PLR0917
+    store: Store, holder: Holder, services: Mapping[str, Served], service: str, work: Work, now: datetime
+) -> BatchResult:
+    ids = [one.ledger_id for one in work.arrived] + [one.ledger_id for one in work.refused if one.ledger_id]
+    declared = services[service]
+    since = oldest_day([*work.arrived, *work.refused], now, declared.service.retention)
+    if any(row.parked is not None for row in work.replayed.values()):
+        since = date.min  # that it was parked is to be found however long ago that was
+    opened = store.open(holder, service, ids, since)
+    if opened.revision != work.revision:
+        raise Outdated
+    plan = sort(work, opened, declared.tables)
+    if not plan.changes_anything and work.outbox_sent is None:
+        store.roll_back()
+        return BatchResult(plan, first=_first(store, service, plan))
+    store.enter(holder, opened, service, plan.rows)
+    results, emitted = _run_handlers(store, services, service, plan.fresh, opened.holds.tables)
+    if not store.leave(holder, opened, work.outbox_sent):
+        raise HandlerFault(plan.fresh[0].item.task, "a handler ended the writer's transaction and began another")
+    _record(store, holder, opened, service, plan, work.replayed)
+    outgoing = store.fill_outbox(holder, emitted) if emitted else []
+    lsn, at = store.commit()
+    return BatchResult(plan, Committed(opened.xid, lsn, at), results, _first(store, service, plan), outgoing)
+
+
+def _record(  # noqa: PLR0913, PLR0917
+    store: Store, holder: Holder, opened: Opened, service: str, plan: Classified, replayed: Mapping[str, DeferredRow]
+) -> None:
+    again: dict[int, Refused] = {}
+    first: list[Refused] = []
+    for one in plan.parked:
+        row = replayed.get(one.ledger_id or "")
+        if row is not None and row.parked is not None:
+            again[row.parked] = one
+        else:
+            first.append(one)
+    if first:
+        store.park(first)
+    if plan.deferred:
+        store.defer(holder, plan.deferred)
+    if plan.replayed_applied or plan.replayed_parked:
+        store.settle_deferred([row.seq for row in plan.replayed_applied], [row.seq for row in plan.replayed_parked])
+    applied = {row.parked: ledger_id(row.item.id) for row in plan.replayed_applied if row.parked is not None}
+    if applied or again:
+        store.settle_parked(opened, service, applied, again)
+
+
+def _run_handlers(
+    store: Store, services: Mapping[str, Served], service: str, fresh: Sequence[Arrived], held: Collection[str]
+) -> tuple[dict[str, Any], list[Outgoing]]:
+    results: dict[str, Any] = {}
+    outgoing: list[Outgoing] = []
+    before = store.changed_rows() if held and fresh else {}
+    for run in runs_of(fresh):
+        task = run[0].item.task
+        with collecting() as emitted:
+            returned = store.call(service, task, [one.command for one in run if not isinstance(one.command, NotYet)])
+        if held:
+            _check_untouched(task, before, store.changed_rows(), held)
+        if returned:
+            results.update(_checked(task, returned))
+        origins = {one.item.id: one.delivery.origin for one in run} if emitted else {}
+        outgoing += [_outgoing(task, one, origins, services) for one in emitted]
+    return results, outgoing
+
+
+def _check_untouched(task: str, before: Mapping[str, int], after: Mapping[str, int], held: Collection[str]) -> None:
+    """Tables under a hold stay as they are, whatever a service says its handlers change."""
+    if touched := [table for table in held if after.get(table, 0) != before.get(table, 0)]:
+        raise HandlerFault(task, f"it changed {touched[0]}, which is held, and which it is not registered with")
+
+
+def _checked(task: str, returned: Mapping[str, Any]) -> Mapping[str, Any]:
+    for command_id, result in returned.items():
+        size = len(to_json(result))
+        if size > MAX_RESULT_BYTES:
+            raise HandlerFault(
+                task, f"the result for {command_id} is {size} bytes of JSON, at most {MAX_RESULT_BYTES} are kept"
+            )
+    return returned
+
+
+def _outgoing(
+    task: str, emitted: Emitted, origins: Mapping[str, str | None], services: Mapping[str, Served]
+) -> Outgoing:
+    try:
+        item, service = item_of(emitted.command), contract_of(emitted.command).service
+    except InvalidCommand as error:
+        raise HandlerFault(task, f"it emitted a command that cannot be sent: {error}") from error
+    if service not in services:
+        raise HandlerFault(task, f"it emitted {item.task}, a command of a service that is not installed here")
+    if row_bytes(item) > PACK_BYTES:
+        raise HandlerFault(
+            task, f"it emitted {item.task} with {len(item.fields)} bytes of JSON, at most {PACK_BYTES} can be sent"
+        )
+    origin = origins.get(emitted.parent_id) if emitted.parent_id else None
+    return Outgoing(0, item, service, emitted.parent_id, origin)
+
+
+def _first(store: Store, service: str, plan: Classified) -> Mapping[str, Receipt]:
+    """Return the receipts of what had been seen before, of those that are asked for: they tell of the first time."""
+    asked = [one.item.id for one, _ in plan.repeated if one.delivery.reply_to is not None]
+    return store.look_up(service, asked) if asked else {}

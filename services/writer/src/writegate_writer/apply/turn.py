@@ -1,0 +1,197 @@
+"""A turn at a domain: start it, replay what waits in it, apply one batch.
+
+What goes wrong is told apart here, by whose fault it is, and nowhere else: the commands' own faults and broken command
+types have been dealt with by then (`batch`, `decide`), so what is left stops a domain for a while, never a command for
+good. Database, broker and time are handed in: a simulation runs this very code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+
+import structlog
+
+from writegate.config import Settings
+from writegate.message.envelope import traceparents_of
+from writegate.telemetry import BatchSpan, untraced
+from writegate_writer.apply.batch import BatchProcessor
+from writegate_writer.apply.sending import Sending
+from writegate_writer.decide.store import Holder, Store
+from writegate_writer.errors import DatabaseFault, Fault, HandlerFault
+from writegate_writer.receive.reading import Arrived, Refused
+from writegate_writer.schedule.batching import cut, read_ahead, suspicious
+from writegate_writer.schedule.domain import Domain, Outbox, Phase
+from writegate_writer.schedule.ports import Clock, Consuming, Publishing, Served, backoff
+from writegate_writer.schedule.scheduler import DomainScheduler
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_BACKOFF_SECONDS = 30.0
+# How long an idle domain keeps rows in the outbox that the broker has confirmed.
+_FORGET_SECONDS = 0.5
+# More emitted batches than this on their way and the domain waits for the broker: bounded memory.
+_MOST_SENT = 64
+_CROWDED_SECONDS = 0.02
+# With more set aside the domain takes no new commands, until a good part of them is decided: the broker has room,
+# the table should not grow.
+_MOST_DEFERRED, _AGAIN_DEFERRED = 100_000, 90_000
+
+
+class Turns:
+    """Takes turns at domains, for all slots of a process."""
+
+    def __init__(  # noqa: PLR0913  the parts of a process, put together in one place
+        self,
+        *,
+        settings: Settings,
+        name: str,
+        services: Mapping[str, Served],
+        scheduler: DomainScheduler,
+        consuming: Consuming,
+        publishing: Publishing,
+        clock: Clock,
+        batch_span: BatchSpan = untraced,
+        readers: Executor | None = None,
+    ) -> None:
+        self._settings = settings
+        self._name = name
+        self._services = services
+        self._scheduler = scheduler
+        self._consuming = consuming
+        self._sending = Sending(services, scheduler, consuming, publishing)
+        self._clock = clock
+        self._batch_span = batch_span
+        self._readers = readers
+
+    def take(self, domain: Domain, store: Store) -> bool:
+        """Take one turn. Returns whether the store's connection can still be used."""
+        holder = Holder(self._name, domain.name, domain.epoch, self._settings.lease_seconds)
+        try:
+            if domain.phase is Phase.STARTING:
+                self._start(store, holder, domain)
+            else:
+                self._serve(store, holder, domain)
+        except DatabaseFault as error:
+            return self._database_fault(store, domain, error)
+        except HandlerFault as error:
+            self._suspend(domain, "domain.handler_fault", str(error))
+        except Exception as error:
+            # A bug of ours or an error of the publisher: as for a broken deployment, nothing is parked for it.
+            log.exception("domain.failed", domain=domain.name)
+            self._suspend(domain, "domain.failed", repr(error))
+        return True
+
+    def _database_fault(self, store: Store, domain: Domain, error: DatabaseFault) -> bool:
+        if error.fault is Fault.FENCED:
+            log.warning("domain.lost", domain=domain.name, epoch=domain.epoch)
+            self._scheduler.disown(domain)
+            self._consuming.refresh(domain)
+        else:
+            self._suspend(domain, f"domain.{error.fault.value}", f"{error.sqlstate or 'connection lost'}: {error}")
+        return error.fault is not Fault.OUTAGE and _rolled_back(store)
+
+    def _suspend(self, domain: Domain, event: str, text: str) -> None:
+        domain.failures += 1
+        seconds = backoff(self._clock, domain.failures, longest=_LONGEST_BACKOFF_SECONDS)
+        log.error(event, domain=domain.name, error=text, again_in_seconds=round(seconds, 1))
+        domain.outbox = Outbox()  # what it held is in the table; starting reads it from there
+        self._scheduler.suspend(domain, seconds)
+        self._consuming.refresh(domain)
+
+    def _start(self, store: Store, holder: Holder, domain: Domain) -> None:
+        started = store.start(holder)
+        domain.deferred = started.waiting
+        if started.leftovers:
+            self._sending.emitted(domain, started.leftovers)
+        if self._scheduler.serve(domain):
+            log.info(
+                "domain.serving",
+                domain=domain.name,
+                epoch=domain.epoch,
+                leftovers=len(started.leftovers),
+                deferred=started.waiting.total,
+            )
+            self._consuming.refresh(domain)
+            self._look_again(domain)
+
+    def _serve(self, store: Store, holder: Holder, domain: Domain) -> None:
+        domain.outbox.confirmed_up_to()  # what the broker has confirmed by now no longer counts
+        if len(domain.outbox) > _MOST_SENT:
+            self._clock.pause(_CROWDED_SECONDS)
+            self._scheduler.again(domain, _FORGET_SECONDS)
+            return
+        deciding = BatchProcessor(store, holder, domain, self._services, self._sending, self._consuming, self._clock)
+        revision = self._scheduler.take_revision(domain)
+        if revision is not None:
+            # The control thread may have read it before this turn's predecessor took stock.
+            if revision > domain.deferred.revision:
+                deciding.reload_deferred()
+            domain.deferred.restart_replay_pass()
+        if domain.deferred.total and self._clock.monotonic() >= domain.deferred.replay_pass.due:
+            deciding.replay(lambda: self._scheduler.request_exclusive_turn(domain))
+        domain.overfull = domain.deferred.total >= (_AGAIN_DEFERRED if domain.overfull else _MOST_DEFERRED)
+        if domain.overfull:
+            # The control thread stops its lanes; what was delivered goes back then, and takes no memory here.
+            self._clock.pause(_CROWDED_SECONDS)
+        elif not suspicious(domain.first()) or self._scheduler.request_exclusive_turn(domain):
+            self._batch(store, holder, domain, deciding)
+        self._delete_sent(store, holder, domain)
+        self._look_again(domain)
+
+    def _batch(self, store: Store, holder: Holder, domain: Domain, deciding: BatchProcessor) -> None:
+        ahead, domain.ahead = domain.ahead, None
+        if ahead is not None:
+            ahead.result()
+        service, reading = cut(domain, self._services, self._settings, self._clock)
+        if service is None:
+            return
+        if not reading.suspicious:  # else nothing else is to be done meanwhile that may end the process
+            self._read_ahead(domain)
+        if reading.strays:
+            # No transaction would find out that the domain is another's, for whom other lanes may be the right ones.
+            store.check_held(holder)
+        self._sending.strays(domain, reading.strays)
+        parts: list[Arrived | Refused] = [*reading.arrived, *reading.refused]
+        if parts:
+            deliveries = dict.fromkeys(one.delivery for one in parts)
+            published = (context for one in deliveries for context in traceparents_of(one.headers))
+            with self._batch_span(service, domain.name, len(parts), published):
+                deciding.batch(service, reading)
+            # Not when it starts: a broken handler would fail twice a second, and each time its messages come back, the
+            # broker counts a delivery.
+            domain.failures = 0
+        self._sending.answers(store, domain, service, reading.questions)
+
+    def _read_ahead(self, domain: Domain) -> None:
+        """Let the next batch be read while the database is busy with this one.
+
+        Not when other domains wait for a slot: their turns overlap with this one, and what was read takes memory.
+        """
+        if self._readers is not None and domain.waiting and not self._scheduler.crowded:
+            domain.ahead = self._readers.submit(read_ahead, domain, self._services, self._settings, self._clock)
+
+    def _delete_sent(self, store: Store, holder: Holder, domain: Domain) -> None:
+        """Delete what the broker has confirmed from the outbox, when no batch is about to do it."""
+        sent = domain.outbox.confirmed_up_to()
+        if sent is not None and not domain.waiting:
+            store.delete_sent(holder, sent)
+            domain.outbox.mark_deleted(sent)
+
+    def _look_again(self, domain: Domain) -> None:
+        """See to it that there is another turn, even if nothing arrives."""
+        if domain.changed:  # told while it was being started
+            self._scheduler.again(domain, 0.0)
+        if domain.outbox:
+            self._scheduler.again(domain, _FORGET_SECONDS)
+        if domain.deferred.total:
+            self._scheduler.again(domain, max(0.0, domain.deferred.replay_pass.due - self._clock.monotonic()))
+
+
+def _rolled_back(store: Store) -> bool:
+    """End what is left of a failed transaction; return whether the connection still answers."""
+    try:
+        store.roll_back()
+    except DatabaseFault:
+        return False
+    return True

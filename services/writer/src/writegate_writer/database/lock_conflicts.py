@@ -1,0 +1,108 @@
+"""Outsiders in the way: who keeps a batch waiting, and which statements met.
+
+After a deadlock the other session goes on at once, and the server's message names its process only. So waits are looked
+at while they last, over the control connection: twice a second, and PostgreSQL calls nothing a deadlock before a second
+(``deadlock_timeout``) is over.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import structlog
+
+from writegate_writer.database.session import Session
+from writegate_writer.errors import DatabaseFault, Fault
+from writegate_writer.receive.sanitizing import sanitize_text
+
+log = structlog.get_logger(__name__)
+
+# A wait that was looked at so long before an error has nothing to do with it.
+_FRESH_SECONDS = 5.0
+_STATEMENT_CHARACTERS = 500
+# As the server says it in English; in another language only what was looked at in time is known.
+_BLOCKED_BY = re.compile(r"blocked by process (\d+)")
+
+# Writers wait for each other at the fence when a domain changes hands: that is no outsider.
+_BLOCKED = """
+SELECT mine.pid, blocker, other.who, other.application, other.statement
+FROM pg_stat_activity mine, unnest(pg_blocking_pids(mine.pid)) AS blocker, writegate.session_of(blocker) AS other
+WHERE mine.application_name = %s AND mine.usename = current_user AND mine.wait_event_type = 'Lock'
+      AND other.who IS DISTINCT FROM current_user
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The session that a slot waits for. ``statement``: what it runs or ran last, at most 500 characters."""
+
+    pid: int
+    who: str
+    application: str
+    statement: str
+
+    @classmethod
+    def of(cls, pid: int, who: str, application: str, statement: str) -> Wait:
+        return cls(pid, who, application, " ".join(statement.split()))
+
+
+class LockConflicts:
+    """What this process knows of outsiders in the way of its slots."""
+
+    def __init__(self, application: str) -> None:
+        self._application = application
+        self._lock = threading.Lock()
+        self._seen: dict[int, tuple[float, Wait]] = {}  # by the slot's backend
+        self.conflicts = 0
+
+    def look(self, session: Session) -> None:
+        """Take note of the waits that go on now."""
+        try:
+            rows = session.own(_BLOCKED, [self._application])
+        except DatabaseFault as error:
+            if error.fault is Fault.OUTAGE:
+                raise
+            return  # a schema older than this writer
+        with self._lock:
+            for mine, *other in rows:
+                wait = Wait.of(*other)
+                if self._seen.get(mine, (0.0, None))[1] != wait:
+                    log.warning("slot.waits", **asdict(wait))
+                self._seen[mine] = (time.monotonic(), wait)
+
+    def conflict(self, session: Session, error: DatabaseFault) -> Wait | None:
+        """Count a conflict that ended a session's transaction; return who was in the way, if that is known."""
+        with self._lock:
+            self.conflicts += 1
+            at, wait = self._seen.get(session.backend, (0.0, None))
+        named = {int(pid) for pid in _BLOCKED_BY.findall(str(error))} - {session.backend}
+        if wait is not None and time.monotonic() - at < _FRESH_SECONDS and wait.pid in (named or {wait.pid}):
+            return wait
+        for pid in named:
+            # Not looked at in time: what it runs now, or ran last, is what is left to tell.
+            for row in session.own("SELECT * FROM writegate.session_of(%s)", [pid]):
+                return Wait.of(pid, *row)
+        return None
+
+
+_KEEP = "INSERT INTO writegate.history (at, name, labels, value) VALUES (clock_timestamp(), 'conflict', %s, 1)"
+
+
+def conflict_labels(domain: str, error: DatabaseFault, wait: Wait | None) -> dict[str, str]:
+    """Return what is told of a conflict: both statements, ours without its values, and whose the other one is."""
+    labels = {"domain": domain, "sqlstate": error.sqlstate or "", "error": str(error)}
+    labels["statement"] = " ".join((error.statement or "").split())[:_STATEMENT_CHARACTERS]
+    if wait is not None:
+        other = {"pid": str(wait.pid), "who": wait.who, "application": wait.application, "statement": wait.statement}
+        labels |= {f"other_{name}": text for name, text in other.items()}
+    return {name: sanitize_text(text) for name, text in labels.items()}
+
+
+def keep(session: Session, labels: Mapping[str, str]) -> None:
+    """Keep what is told of a conflict among the figures."""
+    session.own(_KEEP, [json.dumps(labels)])

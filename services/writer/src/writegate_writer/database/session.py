@@ -1,0 +1,150 @@
+"""A writer's connection to PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from writegate.config import Settings
+from writegate_writer import counters as figures
+from writegate_writer.errors import DatabaseFault, Fault
+
+APPLICATION = "writegate-writer"
+# What a busy machine may add to the second after which an idle slot says a word.
+_USED_WITHIN_SECONDS = 3.0
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn driver errors, also those that SQLAlchemy wrapped, into :class:`DatabaseFault`."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        raise _translate(error) from error
+    except DBAPIError as error:
+        if isinstance(error.orig, psycopg2.Error):
+            fault = _translate(error.orig)
+            fault.statement = error.statement
+            raise fault from error
+        raise
+    except ValueError as error:
+        # The driver's word for a text with a NUL, which PostgreSQL would refuse as this: the command's own fault.
+        if "NUL (0x00)" not in str(error):
+            raise
+        raise DatabaseFault("22021", str(error)) from error
+
+
+def _translate(error: psycopg2.Error) -> DatabaseFault:
+    diag = error.diag
+    message = diag.message_primary or str(error).strip() or type(error).__name__
+    details = [text for text in (diag.message_detail, diag.context) if text]
+    sqlstate = error.pgcode
+    if sqlstate is None and isinstance(error, psycopg2.DataError | psycopg2.IntegrityError):
+        sqlstate = "22000"  # refused by the driver itself before it was sent
+    if sqlstate is None and isinstance(error, psycopg2.ProgrammingError | psycopg2.NotSupportedError):
+        sqlstate = "42000"  # the same: a wrong number of parameters, a type nobody can adapt
+    fault = DatabaseFault(sqlstate, "; ".join([message, *details]))
+    if not fault.over_budget:
+        figures.database_fault(sqlstate)
+    return fault
+
+
+def engine_of(settings: Settings, application: str) -> Engine:
+    """Return an engine that opens connections of this application name; it keeps none by itself."""
+    milliseconds = {
+        "statement_timeout": settings.handler_seconds,
+        # A writer that was frozen inside a transaction holds its domain's fence: let go of it as soon as of its lease.
+        "idle_in_transaction_session_timeout": settings.lease_seconds,
+        # One that was frozen outside would keep its connections, and a standby needs them. Control and slots use theirs
+        # at least once a second.
+        "idle_session_timeout": settings.lease_seconds + _USED_WITHIN_SECONDS,
+        # So that the server ends what a dead client left running.
+        "client_connection_check_interval": 2,
+    }
+    options = " ".join(f"-c {option}={int(seconds * 1000)}" for option, seconds in milliseconds.items())
+    # The same for a machine that is gone: as long as the server knows its connections, they use up the budget.
+    options += " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+    return create_engine(
+        settings.database_url.replace("postgresql://", "postgresql+psycopg2://", 1),
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        # Handlers run inside a transaction that the session began: what a handler calls commit() then does nothing.
+        skip_autocommit_rollback=True,
+        connect_args={
+            "application_name": application,
+            "options": options,
+            "connect_timeout": 5,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+        },
+    )
+
+
+class Session:
+    """One connection, with transactions begun and ended by hand."""
+
+    def __init__(self, engine: Engine) -> None:
+        with translated():
+            self.connection: Connection = engine.connect()
+        self._driver: Any = self.connection.connection.dbapi_connection
+
+    def run(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run one or several statements in one round trip; return the rows of the last one."""
+        try:
+            with translated(), self._driver.cursor() as cursor:
+                cursor.execute(sql, parameters)
+                return list(cursor.fetchall()) if cursor.description else []
+        except DatabaseFault as error:
+            error.statement = sql
+            raise
+
+    def own(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """:meth:`run` for the writer's own tables, where an integrity error is never a command's fault."""
+        try:
+            return self.run(sql, parameters)
+        except DatabaseFault as error:
+            if error.fault is Fault.COMMAND:
+                # The same id decided in two domains at once: the second try finds it in the ledger.
+                error.fault = Fault.CONFLICT if error.sqlstate == "23505" else Fault.DEPLOYMENT
+            raise
+
+    def answers(self) -> bool:
+        """Say a word, so that the server knows of us; return whether it answers."""
+        try:
+            self.run("SELECT")
+        except DatabaseFault:
+            return False
+        return True
+
+    @property
+    def backend(self) -> int:
+        """The process that serves it, at the server."""
+        return int(self._driver.info.backend_pid)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open and sound."""
+        return bool(self._driver.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_INTRANS)
+
+    def roll_back(self) -> None:
+        """Undo the open transaction, if the connection is still there."""
+        if (
+            self._driver.closed == 0
+            and self._driver.info.transaction_status != psycopg2.extensions.TRANSACTION_STATUS_IDLE
+        ):
+            self.connection.rollback()
+            self.run("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the connection, whatever its state. Harmless when repeated."""
+        if not self.connection.closed:
+            self.connection.invalidate()
+            self.connection.close()

@@ -1,0 +1,153 @@
+"""The database behind a turn: PostgreSQL, over one session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import event
+
+from writegate.contract.command import Command
+from writegate.message.receipt import Receipt
+from writegate_writer.database import deferred as aside
+from writegate_writer.database import ledger, reparked
+from writegate_writer.database import lock_conflicts as waits
+from writegate_writer.database.lock_conflicts import LockConflicts
+from writegate_writer.database.session import Session, translated
+from writegate_writer.decide.deferral import Deferral, DeferredIndex
+from writegate_writer.decide.store import DeferredRow, Holder, Opened, Outgoing, Started
+from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
+from writegate_writer.handlers.writes import Writes
+from writegate_writer.receive.reading import Refused
+from writegate_writer.schedule.ports import Clock
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Call:
+    """A handler that runs. ``seen_at``: when it began, or one of its statements last began or ended."""
+
+    task: str
+    commands: int
+    first_id: str
+    seen_at: float  # of the clock's monotonic time
+
+
+# Statistics not yet passed on, which may be those of earlier transactions too: a difference says what was done.
+_CHANGED_ROWS = """
+SELECT schemaname || '.' || relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_xact_user_tables
+WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
+"""
+
+
+class SqlStore:
+    """A :class:`~writegate_writer.decide.store.Store` over a :class:`Session`."""
+
+    def __init__(self, session: Session, services: Mapping[str, Writes], clock: Clock, waits: LockConflicts) -> None:
+        self.session = session
+        self.running: Call | None = None
+        self._services = services
+        self._clock = clock
+        self._waits = waits
+        for moment in ("before_cursor_execute", "after_cursor_execute"):
+            event.listen(session.connection, moment, self._seen)
+
+    def start(self, holder: Holder) -> Started:
+        return ledger.start(self.session, holder)
+
+    def waiting(self, holder: Holder) -> DeferredIndex:
+        return ledger.waiting(self.session, holder)
+
+    def check_held(self, holder: Holder) -> None:
+        ledger.check_held(self.session, holder)
+
+    def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
+        return ledger.open_transaction(self.session, holder, service, ids, since)
+
+    def enter(self, holder: Holder, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
+        ledger.enter(self.session, holder, opened, service, rows)
+
+    def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
+        handler = self._services[service].handlers[task]
+        self.running = Call(task, len(commands), commands[0].command_id, self._clock.monotonic())
+        try:
+            with translated():
+                returned = handler(self.session.connection, commands)
+        except DatabaseFault as error:
+            error.task = task
+            raise
+        except Reject:
+            raise
+        except BaseException as error:  # such as SystemExit: it must not end the thread that serves the domain
+            raise HandlerFault(task, f"the handler failed: {type(error).__name__}: {error}") from error
+        finally:
+            self.running = None
+        if not self.session.in_transaction:
+            raise HandlerFault(task, "the handler ended the writer's transaction, or went on after an error in it")
+        return returned
+
+    def changed_rows(self) -> Mapping[str, int]:
+        return dict(self.session.own(_CHANGED_ROWS))
+
+    def _seen(self, *_: object) -> None:
+        if self.running is not None:
+            self.running.seen_at = self._clock.monotonic()
+
+    def leave(self, holder: Holder, opened: Opened, sent: int | None) -> bool:
+        return ledger.leave(self.session, holder, opened, sent)
+
+    def park(self, refused: Sequence[Refused]) -> None:
+        ledger.park(self.session, refused)
+
+    def defer(self, holder: Holder, aside_: Sequence[Deferral]) -> None:
+        aside.defer(self.session, holder, aside_)
+
+    def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
+        aside.settle(self.session, applied, parked)
+
+    def settle_parked(
+        self, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
+    ) -> None:
+        reparked.settle(self.session, opened, service, applied, again)
+
+    def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
+        return ledger.fill_outbox(self.session, holder.domain, outgoing)
+
+    def commit(self) -> tuple[str, datetime]:
+        return ledger.commit(self.session)
+
+    def roll_back(self) -> None:
+        self.session.roll_back()
+
+    def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
+        labels = waits.conflict_labels(holder.domain, error, self._waits.conflict(self.session, error))
+        log.warning("batch.conflict", attempt=attempt, **labels)
+        waits.keep(self.session, labels)
+
+    def delete_sent(self, holder: Holder, sent: int) -> None:
+        ledger.delete_sent(self.session, holder, sent)
+
+    def look_up(self, service: str, ids: Sequence[str]) -> Mapping[str, Receipt]:
+        return ledger.look_up(self.session, service, ids)
+
+    def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
+        return aside.deferred(self.session, holder, after, limit)
+
+    def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
+        aside.limit_waiting(self.session, seqs, seconds)
+
+    def hold_task(self, task: str, reason: str) -> float:
+        return aside.hold_task(self.session, task, reason)
+
+    def release_task(self, task: str) -> None:
+        aside.release_task(self.session, task)
+
+    def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
+        return aside.suspect(self.session, holder, service, ledger_id)
+
+    def clear_suspect(self, service: str, ledger_id: str) -> None:
+        aside.clear_suspect(self.session, service, ledger_id)

@@ -1,0 +1,64 @@
+"""Holds in force: stops on a service, a lane, a command type, a key or a table. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from writegate.contract.targets import BUILT_IN, Target, TargetError, parse
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """The holds in force, by what they stop: reasons by target."""
+
+    tasks: Mapping[str, str]
+    keys: Mapping[tuple[str, str], str]
+    tables: Mapping[str, str]
+    lanes: Mapping[tuple[str, int], str]
+    services: Mapping[str, str]
+
+    @property
+    def any_on_commands(self) -> bool:
+        """Whether some command might have to wait."""
+        return bool(self.tasks or self.keys or self.tables)
+
+    def on_lane(self, service: str, lane: int) -> str | None:
+        """Return why a lane may not be consumed, or None."""
+        return self.services.get(service) or self.lanes.get((service, lane))
+
+    def on_command(self, task: str, key: str | None, tables: Collection[str]) -> str | None:
+        """Return why a command of a type that touches ``tables`` must wait, or None."""
+        if task in self.tasks:
+            return self.tasks[task]
+        service = task.partition(".")[0]
+        if key is not None and (service, key) in self.keys:
+            return self.keys[service, key]
+        return next((self.tables[table] for table in tables if table in self.tables), None)
+
+
+def holds_of(rows: Iterable[tuple[str, str]]) -> Holds:
+    """Return the holds of ``(target, reason)`` rows. A target that means nothing stops nothing."""
+    found = Holds({}, {}, {}, {}, {})
+    for text, reason in rows:
+        try:
+            target = parse(text)
+        except TargetError:
+            continue
+        if target.service == BUILT_IN and target.stops_consuming:
+            continue  # nobody could release it
+        _add(found, target, f"held: {reason}")
+    return found
+
+
+def _add(found: Holds, target: Target, reason: str) -> None:
+    # The mappings are ours alone until we return them.
+    for mapping, name in (
+        (found.tables, target.table),
+        (found.tasks, target.task),
+        (found.keys, (target.service, target.key) if target.key is not None else None),
+        (found.lanes, (target.service, target.lane) if target.lane is not None else None),
+        (found.services, target.service if target.stops_consuming and target.lane is None else None),
+    ):
+        if name is not None:
+            mapping[name] = reason  # type: ignore[index]

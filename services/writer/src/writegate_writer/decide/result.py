@@ -1,0 +1,71 @@
+"""What a transaction decided. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from writegate.message.receipt import Cause, Receipt
+from writegate_writer.decide.classify import Classified
+from writegate_writer.decide.store import Outgoing
+from writegate_writer.receive.reading import Arrived, Delivery, Refused
+
+Part = Arrived | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The commit of a transaction, as receipts tell it."""
+
+    xid: int | None = None
+    lsn: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """What became of each part, and what is to be published now.
+
+    ``results``: what handlers returned, by command id. ``first``: by id, the receipts of those repeated commands whose
+    senders asked for one. Receipts are made when they are wanted: most commands are published without asking.
+    """
+
+    plan: Classified = field(default_factory=Classified)
+    committed: Committed = field(default_factory=Committed)
+    results: Mapping[str, Any] = field(default_factory=dict)
+    first: Mapping[str, Receipt] = field(default_factory=dict)
+    outgoing: list[Outgoing] = field(default_factory=list)
+
+    @property
+    def parts(self) -> list[Part]:
+        """Everything that was decided, in the order of :meth:`receipts`."""
+        aside = [aside.one for aside in self.plan.deferred]
+        return [*self.plan.fresh, *self.plan.parked, *aside, *(one for one, _ in self.plan.repeated)]
+
+    @property
+    def settled(self) -> dict[Delivery, int]:
+        """How many parts of each delivery were decided."""
+        return Counter([part.delivery for part in self.parts])
+
+    def asked(self) -> Iterator[tuple[str, Receipt]]:
+        """Return the receipts that somebody asked for, each with the address it goes to."""
+        if any(delivery.reply_to is not None for delivery in self.settled):
+            for part, receipt in self.receipts():
+                if part.delivery.reply_to is not None:
+                    yield part.delivery.reply_to, receipt
+
+    def receipts(self) -> Iterator[tuple[Part, Receipt]]:
+        """Return each part with its receipt."""
+        xid, lsn, at = self.committed.xid, self.committed.lsn, self.committed.at
+        for one in self.plan.fresh:
+            yield one, Receipt(one.item.id, "applied", xid, lsn, at, self.results.get(one.item.id))
+        for refused in self.plan.parked:
+            yield refused, Receipt(refused.id, "parked", xid, lsn, at, cause=refused.cause)
+        for aside in self.plan.deferred:
+            yield aside.one, Receipt(aside.one.item.id, "deferred", cause=Cause("deferred", aside.reason))
+        for one, outcome in self.plan.repeated:
+            first = self.first.get(one.item.id) or Receipt(one.item.id, outcome)
+            yield one, replace(first, outcome=outcome)

@@ -1,0 +1,122 @@
+"""Ready-made set-based handlers: rows of one table from many commands, one statement a call.
+
+::
+
+    writes.add(RecordDeparture, rows.upsert(departure))
+    writes.add(CountDeparture, rows.increment(airport_day, by={"departures": 1, "delay_minutes": "delay"}))
+
+A column takes the command field of its own name; ``columns={"column": "field"}`` says otherwise for single columns, and
+a column that no field fills is left to its default. None is SQL NULL, in a JSON column too.
+
+Many commands become one array per column and one row set by ``unnest``. Commands of one primary key are folded there,
+in arrival order and by the database's own notion of equality (it knows collations and the scale of a numeric): an
+``ON CONFLICT DO UPDATE`` may not touch a row twice. Rows are written in the order of the primary key (ignored inserts:
+of arrival).
+
+So a constraint judges what the commands of a call leave together: one that only an overwritten value breaks, or only a
+sum on its way, is not noticed. Where that matters, such as for a balance that may not fall below zero, register a
+handler of one command at a time.
+
+Every handler raises :class:`writegate.errors.DeclarationError` when command and table do not fit together (the
+deployment's mistake), :class:`Reject` for a text that PostgreSQL cannot hold, and the database's own errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Table
+
+from writegate import Command
+from writegate_writer.handlers.rows import statement
+from writegate_writer.handlers.rows.literal import array_literal, text_of
+from writegate_writer.handlers.rows.source import RowSource, sources_of
+
+__all__ = ["array", "delete", "increment", "insert", "update", "upsert"]
+
+Handler = Callable[[Connection, Sequence[Any]], None]
+Columns = Mapping[str, str] | None
+
+
+def array(values: Iterable[object]) -> str:
+    """Return ``values`` as the text of a PostgreSQL array, None as NULL: a parameter of your own set-based SQL.
+
+    ``connection.exec_driver_sql("… from unnest(%s::int[])", (rows.array(one.id for one in commands),))``. A Python list
+    would travel as an expression an element, which the server takes longer to read. Raises :class:`TypeError` for a
+    value that has no PostgreSQL text.
+    """
+    return array_literal(values, text_of)
+
+
+def insert(table: Table, *, on_conflict: Literal["reject", "ignore"] = "reject", columns: Columns = None) -> Handler:
+    """Insert a row a command. A row that exists rejects the command (23505), or is left as it is (``"ignore"``)."""
+
+    def build(source: RowSource) -> str:
+        return statement.insert(table, source, ignore=on_conflict == "ignore")
+
+    return _handler(table, build, lambda command: sources_of(table, command, columns))
+
+
+def upsert(table: Table, *, columns: Columns = None) -> Handler:
+    """Insert the row of a primary key or overwrite its mapped columns; of several commands the last one wins."""
+    return _handler(
+        table,
+        lambda source: statement.upsert(table, source),
+        lambda command: sources_of(table, command, columns, need_key=True),
+    )
+
+
+def update(table: Table, *, columns: Columns = None) -> Handler:
+    """Overwrite the mapped columns of the row of a primary key; a row that does not exist stays so."""
+    return _handler(
+        table,
+        lambda source: statement.update(table, source),
+        lambda command: sources_of(table, command, columns, need_key=True),
+    )
+
+
+def delete(table: Table, *, columns: Columns = None) -> Handler:
+    """Delete the row of a primary key, if it exists."""
+    return _handler(
+        table,
+        lambda source: statement.delete(table, source),
+        lambda command: sources_of(table, command, columns, need_key=True, only=()),
+    )
+
+
+def increment(
+    table: Table, *, by: Mapping[str, str | int], insert_missing: bool = True, columns: Columns = None
+) -> Handler:
+    """Add to columns of the row of a primary key.
+
+    ``by`` names for each column the field that holds the amount, or a whole number to add for each command. A missing
+    row is inserted with the amounts, unless ``insert_missing`` is False. NULL counts as nothing, as in SQL's ``sum``.
+    """
+
+    def build(source: RowSource) -> str:
+        return statement.increment(table, source, tuple(by), insert_missing=insert_missing)
+
+    return _handler(
+        table,
+        build,
+        lambda command: sources_of(table, command, {**(columns or {}), **by}, need_key=True, only=tuple(by)),
+    )
+
+
+def _handler(table: Table, build: Callable[[RowSource], str], sources: Callable[[type[Command]], RowSource]) -> Handler:
+    # Which fields a command has is known at its first call only; from then on the text is fixed.
+    ready: dict[type[Command], tuple[str, RowSource]] = {}
+
+    def apply(connection: Connection, commands: Sequence[Any]) -> None:
+        if not commands:
+            return
+        kind = type(commands[0])
+        if kind not in ready:
+            source = sources(kind)
+            ready[kind] = build(source), source
+        text, source = ready[kind]
+        connection.exec_driver_sql(text, source.arrays(commands))
+
+    apply.tables = (table,)  # type: ignore[attr-defined]  # what `Writes.add` registers it with
+    return apply

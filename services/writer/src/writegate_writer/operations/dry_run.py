@@ -1,0 +1,185 @@
+"""What would come of a replay: parked commands are applied in a transaction, looked at, and taken back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from sqlalchemy import Connection
+
+from writegate.contract.command import Command, contract_of
+from writegate.contract.operations import Rehearse
+from writegate_writer.database.deferred import WRITER
+from writegate_writer.database.session import translated
+from writegate_writer.decide.holds import Holds, holds_of
+from writegate_writer.errors import DatabaseFault, Fault, Reject
+from writegate_writer.handlers.domains import table_name, tables_by_task
+from writegate_writer.handlers.emit import collecting
+from writegate_writer.handlers.roles import role_of
+from writegate_writer.handlers.writes import Writes
+from writegate_writer.operations import audit
+from writegate_writer.operations.audit import Result
+from writegate_writer.operations.pages import installed, lock, page
+from writegate_writer.operations.placing import Placed, place
+from writegate_writer.operations.tables import TABLES
+from writegate_writer.receive.reading import NotYet
+
+_MESSAGE_CHARACTERS = 500
+_NO_TRANSACTION = ("25P", "3B")  # nor the savepoints in it
+_MISSING_PARENT = "23503"  # waited for, as when it arrives
+# Of people: that writers hold a type after many rejections is why somebody wants to see what would come of it now.
+_HOLDS = """
+SELECT target, reason FROM writegate.hold WHERE (until IS NULL OR until > clock_timestamp()) AND holder <> %s
+"""
+# Counted from any time, and what is taken back counts as well: differences tell.
+_CHANGES = """
+SELECT schemaname || '.' || relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_xact_user_tables
+WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
+"""
+# Constraints that are looked at when a transaction ends: this one does not end before they are of interest.
+_DEFERRED = """
+SELECT quote_ident(n.nspname) || '.' || quote_ident(conname)
+FROM pg_constraint c JOIN pg_namespace n ON n.oid = connamespace
+WHERE condeferred AND conrelid = ANY(%s::regclass[])
+"""
+
+Changes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What would become of one command: applied, parked, waits, held (its type would be), fails or skipped."""
+
+    number: int
+    id: str
+    task: str | None
+    outcome: str
+    message: str = ""
+    sqlstate: str | None = None
+    emitted: int = 0
+
+
+@dataclass(slots=True)
+class _Rehearsal:
+    connection: Connection
+    holds: Holds
+    outcomes: list[Outcome] = field(default_factory=list)
+    changed: dict[str, list[int]] = field(default_factory=dict)  # by table: rows inserted, updated, deleted
+    blocked_keys: set[tuple[str, str | None]] = field(default_factory=set)
+
+    def run(self, one: Placed, writes: Writes) -> Outcome:
+        """Try one command after those before it. What it changed stays, if it would be applied."""
+        outcome = Outcome(one.row.number, one.row.id, one.item.task, "applied")
+        reason = self._why_wait(one, writes)
+        if reason is not None:
+            outcome.outcome, outcome.message = "waits", reason
+        elif not isinstance(one.command, NotYet):
+            self._apply(one.command, writes, outcome)
+        if one.item.key is not None and self._blocks(one, outcome):
+            self.blocked_keys.add((one.row.service, one.item.key))
+        return outcome
+
+    @staticmethod
+    def _blocks(one: Placed, outcome: Outcome) -> bool:
+        """Whether later commands of its key would wait behind it."""
+        if outcome.outcome == "parked" and not isinstance(one.command, NotYet):
+            return contract_of(one.command).on_reject == "park_key"
+        return outcome.outcome != "applied"
+
+    def _why_wait(self, one: Placed, writes: Writes) -> str | None:
+        if (one.row.service, one.item.key) in self.blocked_keys:
+            return "behind an earlier command of its key"
+        if isinstance(one.command, NotYet):
+            return one.command.reason
+        return self.holds.on_command(one.item.task, one.item.key, tables_by_task(writes)[one.item.task])
+
+    def _apply(self, command: Command, writes: Writes, outcome: Outcome) -> None:
+        task = contract_of(command).task
+        before = _changes(self.connection)
+        self.connection.exec_driver_sql("SAVEPOINT command")
+        try:
+            with translated(), collecting() as emitted:
+                self.connection.exec_driver_sql(f'SET LOCAL ROLE "{role_of(writes.service.name)}"')
+                writes.handlers[task](self.connection, [command])
+                self._check_constraints(writes)
+                after = _changes(self.connection)
+        except Reject as error:
+            outcome.outcome, outcome.message = "parked", error.reasons.get(command.command_id, str(error))
+        except DatabaseFault as error:
+            if error.sqlstate is None:
+                raise
+            outcome.outcome, outcome.message, outcome.sqlstate = _outcome_of(error), str(error), error.sqlstate
+        except Exception as error:  # noqa: BLE001  a handler with a mistake: that is what people want to know
+            outcome.outcome, outcome.message = "held", f"the handler failed: {type(error).__name__}: {error}"
+        else:
+            outcome.emitted = len(emitted)
+            self.connection.exec_driver_sql("RELEASE SAVEPOINT command")
+            self._count(before, after)
+            return
+        self.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT command")
+
+    def _check_constraints(self, writes: Writes) -> None:
+        names = ([table_name(table) for table in writes.tables],)
+        if constraints := [name for (name,) in self.connection.exec_driver_sql(_DEFERRED, names)]:
+            self.connection.exec_driver_sql(f"SET CONSTRAINTS {', '.join(constraints)} IMMEDIATE")
+
+    def _count(self, before: Changes, after: Changes) -> None:
+        for table, counts in after.items():
+            more = [now - then for now, then in zip(counts, before.get(table, (0, 0, 0)), strict=True)]
+            if any(more):
+                total = self.changed.get(table, [0, 0, 0])
+                self.changed[table] = [one + other for one, other in zip(total, more, strict=True)]
+
+
+def register(writes: Writes) -> None:
+    """Register the handler."""
+    writes.each(Rehearse, tables=TABLES)(rehearse)
+
+
+def rehearse(connection: Connection, one: Rehearse) -> Result:
+    """Apply commands, report what came of it into the audit, and take it back."""
+    rows = page(connection, one.selection, one.limit)
+    placed = [place(row, installed()) for row in rows]
+    # At rest as for a batch: what is seen here is what a batch would see.
+    lock(connection, [(each.row.service, each.lane) for each in placed if isinstance(each, Placed)])
+    holds = holds_of((target, reason) for target, reason in connection.exec_driver_sql(_HOLDS, (WRITER,)))
+    rehearsal = _Rehearsal(connection, holds)
+    connection.exec_driver_sql("SAVEPOINT rehearsal")
+    try:
+        with translated():
+            for row, each in zip(rows, placed, strict=True):
+                if isinstance(each, Placed):
+                    rehearsal.outcomes.append(rehearsal.run(each, installed()[row.service]))
+                else:
+                    rehearsal.outcomes.append(Outcome(row.number, row.id, row.task, "skipped", each))
+            # The role goes back with it: it was set since.
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT rehearsal")
+    except DatabaseFault as error:
+        if error.sqlstate is not None and error.sqlstate.startswith(_NO_TRANSACTION):
+            # No transaction is left in which this could be told.
+            raise Reject({one.command_id: "a handler ended the writer's transaction"}) from error
+        raise
+    return _told(connection, one, rehearsal)
+
+
+def _told(connection: Connection, one: Rehearse, rehearsal: _Rehearsal) -> Result:
+    outcomes = Counter(each.outcome for each in rehearsal.outcomes)
+    tables = {
+        table: dict(zip(("inserted", "updated", "deleted"), counts, strict=True))
+        for table, counts in sorted(rehearsal.changed.items())
+    }
+    commands = [{**asdict(each), "message": each.message[:_MESSAGE_CHARACTERS]} for each in rehearsal.outcomes]
+    detail = {"outcomes": outcomes, "tables": tables, "commands": commands}
+    audit.write(connection, one, "rehearse", f"parked {one.selection}", detail)
+    return {"rehearsed": len(rehearsal.outcomes), "outcomes": outcomes}
+
+
+def _outcome_of(error: DatabaseFault) -> str:
+    if error.fault is Fault.COMMAND:
+        return "waits" if error.sqlstate == _MISSING_PARENT else "parked"
+    return "held" if error.fault is Fault.DEPLOYMENT else "fails"
+
+
+def _changes(connection: Connection) -> Changes:
+    return {table: tuple(counts) for table, *counts in connection.exec_driver_sql(_CHANGES)}

@@ -1,0 +1,174 @@
+"""The broker's management API: reads what is there, carries out one change. The only module that talks to it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import httpx
+
+from writegate.config import Settings
+from writegate.message.topology import Binding
+from writegate.publishing.wire import LANES
+from writegate_writer.handlers.roles import WRITER
+from writegate_writer.provision.broker_diff import MONITORING, BrokerState, Permission, limit_path
+from writegate_writer.provision.change import ApplyError, Call
+
+TIMEOUT_SECONDS = 15.0
+_SALT_BYTES = 4
+_HASHES = {"rabbit_password_hashing_sha256": hashlib.sha256, "rabbit_password_hashing_sha512": hashlib.sha512}
+
+
+def vhost_of(broker_url: str) -> str:
+    """Return the vhost that an AMQP URL names, ``/`` when it names none."""
+    return unquote(urlsplit(broker_url).path.removeprefix("/")) or "/"
+
+
+def password_matches(user: Mapping[str, Any], password: str) -> bool:
+    """Whether ``password`` is the one of a user as the API describes it: ``hash(salt + password)``, salt first.
+
+    A log-in would prove the same, but fills the broker's log with failures, and needs a tag that ours do not have.
+    True for a way of hashing this does not know: such a password is left alone.
+    """
+    algorithm = _HASHES.get(user.get("hashing_algorithm", ""))
+    if algorithm is None:
+        return True
+    known = base64.b64decode(user["password_hash"])
+    return known[_SALT_BYTES:] == algorithm(known[:_SALT_BYTES] + password.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A connection. ``lanes``: how many the services have as its process knows them; empty when it does not say."""
+
+    name: str
+    user: str
+    lanes: Mapping[str, int]
+
+
+class Broker:
+    """One vhost of a RabbitMQ, through its management API. Every method may raise :class:`ApplyError`."""
+
+    def __init__(self, client: httpx.Client, vhost: str) -> None:
+        self._client = client
+        self._vhost = vhost
+
+    def read(self, passwords: Mapping[str, str]) -> BrokerState:
+        """Return what the vhost has. ``passwords`` are those given for users, by name."""
+        users = {user["name"]: user for user in self._get("users")}
+        permissions = {
+            one["user"]: Permission(one["configure"], one["write"], one["read"])
+            for one in self._get("permissions")
+            if one["vhost"] == self._vhost
+        }
+        wrong = {name for name in users if name in passwords and not password_matches(users[name], passwords[name])}
+        monitors = frozenset(name for name, user in users.items() if MONITORING in user["tags"])
+        known = {name: permissions.get(name) for name in users}
+        if self._vhost not in {vhost["name"] for vhost in self._get("vhosts")}:
+            return BrokerState(
+                self._vhost, exists=False, users=known, wrong_passwords=frozenset(wrong), monitors=monitors
+            )
+        return BrokerState(
+            self._vhost,
+            exists=True,
+            exchanges={one["name"]: _kind(one) for one in self._get("exchanges", self._vhost)},
+            queues={one["name"]: one["arguments"] for one in self._get("queues", self._vhost)},
+            bindings=frozenset(
+                Binding(one["source"], one["destination"], one["routing_key"])
+                for one in self._get("bindings", self._vhost)
+                if one["destination_type"] == "queue"
+            ),
+            users=known,
+            wrong_passwords=frozenset(wrong),
+            monitors=monitors,
+            shut_out=frozenset(user for user, limit in self._limits().items() if limit == 0),
+        )
+
+    def publishers(self, exchange: str) -> list[Connected]:
+        """Return the connections of this vhost that may publish to an exchange, but for writers and administrators."""
+        tags = {user["name"]: user["tags"] for user in self._get("users")}
+        may = {
+            one["user"]
+            for one in self._get("permissions")
+            if one["vhost"] == self._vhost and re.search(one["write"], exchange)
+        }
+        others = {name for name in may if name != WRITER and "administrator" not in tags.get(name, ())}
+        return [
+            Connected(one["name"], one["user"], one.get("client_properties", {}).get(LANES) or {})
+            for one in self._get("connections")
+            if one.get("vhost") == self._vhost and one.get("user") in others
+        ]
+
+    def shut_out(self, user: str) -> int | None:
+        """Let a user have no connection from now on; return how many it might have until now, None without a limit."""
+        before = self._limits().get(user)
+        self._request("PUT", limit_path(user), {"value": 0})
+        return before or None
+
+    def let_in(self, user: str, limit: int | None) -> None:
+        """Let a user connect again, up to a limit."""
+        if limit is None:
+            self._request("DELETE", limit_path(user))
+        else:
+            self._request("PUT", limit_path(user), {"value": limit})
+
+    def disconnect(self, user: str) -> bool:
+        """End a user's connections; return whether it had any left."""
+        left = bool(self._get("connections", "username", user))
+        if left:
+            self._request("DELETE", ("connections", "username", user))
+        return left
+
+    def delete_queue(self, name: str) -> None:
+        """Delete a queue, whatever is in it."""
+        self._request("DELETE", ("queues", self._vhost, name))
+
+    def run(self, call: Call, passwords: Mapping[str, str]) -> None:
+        """Carry out one change."""
+        secret = {} if call.password_of is None else {"password": passwords[call.password_of]}
+        self._request(call.method, call.path, {**call.body, **secret})
+
+    def _limits(self) -> dict[str, int]:
+        found = {one["user"]: one["value"].get("max-connections") for one in self._get("user-limits")}
+        return {user: limit for user, limit in found.items() if limit is not None}
+
+    def _get(self, *path: str) -> Any:
+        return self._request("GET", path).json()
+
+    def _request(self, method: str, path: tuple[str, ...], body: Mapping[str, Any] | None = None) -> httpx.Response:
+        where = f"{self._client.base_url.host}:{self._client.base_url.port}"
+        url = "/api/" + "/".join(quote(part, safe="") for part in path)
+        try:
+            response = self._client.request(method, url, json=body)
+        except httpx.TransportError as error:
+            raise ApplyError(
+                f"the broker's management API at {where} does not answer ({error}): "
+                "check WRITEGATE_BROKER_API_URL, and that the management plugin is on"
+            ) from error
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            raise ApplyError(
+                f"the broker's management API at {where} refused the log-in: "
+                "WRITEGATE_BROKER_API_URL must name a user with the administrator tag and its password"
+            )
+        if response.is_error:
+            raise ApplyError(f"the broker refused {method} {url}: {response.status_code} {response.text.strip()}")
+        return response
+
+
+@contextmanager
+def connect(settings: Settings) -> Iterator[Broker]:
+    """Open the management API of the settings, at the vhost of the broker URL."""
+    # A transport of its own: the machine's proxy settings are for the world outside, not for the broker.
+    transport = httpx.HTTPTransport()
+    with httpx.Client(base_url=settings.broker_api_url, timeout=TIMEOUT_SECONDS, transport=transport) as client:
+        yield Broker(client, vhost_of(settings.broker_url))
+
+
+def _kind(exchange: Mapping[str, Any]) -> str:
+    return f"{'durable' if exchange['durable'] else 'transient'} {exchange['type']}"

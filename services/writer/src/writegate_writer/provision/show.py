@@ -1,0 +1,94 @@
+"""A plan for people, and for programs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from writegate_writer.handlers.domains import Domain
+from writegate_writer.provision.change import Action, Change
+from writegate_writer.provision.ledger_size import LedgerShare
+from writegate_writer.provision.plan import Plan
+
+_SIGNS: dict[Action, tuple[str, str]] = {"create": ("+", "green"), "change": ("~", "yellow"), "refused": ("!", "red")}
+
+
+def show_domains(domains: tuple[Domain, ...], console: Console) -> None:
+    """Print which lanes are applied together, and why. Lanes that are domains of their own share a row."""
+    table = Table("domain", "lanes", "tables", "reason", box=None, pad_edge=False, header_style="bold")
+    alike = groupby(domains, key=lambda domain: (domain.services, domain.tables, domain.reason))
+    for (services, tables, reason), group in alike:
+        members = list(group)
+        lanes = [service for domain in members for service, _ in domain.lanes]
+        counts = ", ".join(f"{service} ({lanes.count(service)})" for service in services)
+        name = members[0].name if len(members) == 1 else f"{members[0].name} to {members[-1].name}"
+        table.add_row(name, counts, "\n".join(tables), reason)
+    console.print(table)
+    console.print()
+
+
+def show_ledger(shares: tuple[LedgerShare, ...], console: Console) -> None:
+    """Print how long each service's decisions are kept, and the disk that takes."""
+    table = Table(
+        "ledger", "kept", "decided meanwhile", "on disk", "of the last day", "at that rate",
+        box=None, pad_edge=False, header_style="bold",
+    )  # fmt: skip
+    for one in shares:
+        days = f"{one.retention / timedelta(days=1):g} days"
+        disk, later = (decimal(size) for size in (one.bytes, one.bytes_at_this_rate))
+        table.add_row(one.service, days, f"{one.rows:,}", disk, f"{one.rows_last_day:,}", later)
+    if shares:
+        console.print(table)
+        console.print()
+
+
+def show_change(change: Change, console: Console) -> None:
+    """Print one change on one line, however long: it is copied into searches."""
+    sign, colour = _SIGNS[change.action]
+    text = Text.assemble((f"{sign} {change.kind} {change.name}", colour), f"  {change.detail}")
+    console.print(text, soft_wrap=True)
+
+
+def as_json(plan: Plan, applied: list[Change] | None = None) -> dict[str, Any]:
+    """Return what ``--json`` prints.
+
+    ``domains``, ``ledger``, ``hints``, ``changes`` to make or left, ``applied`` by an apply.
+    """
+    domains = [
+        {
+            "name": one.name,
+            "lanes": [list(lane) for lane in one.lanes],
+            "tables": list(one.tables),
+            "reason": one.reason,
+        }
+        for one in plan.domains
+    ]
+    ledger = [
+        {
+            "service": one.service,
+            "retention_seconds": one.retention.total_seconds(),
+            "rows": one.rows,
+            "rows_last_day": one.rows_last_day,
+            "row_bytes": one.row_bytes,
+            "bytes": one.bytes,
+            "bytes_at_this_rate": one.bytes_at_this_rate,
+        }
+        for one in plan.ledger
+    ]
+    found = {
+        "domains": domains,
+        "ledger": ledger,
+        "hints": list(plan.hints),
+        "changes": [_change(one) for one in plan.changes],
+    }
+    return found if applied is None else {**found, "applied": [_change(one) for one in applied]}
+
+
+def _change(change: Change) -> dict[str, str]:
+    return {"action": change.action, "kind": change.kind, "name": change.name, "detail": change.detail}

@@ -1,0 +1,173 @@
+"""Another number of lanes, or other arguments of their queues, while services publish and writers write.
+
+A key's lane hangs on their number. So nothing may wait in the old lanes when the new ones begin: publishers are shut
+out for a moment (their calls go to the spool), the writers drain what is there, and with nothing in flight anywhere
+both servers change at once. See ADR 18 for why each step is safe, and for what may be restarted when.
+
+An interrupted walk leaves the publishers shut out and nothing else: `plan` shows it, and `apply` ends it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from writegate.message.topology import exchange_name
+from writegate_writer.provision.broker import Broker
+from writegate_writer.provision.broker_diff import lane_number
+from writegate_writer.provision.change import ApplyError, Call, Change, Membership
+from writegate_writer.provision.lane_queues import LaneQueues
+from writegate_writer.provision.taking import Taking
+
+_LOOK_SECONDS = 0.1
+# A client that does not answer when its connection is closed is given 10 s by the broker.
+_DISCONNECT_SECONDS = 30.0
+# Writers look after their leases twice a second; one that is frozen or cut off is dropped by the broker for its
+# missing heartbeats, after twice 5 s by default.
+_LET_GO_SECONDS = 20.0
+# Until then nobody else may own the domains, whatever becomes of this process.
+_OWN_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Switching:
+    """What is to be switched. ``replaced``: queues that are to be deleted, and made anew by ``changes``.
+
+    ``queues``: all that are or were lanes of the services.
+    """
+
+    services: tuple[str, ...]
+    step: Membership
+    queues: tuple[str, ...]
+    replaced: tuple[str, ...]
+    changes: Callable[[], Sequence[Change]]  # that the broker lacks for the new lanes, read when it is asked for
+
+
+class Switch:
+    """Walks the way. ``say`` is told what it does."""
+
+    def __init__(
+        self, work: Switching, broker: Broker, queues: LaneQueues, taking: Taking, say: Callable[[str], None]
+    ) -> None:
+        self._work = work
+        self._broker = broker
+        self._queues = queues
+        self._taking = taking
+        self._say = say
+        self._shut: dict[str, int | None] = {}  # who is shut out, and how many connections it might have before
+        self._at_broker = False  # something has changed there
+
+    def run(self, patience_seconds: float) -> None:
+        """Switch. Raises :class:`ApplyError`; unless that says otherwise, all is as before then."""
+        names = ", ".join(self._work.services)
+        self._refuse()
+        began = time.monotonic()
+        try:
+            self._shut_out()
+            self._say(f"publishers of {names} are shut out: their calls go to the spool; waiting for empty lanes")
+            self._keep_trying(patience_seconds)
+        except BaseException:
+            if self._at_broker:
+                self._say(f"publishers of {names} stay shut out until `writegate apply` has put the lanes right")
+            else:
+                self._let_in()
+            raise
+        else:
+            self._let_in()
+        finally:
+            self._taking.give_back()
+            self._taking.release()
+        seconds = time.monotonic() - began
+        self._say(f"switched; publishers of {names} are let in after {seconds:.1f} s. Now restart the writers")
+
+    def _keep_trying(self, patience_seconds: float) -> None:
+        deadline = time.monotonic() + patience_seconds
+        while (in_the_way := self._try(patience_seconds)) is not None:
+            if time.monotonic() > deadline:
+                raise ApplyError(
+                    f"{', '.join(self._work.services)}: {in_the_way}, still after {patience_seconds:g} s. "
+                    "Nothing was changed: publishers and writers go on as before"
+                )
+            time.sleep(_LOOK_SECONDS)
+
+    def _refuse(self) -> None:
+        """Raise when it cannot come to an end."""
+        if held := self._taking.held_by_people():
+            raise ApplyError(f"held: {'; '.join(held)}. Lanes that are held do not run empty: release them first")
+        for service in self._work.services:
+            others = sorted({one.user for one in self._broker.publishers(exchange_name(service))} - {service})
+            if others:
+                raise ApplyError(
+                    f"{', '.join(others)} may publish to {exchange_name(service)} too: disconnect them, or take that "
+                    "right away"
+                )
+
+    def _shut_out(self) -> None:
+        for service in self._work.services:
+            self._shut[service] = self._broker.shut_out(service)
+        for service in self._work.services:
+            if not _within(_DISCONNECT_SECONDS, partial(self._disconnected, service)):
+                raise ApplyError(f"connections of {service} do not end")
+
+    def _disconnected(self, service: str) -> bool:
+        return not self._broker.disconnect(service)
+
+    def _let_in(self) -> None:
+        for service, limit in self._shut.items():
+            self._broker.let_in(service, limit)
+
+    def _try(self, patience_seconds: float) -> str | None:
+        """Switch if nothing is in the way; else return what is."""
+        if domains := self._taking.pending():
+            self._taking.hold_others(domains, patience_seconds + _OWN_SECONDS)
+            return "what handlers emitted waits for the broker (is a writer running?)"
+        if waiting := self._waiting():
+            return waiting
+        in_the_way = self._taking.take(_OWN_SECONDS)
+        if in_the_way is None:
+            if not _within(_LET_GO_SECONDS, lambda: not self._consumed()):
+                in_the_way = f"{', '.join(self._consumed())}: a writer goes on consuming"
+            else:
+                in_the_way = self._taking.switch(self._work.step, self._ready, self._change_broker)
+        if in_the_way is not None:
+            self._taking.give_back()
+        return in_the_way
+
+    def _waiting(self) -> str | None:
+        counts = {queue: self._queues.look(queue)[0] for queue in self._work.queues}
+        texts = [f"{count} message(s) wait in {queue}" for queue, count in counts.items() if count]
+        return f"{', '.join(texts)} (is a writer running?)" if texts else None
+
+    def _consumed(self) -> list[str]:
+        return [queue for queue in self._work.queues if self._queues.look(queue)[1]]
+
+    def _ready(self) -> str | None:
+        """Look once more, now that nothing can be emitted: return what is still in the way."""
+        if any(self._broker.disconnect(service) for service in self._work.services):
+            return "a publisher came in at the last moment"
+        return self._waiting() or ("a writer consumes again" if self._consumed() else None)
+
+    def _change_broker(self) -> None:
+        self._at_broker = True
+        for queue in self._work.replaced:
+            self._broker.delete_queue(queue)
+        for change in self._work.changes():
+            if isinstance(change.step, Call) and change.kind in {"queue", "binding"}:
+                self._broker.run(change.step, {})
+
+
+def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Wait for a condition; return whether it came to hold in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True
+
+
+def lanes_of(services: Sequence[str], queues: Sequence[str]) -> tuple[str, ...]:
+    """Return those queues that are or were lanes of the services."""
+    return tuple(one for one in queues if any(lane_number(service, one) is not None for service in services))

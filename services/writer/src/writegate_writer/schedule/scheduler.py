@@ -1,0 +1,207 @@
+"""What the threads of a writer share: the domains it holds, and which of them wants a slot now.
+
+Who calls what: the hub thread delivers and loses channels; slot threads take turns; the control thread owns and
+disowns. Every method takes the one lock; none blocks in it but :meth:`take`, which waits on it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from writegate_writer.decide.holds import Holds
+from writegate_writer.receive.reading import Delivery
+from writegate_writer.schedule.domain import Domain, Phase
+
+
+class DomainScheduler:
+    """The domains of this process and the queue of those that have work to do."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._changed = threading.Condition()
+        self._domains: dict[str, Domain] = {}
+        self._ready: deque[Domain] = deque()
+        self._later: list[tuple[float, int, Domain]] = []
+        self._count = itertools.count()
+        self._busy = 0  # turns being taken
+        self._exclusive: Domain | None = None  # whose turn is the only one
+        self._closed = False
+
+    def domains(self) -> list[Domain]:
+        """The domains held now."""
+        with self._changed:
+            return list(self._domains.values())
+
+    def own(self, domain: Domain) -> None:
+        """Take in a domain: its first turn starts it."""
+        with self._changed:
+            self._domains[domain.name] = domain
+            self._enqueue(domain)
+
+    def disown(self, domain: Domain) -> None:
+        """Give up a domain: no further turn. Harmless when repeated."""
+        with self._changed:
+            if self._domains.get(domain.name) is domain:
+                del self._domains[domain.name]
+            domain.phase = Phase.LEAVING
+            domain.empty()
+            self._changed.notify_all()
+
+    def deliver(self, domain: Domain, delivery: Delivery) -> bool:
+        """Take in a delivery; False when it came on a channel that is void."""
+        with self._changed:
+            if domain.phase is not Phase.SERVING or delivery.generation != domain.generation:
+                return False
+            domain.put(delivery)
+            self._enqueue(domain)
+            return True
+
+    def drop(self, domain: Domain) -> None:
+        """Void what waits in a domain, since its channel is gone."""
+        with self._changed:
+            domain.empty()
+
+    def serve(self, domain: Domain) -> bool:
+        """The domain has started: it may be consumed. False when it was given up meanwhile."""
+        with self._changed:
+            if domain.phase is Phase.LEAVING:
+                return False
+            domain.phase = Phase.SERVING
+            return True
+
+    def suspend(self, domain: Domain, seconds: float) -> None:
+        """Void what waits in a domain and start it again after a while."""
+        with self._changed:
+            domain.empty()
+            if domain.phase is not Phase.LEAVING:
+                domain.phase = Phase.STARTING
+                domain.resume_at = self._now() + seconds
+                self._schedule(domain, seconds)
+
+    def stop_lanes(self, domain: Domain, stopped: frozenset[tuple[str, int]]) -> bool:
+        """Consume all but these lanes from now on; False when that is so already."""
+        with self._changed:
+            if domain.stopped == stopped:
+                return False
+            domain.stopped = stopped
+            if domain.phase is Phase.SERVING:
+                # As after a lost channel: what waits comes again, on a channel without them.
+                domain.empty()
+                domain.phase = Phase.STARTING
+                self._schedule(domain, 0.0)
+            return True
+
+    def notify(self, domain: Domain, revision: int, holds: Holds) -> None:
+        """Tell what people have done: if that is news, the domain gets a turn, and what waits in it is tried again."""
+        with self._changed:
+            if domain.notified != (revision, holds):
+                domain.notified, domain.changed = (revision, holds), True
+                if domain.phase is Phase.SERVING:
+                    self._schedule(domain, 0.0)
+
+    def take_revision(self, domain: Domain) -> int | None:
+        """Return the revision of a domain that was told since its last turn; None when there is no news."""
+        with self._changed:
+            if not domain.changed or domain.notified is None:
+                return None
+            domain.changed = False
+            return domain.notified[0]
+
+    def again(self, domain: Domain, seconds: float) -> None:
+        """Give the domain a turn after a while, even if nothing arrives."""
+        with self._changed:
+            self._schedule(domain, seconds)
+
+    def take(self, timeout: float) -> Domain | None:
+        """Return a domain for one turn, or None after ``timeout`` seconds without work or when closed.
+
+        It is the caller's alone until :meth:`give_back`: that is what makes a domain serial within this process.
+        """
+        deadline = self._now() + timeout
+        with self._changed:
+            while not self._closed:
+                domain = self._next()
+                left = deadline - self._now()
+                if domain is not None or left <= 0:
+                    return domain
+                until_due = self._later[0][0] - self._now() if self._later else left
+                self._changed.wait(max(min(left, until_due), 0.001))
+            return None
+
+    @property
+    def crowded(self) -> bool:
+        """Whether domains wait for a slot."""
+        return bool(self._ready)
+
+    def request_exclusive_turn(self, domain: Domain) -> bool:
+        """Whether the domain's present turn is the only one in this process. If not, its next one will be.
+
+        For commands that are suspected to end the process: were others applied meanwhile, who is to blame?
+        """
+        with self._changed:
+            domain.exclusive = True
+            return self._exclusive is domain
+
+    def _next(self) -> Domain | None:
+        self._wake_due()
+        while self._ready and self._exclusive is None:
+            domain = self._ready[0]
+            leaving = domain.phase is Phase.LEAVING
+            if domain.exclusive and self._busy and not leaving:
+                return None  # first the others end theirs; it stays in front, so that its turn comes
+            self._ready.popleft()
+            domain.queued = False
+            if not leaving:
+                domain.busy = True
+                self._busy += 1
+                self._exclusive = domain if domain.exclusive else None
+                return domain
+        return None
+
+    def give_back(self, domain: Domain) -> None:
+        """End a turn; the domain gets another, behind the others, while something waits in it."""
+        with self._changed:
+            domain.busy = False
+            self._busy -= 1
+            if self._exclusive is domain:
+                self._exclusive, domain.exclusive = None, False
+            if domain.phase is Phase.SERVING and (domain.waiting or domain.exclusive):
+                self._enqueue(domain)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End all turns: slots finish what they do and take nothing more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the process is shutting down."""
+        return self._closed
+
+    def _enqueue(self, domain: Domain) -> None:
+        resting = domain.phase is Phase.STARTING and self._now() < domain.resume_at
+        if not domain.queued and not domain.busy and not resting:
+            domain.queued = True
+            self._ready.append(domain)
+            self._changed.notify()
+
+    def _schedule(self, domain: Domain, seconds: float) -> None:
+        heapq.heappush(self._later, (self._now() + seconds, next(self._count), domain))
+        self._changed.notify()
+
+    def _wake_due(self) -> None:
+        now = self._now()
+        while self._later and self._later[0][0] <= now:
+            _, _, domain = heapq.heappop(self._later)
+            if domain.busy:
+                # Its turn is not over: look again right after.
+                heapq.heappush(self._later, (now + 0.01, next(self._count), domain))
+                return
+            self._enqueue(domain)

@@ -1,0 +1,133 @@
+"""The place of the gate in Celery's worker: its consumer, with our lanes where the tasks would be.
+
+Everything around it is Celery's own: connecting and reconnecting, heartbeats, events, remote control, signals.
+What is taken out:
+`Tasks` (it would ack what it does not understand), `Mingle` and `Gossip` (nothing to synchronise), and
+`DelayedDelivery` (it declares dozens of exchanges and binds itself into ours as soon as a queue is a quorum queue).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from typing import Any, ClassVar, Final
+
+from celery import bootsteps
+from celery.bootsteps import RUN  # type: ignore[attr-defined]  # missing in the stubs
+from celery.worker import state
+from celery.worker.consumer import Consumer
+from celery.worker.consumer.connection import Connection
+from celery.worker.consumer.control import Control
+from celery.worker.consumer.events import Events
+from kombu.common import QoS
+
+from writegate.message.receipt import Receipt
+from writegate_writer import counters as figures
+from writegate_writer.decide.result import BatchResult
+from writegate_writer.receive.reading import Arrived, Refused
+from writegate_writer.worker.process import Process
+
+RECONNECT_SECONDS: Final = 1.0
+"""Between two tries to reach the broker."""
+
+
+class LanesStep(bootsteps.StartStopStep):
+    """Starts and stops the gate with the worker, and opens its lanes on each new connection."""
+
+    requires = (Connection, Events)
+    name = "Lanes"
+
+    def __init__(self, c: Any, **kwargs: Any) -> None:
+        super().__init__(c, **kwargs)
+        self._process: Process = c.app.writegate_process
+        c.task_consumer = c.qos = None
+
+    def start(self, c: Any) -> None:
+        """On every connection, the first included."""
+        lanes = self._process.lanes
+        c.task_consumer = lanes
+        # Celery's loop wants one; per consumer prefetch is set on each channel and never changes.
+        c.qos = QoS(lambda **_: None, 0)
+        lanes.report_to = _Reporter(c)
+        self._process.start()
+
+    def register_with_event_loop(self, c: Any, hub: Any) -> None:
+        """Celery is about to run its loop: read from the connection ourselves."""
+        self._process.lanes.attach(c.connection, hub)
+
+    def stop(self, c: Any) -> None:
+        """The connection was lost, or the worker is shutting down."""
+        lost = c.blueprint.state == RUN
+        c.task_consumer = None
+        if lost:
+            self._process.lanes.detach()
+        else:
+            self._process.stop()
+
+    def info(self, _: Any) -> dict[str, Any]:  # type: ignore[override]  # the stubs know only the empty one
+        """What `celery inspect stats` shows."""
+        return {"writegate": self._process.info()}
+
+
+class ControlStep(Control):
+    """Celery's remote control. Its own class asks for `Tasks`, which would come back in that way."""
+
+    requires = (LanesStep,)
+
+
+class GateConsumer(Consumer):
+    """Celery's consumer with our blueprint."""
+
+    class Blueprint(Consumer.Blueprint):  # type: ignore[misc, valid-type]  # declared as a variable in the stubs
+        """The steps that are kept, and ours."""
+
+        default_steps: ClassVar[list[str]] = [
+            "celery.worker.consumer.connection:Connection",
+            "celery.worker.consumer.events:Events",
+            "celery.worker.consumer.heart:Heart",
+            "writegate_writer.worker.bootsteps:LanesStep",
+            "writegate_writer.worker.bootsteps:ControlStep",
+            "celery.worker.consumer.consumer:Evloop",
+        ]
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """As Celery does it, but its pauses would grow to half a minute during a long outage, and the writes wait."""
+        steady = {"interval_start": RECONNECT_SECONDS, "interval_step": 0, "interval_max": RECONNECT_SECONDS}
+        conn.ensure_connection = functools.partial(conn.ensure_connection, **steady)
+        return super().ensure_connected(conn)
+
+    def create_task_handler(self, *_: Any, **__: Any) -> Any:
+        """No message takes Celery's way."""
+        return None
+
+    def update_strategies(self) -> None:
+        """No task has a strategy."""
+
+
+class _Reporter:
+    """Counts decided commands, and reports them as Celery's monitors expect of tasks."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+
+    def __call__(self, done: BatchResult) -> None:
+        figures.decided(done)
+        parts = done.parts
+        state.all_total_count[0] += len(parts)
+        for task, count in Counter(part.item.task for part in parts if part.item is not None).items():
+            state.total_count[task] += count
+        dispatcher = self._consumer.event_dispatcher
+        if dispatcher is not None and dispatcher.enabled and (not dispatcher.groups or "task" in dispatcher.groups):
+            for part, receipt in done.receipts():
+                self._events(dispatcher, part, receipt)
+
+    def _events(self, dispatcher: Any, part: Arrived | Refused, receipt: Receipt) -> None:
+        task = part.item.task if part.item is not None else "?"
+        dispatcher.send(
+            "task-received", uuid=receipt.id, name=task, args="", kwargs="", retries=0, eta=None, expires=None
+        )
+        dispatcher.send("task-started", uuid=receipt.id)
+        if receipt.cause is None:
+            dispatcher.send("task-succeeded", uuid=receipt.id, result=receipt.outcome, runtime=0.0)
+        else:
+            dispatcher.send("task-failed", uuid=receipt.id, exception=receipt.cause.message, traceback="")

@@ -1,0 +1,275 @@
+"""BatchProcessor a batch in a turn: what is settled is decided, whatever goes wrong in between."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
+from unittest.mock import MagicMock
+
+import pytest
+
+from tests.sample import LANES, Deposit, Withdraw, accounts, arrived
+from writegate import Command
+from writegate.config import Settings
+from writegate.message.envelope import Item, item_of
+from writegate_writer.apply.batch import BatchProcessor
+from writegate_writer.apply.turn import Turns
+from writegate_writer.decide.attempts import MOST_REJECTIONS
+from writegate_writer.decide.classify import Work, sort
+from writegate_writer.decide.deferral import BEGINNING, Deferral, DeferredIndex
+from writegate_writer.decide.holds import holds_of
+from writegate_writer.decide.ledger_days import oldest_day
+from writegate_writer.decide.store import DeferredRow, Holder, Known, Opened, Outgoing, Store
+from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
+from writegate_writer.receive.reading import Arrived, Delivery, Reading, Refused
+from writegate_writer.schedule.domain import Domain, Phase
+from writegate_writer.schedule.ports import Served
+from writegate_writer.schedule.scheduler import DomainScheduler
+
+POISON = 13
+SERVICES = {"accounts": Served(accounts, dict.fromkeys(accounts.commands, ("accounts.account",)))}
+NOW = datetime.now(UTC)
+HOLDER = Holder("writer-1", "accounts", 1, 6.0)
+
+
+@dataclass
+class Rows:
+    """A store that keeps its rows here. Deposits of :data:`POISON` break a CHECK, withdrawals' handler is broken."""
+
+    lost_at: int | None = None  # the transaction at which the connection is lost
+    rejects: bool = False  # the handler itself names those of POISON, all at once
+    ledger: dict[str, Known] = field(default_factory=dict)
+    deferred: list[Deferral] = field(default_factory=list)
+    holds: dict[str, str] = field(default_factory=dict)
+    times_held: int = 0
+    opened: int = 0
+    stock: DeferredIndex = field(default_factory=DeferredIndex)
+    pending: dict[str, Known] = field(default_factory=dict)
+    pending_aside: list[Deferral] = field(default_factory=list)
+
+    def open(self, _: Holder, __: str, ids: Sequence[str], ___: date) -> Opened:
+        self.opened += 1
+        if self.opened == self.lost_at:
+            raise DatabaseFault(None, "connection lost")
+        self.pending, self.pending_aside = {}, []
+        known = {one: self.ledger[one] for one in ids if one in self.ledger}
+        return Opened(1, 1, datetime.now(UTC), known, {}, holds_of(self.holds.items()), self.stock.revision)
+
+    def waiting(self, _: Holder) -> DeferredIndex:
+        return self.stock
+
+    def enter(self, _: Holder, __: Opened, ___: str, rows: Sequence[tuple[str, str, int]]) -> None:
+        self.pending = {id_: Known(outcome, hash_) for id_, outcome, hash_ in rows}
+
+    def call(self, _: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
+        if task == "accounts.withdraw":
+            raise HandlerFault(task, "the handler failed: KeyError: 'x'")
+        poison = [one.command_id for one in commands if isinstance(one, Deposit) and one.amount == POISON]
+        if poison and self.rejects:
+            raise Reject(dict.fromkeys(poison, "poison"))
+        if poison:
+            raise DatabaseFault("23514", "violates a check constraint")
+        return None
+
+    def changed_rows(self) -> dict[str, int]:
+        return {}
+
+    def leave(self, *_: object) -> bool:
+        return True
+
+    def park(self, _: Sequence[Refused]) -> None:
+        """Its ledger row says it."""
+
+    def defer(self, _: Holder, aside: Sequence[Deferral]) -> None:
+        self.pending_aside = list(aside)
+
+    def commit(self) -> tuple[str, datetime]:
+        self.ledger |= self.pending
+        self.deferred += self.pending_aside
+        return "0/1", datetime.now(UTC)
+
+    def roll_back(self) -> None:
+        """Nothing is written before the commit."""
+
+    def hold_task(self, task: str, reason: str) -> float:
+        self.holds[task] = reason
+        self.times_held += 1
+        return 1.0
+
+
+@dataclass
+class Consumed:
+    """What was settled."""
+
+    settled: list[Delivery] = field(default_factory=list)
+
+    def settle(self, _: Domain, decided: Mapping[Delivery, int]) -> None:
+        self.settled += Counter(decided).elements()
+
+    def report(self, _: object) -> None:
+        """Nobody listens."""
+
+    def refresh(self, _: Domain) -> None:
+        """There is no channel."""
+
+
+def decided_by(rows: Rows, batch: Sequence[Arrived], domain: Domain | None = None) -> Consumed:
+    consumed, clock = Consumed(), MagicMock()
+    clock.now.return_value = datetime.now(UTC)
+    domain = domain or Domain("accounts", 1, (("accounts", 0),))
+    deciding = BatchProcessor(cast(Store, rows), HOLDER, domain, SERVICES, MagicMock(), consumed, clock)
+    try:
+        deciding.batch("accounts", Reading(arrived=list(batch)))
+    except DatabaseFault as error:
+        assert error.sqlstate is None  # noqa: PT017  only what the test asked for
+    return consumed
+
+
+def mixed() -> list[Arrived]:
+    amounts = [POISON, POISON, POISON, 1, None, 1, 1, POISON]
+    commands = [Deposit(account=f"a-{n}", amount=one) if one else Withdraw(account=f"a-{n}", amount=1)
+                for n, one in enumerate(amounts)]  # fmt: skip
+    return [arrived(one) for one in commands]
+
+
+@pytest.mark.parametrize("lost_at", [*range(1, 16), None])
+def test_nothing_is_settled_that_is_not_decided_and_nothing_twice(lost_at: int | None) -> None:
+    rows, batch = Rows(lost_at), mixed()
+    settled = [id(one) for one in decided_by(rows, batch).settled]
+    decided = {*rows.ledger, *(one.one.ledger_id for one in rows.deferred)}
+    assert len(settled) == len(set(settled)), "settled twice"
+    assert sorted(settled) == sorted(id(one.delivery) for one in batch if one.ledger_id in decided)
+    if lost_at is None:
+        assert len(settled) == len(batch)
+        assert [one.one.item.task for one in rows.deferred] == ["accounts.withdraw"]
+
+
+def test_many_rejections_in_a_row_hold_the_type() -> None:
+    rows = Rows()
+    batch = [arrived(Deposit(account=f"a-{n}", amount=POISON)) for n in range(200)]
+    decided_by(rows, batch)
+    assert f"{MOST_REJECTIONS} in a row were rejected" in rows.holds["accounts.deposit"]
+    assert (len(rows.ledger), len(rows.deferred)) == (MOST_REJECTIONS, 200 - MOST_REJECTIONS)
+
+
+def test_many_that_the_handler_rejects_at_once_hold_it_once() -> None:
+    rows = Rows(rejects=True)
+    decided_by(rows, [arrived(Deposit(account=f"a-{n}", amount=POISON)) for n in range(4 * MOST_REJECTIONS)])
+    assert (list(rows.holds), rows.times_held) == (["accounts.deposit"], 1)
+
+
+@pytest.mark.parametrize("rejects", [False, True], ids=["by the database", "by the handler"])
+def test_rejections_among_good_ones_do_not(rejects: bool) -> None:
+    rows = Rows(rejects=rejects)
+    amounts = [POISON if n % 10 else 1 for n in range(200)]
+    decided_by(rows, [arrived(Deposit(account=f"a-{n}", amount=one)) for n, one in enumerate(amounts)])
+    assert (rows.holds, len(rows.ledger)) == ({}, 200)
+
+
+def test_nothing_is_decided_by_an_account_of_what_waits_that_is_out_of_date() -> None:
+    domain, batch = Domain("accounts", 1, (("accounts", 0),)), [arrived(Deposit(account="a", amount=1))]
+    # Since stock was taken people have had a parked command of this account decided again: it waits ahead of this one.
+    rows = Rows(stock=DeferredIndex(Counter({("accounts", "a"): 1}), revision=1))
+    decided_by(rows, batch, domain)
+    assert (rows.ledger, [one.one for one in rows.deferred], rows.opened) == ({}, batch, 2)
+    assert domain.deferred.deferred == {("accounts", "a"): 2}
+
+
+def replaying(store: Any, domain: Domain) -> BatchProcessor:
+    clock = MagicMock()
+    clock.monotonic.return_value, clock.now.return_value = 0.0, NOW
+    return BatchProcessor(store, HOLDER, domain, SERVICES, MagicMock(), MagicMock(), clock)
+
+
+def test_a_page_of_what_waits_that_was_read_before_people_changed_it_is_given_up() -> None:
+    domain, store = Domain("accounts", 1, (("accounts", 0),)), MagicMock()
+    domain.deferred = DeferredIndex(Counter({("accounts", "a"): 1}))
+    store.suspect.return_value = 1
+    store.deferred.return_value = [
+        DeferredRow(7, "accounts", 0, item_of(Deposit(account="a", amount=1)), 0, None, None, False, False)
+    ]
+    store.open.return_value.revision = 1
+    store.waiting.return_value = DeferredIndex(Counter({("accounts", "a"): 2}), revision=1)
+    replaying(store, domain).replay(lambda: True)
+    store.enter.assert_not_called()
+    assert (domain.deferred.revision, domain.deferred.total, domain.deferred.replay_pass.after) == (1, 2, BEGINNING)
+
+
+@pytest.mark.parametrize(("seconds", "pause"), [(0.01, 1.0), (4.0, 36.0)])
+def test_a_tenth_of_the_time_at_most_goes_into_what_waits(seconds: float, pause: float) -> None:
+    waiting = DeferredIndex()
+    waiting.replay_pass.seconds = seconds
+    waiting.end_replay_pass(100.0)
+    assert waiting.replay_pass.due == 100.0 + pause
+    waiting.restart_replay_pass()
+    assert waiting.replay_pass.due == 0.0
+
+
+@pytest.mark.parametrize(
+    ("known", "outcome"),
+    [
+        (None, "fresh"),  # it could not be read, or the ledger has forgotten it
+        (Known("p", 5), "fresh"),
+        (Known("a", 5), "applied before"),
+        (Known("p", 6), "other content"),
+        (Known("a", 6), "other content"),
+    ],
+)
+def test_what_becomes_of_a_parked_command_that_is_decided_again(known: Known | None, outcome: str) -> None:
+    one = arrived(Deposit(account="a", amount=1))
+    one.hash = 5
+    row = DeferredRow(-7, "accounts", 0, one.item, 5, None, None, False, False, parked=3)
+    opened = Opened(1, 1, NOW, {one.ledger_id: known} if known else {}, {}, holds_of(()))
+    plan = sort(Work([one], replayed={one.ledger_id: row}), opened, SERVICES["accounts"].tables)
+    applied = [row] if outcome != "other content" else []
+    assert (plan.replayed_applied, plan.replayed_parked) == (applied, [] if applied else [row])
+    assert plan.fresh == ([one] if outcome == "fresh" else [])
+    # What the ledger has is changed there, and not written again.
+    assert len(plan.rows) == (known is None)
+    assert [refused.cause.cause for refused in plan.parked] == (["id-reused"] if outcome == "other content" else [])
+
+
+def test_a_crowded_outbox_thins_out_once_the_broker_has_confirmed() -> None:
+    gate, store, clock = DomainScheduler(), MagicMock(), MagicMock()
+    clock.monotonic.return_value = 0.0
+    domain = Domain("accounts", 1, tuple(("accounts", lane) for lane in range(LANES)))
+    gate.own(domain)
+    domain.phase = Phase.SERVING
+    confirmed: Future[None] = Future()
+    for seq in range(500):
+        domain.outbox.add([Outgoing(seq, Item("x", "b.c", 1, None, b"{}"), "b", None, None)], confirmed)
+    turns = Turns(settings=Settings.load({}), name="w", services=SERVICES, scheduler=gate, consuming=MagicMock(),
+                  publishing=MagicMock(), clock=clock)  # fmt: skip
+    assert turns.take(domain, store)
+    assert (len(domain.outbox), store.mock_calls) == (500, []), "it waits for the broker"
+    confirmed.set_result(None)
+    assert turns.take(domain, store)
+    assert len(domain.outbox) == 0
+    store.delete_sent.assert_called_once()
+
+
+def id_made(at: datetime) -> str:
+    """Return a UUIDv7 of this time."""
+    made = int(at.timestamp() * 1000)
+    return f"{made >> 16:08x}-{made & 0xFFFF:04x}-7000-8000-000000000000"
+
+
+UUID4 = "4c9a7ba2-31b1-4bb8-9d8e-1d0b2c1f7a55"
+
+
+@pytest.mark.parametrize(
+    ("ids", "days"),
+    [
+        ([id_made(NOW)], 1),
+        ([id_made(NOW), id_made(NOW - timedelta(days=2))], 3),
+        ([id_made(NOW), UUID4], 8),  # it may have been decided as long ago as the service remembers
+        ([id_made(NOW + timedelta(days=6))], 8),  # a time to come tells nothing
+    ],
+)
+def test_how_far_back_ids_are_searched_for(ids: list[str], days: int) -> None:
+    parts = [arrived(Deposit(account="a", amount=1).with_id(one)) for one in ids]
+    assert oldest_day(parts, NOW, accounts.retention) == NOW.date() - timedelta(days=days)

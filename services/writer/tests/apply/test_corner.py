@@ -1,0 +1,164 @@
+"""Cornering what ends the process: batches and pages that shrink, and suspects that are applied alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from tests.sample import LANES, Deposit, accounts, delivered
+from writegate.config import Settings
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import item_of
+from writegate_writer.apply.batch import BatchProcessor
+from writegate_writer.apply.turn import Turns
+from writegate_writer.decide.classify import Work
+from writegate_writer.decide.deferral import DeferredIndex
+from writegate_writer.decide.store import DeferredRow, Holder
+from writegate_writer.schedule.batching import cut, read_ahead, suspicious
+from writegate_writer.schedule.domain import Domain, Phase
+from writegate_writer.schedule.ports import Served
+from writegate_writer.schedule.scheduler import DomainScheduler
+
+SERVICES = {"accounts": Served(accounts, dict.fromkeys(accounts.commands, ("accounts.account",)))}
+LANE = lane_of("a", LANES)
+
+
+def clock() -> MagicMock:
+    made = MagicMock()
+    made.now.return_value = datetime.now(UTC)
+    made.monotonic.return_value = 1.0
+    return made
+
+
+def domain_with(counts: Sequence[int]) -> Domain:
+    """Return a domain with messages that were delivered so often before."""
+    domain = Domain("accounts", 1, (("accounts", LANE),))
+    for count in counts:
+        domain.put(delivered(Deposit(account="a", amount=1), headers={"x-delivery-count": count}))
+    return domain
+
+
+def sizes(counts: Sequence[int], commands: int = 1000) -> list[tuple[int, bool]]:
+    """Return the sizes of the batches that are cut, and whether they are suspicious."""
+    domain, settings, cutting = domain_with(counts), Settings.load({"WRITEGATE_BATCH_COMMANDS": str(commands)}), []
+    while domain.waiting:
+        _, reading = cut(domain, SERVICES, settings, clock())
+        cutting.append((len(reading.arrived), reading.suspicious))
+    return cutting
+
+
+def test_a_batch_shrinks_by_half_with_each_delivery() -> None:
+    domains = [domain_with([count] * 1001) for count in range(11)]
+    readings = [cut(domain, SERVICES, Settings.load({}), clock())[1] for domain in domains]
+    assert [len(reading.arrived) for reading in readings] == [1000, 500, 250, 125, 62, 31, 15, 7, 3, 1, 1]
+
+
+def test_what_is_suspicious_is_never_in_a_batch_with_anything_else() -> None:
+    assert sizes([0, 0, 10, 11, 0, 0]) == [(2, False), (1, True), (1, True), (2, False)]
+    assert sizes([0, 0, 10, 0], commands=100_000) == [(2, False), (1, True), (1, False)]
+
+
+def test_a_batch_is_as_small_as_the_least_of_its_messages_asks_for() -> None:
+    assert sizes([0] * 300 + [2] * 700)[0] == (300, False)
+    assert sizes([0] * 100 + [2] * 700)[0] == (250, False)
+
+
+@pytest.mark.parametrize(("count", "is_suspicious"), [(9, False), (10, True), (-5, False)])
+def test_suspicion_begins_with_the_tenth_redelivery(count: int, is_suspicious: bool) -> None:
+    assert suspicious(domain_with([count]).first()) is is_suspicious
+    assert not suspicious(None)
+
+
+def test_suspects_are_applied_while_no_other_domain_is() -> None:
+    gate, store = DomainScheduler(), MagicMock()
+    turns = Turns(settings=Settings.load({}), name="w", services=SERVICES, scheduler=gate, consuming=MagicMock(),
+                  publishing=MagicMock(), clock=clock())  # fmt: skip
+    domain = domain_with([10])
+    gate.own(domain)
+    domain.phase = Phase.SERVING
+    assert gate.take(0) is domain
+    assert turns.take(domain, store)
+    assert store.mock_calls == []
+    gate.give_back(domain)
+    assert gate.take(0) is domain
+    store.suspect.return_value = 4
+    store.open.return_value.revision = domain.deferred.revision
+    assert turns.take(domain, store)
+    store.suspect.assert_called_once()
+    assert domain.waiting == 0
+
+
+class Replayed:
+    """A store in which commands wait, and whose suspects are known."""
+
+    def __init__(self, rows: int, writers: int) -> None:
+        self.rows = [
+            DeferredRow(seq, "accounts", LANE, item_of(Deposit(account="a", amount=1)), 0, None, None, False, False)
+            for seq in range(1, rows + 1)
+        ]
+        self.writers = writers
+        self.pages: list[int] = []
+        self.cleared = 0
+
+    def suspect(self, *_: object) -> int:
+        return self.writers
+
+    def clear_suspect(self, *_: object) -> None:
+        self.cleared += 1
+
+    def deferred(self, _: object, after: int, limit: int) -> list[DeferredRow]:
+        page = [row for row in self.rows if row.seq > after][:limit]
+        self.pages.append(len(page))
+        return page
+
+
+@pytest.mark.parametrize(("deaths", "pages"), [(0, [500, 400]), (1, [250, 250, 250, 150]), (8, [1] * 900)])
+def test_pages_of_a_replay_shrink_with_the_deaths_during_it(deaths: int, pages: list[int], monkeypatch: Any) -> None:
+    def decided(deciding: Any, _: str, work: Work, __: object) -> None:
+        for one in work.arrived:
+            deciding._domain.deferred.remove(one)  # noqa: SLF001  in its place
+
+    monkeypatch.setattr(BatchProcessor, "_decide", decided)
+    store, domain = Replayed(900, deaths + 1), domain_with([])
+    domain.deferred = DeferredIndex(Counter({("accounts", "a"): 900}))
+    store_: Any = store
+    deciding = BatchProcessor(
+        store_, Holder("w", "accounts", 1, 6.0), domain, SERVICES, MagicMock(), MagicMock(), clock()
+    )
+    while sum(store.pages) < 900:
+        deciding.replay(lambda: True)
+    assert store.pages == pages
+    assert store.cleared == 1
+
+
+def test_a_replay_that_is_suspicious_waits_until_it_is_alone() -> None:
+    store, domain = Replayed(1, 11), domain_with([])
+    store_: Any = store
+    deciding = BatchProcessor(
+        store_, Holder("w", "accounts", 1, 6.0), domain, SERVICES, MagicMock(), MagicMock(), clock()
+    )
+    deciding.replay(lambda: False)
+    assert store.pages == []
+
+
+def test_what_is_read_ahead_is_what_is_cut_then_and_nothing_delivered_before_is() -> None:
+    domain, settings = domain_with([0, 0, 1, 0]), Settings.load({})
+    read_ahead(domain, SERVICES, settings, clock())
+    queue = domain.coming()
+    assert queue is not None
+    assert [one.parts is not None for one in queue] == [True, True, False, False]
+    ahead = [part for one in queue for part in one.parts or ()]
+    _, reading = cut(domain, SERVICES, settings, clock())
+    assert reading.arrived[:2] == ahead, "the same, and not read again"
+    assert len(reading.arrived) == 4
+
+
+def test_no_more_is_read_ahead_than_one_batch_holds() -> None:
+    domain = domain_with([0] * 5)
+    read_ahead(domain, SERVICES, Settings.load({"WRITEGATE_BATCH_COMMANDS": "2"}), clock())
+    assert sum(one.parts is not None for one in domain.coming() or ()) == 2

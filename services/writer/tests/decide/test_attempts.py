@@ -1,0 +1,232 @@
+"""BatchProcessor a batch, against a stand-in for the database that commits or rolls back as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.sample import Deposit, arrived, delivered
+from writegate.message.receipt import Cause
+from writegate_writer.decide.attempts import decide
+from writegate_writer.decide.classify import Classified, Work
+from writegate_writer.decide.result import BatchResult
+from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
+from writegate_writer.receive.reading import Arrived, Refused
+
+GOOD, POISON, WRONG = "good", "poison", "wrong"  # WRONG: its handler says so itself
+
+
+@dataclass
+class Database:
+    """Applies a batch as `transaction.apply` does: a ledger, handlers that may refuse, all or nothing."""
+
+    reject_first: bool = True
+    error_at: int | None = None
+    error: Callable[[], Exception] = lambda: DatabaseFault("57P01", "terminating connection")
+    applied: list[str] = field(default_factory=list)
+    parked: dict[str, str] = field(default_factory=dict)
+    sent: list[int] = field(default_factory=list)
+    receipts: list[str] = field(default_factory=list)
+    attempts: int = 0
+    commits: int = 0
+
+    def __call__(self, work: Work) -> BatchResult:
+        self.attempts += 1
+        if self.attempts == self.error_at:
+            raise self.error()
+        fresh, parked = self.sort(work)
+        refuse = [self.reject, self.poison]
+        for check in refuse if self.reject_first else reversed(refuse):
+            check(fresh)
+        # From here on nothing fails: this is the commit.
+        self.commits += 1
+        self.applied += [one.item.id for one in fresh]
+        self.parked |= parked
+        if work.outbox_sent is not None:
+            self.sent.append(work.outbox_sent)
+        return BatchResult(Classified(fresh=list(work.arrived), parked=list(work.refused)))
+
+    def sort(self, work: Work) -> tuple[list[Arrived], dict[str, str]]:
+        fresh: list[Arrived] = []
+        parked = {one.id: one.cause.cause for one in work.refused}
+        seen = {*self.applied, *self.parked, *parked}
+        for one in work.arrived:
+            if one.item.id in seen:
+                continue
+            seen.add(one.item.id)
+            if one.ledger_id in work.rejected:
+                parked[one.item.id] = work.rejected[one.ledger_id].cause
+            else:
+                fresh.append(one)
+        return fresh, parked
+
+    def reject(self, fresh: Sequence[Arrived]) -> None:
+        if wrong := [one.item.id for one in fresh if kind(one) == WRONG]:
+            raise Reject(dict.fromkeys(wrong, "it is wrong"))
+
+    def poison(self, fresh: Sequence[Arrived]) -> None:
+        if any(kind(one) == POISON for one in fresh):
+            raise DatabaseFault("23514", "violates a check constraint")
+
+    def done(self, done: BatchResult) -> None:
+        self.receipts += [one.item.id if isinstance(one, Arrived) else one.id for one in done.parts]
+
+
+def kind(one: Arrived) -> str:
+    return one.item.id.partition("-")[0]
+
+
+def commands(kinds: Sequence[str]) -> list[Arrived]:
+    return [arrived(Deposit(account="a", amount=1).with_id(f"{what}-{at}")) for at, what in enumerate(kinds)]
+
+
+def refused(count: int) -> list[Refused]:
+    message = delivered(Deposit(account="a", amount=1))
+    return [Refused(message, f"refused-{at}", 0, Cause("bad-fields", "no"), None, b"") for at in range(count)]
+
+
+def run(database: Database, batch: Sequence[Arrived], bad: Sequence[Refused] = (), sent: int | None = None) -> None:
+    decide(database, Work(batch, bad, outbox_sent=sent), database.done, patience=lambda _: False)
+
+
+def expect_all_decided(database: Database, batch: Sequence[Arrived], bad: Sequence[Refused] = ()) -> None:
+    assert database.applied == [one.item.id for one in batch if kind(one) == GOOD]
+    causes = {POISON: "sqlstate-23514", WRONG: "rejected"}
+    expected = {one.item.id: causes[kind(one)] for one in batch if kind(one) != GOOD}
+    assert database.parked == expected | {one.id: "bad-fields" for one in bad}
+
+
+kinds = st.lists(st.sampled_from([GOOD, GOOD, GOOD, POISON, WRONG]), max_size=40)
+
+
+@given(kinds, st.integers(0, 3), st.none() | st.integers(1, 9), st.booleans())
+def test_the_good_ones_are_applied_in_order_and_the_others_parked(
+    given_kinds: list[str], bad: int, sent: int | None, reject_first: bool
+) -> None:
+    database, batch, refusals = Database(reject_first), commands(given_kinds), refused(bad)
+    run(database, batch, refusals, sent)
+    expect_all_decided(database, batch, refusals)
+    assert database.sent == ([] if sent is None else [sent]), "with one commit, and only one"
+    everyone = [one.item.id for one in batch] + [one.id for one in refusals]
+    assert sorted(database.receipts) == sorted(everyone), "an answer for each, once"
+
+
+@given(kinds, st.integers(1, 30), st.booleans(), st.sampled_from(["57P01", "40001", "42501", None, "WG001"]))
+def test_an_error_that_is_no_commands_fault_ends_it_and_a_second_try_finishes(
+    given_kinds: list[str], at: int, reject_first: bool, sqlstate: str | None
+) -> None:
+    batch = commands(given_kinds)
+    database = Database(reject_first, error_at=at, error=lambda: DatabaseFault(sqlstate, "not your fault"))
+    try:
+        run(database, batch)
+    except DatabaseFault as error:
+        assert error.sqlstate == sqlstate  # noqa: PT017  it may also not get so far
+        assert database.attempts == at, "nothing is tried after it"
+        good = [one.item.id for one in batch if kind(one) == GOOD]
+        assert database.applied == good[: len(database.applied)]
+        run(database, batch)
+    expect_all_decided(database, batch)
+
+
+@given(st.lists(st.sampled_from(["good-1", "good-2", "poison-1", "wrong-1"]), max_size=20), st.booleans())
+def test_the_same_command_may_be_there_several_times(ids: list[str], reject_first: bool) -> None:
+    batch = [arrived(Deposit(account="a", amount=1).with_id(one)) for one in ids]
+    database = Database(reject_first)
+    run(database, batch)
+    assert database.applied == list(dict.fromkeys(one for one in ids if one.startswith(GOOD)))
+    assert set(database.parked) == {one for one in ids if not one.startswith(GOOD)}
+
+
+def test_a_good_batch_is_one_transaction() -> None:
+    database = Database()
+    run(database, commands([GOOD] * 500), refused(2), 7)
+    assert (database.attempts, database.commits) == (1, 1)
+
+
+def test_nothing_to_decide_is_no_transaction() -> None:
+    database = Database()
+    run(database, [])
+    assert database.attempts == 0
+
+
+@pytest.mark.parametrize("place", [0, 1, 249, 250, 333, 498, 499])
+def test_one_poison_among_500_takes_fewer_than_25_transactions(place: int) -> None:
+    given_kinds = [GOOD] * 500
+    given_kinds[place] = POISON
+    database, batch = Database(), commands(given_kinds)
+    run(database, batch)
+    expect_all_decided(database, batch)
+    assert database.attempts < 25
+
+
+def test_a_handler_that_says_which_are_wrong_takes_one_more_transaction() -> None:
+    database, batch = Database(), commands([WRONG, GOOD, WRONG, GOOD] * 100)
+    run(database, batch)
+    expect_all_decided(database, batch)
+    assert database.attempts == 2
+
+
+def test_a_rejection_that_rested_on_a_command_at_fault_is_thought_over() -> None:
+    """The handler rejects a second withdrawal; but the first, which left too little, is refused by the database."""
+    batch = commands(["poison", "good"])
+    first, second = (one.ledger_id for one in batch)
+    found: dict[str, str] = {}
+
+    def apply(work: Work) -> BatchResult:
+        fresh = {one.ledger_id for one in work.arrived} - set(work.rejected)
+        if fresh == {first, second}:
+            raise Reject({"good-1": "nothing is left"})
+        if first in fresh:
+            raise DatabaseFault("23514", "violates a check constraint")
+        found.update({one.ledger_id: "applied" if one.ledger_id in fresh else "parked" for one in work.arrived})
+        return BatchResult()
+
+    decide(apply, Work(batch), lambda _: None, patience=lambda _: False)
+    assert found == {first: "parked", second: "applied"}
+
+
+def test_all_poison_takes_twice_as_many_transactions_as_commands() -> None:
+    database, batch = Database(), commands([POISON] * 100)
+    run(database, batch)
+    expect_all_decided(database, batch)
+    assert database.attempts == 2 * 100 + 1  # 50 at a time are recorded, the last 50 when the last is found
+
+
+@pytest.mark.parametrize("reasons", [{"somebody-else": "no"}, {}])
+def test_a_handler_that_rejects_what_it_was_not_given_is_broken(reasons: dict[str, str]) -> None:
+    database = Database(error_at=1, error=lambda: Reject(reasons))
+    with pytest.raises(HandlerFault, match=r"accounts\.deposit: the handler rejected ids that it was not given"):
+        run(database, commands([GOOD, GOOD]))
+    assert database.applied == []
+
+
+def test_a_poison_keeps_what_the_database_said() -> None:
+    found: list[Cause] = []
+
+    def apply(work: Work) -> BatchResult:
+        if any(one.ledger_id not in work.rejected for one in work.arrived):
+            raise DatabaseFault("22003", "integer out of range; in the third column")
+        found.extend(work.rejected.values())
+        return BatchResult()
+
+    decide(apply, Work(commands([POISON])), lambda _: None, patience=lambda _: False)
+    assert found == [Cause("sqlstate-22003", "integer out of range; in the third column", "22003")]
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_a_missing_parent_row_is_waited_for_before_the_command_is_given_up(patient: bool) -> None:
+    found: list[Work] = []
+
+    def apply(work: Work) -> BatchResult:
+        if any(one.ledger_id not in {*work.rejected, *work.postponed} for one in work.arrived):
+            raise DatabaseFault("23503", "no such parent")
+        found.append(work)
+        return BatchResult()
+
+    decide(apply, Work(commands([POISON])), lambda _: None, patience=lambda _: patient)
+    [work] = found
+    assert (len(work.postponed), len(work.rejected)) == (int(patient), int(not patient))

@@ -1,0 +1,131 @@
+"""Making a service: everything as text first, then all of it written, or nothing."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from writegate.errors import DeclarationError, WritegateError
+from writegate_devkit.scaffold.entries import ENTRIES, Words
+from writegate_devkit.scaffold.names import check_key, check_name
+
+_TEMPLATES = Path(__file__).parent / "templates" / "service"
+_ENDING = ".template"
+_IMPORTS = re.compile(r"(?:^from \w+[\w.]* import .*\n)+", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Scaffold:
+    """A service that is not there yet. ``made``: its files by path in ``folder``; ``changed``: other files, anew."""
+
+    folder: Path
+    made: dict[str, str]
+    changed: dict[Path, str]
+
+
+def planned(checkout: Path, name: str, lanes: int, key: str) -> Scaffold:
+    """Return what a new service is made of. Raises :class:`DeclarationError` when it cannot be."""
+    check_name(name)
+    check_key(key)
+    folder = checkout / "services" / name
+    if folder.exists():
+        raise DeclarationError(f"there is a service {name} already: {folder}")
+    words = {
+        "service": name,
+        "SERVICE": name.upper(),
+        "distribution": re.sub("_+", "-", name),
+        "key": key,
+        "lanes": str(lanes),
+    }
+    if f'\nname = "{words["distribution"]}"\n' in _text(checkout / "uv.lock"):
+        raise DeclarationError(f"service name {name!r} is that of a package in uv.lock: choose another")
+    _check_meaning(name)
+    return Scaffold(folder, _files(words), {checkout / path: _entered(checkout, path, words) for path in ENTRIES})
+
+
+def write(scaffold: Scaffold) -> None:
+    """Write the service's folder and the changed files.
+
+    All of it is on the disk before any of it is in its place. Raises :class:`WritegateError` when that fails: then
+    nothing is changed.
+    """
+    try:
+        with ExitStack() as leftovers:
+            folder = Path(tempfile.mkdtemp(prefix=".new-", dir=scaffold.folder.parent))
+            leftovers.callback(shutil.rmtree, folder, ignore_errors=True)
+            for name, text in scaffold.made.items():
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            folder.chmod(scaffold.folder.parent.stat().st_mode & 0o777)
+            for path, text in scaffold.changed.items():
+                new = _beside(path)
+                leftovers.callback(new.unlink, missing_ok=True)
+                new.write_text(text, encoding="utf-8")
+                shutil.copymode(path, new)
+            folder.rename(scaffold.folder)
+            for path in scaffold.changed:
+                _beside(path).replace(path)
+    except OSError as error:
+        raise WritegateError(f"cannot write {error.filename}: {error.strerror}") from error
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
+
+
+def _check_meaning(name: str) -> None:
+    """Raise :class:`DeclarationError` when the templates' modules call something else so, which would hide one."""
+    anybody = {"service": "service_", "SERVICE": "SERVICE_", "key": "key_", "lanes": "1"}
+    for path, text in _files(anybody).items():
+        if path.endswith(".py") and name in _bound(ast.parse(text)):
+            raise DeclarationError(f"service name {name!r} is reserved: its {path} has something else of that name")
+
+
+def _bound(module: ast.Module) -> Iterator[str]:
+    for node in ast.walk(module):
+        match node:
+            case ast.alias():
+                yield node.asname or node.name
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.name
+            case ast.arg():
+                yield node.arg
+            case ast.Name(ctx=ast.Store()):
+                yield node.id
+
+
+def _files(words: Words) -> dict[str, str]:
+    found = {str(path.relative_to(_TEMPLATES)): _filled(path, words) for path in _TEMPLATES.rglob(f"*{_ENDING}")}
+    return {name.removesuffix(_ENDING).replace("SERVICE", words["service"]): text for name, text in found.items()}
+
+
+def _filled(template: Path, words: Words) -> str:
+    text = Template(_text(template)).substitute(words)
+    # Where the service's own imports stand among the others depends on its name.
+    return _IMPORTS.sub(lambda block: "".join(sorted(block[0].splitlines(keepends=True), key=_module)), text)
+
+
+def _module(line: str) -> str:
+    return line.split()[1]
+
+
+def _entered(checkout: Path, path: str, words: Words) -> str:
+    try:
+        return ENTRIES[path](_text(checkout / path), words)
+    except DeclarationError as error:
+        raise DeclarationError(f"cannot put {words['service']} into {path}: {error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DeclarationError(f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,86 @@
+"""The settings each process gets, as environment variables. Nobody gets more than it needs."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from writegate_devkit.stack.errors import StackError
+from writegate_devkit.stack.stack_state import StackState
+
+OWNER, WRITER, READER, OPERATOR = "writegate_owner", "writegate_writer", "writegate_reader", "writegate_operator"
+SUPERUSER = "postgres"
+ADDRESS = "127.0.0.1"
+CONSOLE, CONSOLE_USER = "console", "admin"
+FEED = "feed"
+
+
+def services() -> list[str]:
+    """Names of the services that are installed here: each gets a broker user."""
+    return sorted(entry_points(group="writegate.services").names - {"writegate"})
+
+
+def users() -> list[str]:
+    """Every broker user and database role that needs a password."""
+    return [SUPERUSER, OWNER, WRITER, READER, OPERATOR, *services()]
+
+
+def environment(name: str, memory: StackState) -> dict[str, str]:
+    """Return the settings of one process: ``owner`` (``apply``), ``writer``, ``writer-N``, ``reader``, ``operator``,
+    ``console``, ``feed``, a service.
+
+    Raises :class:`StackError` for a name it does not know.
+    """
+    if name == "owner":
+        return {
+            **memory.settings,
+            "WRITEGATE_BROKER_URL": _broker_url(OWNER, memory),
+            "WRITEGATE_BROKER_API_URL": _broker_api_url(OWNER, memory),
+            "WRITEGATE_DATABASE_URL": _database_url(OWNER, memory),
+            **{
+                f"WRITEGATE_PASSWORD_{user.upper()}": password
+                for user, password in memory.passwords.items()
+                if user not in {OWNER, SUPERUSER, CONSOLE_USER}
+            },
+        }
+    if name == "reader":
+        return {
+            "WRITEGATE_BROKER_API_URL": _broker_api_url(READER, memory),
+            "WRITEGATE_DATABASE_URL": _database_url(READER, memory),
+        }
+    if name in {"operator", CONSOLE}:
+        return {
+            "WRITEGATE_BROKER_URL": _broker_url(OPERATOR, memory),
+            "WRITEGATE_BROKER_API_URL": _broker_api_url(OPERATOR, memory),
+            "WRITEGATE_DATABASE_URL": _database_url(READER, memory),
+            **({"WRITEGATE_HTTP_PORT": str(memory.ports[name])} if name == CONSOLE else {}),
+        }
+    if name == FEED:
+        # Another process of the service: the broker knows it as that.
+        return {**environment("flights", memory), "WRITEGATE_HTTP_PORT": str(memory.ports[FEED])}
+    if name == "writer" or name.startswith("writer-"):
+        return {
+            **memory.settings,
+            "WRITEGATE_BROKER_URL": _broker_url(WRITER, memory),
+            "WRITEGATE_DATABASE_URL": _database_url(WRITER, memory),
+            **({"WRITEGATE_HEALTH_PORT": str(memory.ports[name])} if name in memory.ports else {}),
+        }
+    if name in memory.passwords and name not in {SUPERUSER, OWNER, WRITER, READER, OPERATOR, CONSOLE_USER}:
+        return {
+            **memory.settings,
+            "WRITEGATE_BROKER_URL": _broker_url(name, memory),
+            **({"WRITEGATE_HTTP_PORT": str(memory.ports[name])} if name in memory.ports else {}),
+        }
+    known = ["owner", "writer", "reader", "operator", CONSOLE, FEED, *services()]
+    raise StackError(f"no process named {name!r}: expected one of {', '.join(known)}")
+
+
+def _broker_url(user: str, memory: StackState) -> str:
+    return f"amqp://{user}:{memory.passwords[user]}@{ADDRESS}:{memory.ports['rabbitmq']}/%2F"
+
+
+def _broker_api_url(user: str, memory: StackState) -> str:
+    return f"http://{user}:{memory.passwords[user]}@{ADDRESS}:{memory.ports['management']}"
+
+
+def _database_url(role: str, memory: StackState) -> str:
+    return f"postgresql://{role}:{memory.passwords[role]}@{ADDRESS}:{memory.ports['postgres']}/writegate"

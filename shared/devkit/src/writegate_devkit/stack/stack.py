@@ -1,0 +1,241 @@
+"""One stack: up, down, and what tests and the demo do to its programs in between."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from writegate_devkit.stack import broker, database, orphans
+from writegate_devkit.stack import environment as environments
+from writegate_devkit.stack.environment import CONSOLE, CONSOLE_USER
+from writegate_devkit.stack.errors import StackError
+from writegate_devkit.stack.home import Home, create, find_checkout, locate
+from writegate_devkit.stack.programs import PORTS, SERVERS, WRITERS, Program, apps, console_users, writers_and_apps
+from writegate_devkit.stack.readiness import answers, wait_until
+from writegate_devkit.stack.stack_state import StackState, recall, renew, with_passwords
+from writegate_devkit.stack.supervision import Running, Supervisor
+
+START_SECONDS = 60.0
+STOP_SECONDS = 90.0  # longer than any program's own stop time: the supervisor kills what overruns that
+LOG_LINES = 15
+
+
+class Stack:
+    """The stack whose state people name ``state`` (default: ``.writegate`` of the checkout they are in).
+
+    ``settings`` are extra ``WRITEGATE_*`` variables for writers and services. Every method may raise
+    :class:`StackError`. Several stacks on one machine do not meet.
+    """
+
+    def __init__(self, state: Path | None = None, *, settings: Mapping[str, str] | None = None) -> None:
+        self.home: Home = locate(find_checkout(Path.cwd()), state)
+        self._settings = dict(settings or {})
+        self._apps = tuple(apps(self.home.checkout))
+        self._supervisor = Supervisor(self.home)
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Names of all that it can run."""
+        return (*SERVERS, *WRITERS, *self._apps)
+
+    @property
+    def memory(self) -> StackState:
+        """Ports, settings and passwords of this stack."""
+        return recall(self.home)
+
+    def up(self, programs: Iterable[str] | None = None, *, apply: bool = True) -> None:
+        """Start the servers, apply, then start ``programs`` (default: all; empty: none); return when all answer.
+
+        Harmless when they run already.
+        """
+        wanted = self._known(self.programs if programs is None else programs)
+        create(self.home)
+        with self._alone():
+            running = self._supervisor.programs()
+            if running is None:
+                self._start_supervisor()
+            elif new := [name for name in wanted if name not in running]:
+                raise StackError(f"{', '.join(new)} is new since this stack was started: `make down`, then `make up`")
+            self.start(*SERVERS)
+            database.bootstrap(self.home, self.memory)
+            if apply:
+                self._apply()
+            # Writers first: a service is ready when its commands have somewhere to go.
+            self.start(*(name for name in WRITERS if name in wanted))
+            if CONSOLE in wanted:
+                self._admit()
+            self.start(*(name for name in self._apps if name in wanted))
+
+    def down(self, *, wipe: bool = False) -> None:
+        """Stop everything and leave no process behind. The data stays, unless ``wipe``."""
+        if not self.home.state.is_dir():
+            return
+        with self._alone():
+            running = self._supervisor.programs()
+            if running is not None:
+                # Services first: nobody publishes any more. Then the writers, while broker and database are there to
+                # finish what is in flight. Then the broker, whose connections are all gone, and the database.
+                apps_running = tuple(name for name in self._apps if name in running)
+                for names in (apps_running, WRITERS, ("rabbitmq",), ("postgres", "epmd")):
+                    if wipe and "rabbitmq" in names:
+                        self._end_broker()
+                    self.stop(*names)
+                self._supervisor.shut_down()
+                wait_until(lambda: not orphans.find(self.home), STOP_SECONDS)
+            orphans.stop(self.home)
+            # A supervisor that was killed leaves its socket.
+            for name in ("supervisor.sock", "supervisord.pid"):
+                (self.home.run / name).unlink(missing_ok=True)
+        if wipe:
+            shutil.rmtree(self.home.state)
+            shutil.rmtree(self.home.named, ignore_errors=True)
+
+    def start(self, *names: str) -> None:
+        """Start programs that are down, and return when each answers."""
+        for name in self._known(names):
+            self._supervisor.start_program(name)
+        for name in names:
+            self.wait_ready(name)
+
+    def stop(self, *names: str) -> None:
+        """Stop programs with their own stop signal; return when they have ended."""
+        for name in self._known(names):
+            self._supervisor.stop_program(name)
+        if not wait_until(lambda: not any(self.pid(name) for name in names), STOP_SECONDS):
+            late = ", ".join(name for name in names if self.pid(name))
+            raise StackError(f"{late} did not stop within {STOP_SECONDS:.0f} s: see {self.home.logs}")
+
+    def restart(self, name: str) -> None:
+        """Stop and start one program; return when it answers."""
+        self.stop(name)
+        self.start(name)
+
+    def kill(self, name: str, number: int) -> int:
+        """Send a signal to a running program; return its process id.
+
+        The supervisor starts again what dies of it: :meth:`wait_ready` with ``other_than`` waits for that.
+        """
+        pid = self.pid(name)
+        if not pid:
+            raise StackError(f"{name} does not run: expected a running program to send signal {number} to")
+        os.kill(pid, number)
+        return pid
+
+    def pid(self, name: str) -> int:
+        """Return a program's process id, 0 when it does not run."""
+        (name,) = self._known((name,))
+        running = self.running().get(name)
+        return running.pid if running else 0
+
+    def running(self) -> dict[str, Running]:
+        """Return what the supervisor says of each program; empty when the stack is down."""
+        return self._supervisor.programs() or {}
+
+    def ready(self, name: str) -> bool:
+        """Whether a program answers: the servers take a login, writers and services say so on ``/readyz``."""
+        return answers(name, self.home, self.memory)
+
+    def wait_ready(self, name: str, deadline_seconds: float = START_SECONDS, *, other_than: int = 0) -> None:
+        """Return when the program answers; when it was killed as process ``other_than``, when the next one does.
+
+        Raises :class:`StackError` with its last log lines when it ends instead, or is late.
+        """
+
+        def ended() -> bool:
+            running = self.running().get(name)
+            # After a crash the first attempt may well fail: PostgreSQL waits until its killed sessions are gone.
+            return running is None or (running.failed and not other_than)
+
+        def settled() -> bool:
+            return ended() or (self.pid(name) not in {0, other_than} and self.ready(name))
+
+        in_time = wait_until(settled, deadline_seconds)
+        if ended() or not in_time:
+            what = "ended" if ended() else f"was not ready within {deadline_seconds:.0f} s"
+            raise StackError(f"{name} {what}. {self._last_lines(name)}")
+
+    def environment(self, name: str) -> dict[str, str]:
+        """Return the settings of a process: ``owner``, ``writer``, ``reader``, or a program or service by name."""
+        return environments.environment(name, with_passwords(self.home, environments.users()))
+
+    def log(self, name: str) -> Path:
+        """Return the file with all a program has printed."""
+        return self.home.logs / f"{name}.log"
+
+    def declared(self) -> list[Program]:
+        """Return the programs as they are configured now."""
+        memory = self.memory
+        servers = [*broker.programs(self.home, memory), database.program(self.home, memory)]
+        return [*servers, *writers_and_apps(self.home, memory)]
+
+    def _start_supervisor(self) -> None:
+        orphans.stop(self.home)
+        memory = renew(
+            self.home,
+            port_names=(*PORTS, *self._apps),
+            users=(*environments.users(), CONSOLE_USER),
+            settings=self._settings,
+        )
+        broker.prepare(self.home, memory)
+        database.prepare(self.home, memory)
+        self._supervisor.start(self.declared())
+
+    def _end_broker(self) -> None:
+        """Kill the node, which takes five seconds for a clean end: data that is thrown away does not need one."""
+        pid = self.pid("rabbitmq")
+        self._supervisor.stop_program("rabbitmq")  # so that it is not started again
+        if pid:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _apply(self) -> None:
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("WRITEGATE_")}
+        done = subprocess.run(
+            [sys.executable, "-m", "writegate", "apply", "--yes"],
+            env={**outside, **self.environment("owner")},
+            cwd=self.home.checkout, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        (self.home.logs / "apply.log").write_text(done.stdout + done.stderr)
+        if done.returncode:
+            raise StackError(f"`writegate apply` failed. {self._last_lines('apply')}")
+
+    def _admit(self) -> None:
+        """Let somebody log in to the console, unless people have said who may."""
+        users = console_users(self.home)
+        if users.exists():
+            return
+        done = subprocess.run(
+            [sys.executable, "-m", "writegate", "console", "user", "add", CONSOLE_USER, "--role", "operator"],
+            env={**os.environ, "WRITEGATE_CONSOLE_USERS": str(users)}, input=self.memory.passwords[CONSOLE_USER],
+            cwd=self.home.checkout, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise StackError(f"the console's first user could not be made: {done.stderr.strip()}")
+
+    def _last_lines(self, name: str) -> str:
+        try:
+            lines = self.log(name).read_text(errors="replace").splitlines()
+        except FileNotFoundError:
+            lines = ["(no such file)"]
+        return "\n  ".join([f"The last lines of {self.log(name)}:", *lines[-LOG_LINES:]])
+
+    def _known(self, names: Iterable[str]) -> tuple[str, ...]:
+        wanted = tuple(names)
+        for name in wanted:
+            if name not in self.programs:
+                raise StackError(f"no program named {name!r}: expected some of {', '.join(self.programs)}")
+        return wanted
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait for whoever brings this stack up or down at the same time."""
+        with (self.home.state / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield

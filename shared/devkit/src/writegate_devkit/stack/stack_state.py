@@ -1,0 +1,80 @@
+"""What a stack remembers between two starts: ports, settings and passwords."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from writegate_devkit.stack import ports
+from writegate_devkit.stack.errors import StackError
+from writegate_devkit.stack.home import Home
+
+# One connection for each slot and one for control: the first writer takes them all, the second stands by.
+DEFAULT_SETTINGS = {"WRITEGATE_CONNECTIONS": "5", "WRITEGATE_SLOTS": "4"}
+
+
+@dataclass(frozen=True)
+class StackState:
+    """``ports`` by name, ``settings`` for every writer and service, ``passwords`` by broker user and database role."""
+
+    ports: Mapping[str, int]
+    settings: Mapping[str, str]
+    passwords: Mapping[str, str]
+
+
+def recall(home: Home) -> StackState:
+    """Read what was remembered. Raises :class:`StackError` when this stack was never started."""
+    try:
+        stack = json.loads(_stack_file(home).read_text())
+        passwords = json.loads(_password_file(home).read_text())
+    except FileNotFoundError:
+        raise StackError(
+            f"there is no stack in {home.named}: start it with `writegate stack up` (or `make up`)"
+        ) from None
+    return StackState(stack["ports"], stack["settings"], passwords)
+
+
+def renew(home: Home, *, port_names: Iterable[str], users: Iterable[str], settings: Mapping[str, str]) -> StackState:
+    """Keep what is remembered and still good, add what is missing, write it down. Only while all is down."""
+    before = recall(home) if _stack_file(home).is_file() and _password_file(home).is_file() else StackState({}, {}, {})
+    memory = StackState(
+        ports.choose(port_names, before.ports),
+        {**DEFAULT_SETTINGS, "WRITEGATE_SPOOL_DIRECTORY": str(home.state / "spool"), **settings},
+        # Hexadecimal: it needs no quoting in URLs, configuration files or shells.
+        {user: before.passwords.get(user) or secrets.token_hex(16) for user in users},
+    )
+    _write_private(_password_file(home), json.dumps(memory.passwords, indent=2))
+    stack = {"checkout": str(home.checkout), "ports": memory.ports, "settings": memory.settings}
+    _write_private(_stack_file(home), json.dumps(stack, indent=2))
+    return memory
+
+
+def with_passwords(home: Home, users: Iterable[str]) -> StackState:
+    """Recall, and make a password for those of ``users`` that have none: of services installed since the start."""
+    memory = recall(home)
+    added = {user: secrets.token_hex(16) for user in users if user not in memory.passwords}
+    if not added:
+        return memory
+    passwords = {**memory.passwords, **added}
+    _write_private(_password_file(home), json.dumps(passwords, indent=2))
+    return replace(memory, passwords=passwords)
+
+
+def _stack_file(home: Home) -> Path:
+    return home.state / "stack.json"
+
+
+def _password_file(home: Home) -> Path:
+    return home.state / "passwords.json"
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner reads, whole or not at all."""
+    new = path.with_suffix(".new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text + "\n")
+    new.replace(path)

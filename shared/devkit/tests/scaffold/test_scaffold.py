@@ -1,0 +1,167 @@
+"""A new service: what it may be called, what is made of it, and that nothing is changed when something is wrong.
+
+It is called as nobody calls one: these tests are run in checkouts that have the service of the README, too.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import copied
+from tests.compose import parse
+from writegate.errors import DeclarationError, WritegateError
+from writegate_devkit.scaffold.entries import ENTRIES
+from writegate_devkit.scaffold.names import check_key, check_name
+from writegate_devkit.scaffold.scaffold import planned, write
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    return copied(tmp_path / "checkout")
+
+
+def content(checkout: Path) -> dict[str, str]:
+    files = (path for path in checkout.rglob("*") if path.is_file())
+    return {str(path.relative_to(checkout)): path.read_text(errors="replace") for path in files}
+
+
+def run(checkout: Path, *line: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(line, cwd=checkout, capture_output=True, text=True, check=False)
+
+
+def service_new(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(checkout, sys.executable, "-m", "writegate", "service", "new", *arguments)
+
+
+def removed(before: str, after: str) -> list[str]:
+    lines = difflib.ndiff(before.splitlines(), after.splitlines()) if before != after else ()
+    return [line[2:] for line in lines if line.startswith("- ")]
+
+
+def test_lines_are_added_and_nothing_else_changes(checkout: Path) -> None:
+    before = content(checkout)
+    told = json.loads(service_new(checkout / "services", "newcomer", "--lanes", "2", "--json").stdout)
+    after = content(checkout)
+    assert set(after) - set(before) == {f"services/newcomer/{name}" for name in told["made"]}
+    assert {name for name in before if before[name] != after.get(name)} == set(told["changed"]) == set(ENTRIES)
+    # One line is made longer: what the image of the writer has.
+    [line] = [line for name in before for line in removed(before[name], after[name])]
+    assert line.startswith("RUN sh deploy/docker/install writer ")
+    assert not list(checkout.glob("services/.*"))
+
+
+def test_whatever_it_is_called_the_checkout_is_clean(checkout: Path) -> None:
+    # Before, between and after our own packages' names, words of SQL, and the longest that it takes.
+    for name, key in (("a", "id"), ("order", "user"), ("tests_2", "type"), ("zz_9", "check"), ("b" * 30, "k" * 30)):
+        write(planned(checkout, name, 3, key))
+    for tool in (("ruff", "check", "--no-cache"), ("ruff", "format", "--check", "--no-cache")):
+        done = run(checkout, sys.executable, "-m", *tool)
+        assert done.returncode == 0, done.stdout
+    # As uv itself would have written it, and nothing has to be asked of an index.
+    lock = run(checkout, BIN / "uv", "lock", "--check", "--offline")
+    assert lock.returncode == 0, lock.stderr
+    compose = parse(checkout / "docker-compose.yml")
+    assert compose.returncode == 0, compose.stderr
+    assert "127.0.0.1:8007:8000" in compose.stdout
+
+
+def test_uv_notices_a_service_that_is_not_in_the_lock_file(checkout: Path) -> None:
+    before = (checkout / "uv.lock").read_text()
+    write(planned(checkout, "newcomer", 1, "id"))
+    (checkout / "uv.lock").write_text(before)
+    assert run(checkout, BIN / "uv", "lock", "--check", "--offline").returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Invoices", "expected lower-case letters"),
+        ("in-voices", "expected lower-case letters"),
+        ("newcomer_", "expected lower-case letters"),
+        ("", "expected lower-case letters"),
+        ("a" * 31, "at most 30"),
+        ("writegate", "is reserved"),
+        ("any", "is reserved"),
+        ("reader", "is reserved"),
+        ("feed", "is reserved"),
+        ("writegate_x", "is reserved"),
+        ("pg_x", "is reserved"),
+        ("class", "a word of Python"),
+        ("json", "a module that is there"),
+        ("psycopg2", "a module that is there"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused(name: str, words: str) -> None:
+    with pytest.raises(DeclarationError, match=words):
+        check_name(name)
+
+
+@pytest.mark.parametrize("key", ["1st", "a-b", "", "from", "amount", "model_x", "copy", "command_id", "xmin", "_id"])
+def test_a_key_that_cannot_be_is_refused(key: str) -> None:
+    with pytest.raises(DeclarationError, match="key '"):
+        check_key(key)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("weather",), 1, "a module that is there"),
+        (("writer",), 1, "is reserved"),
+        (("rows",), 1, "has something else of that name"),
+        (("flask_login", "--key", "a b"), 1, "key 'a b'"),
+        (("newcomer", "--lanes", "0"), 2, "--lanes"),
+        ((), 2, "NAME"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_and_nothing_is_changed(
+    checkout: Path, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    before = content(checkout)
+    done = service_new(checkout, *arguments)
+    assert (done.returncode, words in done.stderr) == (code, True), done.stderr
+    assert code == 2 or done.stderr.count("\n") == 1
+    assert content(checkout) == before
+
+
+def test_a_service_that_is_there_stays_as_it_is(checkout: Path) -> None:
+    assert service_new(checkout, "newcomer").returncode == 0
+    before = content(checkout)
+    done = service_new(checkout, "newcomer", "--lanes", "2")
+    assert (done.returncode, done.stderr.startswith("writegate: there is a service newcomer already")) == (1, True)
+    assert content(checkout) == before
+
+
+def test_outside_of_a_checkout_it_says_so(tmp_path: Path) -> None:
+    done = service_new(tmp_path, "newcomer")
+    assert (done.returncode, "no Writegate checkout" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("path", ENTRIES)
+def test_a_file_that_somebody_wrote_anew_is_named_and_nothing_is_changed(checkout: Path, path: str) -> None:
+    (checkout / path).unlink()
+    before = content(checkout)
+    done = service_new(checkout, "newcomer")
+    assert (done.returncode, path in done.stderr) == (1, True)
+    assert content(checkout) == before
+    if path in {".importlinter", "docker-compose.yml", "uv.lock", "deploy/docker/Dockerfile"}:
+        (checkout / path).write_text("# nothing\n")
+        done = service_new(checkout, "newcomer")
+        assert (done.returncode, f"cannot put newcomer into {path}: expected" in done.stderr) == (1, True), done.stderr
+        assert not (checkout / "services/newcomer").exists()
+
+
+def test_a_disk_that_refuses_changes_nothing(checkout: Path) -> None:
+    (checkout / "deploy/supervisor/.writegate.conf.new").mkdir()  # the last file that is written cannot be
+    before = content(checkout)
+    with pytest.raises(WritegateError, match="cannot write"):
+        write(planned(checkout, "newcomer", 1, "id"))
+    assert content(checkout) == before
+    assert not list(checkout.glob("services/.*"))

@@ -1,0 +1,38 @@
+"""Finding a command by the name that a person typed, and reading its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from pydantic import ValidationError
+
+from writegate.contract.command import Command, contract_of
+from writegate.contract.service import Service
+from writegate.errors import DeclarationError, WritegateError, wrong_fields
+
+
+def command_named(task: str, services: Iterable[Service]) -> type[Command]:
+    """Return the command type of this task name; :class:`DeclarationError` names the nearest when there is none."""
+    commands = {name: command for service in services for name, command in service.commands.items()}
+    if task in commands:
+        return commands[task]
+    if not commands:
+        raise DeclarationError("no contracts are installed here: install the distribution of the service to write to")
+    raise DeclarationError(f"no command is called {task!r}: {nearest(task, commands)}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return what to tell somebody who typed a name that there is not: those like it, or all there are."""
+    known = sorted(known)
+    near = get_close_matches(name, known, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"expected one of {', '.join(known)}"
+
+
+def read_command(kind: type[Command], text: str) -> Command:
+    """Read a command from JSON that a person wrote; :class:`WritegateError` with one line that says what is wrong."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        wrong = "; ".join(f"{one['path'] or 'all of it'}: {one['message']}" for one in wrong_fields(error))
+        raise WritegateError(f"{contract_of(kind).task}: {wrong}") from error

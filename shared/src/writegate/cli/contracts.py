@@ -1,0 +1,63 @@
+"""``writegate contracts``."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from writegate.catalog.asyncapi import asyncapi
+from writegate.catalog.described import described
+from writegate.catalog.installed import installed_services
+from writegate.contract.service import Service
+from writegate.errors import DeclarationError
+
+
+def contracts(
+    *,
+    service: Annotated[str | None, typer.Option("--service", help="This service only.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON, with the schema of each command.")] = False,
+    asyncapi_: Annotated[bool, typer.Option("--asyncapi", help="Print an AsyncAPI 3.0 document.")] = False,
+) -> None:
+    """Show what may be asked of the services installed here. Exit code 0: shown, 1: failed."""
+    chosen = _chosen(service)
+    if asyncapi_:
+        typer.echo(json.dumps(asyncapi(chosen), indent=2))
+    elif json_:
+        typer.echo(json.dumps(described(chosen), indent=2))
+    else:
+        _show(described(chosen)["services"], Console())
+
+
+def _chosen(name: str | None) -> list[Service]:
+    installed = installed_services()
+    if name is None:
+        return list(installed.values())
+    if name not in installed:
+        there = ", ".join(installed) or "none"
+        raise DeclarationError(f"no contract of {name!r} is installed here; there are: {there}")
+    return [installed[name]]
+
+
+def _show(services: list[dict[str, Any]], console: Console) -> None:
+    table = Table("task", "version", "key", "when rejected", "lanes", box=None, pad_edge=False, header_style="bold")
+    for service in services:
+        for command in service["commands"]:
+            table.add_row(
+                command["task"], _versions(command), _key(command["key"]), command["on_reject"], str(service["lanes"])
+            )
+    console.print(table)
+
+
+def _versions(command: dict[str, Any]) -> str:
+    older = command["upgrades_from"]
+    return f"{command['version']} (from {older[0]} on)" if older else str(command["version"])
+
+
+def _key(rule: dict[str, Any] | None) -> str:
+    if rule is None:
+        return "-"
+    return "/".join(rule["fields"]) if "fields" in rule else f"{rule['function'].rpartition(':')[2]}()"

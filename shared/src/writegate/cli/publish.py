@@ -1,0 +1,146 @@
+"""``writegate publish``: commands from a shell, one or a stream of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+from pydantic_core import to_json
+
+from writegate.catalog.installed import installed_services
+from writegate.catalog.named import command_named, read_command
+from writegate.contract.command import Command
+from writegate.errors import PublishError, PublishTimeout, ReceiptTimeout, WritegateError
+from writegate.integrations.stream import Figures, Progress, publish_stream
+from writegate.message.receipt import Receipt
+from writegate.publishing.process import publisher
+
+REFUSED, LATE = 1, 3  # exit codes
+WAITING = 200  # so many receipts are waited for together: a batch for the writer, little for us
+
+
+def publish(
+    task: Annotated[str, typer.Argument(help="The command's task name, such as flights.record_departure.")],
+    fields: Annotated[str, typer.Argument(help="Its fields as JSON; '-': a JSON object a line from stdin.")] = "-",
+    *,
+    wait: Annotated[float | None, typer.Option(min=0, help="Wait up to so many seconds for each receipt.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.001, help="Commands a second; default: full speed.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Publish a command, or one for each line of stdin.
+
+    Exit code 0: accepted by the broker or the spool, and with --wait committed; 1: refused, invalid or parked, with the
+    line's number; 2: wrong usage; 3: no confirm or no receipt in time. What stands before an invalid line is published.
+    """
+    kind = command_named(task, installed_services().values())
+    if fields != "-":
+        _publish_one(read_command(kind, fields), wait, json_=json_)
+        return
+    if wait is not None and rate is not None:
+        raise typer.BadParameter("--wait goes at the pace of the writer: expected it, or --rate, not both")
+    lines = _Lines(kind, sys.stdin)
+    try:
+        told = _publish_all(lines, rate) if wait is None else _await_all(lines, wait)
+    except PublishError as error:
+        raise WritegateError(f"line {lines.number_of(error.command_id)}: {error}") from error
+    typer.echo(json.dumps(told) if json_ else "  ".join(f"{name} {value}" for name, value in told.items()))
+    if lines.wrong is not None:
+        raise lines.wrong
+    if told.get("late"):
+        raise typer.Exit(LATE)
+    if told.get("parked"):
+        raise typer.Exit(REFUSED)
+
+
+def _publish_one(command: Command, wait: float | None, *, json_: bool) -> None:
+    try:
+        if wait is None:
+            accepted = publisher().publish(command)
+            typer.echo(json.dumps(asdict(accepted)) if json_ else f"{accepted.accepted_by} {accepted.command_id}")
+            if accepted.accepted_by == "spooled":
+                typer.echo(
+                    "it is on this machine's disk: the next publisher of this user and broker sends it", err=True
+                )
+            return
+        receipt = publisher().publish(command, receipt=True).wait(wait)
+    except (PublishTimeout, ReceiptTimeout) as error:
+        typer.echo(f"writegate: {error}", err=True)
+        raise typer.Exit(LATE) from error
+    typer.echo(to_json(receipt).decode() if json_ else _told(receipt))
+    if receipt.outcome == "parked":
+        raise typer.Exit(REFUSED)
+
+
+class _Lines:
+    """The commands of a stream, a JSON object a line; they end at the first line that is none.
+
+    ``wrong`` says then which and why: what stands before it is published first.
+    """
+
+    def __init__(self, kind: type[Command], stream: Iterable[str]) -> None:
+        self.wrong: WritegateError | None = None
+        self._kind = kind
+        self._stream = stream
+        self._numbers: dict[str, int] = {}
+
+    def __iter__(self) -> Iterator[Command]:
+        for number, line in enumerate(self._stream, 1):
+            if not line.strip():
+                continue
+            try:
+                command = read_command(self._kind, line)
+            except WritegateError as error:
+                self.wrong = WritegateError(f"line {number}: {error}")
+                return
+            self._numbers[command.command_id] = number
+            yield command
+
+    def number_of(self, command_id: str) -> int:
+        """Return the line of a command that is not settled."""
+        return self._numbers[command_id]
+
+    def settle(self) -> None:
+        """Forget those that came so far: a stream may be long."""
+        self._numbers.clear()
+
+
+def _publish_all(lines: _Lines, rate: float | None) -> dict[str, Any]:
+    progress = Progress("publish", sys.stderr)
+
+    def report(figures: Figures) -> None:
+        lines.settle()
+        progress(figures)
+
+    figures = publish_stream(publisher(), lines, rate=rate, report=report)
+    progress.close(figures)
+    return asdict(figures)
+
+
+def _await_all(lines: _Lines, wait: float) -> dict[str, int]:
+    outcomes: Counter[str] = Counter()
+    remaining = iter(lines)
+    while some := list(islice(remaining, WAITING)):
+        for one in publisher().publish_many(some, receipt=True):
+            try:
+                receipt = one.wait(wait)
+            except ReceiptTimeout as error:
+                outcomes["late"] += 1
+                typer.echo(f"line {lines.number_of(one.command_id)}: {error}", err=True)
+                continue
+            outcomes[receipt.outcome] += 1
+            if receipt.outcome == "parked":
+                typer.echo(f"line {lines.number_of(receipt.id)}: {_told(receipt)}", err=True)
+        lines.settle()
+    return {"commands": outcomes.total(), **outcomes}
+
+
+def _told(receipt: Receipt) -> str:
+    if receipt.cause is not None:
+        return f"{receipt.outcome} {receipt.id}: {receipt.cause.cause}: {receipt.cause.message}"
+    return f"{receipt.outcome} {receipt.id} xid {receipt.xid} at {receipt.committed_at}"

@@ -1,0 +1,158 @@
+"""Commands: what a service asks to have written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+
+from writegate.contract.ids import new_id
+from writegate.contract.upgrading import Upgrade, upgrades_of
+from writegate.errors import DeclarationError
+
+OnReject = Literal["continue", "park_key"]
+KeyRule = str | tuple[str, ...] | Callable[[Any], str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a command type declares. ``service`` is empty until a :class:`writegate.Service` takes it in."""
+
+    name: str
+    version: int
+    key: KeyRule
+    on_reject: OnReject
+    upgrades: Mapping[int, Upgrade] = field(default_factory=dict)  # by the version they start from
+    service: str = ""
+    lanes: int = 1
+
+    @property
+    def task(self) -> str:
+        """The Celery task name, ``<service>.<command>``."""
+        return f"{self.service}.{self.name}"
+
+
+class Command(BaseModel):
+    """One write, as a frozen, strict, versioned model.
+
+    ::
+
+        class RecordDeparture(Command, key="flight", version=1):
+            flight: str
+            left_at: datetime
+
+    Class arguments: ``key`` names the field (or fields, or a function of the command) that says what the
+    command is about; commands of one key are applied in order. ``version`` counts changes of the contract:
+    :func:`writegate.upgrades` says how older fields become newer ones; without any, they are read as they are.
+    ``name`` defaults to the class name in snake case. ``on_reject`` says what happens to the key's later commands when
+    one is parked: they go on (``"continue"``) or wait behind it (``"park_key"``).
+    """
+
+    # JSON has no NaN: where a field takes it all the same, it is written as such, so that publishing can refuse it.
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants"
+    )
+
+    __writegate__: ClassVar[Contract]
+    _command_id: str = PrivateAttr(default="")
+
+    def __init_subclass__(cls, **_: Any) -> None:
+        # Python calls this one first, with the same arguments; the fields are not known yet.
+        super().__init_subclass__()
+
+    @classmethod
+    def __pydantic_init_subclass__(
+        cls,
+        *,
+        key: KeyRule = None,
+        version: int = 1,
+        name: str | None = None,
+        on_reject: OnReject = "continue",
+        **kwargs: Any,
+    ) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        fields = (key,) if isinstance(key, str) else key if isinstance(key, tuple) else ()
+        if missing := [field for field in fields if field not in cls.model_fields]:
+            raise DeclarationError(f"{cls.__name__}: key names {missing[0]!r}, which is not one of its fields")
+        if version < 1:
+            raise DeclarationError(f"{cls.__name__}: version counts from 1, not {version}")
+        if on_reject not in get_args(OnReject):
+            raise DeclarationError(f"{cls.__name__}: on_reject is one of {get_args(OnReject)}, not {on_reject!r}")
+        name = name or _snake(cls.__name__)
+        cls.__writegate__ = Contract(name, version, key, on_reject, upgrades_of(cls, version))
+
+    @property
+    def command_id(self) -> str:
+        """This command's id, given at first use: publishing the same object again is a retry, not a second write."""
+        # What `self._command_id` stands for, without pydantic's detours: every publish comes by here.
+        private = self.__pydantic_private__
+        assert private is not None  # noqa: S101  pydantic makes it with the model
+        command_id: str = private["_command_id"]
+        if not command_id:
+            command_id = private["_command_id"] = new_id()
+        return command_id
+
+    def with_id(self, command_id: str) -> Self:
+        """Return the same command under an id you choose (for your own idempotency keys)."""
+        copy = self.model_copy()
+        copy._command_id = command_id  # noqa: SLF001  our own attribute, on our own copy
+        return copy
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy. With other fields it is another command: they are checked, and it has an id of its own."""
+        if not update:
+            return super().model_copy(deep=deep)
+        return type(self).model_validate({**self.__dict__, **update})
+
+    # The id says which write, the fields say what: two commands that say the same are equal.
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    __hash__ = BaseModel.__hash__
+
+
+def contract_of(command: Command | type[Command]) -> Contract:
+    """Return the contract of a command or command type; :class:`DeclarationError` when no service has taken it in."""
+    contract: Contract | None = getattr(command, "__writegate__", None)
+    if contract is None or not contract.service:
+        name = command.__name__ if isinstance(command, type) else type(command).__name__
+        raise DeclarationError(f"{name} belongs to no service: list it in Service(..., commands=[{name}])")
+    return contract
+
+
+def key_of(command: Command) -> str | None:
+    """Return the key of a command as text, or None when its contract declares none."""
+    rule = contract_of(command).key
+    if rule is None:
+        return None
+    if isinstance(rule, str):
+        return str(getattr(command, rule))
+    if isinstance(rule, tuple):
+        return "/".join(str(getattr(command, field)) for field in rule)
+    return rule(command)
+
+
+def identify(command: Command, command_id: str) -> None:
+    """Give an id to a command that nobody else knows yet: :meth:`Command.with_id` without the copy."""
+    private = command.__pydantic_private__
+    assert private is not None  # noqa: S101  pydantic makes it with the model
+    private["_command_id"] = command_id
+
+
+def bind(command: type[Command], service: str, lanes: int) -> None:
+    """Make ``command`` one of ``service``'s. A command type belongs to one service for good."""
+    contract: Contract | None = command.__dict__.get("__writegate__")
+    if contract is None:
+        raise DeclarationError(f"{command.__name__} is not a Command subclass of its own")
+    if contract.service not in ("", service):
+        raise DeclarationError(
+            f"{command.__name__} belongs to {contract.service!r} already, {service!r} cannot take it"
+        )
+    command.__writegate__ = replace(contract, service=service, lanes=lanes)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

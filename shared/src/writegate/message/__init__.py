@@ -1,0 +1,1 @@
+"""What travels: a command as a Celery message, its route, and the receipt that comes back. Pure."""

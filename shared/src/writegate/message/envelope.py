@@ -1,0 +1,307 @@
+"""The wire format: Celery message protocol 2, JSON, with three headers of our own.
+
+``encode`` and ``encode_many`` make messages as Celery's own producer would; ``decode`` reads what any producer sent,
+trusting nothing. Both are pure: no broker library is imported here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from writegate.contract.command import Command, contract_of, key_of
+from writegate.errors import InvalidCommand, MalformedMessage
+from writegate.message.validation import MAX_ID_BYTES, MAX_KEY_CHARS, fields_of, is_id, is_key, is_text
+
+KEY_HEADER = "writegate-key"
+VERSION_HEADER = "writegate-version"
+USER_HEADER = "writegate-user"
+HOPS_HEADER = "writegate-hops"  # set by a writer that forwards a command to its right lane
+TRACE_HEADER = "traceparent"  # of whoever published; a list where several calls travel in one message
+
+MANY_TASK = "writegate.many"
+LOOKUP_TASK = "writegate.lookup"
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_TRACEPARENTS = 128  # in one message: as many links as a span may have by default
+
+# W3C Trace Context, section 3.2: version 00, trace id, span id, flags.
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+# What every Celery message carries at the end of its body; anything else in it is a canvas we do not run.
+_EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+_ORIGIN = f"gen{os.getpid()}@{socket.gethostname()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One command as it travels: its id, task name, version, key and fields as JSON bytes.
+
+    ``traceparent`` is that of the call it was published in, when that is traced.
+    """
+
+    id: str
+    task: str
+    version: int
+    key: str | None
+    fields: bytes
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message ready for any AMQP client. ``properties`` are the AMQP basic properties but ``headers``."""
+
+    body: bytes
+    headers: dict[str, Any]
+    properties: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A decoded message: the commands in it, and what was said around them."""
+
+    items: tuple[Item, ...]
+    user: str | None
+    reply_to: str | None
+    hops: int
+    headers: Mapping[str, Any]
+
+
+def item_of(command: Command) -> Item:
+    """Return a command as it travels.
+
+    Raises :class:`InvalidCommand` for an id, key or field that the writer would refuse.
+    """
+    contract, key, command_id = contract_of(command), key_of(command), command.command_id
+    if not is_id(command_id):
+        raise InvalidCommand(repr(command_id), contract.task, "id", f"expected text of 1 to {MAX_ID_BYTES} bytes")
+    fields = fields_of(command)
+    if key is not None and not is_key(key):
+        reason = f"expected text of at most {MAX_KEY_CHARS} characters, got {_short(key)}"
+        raise InvalidCommand(command_id, contract.task, "key", reason)
+    return Item(command_id, contract.task, contract.version, key, fields)
+
+
+def encode(item: Item, *, parent: str | None = None) -> Message:
+    """Return the message of one command, as ``app.send_task`` would build it."""
+    headers = _headers(item.task, item.id, parent) | {VERSION_HEADER: item.version} | _traced([item])
+    if item.key is not None:
+        headers[KEY_HEADER] = item.key
+    return _message(item.id, headers, item.fields)
+
+
+def encode_many(message_id: str, items: Sequence[Item]) -> Message:
+    """Return one message that carries many commands of one lane. Each keeps its own id and outcome."""
+    rows = b",".join(_row(item) for item in items)
+    headers = _headers(MANY_TASK, message_id, None) | _traced(items)
+    return _message(message_id, headers, b'{"commands":[' + rows + b"]}")
+
+
+def _traced(items: Sequence[Item]) -> dict[str, Any]:
+    return trace_header(item.traceparent for item in items if item.traceparent is not None)
+
+
+def trace_header(traceparents: Iterable[str]) -> dict[str, Any]:
+    """Return the header of a message that carries these trace contexts; none for none."""
+    found = list(dict.fromkeys(traceparents))[:MAX_TRACEPARENTS]
+    return {TRACE_HEADER: found if len(found) > 1 else found[0]} if found else {}
+
+
+def traceparents_of(headers: Mapping[str, Any]) -> list[str]:
+    """Return the trace contexts that a message carries, leaving out what is none: anybody may have sent it."""
+    given = headers.get(TRACE_HEADER)
+    found = given[:MAX_TRACEPARENTS] if isinstance(given, list) else [given]
+    return [one for one in found if isinstance(one, str) and _TRACEPARENT.fullmatch(one)]
+
+
+def row_bytes(item: Item) -> int:
+    """Upper bound of what an item adds to a message of many, in bytes."""
+    return len(item.fields) + len(item.task) + 2 * len((item.key or "").encode()) + 96
+
+
+def _row(item: Item) -> bytes:
+    return b"[" + to_json([item.id, item.task, item.version, item.key])[1:-1] + b"," + item.fields + b"]"
+
+
+def _message(message_id: str, headers: dict[str, Any], kwargs: bytes) -> Message:
+    body = b"[[]," + kwargs + b"," + to_json(_EMBED) + b"]"
+    properties = {
+        "content_type": "application/json",
+        "content_encoding": "utf-8",
+        "delivery_mode": 2,
+        "priority": 0,
+        "correlation_id": message_id,
+    }
+    return Message(body, headers, properties)
+
+
+def _headers(task: str, message_id: str, parent: str | None) -> dict[str, Any]:
+    # argsrepr and kwargsrepr are left out: they put data where logs and monitors show it.
+    return {
+        "lang": "py",
+        "task": task,
+        "id": message_id,
+        "shadow": None,
+        "eta": None,
+        "expires": None,
+        "group": None,
+        "group_index": None,
+        "retries": 0,
+        "timelimit": [None, None],
+        "root_id": parent or message_id,
+        "parent_id": parent,
+        "origin": _ORIGIN,
+        "ignore_result": False,
+        "replaced_task_nesting": 0,
+        "stamped_headers": None,
+        "stamps": {},
+    }
+
+
+def decode(body: bytes, headers: Mapping[str, Any], properties: Mapping[str, Any]) -> Envelope:
+    """Read a message that anybody may have sent.
+
+    Raises :class:`MalformedMessage`, whose cause is one of: ``too-large``, ``not-json``, ``invalid-json``,
+    ``protocol``, ``no-id``, ``bad-id``,
+    ``no-task``, ``positional-args``, ``not-kwargs``, ``eta``, ``expires``, ``canvas``, ``bad-header``, ``bad-many``.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        raise MalformedMessage("too-large", f"expected at most {MAX_BODY_BYTES} bytes, got {len(body)}")
+    task, message_id = _who(headers)
+    kwargs = _kwargs(body, properties)
+    _refuse_what_we_do_not_run(headers)
+    if task == MANY_TASK:
+        items = _items(kwargs)
+    else:
+        items = (Item(message_id, task, _version(headers), _key(headers), _fields(kwargs)),)
+    user = properties.get("user_id")
+    origin = headers.get(USER_HEADER)
+    return Envelope(
+        items=items,
+        user=origin if is_text(origin) else user,
+        reply_to=reply_to_of(properties),
+        hops=headers[HOPS_HEADER] if isinstance(headers.get(HOPS_HEADER), int) else 0,
+        headers=headers,
+    )
+
+
+def reply_to_of(properties: Mapping[str, Any]) -> str | None:
+    """Return where a message asks for a reply; None when it does not, or names what is no address."""
+    # AMQP clients differ in what text they read and what they can send.
+    address = properties.get("reply_to")
+    return address if is_text(address) and address else None
+
+
+def _who(headers: Mapping[str, Any]) -> tuple[str, str]:
+    if "task" not in headers and "id" not in headers:
+        raise MalformedMessage(
+            "protocol", "expected Celery protocol 2 with headers 'task' and 'id'; got neither (protocol 1?)"
+        )
+    task = headers.get("task")
+    if not is_text(task) or not task:
+        raise MalformedMessage("no-task", f"expected header 'task' to be a task name, got {_short(task)}")
+    if "id" not in headers:
+        raise MalformedMessage("no-id", "expected a header 'id', got none")
+    return task, _id(headers["id"])
+
+
+def _id(value: Any) -> str:
+    if not is_id(value):
+        raise MalformedMessage("bad-id", f"expected an id of 1 to {MAX_ID_BYTES} bytes, got {_short(value)}")
+    return value
+
+
+def _kwargs(body: bytes, properties: Mapping[str, Any]) -> dict[str, Any]:
+    if properties.get("content_type") != "application/json":
+        raise MalformedMessage(
+            "not-json", f"expected content type application/json, got {_short(properties.get('content_type'))}"
+        )
+    try:
+        # inf_nan: JSON has no such numbers, and neither has a jsonb column.
+        parsed = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise MalformedMessage("invalid-json", f"expected a JSON body: {error}") from error
+    if not isinstance(parsed, list) or len(parsed) != 3:
+        raise MalformedMessage(
+            "protocol", f"expected the body [args, kwargs, embed] of Celery protocol 2, got {_short(parsed)}"
+        )
+    args, kwargs, embed = parsed
+    if args:
+        raise MalformedMessage("positional-args", f"expected keyword arguments only, got args {_short(args)}")
+    if not isinstance(kwargs, dict):
+        raise MalformedMessage("not-kwargs", f"expected kwargs to be an object, got {_short(kwargs)}")
+    if isinstance(embed, dict) and any(embed.values()):
+        raise MalformedMessage("canvas", f"expected no callbacks, errbacks, chain or chord, got {_short(embed)}")
+    return kwargs
+
+
+def _refuse_what_we_do_not_run(headers: Mapping[str, Any]) -> None:
+    if headers.get("eta") is not None:
+        raise MalformedMessage(
+            "eta", f"expected no eta or countdown (commands are applied in order), got {_short(headers['eta'])}"
+        )
+    if headers.get("expires") is not None:
+        raise MalformedMessage(
+            "expires", f"expected no expires (an accepted write is not dropped), got {_short(headers['expires'])}"
+        )
+    if headers.get("group") is not None:
+        raise MalformedMessage("canvas", "expected a single task, got a member of a group")
+
+
+def _version(headers: Mapping[str, Any]) -> int:
+    version = headers.get(VERSION_HEADER, 1)
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version < 2**31:
+        raise MalformedMessage(
+            "bad-header", f"expected header {VERSION_HEADER} to be a number from 1, got {_short(version)}"
+        )
+    return version
+
+
+def _key(headers: Mapping[str, Any]) -> str | None:
+    key = headers.get(KEY_HEADER)
+    if key is not None and not is_key(key):
+        raise MalformedMessage(
+            "bad-header",
+            f"expected header {KEY_HEADER} to be text of at most {MAX_KEY_CHARS} characters, got {_short(key)}",
+        )
+    return key
+
+
+def _items(kwargs: Mapping[str, Any]) -> tuple[Item, ...]:
+    rows = kwargs.get("commands")
+    if not isinstance(rows, list) or not rows:
+        raise MalformedMessage(
+            "bad-many", f"expected {{'commands': [[id, task, version, key, fields], …]}}, got {_short(kwargs)}"
+        )
+    return tuple(_item(row) for row in rows)
+
+
+def _fields(fields: Mapping[str, Any]) -> bytes:
+    written = to_json(fields)
+    # 1e999 is JSON, and was read as a number that is none.
+    if b"Infinity" in written:
+        try:
+            from_json(written, allow_inf_nan=False)
+        except ValueError as error:
+            raise MalformedMessage("invalid-json", f"expected numbers that fit 64 bits: {error}") from error
+    return written
+
+
+def _item(row: Any) -> Item:
+    match row:
+        case [id_, str(task), version, key, dict(fields)]:
+            checked = {VERSION_HEADER: version, KEY_HEADER: key}
+            return Item(_id(id_), task, _version(checked), _key(checked), _fields(fields))
+    raise MalformedMessage("bad-many", f"expected [id, task, version, key, fields], got {_short(row)}")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"

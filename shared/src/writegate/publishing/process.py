@@ -1,0 +1,155 @@
+"""The publisher of this process, and functions that publish with it.
+
+There is one, made at first use and closed at exit. A forked child (of gunicorn, of a Celery worker) makes its own: a
+connection cannot be shared. Any number of threads and event loops may use it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, overload
+
+from writegate.config import Settings
+from writegate.contract.command import Command
+from writegate.errors import SettingsError
+from writegate.publishing import Accepted, PendingReceipt, Publisher
+
+
+@dataclass(frozen=True)
+class _Configuration:
+    settings: Settings | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    app_id: str | None = None
+
+
+_lock = threading.Lock()
+_configuration = _Configuration()
+_own: Publisher | None = None
+_stand_in: Publisher | None = None
+
+
+def configure(
+    *, settings: Settings | None = None, defaults: Mapping[str, Any] | None = None, app_id: str | None = None
+) -> None:
+    """Say how the publisher of this process is made. Optional, and before its first use.
+
+    By default everything comes from the environment. ``settings`` stand in its place; ``defaults`` (``broker_url`` …)
+    are for what the environment does not say. ``app_id`` names the publishing service in its messages.
+    Raises :class:`~writegate.errors.SettingsError` when the publisher was made already, in another way.
+    """
+    global _configuration  # noqa: PLW0603  one a process is what this module is about
+    wanted = _Configuration(settings, dict(defaults or {}), app_id)
+    with _lock:
+        if _own is not None and wanted != _configuration:
+            raise SettingsError("the publisher of this process is in use already: configure it before its first use")
+        _configuration = wanted
+
+
+def settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises :class:`~writegate.errors.SettingsError` when one is missing or wrong.
+    """
+    return _configuration.settings or Settings.load(need=("broker_url",), defaults=_configuration.defaults)
+
+
+def publisher() -> Publisher:
+    """Return the publisher of this process.
+
+    Raises :class:`~writegate.errors.SettingsError` when a setting is missing or wrong.
+    """
+    global _own  # noqa: PLW0603  see configure
+    if _stand_in is not None:
+        return _stand_in
+    with _lock:
+        if _own is None:
+            _own = Publisher(settings(), app_id=_configuration.app_id)
+        return _own
+
+
+def close() -> None:
+    """Close the publisher of this process, if there is one; the next use makes another. Happens by itself at exit."""
+    global _own
+    with _lock:
+        closing, _own = _own, None
+    if closing is not None:
+        closing.close()
+
+
+@contextmanager
+def replace(other: Publisher) -> Iterator[None]:
+    """Let the whole process publish with ``other`` for as long as the block lasts: for tests."""
+    global _stand_in  # noqa: PLW0603  see configure
+    before, _stand_in = _stand_in, other
+    try:
+        yield
+    finally:
+        _stand_in = before
+
+
+@overload
+def publish(command: Command, *, timeout: float | None = None) -> Accepted: ...
+@overload
+def publish(command: Command, *, receipt: Literal[True], timeout: float | None = None) -> PendingReceipt: ...
+def publish(command: Command, *, receipt: bool = False, timeout: float | None = None) -> Accepted | PendingReceipt:
+    """Publish one command; see :meth:`Publisher.publish <writegate.publishing.Publisher.publish>`."""
+    if receipt:
+        return publisher().publish(command, receipt=True, timeout=timeout)
+    return publisher().publish(command, timeout=timeout)
+
+
+@overload
+async def apublish(command: Command, *, timeout: float | None = None) -> Accepted: ...
+@overload
+async def apublish(command: Command, *, receipt: Literal[True], timeout: float | None = None) -> PendingReceipt: ...
+async def apublish(
+    command: Command, *, receipt: bool = False, timeout: float | None = None
+) -> Accepted | PendingReceipt:
+    """:func:`publish` for event loops."""
+    if receipt:
+        return await publisher().apublish(command, receipt=True, timeout=timeout)
+    return await publisher().apublish(command, timeout=timeout)
+
+
+@overload
+def publish_many(commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]: ...
+@overload
+def publish_many(
+    commands: Iterable[Command], *, receipt: Literal[True], timeout: float | None = None
+) -> list[PendingReceipt]: ...
+def publish_many(
+    commands: Iterable[Command], *, receipt: bool = False, timeout: float | None = None
+) -> list[Accepted] | list[PendingReceipt]:
+    """Publish many commands; see :meth:`Publisher.publish_many <writegate.publishing.Publisher.publish_many>`."""
+    if receipt:
+        return publisher().publish_many(commands, receipt=True, timeout=timeout)
+    return publisher().publish_many(commands, timeout=timeout)
+
+
+@overload
+async def apublish_many(commands: Iterable[Command], *, timeout: float | None = None) -> list[Accepted]: ...
+@overload
+async def apublish_many(
+    commands: Iterable[Command], *, receipt: Literal[True], timeout: float | None = None
+) -> list[PendingReceipt]: ...
+async def apublish_many(
+    commands: Iterable[Command], *, receipt: bool = False, timeout: float | None = None
+) -> list[Accepted] | list[PendingReceipt]:
+    """:func:`publish_many` for event loops."""
+    if receipt:
+        return await publisher().apublish_many(commands, receipt=True, timeout=timeout)
+    return await publisher().apublish_many(commands, timeout=timeout)
+
+
+def _start_anew() -> None:
+    """Forget the parent's publisher in a forked child, which would share its connection."""
+    global _lock, _own  # noqa: PLW0603  see configure
+    _lock = threading.Lock()  # another thread of the parent may have held it
+    _own = None
+
+
+os.register_at_fork(after_in_child=_start_anew)

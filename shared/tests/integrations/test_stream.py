@@ -1,0 +1,36 @@
+"""How a stream tells how far it is."""
+
+from __future__ import annotations
+
+import io
+
+from writegate.integrations.stream import Figures, Progress
+
+
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def told(stream: io.StringIO) -> str:
+    progress = Progress("flights", stream)
+    for count in range(1, 1001):
+        progress(Figures(count, count / 100, 0.0))
+    progress.close(Figures(1000, 10.0, 0.0))
+    return stream.getvalue()
+
+
+def test_lines_now_and_then_and_at_the_end() -> None:
+    assert told(io.StringIO()).splitlines() == [
+        "flights: 1 commands accepted, 100/s",
+        "flights: 1,000 commands accepted, 100/s",
+    ]
+
+
+def test_one_line_that_is_written_over_on_a_terminal() -> None:
+    text = told(Terminal())
+    assert text.count("\n") == 1
+    assert text.endswith("\n")
+    assert text.rpartition("\r")[2].startswith("flights: 1,000 commands accepted")
