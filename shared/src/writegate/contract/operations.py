@@ -17,7 +17,7 @@ from writegate.contract.service import RESERVED_NAMES, Service
 from writegate.contract.targets import BUILT_IN
 
 MOST_AT_ONCE = 1000  # parked commands that one action moves: its transaction stays short
-MOST_REHEARSED = 100
+MOST_IN_DRY_RUN = 100
 _SHORT_CHARACTERS = 100
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -116,11 +116,14 @@ class Drop(OnParked):
     """Give parked commands up for good: they stay readable, and what waits behind them goes on."""
 
 
-class Rehearse(Operation):
-    """Apply parked commands in a transaction that is rolled back, and report in the audit what would come of it."""
+class DryRun(Operation, name="rehearse"):
+    """Apply parked commands in a transaction that is rolled back, and report in the audit what a replay would do.
+
+    On the wire and in the audit its name is ``rehearse``: writers and consoles of different releases meet there.
+    """
 
     selection: Selection
-    limit: int = Field(default=MOST_REHEARSED, ge=1, le=MOST_REHEARSED)
+    limit: int = Field(default=MOST_IN_DRY_RUN, ge=1, le=MOST_IN_DRY_RUN)
 
 
 class Edit(Operation):
@@ -136,6 +139,6 @@ class _BuiltIn(Service):
 
 
 operations: Service = _BuiltIn(
-    BUILT_IN, commands=[Hold, Release, Replay, Drop, Rehearse, Edit], retention=timedelta(days=7)
+    BUILT_IN, commands=[Hold, Release, Replay, Drop, DryRun, Edit], retention=timedelta(days=7)
 )
 """The service, as the others are declared."""

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.status import Status
 
 from writegate.config import Settings
-from writegate.contract.operations import MOST_REHEARSED, Drop, Edit, OnParked, Rehearse, Replay, Selection
+from writegate.contract.operations import MOST_IN_DRY_RUN, Drop, DryRun, Edit, OnParked, Replay, Selection
 from writegate.errors import WritegateError
 from writegate_console.cli.options import By, Reason, me
 from writegate_console.cli.output import Json, plain, print_json, print_table, shown
@@ -46,10 +46,10 @@ Limit = Annotated[
 ]
 Rate = Annotated[float | None, typer.Option("--rate", min=0.1, help="At most so many a second.", show_default=False)]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-DryRun = Annotated[
+DryRunOption = Annotated[
     bool,
     typer.Option(
-        "--dry-run", help=f"Only try: a writer applies up to {MOST_REHEARSED} and takes it back, and reports."
+        "--dry-run", help=f"Only try: a writer applies up to {MOST_IN_DRY_RUN} and takes it back, and reports."
     ),
 ]
 
@@ -168,7 +168,7 @@ def replay(  # noqa: PLR0913  options
     all_: All = False,
     limit: Limit = None,
     rate: Rate = None,
-    dry_run: DryRun = False,
+    dry_run: DryRunOption = False,
     yes: Yes = False,
     by: By = "",
     json_: Json = False,
@@ -182,8 +182,8 @@ def replay(  # noqa: PLR0913  options
     require_filter(selection, all_=all_)
     if dry_run:
         _rehearse(
-            Rehearse(
-                selection=selection, limit=min(limit or MOST_REHEARSED, MOST_REHEARSED), by=by or me(), reason=reason
+            DryRun(
+                selection=selection, limit=min(limit or MOST_IN_DRY_RUN, MOST_IN_DRY_RUN), by=by or me(), reason=reason
             ),
             json_=json_,
         )
@@ -279,7 +279,7 @@ def _moved(what: str, make: Callable[[int, int], OnParked], count: int, rate: fl
         operator.close()
 
 
-def _rehearse(wanted: Rehearse, *, json_: bool) -> None:
+def _rehearse(wanted: DryRun, *, json_: bool) -> None:
     operate(wanted)
     with reading() as database:
         report = queries.report(database, wanted.command_id)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from sqlalchemy import Connection
 
 from writegate.contract.command import Command, contract_of
-from writegate.contract.operations import Rehearse
+from writegate.contract.operations import DryRun
 from writegate_writer.database.deferred import WRITER
 from writegate_writer.database.session import translated
 from writegate_writer.decide.holds import Holds, holds_of
@@ -134,10 +134,10 @@ class _Rehearsal:
 
 def register(writes: Writes) -> None:
     """Register the handler."""
-    writes.each(Rehearse, tables=TABLES)(rehearse)
+    writes.each(DryRun, tables=TABLES)(rehearse)
 
 
-def rehearse(connection: Connection, one: Rehearse) -> Result:
+def rehearse(connection: Connection, one: DryRun) -> Result:
     """Apply commands, report what came of it into the audit, and take it back."""
     rows = page(connection, one.selection, one.limit)
     placed = [place(row, installed()) for row in rows]
@@ -163,7 +163,7 @@ def rehearse(connection: Connection, one: Rehearse) -> Result:
     return _told(connection, one, rehearsal)
 
 
-def _told(connection: Connection, one: Rehearse, rehearsal: _Rehearsal) -> Result:
+def _told(connection: Connection, one: DryRun, rehearsal: _Rehearsal) -> Result:
     outcomes = Counter(each.outcome for each in rehearsal.outcomes)
     tables = {
         table: dict(zip(("inserted", "updated", "deleted"), counts, strict=True))

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from fastapi import APIRouter, HTTPException, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from writegate.contract.operations import Edit, Hold, Rehearse, Release
+from writegate.contract.operations import DryRun, Edit, Hold, Release
 from writegate.errors import WritegateError
 from writegate_console.gate.parked import search as parked
 from writegate_console.gate.parked.queries import report
@@ -69,7 +69,7 @@ def rehearse(request: Request, form: OperatorsForm) -> Response:
     by, query = _by(form), form.raw("query")
     reason = form.text("reason") or "preview"
     try:
-        wanted = Rehearse(selection=selected_for(filters_in(query)), by=by.user.name, reason=reason)
+        wanted = DryRun(selection=selected_for(filters_in(query)), by=by.user.name, reason=reason)
         state_of(request).operate(wanted)
         preview = report(state_of(request).reader, wanted.command_id)
     except (WritegateError, ValueError) as error:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, HTTPException, Path, Query, Request, status
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from writegate.contract.operations import MOST_AT_ONCE, Edit, Hold, Rehearse, Release, Selection, Text
+from writegate.contract.operations import MOST_AT_ONCE, DryRun, Edit, Hold, Release, Selection, Text
 from writegate_console.gate import audit, batches
 from writegate_console.gate.audit import Act
 from writegate_console.gate.batches import Decided
@@ -302,7 +302,7 @@ async def drain(
 @router.post("/rehearsals", status_code=status.HTTP_201_CREATED)
 def rehearse(request: Request, viewer: ApiOperating, asked: SelectionAsked) -> dict[str, Any]:
     """Tell what a replay would do: a writer does it for the first of them, and takes it back."""
-    operation, state = Rehearse(selection=asked.selection, by=viewer.user.name, reason=asked.reason), state_of(request)
+    operation, state = DryRun(selection=asked.selection, by=viewer.user.name, reason=asked.reason), state_of(request)
     state.operate(operation)
     return report(state.reader, operation.command_id)
 
