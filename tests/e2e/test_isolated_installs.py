@@ -140,7 +140,7 @@ def test_the_reading_commands_bring_no_writer(uv: Path, wheels: Path, tmp_path: 
         "from importlib.metadata import entry_points; print(*sorted(entry_points(group='writegate.commands').names))"
     )
     assert {"connections", "status", "trace", "who"} <= set(console.prints(names).split())
-    assert all(console.imports(f"writegate_console.{name}.cli") for name in ("connections", "status", "trace", "who"))
+    assert all(console.imports(f"writegate_console.cli.{name}") for name in ("connections", "status", "trace", "who"))
     assert [name for name in ("sqlalchemy", "writegate_writer") if console.imports(name)] == []
     assert not console.imports("writegate_console.cli.console"), "the page is an extra"
 

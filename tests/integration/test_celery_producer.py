@@ -26,7 +26,7 @@ from tests.services.trial.contract import trial
 from writegate import Command, Service
 from writegate.contract.lanes import lane_of
 from writegate.integrations.celery import configure, task
-from writegate.message.receipt import Parked
+from writegate.receipt import Parked
 
 PATIENCE_SECONDS = 60.0
 
