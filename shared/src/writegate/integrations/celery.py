@@ -30,7 +30,7 @@ from writegate.contract.service import Service
 from writegate.errors import DeclarationError
 from writegate.message.envelope import KEY_HEADER, VERSION_HEADER, item_of
 from writegate.message.topology import route_of
-from writegate.receipt import Parked as Parked  # Celery raises it only from a module that is loaded
+from writegate.receipt import Parked  # noqa: F401  Celery raises it only from a module that is loaded
 
 P = ParamSpec("P")
 
