@@ -26,8 +26,8 @@ test-writers: setup  ## run the tests in which writers die, hang and change plac
 	@$(PYTHON) -m pytest -m long
 
 bench:  ## measure Writegate beside every other way to write (an hour; QUICK=1: a few minutes)
-	@sh deploy/setup bench
-	@$(PYTHON) -m tests.benchmarks $(if $(filter 1,$(QUICK)),--quick)
+	@sh deploy/setup $(if $(filter 1,$(SMOKE)),test,bench)
+	@$(PYTHON) -m tests.benchmarks $(if $(filter 1,$(QUICK)),--quick) $(if $(filter 1,$(SMOKE)),--smoke)
 
 bench-publish: setup  ## measure publishing beside Celery's send_task
 	@$(PYTHON) -m tests.benchmarks.publishing

@@ -18,7 +18,9 @@ from writegate.message.topology import queue_name
 from writegate.publishing import Publisher
 
 WORKLOAD = WORKLOADS["tpcb-1"]
-_PATIENCE_SECONDS = 600.0
+_PATIENCE_SECONDS = 60.0
+_SLOWEST_PER_S = 500.0
+"""Commands a second that even a slow and busy machine applies: a backlog may take as long as that, and no longer."""
 
 Publish = Callable[[Publisher, Iterable[Command]], None]
 
@@ -72,7 +74,9 @@ class Drain:
             with self._held(), Publisher(settings_of(gate.broker_url(WORKLOAD.service))) as publisher:
                 publish(publisher, commands)
             decided = "select coalesce(sum(commands), 0) >= %s from writegate.batch where id > %s"
-            gate.wait(lambda: gate.value(decided, [count, before]), f"{count} commands decided", _PATIENCE_SECONDS)
+            gate.wait(
+                lambda: gate.value(decided, [count, before]), f"{count} commands decided", _patience_seconds(count)
+            )
         seconds = gate.value(
             "select extract(epoch from max(committed_at) - min(started_at))::float8 from writegate.batch where id > %s",
             [before],
@@ -93,6 +97,10 @@ class Drain:
         with self._gate.channel() as channel:
             declared = channel.queue_declare(queue_name(WORKLOAD.service, 0), passive=True)
             return int(declared.method.consumer_count)
+
+
+def _patience_seconds(commands: int) -> float:
+    return _PATIENCE_SECONDS + commands / _SLOWEST_PER_S
 
 
 @contextmanager

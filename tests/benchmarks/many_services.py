@@ -52,7 +52,7 @@ def _measure(place: Place, gate: Gate, count: int, note: str) -> Point:
             publisher.start(Job("", seconds=_SECONDS))
             report = publisher.report()
             gate.wait(lambda: gate.value(decided) >= report.sent, "all commands decided", _PATIENCE_SECONDS)
-    ended = gate.value("select extract(epoch from max(committed_at))::float8 from writegate.batch")
+    ended = gate.value("select extract(epoch from coalesce(max(committed_at), now()))::float8 from writegate.batch")
     applied = sum(gate.value(f"select count(*) from {name}.event") for name in names(count))
     [(batches, middle)] = gate.sql(
         "select count(*), percentile_disc(0.5) within group (order by commands) from writegate.batch"

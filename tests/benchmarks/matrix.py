@@ -43,7 +43,7 @@ class Figures:
     @property
     def median(self) -> float:
         """Committed effects a second."""
-        return statistics.median(one.effects_per_s for one in self.runs)
+        return statistics.median(run.effects_per_s for run in self.runs)
 
 
 Matrix = dict[Cell, Figures]
@@ -68,6 +68,7 @@ class Size:
 
 FULL = Size(3, 2.5, tuple(WORKLOADS), VARIANTS, latency=True, growth=True)
 QUICK = Size(2, 2.5, ("tpcb-1", "hot"), (CLEAN,), latency=False, growth=False)
+SMOKE = Size(1, 1.0, ("tpcb-1",), (CLEAN,), latency=False, growth=False)
 
 
 def measure_matrix(place: Place, size: Size, systems: Sequence[str], say: Say) -> Matrix:
@@ -81,11 +82,11 @@ def measure_matrix(place: Place, size: Size, systems: Sequence[str], say: Say) -
                     # What waits with poison in it takes long to drain, and says no more than a third of it.
                     most = Job.most // 3 if cell.variant == POISON else Job.most
                     job = Job(cell.workload, cell.variant, size.seconds, seed=number + 1, most=most)
-                    one = measure(place, running, job)
-                    matrix[cell].runs.append(one)
+                    run = measure(place, running, job)
+                    matrix[cell].runs.append(run)
                     where = f"{name:15} {cell.workload:8} {cell.variant:8}"
-                    said = f"{one.effects_per_s:10,.0f}/s{'' if one.exact else '  NOT EXACT'}"
-                    say(f"round {number + 1}  {where} {said}")
+                    rate = f"{run.effects_per_s:10,.0f}/s{'' if run.exact else '  NOT EXACT'}"
+                    say(f"round {number + 1}  {where} {rate}")
     return matrix
 
 
@@ -101,9 +102,14 @@ def measure_latency(place: Place, matrix: Matrix, systems: Sequence[str], say: S
             rates[f"{FIXED_RATE:.0f}/s"] = FIXED_RATE
         with system.running(place) as running:
             for load, rate in rates.items():
-                one = measure(place, running, Job(LATENCY_WORKLOAD, CLEAN, _LATENCY_SECONDS, rate=rate))
-                cell.latency_ms[load], cell.publish_ms[load] = one.latency_ms, one.call_ms
-                say(f"latency  {name:15} at {rate:8,.0f}/s  p50 {one.latency_ms['p50']:8.1f} ms")
+                if not rate:
+                    continue  # it committed nothing: a share of that is no load
+                run = measure(place, running, Job(LATENCY_WORKLOAD, CLEAN, _LATENCY_SECONDS, rate=rate))
+                if not run.latency_ms:
+                    say(f"latency  {name:15} at {rate:8,.0f}/s  nothing was committed")
+                    continue
+                cell.latency_ms[load], cell.publish_ms[load] = run.latency_ms, run.call_ms
+                say(f"latency  {name:15} at {rate:8,.0f}/s  p50 {run.latency_ms['p50']:8.1f} ms")
 
 
 def _cells(system: System, size: Size) -> Iterator[Cell]:

@@ -20,11 +20,13 @@ class Cost:
 
 
 def cost_of(seen: Sequence[Seen], commands: int) -> Cost:
-    """Return the most that was seen in several runs; of CPU the middle. ``commands``: of each run."""
+    """Return the most that was seen in several runs; of CPU the median. ``commands``: of each run."""
+    thousands = max(1, commands) / 1000
     return Cost(
-        max(one.peak_connections for one in seen),
-        {name: max(one.peak_rss_mb[name] for one in seen) for name in seen[0].peak_rss_mb},
-        {name: statistics.median(one.cpu_s[name] for one in seen) * 1000 / commands for name in seen[0].cpu_s},
+        max(run.peak_connections for run in seen),
+        # A run that ended before the first look at the processes has no memory to show.
+        {name: max(run.peak_rss_mb.get(name, 0.0) for run in seen) for name in seen[0].cpu_s},
+        {name: statistics.median(run.cpu_s[name] for run in seen) / thousands for name in seen[0].cpu_s},
     )
 
 

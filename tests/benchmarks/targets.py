@@ -118,7 +118,7 @@ def _change(series: str, smallest: int, largest: int) -> Callable[[Matrix, Point
         if smallest not in found or largest not in found:
             return None
         fast, slow = (float(found[x]["effects_per_s"]) for x in (smallest, largest))
-        return 100 * (1 - slow / fast)
+        return 100 * (1 - slow / fast) if fast else None
 
     return value
 

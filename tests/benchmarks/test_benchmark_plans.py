@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from tests.benchmarks.jobs import percentiles
+from tests.benchmarks.loads.pgbench import measured
 from tests.benchmarks.pace import Schedule, note_of
 from tests.benchmarks.systems import SYSTEMS
 from tests.benchmarks.workloads import WORKLOADS
@@ -71,6 +72,24 @@ def test_percentiles() -> None:
     assert percentiles([float(value) for value in range(100, -1, -1)]) == {
         "p50": 50.0, "p95": 95.0, "p99": 99.0, "max": 100.0,
     }  # fmt: skip
+
+
+PROCESSED = "number of transactions actually processed: {}\n"
+RATE = "latency average = 1.000 ms\ntps = {} (without initial connection time)\n"
+
+
+def test_a_run_of_pgbench_is_read() -> None:
+    assert measured(PROCESSED.format(900) + RATE.format("300.000000"), 2.0) == (900, 3.0)
+
+
+@pytest.mark.parametrize("output", [PROCESSED.format(0), PROCESSED.format(0) + RATE.format("0.000000")])
+def test_a_run_of_pgbench_that_committed_nothing_is_a_rate_of_nothing(output: str) -> None:
+    assert measured(output, 2.0) == (0, 2.0)
+
+
+def test_what_is_no_report_of_pgbench_is_an_error() -> None:
+    with pytest.raises(ValueError, match="expected pgbench's report"):
+        measured("", 2.0)
 
 
 def test_a_schedule_has_the_rate_it_was_asked_for() -> None:

@@ -42,26 +42,34 @@ class Pgbench:
         options = ["--no-vacuum", "--protocol=prepared", f"--client={self._clients}"]
         options += [
             f"--jobs={min(_THREADS, self._clients)}",
-            f"--time={round(job.seconds)}",
+            f"--time={max(1, round(job.seconds))}",
             f"--random-seed={job.seed}",
         ]
         started = time.time()
         with tempfile.TemporaryDirectory() as logs:
             if job.rate is not None:
                 options += [f"--rate={job.rate}", "--log", f"--log-prefix={logs}/log"]
-            said = pgbench(self._program, self._url, self._schema, *options)
+            output = pgbench(self._program, self._url, self._schema, *options)
             times = list(_times_ms(Path(logs)))
-        sent, rate = _figure(_PROCESSED, said), _figure(_RATE, said)
-        return Report(started, int(sent), int(sent), sent / rate, call_ms=percentiles(times))
+        count, seconds = measured(output, job.seconds)
+        return Report(started, count, count, seconds, call_ms=percentiles(times))
 
     def close(self) -> None:
         """Nothing is kept."""
 
 
-def _figure(pattern: re.Pattern[str], said: str) -> float:
-    found = pattern.search(said)
-    assert found is not None, said
-    return float(found[1])
+def measured(output: str, seconds: float) -> tuple[int, float]:
+    """Return how many transactions pgbench committed, and in how many seconds.
+
+    pgbench prints no rate when it committed nothing, as many clients on a slow machine do in a short time. The result
+    is then 0 in the ``seconds`` that it was given. Raises :class:`ValueError` for what is no report of pgbench's.
+    """
+    processed = _PROCESSED.search(output)
+    if processed is None:
+        raise ValueError(f"expected pgbench's report, found {output!r}")
+    count = int(processed[1])
+    rate = _RATE.search(output)
+    return (count, count / float(rate[1])) if count and rate is not None and float(rate[1]) else (count, seconds)
 
 
 def _times_ms(logs: Path) -> Iterator[float]:
