@@ -28,15 +28,15 @@ class Servers:
 
     def database_url(self, role: str = OWNER, database: str = "writegate", password: str = "") -> str:
         """Return a URL for a role, by default with the password that the stack made for it."""
-        memory = self.stack.memory
-        secret = password or memory.passwords[role]
-        return f"postgresql://{role}:{secret}@127.0.0.1:{memory.ports['postgres']}/{database}"
+        state = self.stack.state
+        secret = password or state.passwords[role]
+        return f"postgresql://{role}:{secret}@127.0.0.1:{state.ports['postgres']}/{database}"
 
     def broker_url(self, user: str = OWNER, vhost: str = "/", password: str = "") -> str:
         """Return a URL for a user, by default with the password that the stack made for it."""
-        memory = self.stack.memory
-        secret = password or memory.passwords[user]
-        return f"amqp://{user}:{secret}@127.0.0.1:{memory.ports['rabbitmq']}/{quote(vhost, safe='')}"
+        state = self.stack.state
+        secret = password or state.passwords[user]
+        return f"amqp://{user}:{secret}@127.0.0.1:{state.ports['rabbitmq']}/{quote(vhost, safe='')}"
 
     @property
     def broker_api_url(self) -> str:

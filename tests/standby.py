@@ -31,7 +31,7 @@ class Standby:
 
     def url(self, database: str) -> str:
         """Return a URL for the superuser."""
-        primary = self.servers.stack.memory.ports["postgres"]
+        primary = self.servers.stack.state.ports["postgres"]
         return self.servers.database_url(SUPERUSER, database).replace(f":{primary}/", f":{self.port}/")
 
     def pause(self) -> None:

@@ -49,7 +49,7 @@ class Place:
     @property
     def port(self) -> int:
         """PostgreSQL's."""
-        return self.servers.stack.memory.ports["postgres"]
+        return self.servers.stack.state.ports["postgres"]
 
     def sql(self, text: str) -> None:
         """Run statements, each in a transaction of its own."""

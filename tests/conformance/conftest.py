@@ -55,5 +55,5 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
         return
     servers: Servers = request.getfixturevalue("servers")
     name = f"test-{request.node.name}".replace("[", "-").replace("]", "")
-    with vhost_of(servers, name) as vhost, relay_to(servers.stack.memory.ports["rabbitmq"]) as relay:
+    with vhost_of(servers, name) as vhost, relay_to(servers.stack.state.ports["rabbitmq"]) as relay:
         yield RabbitMq(vhost, relay)

@@ -46,14 +46,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def address(stack: Stack) -> str:
-    return f"http://127.0.0.1:{stack.memory.ports['console']}"
+    return f"http://127.0.0.1:{stack.state.ports['console']}"
 
 
 @pytest.fixture
 def browser(stack: Stack, address: str) -> Iterator[Browser]:
     with browsing() as one:
         one.screen(1440, 900)
-        one.log_in(address, CONSOLE_USER, stack.memory.passwords[CONSOLE_USER])
+        one.log_in(address, CONSOLE_USER, stack.state.passwords[CONSOLE_USER])
         yield one
         assert one.console == [], "nothing was forbidden or failed in the browser"
 

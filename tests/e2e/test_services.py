@@ -48,7 +48,7 @@ def fleet(running: Servers) -> Iterator[httpx.Client]:
 
 
 def client(running: Servers, service: str) -> httpx.Client:
-    port = running.stack.memory.ports[service]
+    port = running.stack.state.ports[service]
     return httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=httpx.HTTPTransport(), timeout=30)
 
 

@@ -83,7 +83,7 @@ def test_servers_come_up_stay_up_and_go_down_without_a_trace(make: Make, monkeyp
     states = {row["program"]: row["state"] for row in json.loads(partly.stdout)["programs"]}
     assert states == {name: "ready" if pids[name] else "stopped" for name in stack.programs}
 
-    ports = stack.memory.ports
+    ports = stack.state.ports
     with psycopg2.connect(stack.environment("owner")["WRITEGATE_DATABASE_URL"]) as connection:
         connection.cursor().execute("CREATE TABLE kept (x int)")
     connection.close()
@@ -93,7 +93,7 @@ def test_servers_come_up_stay_up_and_go_down_without_a_trace(make: Make, monkeyp
     assert not any(listens(port) for port in ports.values())
 
     stack.up((), apply=False)
-    assert stack.memory.ports == ports
+    assert stack.state.ports == ports
     with psycopg2.connect(stack.environment("owner")["WRITEGATE_DATABASE_URL"]) as connection:
         connection.cursor().execute("TABLE kept")
     connection.close()
@@ -108,15 +108,15 @@ def test_two_stacks_live_side_by_side(make: Make) -> None:
     one, other = make("one"), make("other")
     for stack in (one, other):
         stack.up((), apply=False)
-    assert not set(one.memory.ports.values()) & set(other.memory.ports.values())
+    assert not set(one.state.ports.values()) & set(other.state.ports.values())
     one.down()
     assert other.ready("rabbitmq")
     assert other.ready("postgres")
     # While `one` was down somebody else took a port of its.
-    taken = one.memory.ports["rabbitmq"]
+    taken = one.state.ports["rabbitmq"]
     with socket.create_server(("127.0.0.1", taken)):
         one.up((), apply=False)
-        assert one.memory.ports["rabbitmq"] != taken
+        assert one.state.ports["rabbitmq"] != taken
         assert one.ready("rabbitmq")
 
 

@@ -68,7 +68,7 @@ def supervised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]
 def settings(stack: Stack, run: Path) -> dict[str, str]:
     """Return what the head of the configuration asks for."""
     writer, operator = stack.environment("writer"), stack.environment("operator")
-    ports = choose(PROGRAMS, stack.memory.ports, free=lambda port: port not in stack.memory.ports.values())
+    ports = choose(PROGRAMS, stack.state.ports, free=lambda port: port not in stack.state.ports.values())
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(run),

@@ -35,7 +35,7 @@ class ClusteredStack(Stack):
 
     def port(self, node: str) -> int:
         """Return the port on which a node serves clients."""
-        return self.memory.ports["rabbitmq"] if node == FIRST else self._ports[f"amqp {node}"]
+        return self.state.ports["rabbitmq"] if node == FIRST else self._ports[f"amqp {node}"]
 
     def declared(self) -> list[Program]:
         """Return the programs of the stack and the further nodes."""
@@ -47,7 +47,7 @@ class ClusteredStack(Stack):
         """Whether a program answers; a further node does when the cluster counts it among its running ones."""
         if name not in MORE:
             return super().ready(name)
-        management = f"http://{OWNER}:{self.memory.passwords[OWNER]}@127.0.0.1:{self._ports[f'management {name}']}/api"
+        management = f"http://{OWNER}:{self.state.passwords[OWNER]}@127.0.0.1:{self._ports[f'management {name}']}/api"
         try:
             with httpx.Client(transport=httpx.HTTPTransport(), timeout=2) as client:
                 healthy = client.get(f"{management}/health/checks/virtual-hosts").status_code == httpx.codes.OK

@@ -55,13 +55,13 @@ class Rig:
         self.random = Random(seed)
         self._directory = directory
         self._altered = CONTROLS[without] if without else None
-        memory = self.stack.memory
+        state = self.stack.state
         if isinstance(self.stack, ClusteredStack):
             self.nodes: tuple[str, ...] = self.stack.nodes
             ports = [self.stack.port(node) for node in self.nodes]
         else:
-            self.nodes, ports = (FIRST,), [memory.ports[FIRST]]
-        self.database = CommitRelay(memory.ports["postgres"])
+            self.nodes, ports = (FIRST,), [state.ports[FIRST]]
+        self.database = CommitRelay(state.ports["postgres"])
         self.broker = Relay(*ports)
         self.publishing = Relay(*ports)
         self.relays = (self.database, self.broker, self.publishing)

@@ -246,7 +246,7 @@ def test_each_page_asks_few_questions_over_the_one_connection(gate: Gate, site: 
 
 
 def test_a_database_that_is_silent_is_told_and_comes_back(gate: Gate, tmp_path: Path) -> None:
-    port = gate.servers.stack.memory.ports["postgres"]
+    port = gate.servers.stack.state.ports["postgres"]
     usual = gate.operator()["WRITEGATE_DATABASE_URL"]
     with relay_to(port) as relay, site_of(gate, tmp_path, WRITEGATE_DATABASE_URL=relay.in_place(usual)) as site:
         browser = site.browser()

@@ -35,7 +35,7 @@ OTHER_CHANNELS = 4
 
 @pytest.fixture
 def relay(servers: Servers) -> Iterator[FrameRelay]:
-    made = FrameRelay(servers.stack.memory.ports["rabbitmq"])
+    made = FrameRelay(servers.stack.state.ports["rabbitmq"])
     yield made
     made.close()
 

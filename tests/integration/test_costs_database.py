@@ -93,7 +93,7 @@ def _cost(asked: Sequence[RoundTrip]) -> Cost:
 @pytest.fixture(scope="module")
 def counted(servers: Servers) -> Iterator[Counted]:
     with gate_running(servers, "gate_costs") as gate:
-        relay = AskedRelay(servers.stack.memory.ports["postgres"])
+        relay = AskedRelay(servers.stack.state.ports["postgres"])
         yield Counted(gate, relay)
         gate.assert_drained()
         relay.close()

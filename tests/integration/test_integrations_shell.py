@@ -164,15 +164,15 @@ def legacy(gate: Gate) -> Iterator[str]:
 
 
 def test_check_finds_a_database_user_that_may_still_write(gate: Gate, legacy: str) -> None:
-    memory = gate.servers.stack.memory
+    state = gate.servers.stack.state
     common = {
         "ENGINE": "django.db.backends.postgresql", "NAME": gate.name, "HOST": "127.0.0.1",
-        "PORT": memory.ports["postgres"],
+        "PORT": state.ports["postgres"],
     }  # fmt: skip
     users = {
         "default": ("legacy_app", legacy),
-        "reading": ("writegate_reader", memory.passwords["writegate_reader"]),
-        "owning": ("postgres", memory.passwords["postgres"]),
+        "reading": ("writegate_reader", state.passwords["writegate_reader"]),
+        "owning": ("postgres", state.passwords["postgres"]),
     }
     databases = {alias: common | {"USER": user, "PASSWORD": password} for alias, (user, password) in users.items()}
     settings = {"DATABASES": json.dumps(databases)}

@@ -77,7 +77,7 @@ def test_threads_and_tasks_share_one_connection(vhost: Vhost, publisher: Publish
 def test_a_task_that_is_cancelled_disturbs_nobody(vhost: Vhost) -> None:
     """As a web framework does when its client goes away."""
     with (
-        relay_to(vhost.servers.stack.memory.ports["rabbitmq"]) as relay,
+        relay_to(vhost.servers.stack.state.ports["rabbitmq"]) as relay,
         Publisher(vhost.settings(relay.in_place(vhost.url()))) as publisher,
     ):
         publisher.publish(Deposit(account="a-1", amount=1))
@@ -116,7 +116,7 @@ def test_what_may_wait_in_the_process_is_limited(vhost: Vhost) -> None:
 
 
 def test_what_timed_out_before_it_left_does_not_arrive_after_all(vhost: Vhost) -> None:
-    with relay_to(vhost.servers.stack.memory.ports["rabbitmq"]) as relay:
+    with relay_to(vhost.servers.stack.state.ports["rabbitmq"]) as relay:
         relay.stall()
         with Publisher(vhost.settings(relay.in_place(vhost.url()))) as publisher:
             with pytest.raises(PublishTimeout):
@@ -128,7 +128,7 @@ def test_what_timed_out_before_it_left_does_not_arrive_after_all(vhost: Vhost) -
 
 
 def test_a_half_open_connection_does_not_hold_a_call_beyond_its_limit(vhost: Vhost) -> None:
-    with relay_to(vhost.servers.stack.memory.ports["rabbitmq"]) as relay:
+    with relay_to(vhost.servers.stack.state.ports["rabbitmq"]) as relay:
         settings = vhost.settings(relay.in_place(vhost.url()), heartbeat_seconds=1)
         with Publisher(settings) as publisher:
             publisher.publish(Note(text="before"))

@@ -35,7 +35,7 @@ def vhost(servers: Servers) -> Iterator[Vhost]:
 
 @pytest.fixture
 def relay(servers: Servers) -> Iterator[Relay]:
-    with relay_to(servers.stack.memory.ports["rabbitmq"]) as made:
+    with relay_to(servers.stack.state.ports["rabbitmq"]) as made:
         yield made
 
 

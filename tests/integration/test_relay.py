@@ -21,7 +21,7 @@ def relay(servers: Servers) -> Iterator[CommitRelay]:
     servers.create_database(NAME)
     with closing(servers.superuser(NAME)) as superuser, superuser.cursor() as cursor:
         cursor.execute("CREATE TABLE note (text text)")
-        made = CommitRelay(servers.stack.memory.ports["postgres"])
+        made = CommitRelay(servers.stack.state.ports["postgres"])
         yield made
         made.close()
     with closing(servers.superuser()) as superuser, superuser.cursor() as cursor:

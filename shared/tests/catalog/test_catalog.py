@@ -17,7 +17,7 @@ from tests.sample import Deposit, Note, Withdraw, accounts
 from writegate import Command, Service, upgrades
 from writegate.catalog import installed_services
 from writegate.catalog.asyncapi import asyncapi
-from writegate.catalog.described import described
+from writegate.catalog.description import describe
 from writegate.errors import DeclarationError
 from writegate.message.envelope import Message, encode, item_of
 from writegate.message.topology import topology_of
@@ -88,7 +88,7 @@ def test_a_contract_that_cannot_be_used_is_named(
 
 
 def test_a_service_as_data() -> None:
-    [found] = described([depots])["services"]
+    [found] = describe([depots])["services"]
     pack, ship = found.pop("commands")
     assert found == {
         "name": "contracts_test",
@@ -105,12 +105,12 @@ def test_a_service_as_data() -> None:
         "on_reject": "park_key",
     }
     assert ship["key"] == {"function": "test_catalog:_crate"}
-    [note] = [one for one in described([accounts])["services"][0]["commands"] if one["task"] == "accounts.note"]
+    [note] = [one for one in describe([accounts])["services"][0]["commands"] if one["task"] == "accounts.note"]
     assert note["key"] is None
 
 
 def test_the_schemas_take_what_is_published_and_nothing_else() -> None:
-    services = described([accounts, depots])["services"]
+    services = describe([accounts, depots])["services"]
     schemas = {command["task"]: command["schema"] for service in services for command in service["commands"]}
     for command in COMMANDS:
         item = item_of(command)
@@ -218,9 +218,9 @@ def test_the_command_prints_it_for_people_and_programs() -> None:
     assert (table.returncode, table.stderr) == (0, "")
     assert "flights.record_departure  1        _flight()" in table.stdout
     services = list(installed_services().values())
-    assert json.loads(writegate("--json").stdout) == described(services)
+    assert json.loads(writegate("--json").stdout) == describe(services)
     assert json.loads(writegate("--asyncapi").stdout) == asyncapi(services)
-    assert json.loads(writegate("--json", "--service", "weather").stdout) == described(
+    assert json.loads(writegate("--json", "--service", "weather").stdout) == describe(
         [one for one in services if one.name == "weather"]
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from writegate.integrations.stream import Figures, Progress
+from writegate.integrations.stream import Progress, StreamCounters
 
 
 class Terminal(io.StringIO):
@@ -17,8 +17,8 @@ class Terminal(io.StringIO):
 def told(stream: io.StringIO) -> str:
     progress = Progress("flights", stream)
     for count in range(1, 1001):
-        progress(Figures(count, count / 100, 0.0))
-    progress.close(Figures(1000, 10.0, 0.0))
+        progress(StreamCounters(count, count / 100, 0.0))
+    progress.close(StreamCounters(1000, 10.0, 0.0))
     return stream.getvalue()
 
 

@@ -29,7 +29,7 @@ def called_and_closed(broker: MemoryBroker, **settings: Any) -> Future[Accepted]
     publisher.publish(Deposit(account="a", amount=1))
     with broker.blocked(), ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(publisher.publish, Deposit(account="a", amount=2))
-        while not publisher._room._used:  # noqa: SLF001  it has handed in its command
+        while not publisher._capacity._used:  # noqa: SLF001  it has handed in its command
             pass
         publisher.close(timeout=0.1)
         waiting.exception(LONG)

@@ -73,8 +73,8 @@ class Harness:
                 self.taken[one.key].append(one.id)
             self.settled += [one.id for one in parcel.items]
             parcel.settle(None)
-        self.ready = [parcel for parcel in self.ready if not parcel.superseded_by]
-        self.travelling = [parcel for parcel in self.travelling if not parcel.superseded_by]
+        self.ready = [parcel for parcel in self.ready if not parcel.superseded]
+        self.travelling = [parcel for parcel in self.travelling if not parcel.superseded]
 
     def go(self, parcel: Parcel) -> None:
         parcel.sent = True

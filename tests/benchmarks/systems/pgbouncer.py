@@ -61,7 +61,7 @@ def _bouncer(place: Place) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     directory = Path(tempfile.mkdtemp(prefix="wg-pgbouncer-"))
     users, configuration = directory / "users.txt", directory / "pgbouncer.ini"
     # In plain text: PgBouncer also needs it to log on to the server. The directory is open to one user only.
-    users.write_text(f'"{SUPERUSER}" "{place.servers.stack.memory.passwords[SUPERUSER]}"\n')
+    users.write_text(f'"{SUPERUSER}" "{place.servers.stack.state.passwords[SUPERUSER]}"\n')
     configuration.write_text(
         _CONFIGURATION.format(
             server=place.port, port=port, users=users, connections=_SERVER_CONNECTIONS, log=directory / "pgbouncer.log"

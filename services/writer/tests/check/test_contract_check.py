@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from tests.sample import Deposit, Withdraw, accounts
 from writegate import Command, Service, upgrades
-from writegate.catalog.described import described
+from writegate.catalog.description import describe
 from writegate.message.envelope import Item, item_of
 from writegate_writer.check.decoding import Kept, decoded
 from writegate_writer.check.finding import Finding, Where
@@ -139,7 +139,7 @@ class Note(Command):
 
 
 shop = Service("check_shop", commands=[Pay, Note])
-RELEASED = described([shop])
+RELEASED = describe([shop])
 
 
 def changed(change: Callable[[dict[str, Any]], object]) -> list[str]:

@@ -14,7 +14,7 @@ from writegate_devkit.stack.stack_state import StackState, recall, renew, with_p
 
 CHECKOUT = Path(__file__).parents[4]
 APPS = apps(CHECKOUT)
-MEMORY = StackState(
+STATE = StackState(
     ports={name: 20_000 + place for place, name in enumerate((*PORTS, *APPS))},
     settings={"WRITEGATE_CONNECTIONS": "5", "WRITEGATE_SLOTS": "4"},
     passwords={user: f"password-of-{user}" for user in users()},
@@ -24,45 +24,45 @@ OWN = {"writer": "writegate_writer", "writer-1": "writegate_writer", "reader": "
 
 
 def test_a_service_gets_the_broker_and_nothing_else() -> None:
-    settings = environment("flights", MEMORY)
+    settings = environment("flights", STATE)
     assert (
         settings["WRITEGATE_BROKER_URL"]
-        == f"amqp://flights:password-of-flights@127.0.0.1:{MEMORY.ports['rabbitmq']}/%2F"
+        == f"amqp://flights:password-of-flights@127.0.0.1:{STATE.ports['rabbitmq']}/%2F"
     )
-    assert settings["WRITEGATE_HTTP_PORT"] == str(MEMORY.ports["flights"])
+    assert settings["WRITEGATE_HTTP_PORT"] == str(STATE.ports["flights"])
     assert "WRITEGATE_DATABASE_URL" not in settings
 
 
 def test_each_writer_answers_on_a_port_of_its_own() -> None:
-    ports = {environment(name, MEMORY)["WRITEGATE_HEALTH_PORT"] for name in ("writer-1", "writer-2")}
+    ports = {environment(name, STATE)["WRITEGATE_HEALTH_PORT"] for name in ("writer-1", "writer-2")}
     assert len(ports) == 2
 
 
 @pytest.mark.parametrize("name", ["writer", "writer-1", "reader", *(name for name in APPS if name != "console")])
 def test_only_the_owner_knows_passwords_of_others(name: str) -> None:
     own = OWN.get(name, name)
-    text = str(environment(name, MEMORY))
-    assert [user for user, password in MEMORY.passwords.items() if password in text] == [own]
+    text = str(environment(name, STATE))
+    assert [user for user, password in STATE.passwords.items() if password in text] == [own]
 
 
 def test_the_console_reads_and_asks() -> None:
-    settings = environment("console", MEMORY)
+    settings = environment("console", STATE)
     assert settings["WRITEGATE_DATABASE_URL"].startswith("postgresql://writegate_reader:")
     assert settings["WRITEGATE_BROKER_URL"].startswith("amqp://writegate_operator:")
-    assert settings["WRITEGATE_HTTP_PORT"] == str(MEMORY.ports["console"])
+    assert settings["WRITEGATE_HTTP_PORT"] == str(STATE.ports["console"])
 
 
 def test_the_owner_can_give_every_user_its_password_and_is_not_the_superuser() -> None:
-    settings = environment("owner", MEMORY)
+    settings = environment("owner", STATE)
     assert {name for name in settings if name.startswith("WRITEGATE_PASSWORD_")} == {
         f"WRITEGATE_PASSWORD_{user.upper()}" for user in users() if user not in {"postgres", "writegate_owner"}
     }
-    assert MEMORY.passwords["postgres"] not in str(settings)
+    assert STATE.passwords["postgres"] not in str(settings)
 
 
 def test_names_the_processes_it_knows() -> None:
     with pytest.raises(StackError, match=r"no process named 'postgres'.*owner, writer, reader"):
-        environment("postgres", MEMORY)
+        environment("postgres", STATE)
 
 
 def test_remembers_ports_and_passwords_but_not_settings(tmp_path: Path) -> None:

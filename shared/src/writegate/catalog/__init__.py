@@ -1,4 +1,8 @@
-"""What may be asked of the services installed here: `installed` finds it, `described` and `asyncapi` write it down."""
+"""The contracts that are installed in this environment.
+
+``installed`` finds them, ``find`` returns the command of a name that a person typed, ``description`` and ``asyncapi``
+write them as JSON for people and for programs in other languages. Runs on the caller's thread; nothing is cached.
+"""
 
 from writegate.catalog.installed import installed_services
 

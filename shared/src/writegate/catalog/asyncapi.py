@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from writegate.catalog.described import key_rule
+from writegate.catalog.description import key_rule
 from writegate.contract.command import Command, contract_of
 from writegate.contract.service import Service
 from writegate.message.envelope import KEY_HEADER, MAX_BODY_BYTES, VERSION_HEADER

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from writegate.catalog.asyncapi import asyncapi
-from writegate.catalog.described import described
+from writegate.catalog.description import describe
 from writegate.catalog.installed import installed_services
 from writegate.contract.service import Service
 from writegate.errors import DeclarationError
@@ -27,9 +27,9 @@ def contracts(
     if asyncapi_:
         typer.echo(json.dumps(asyncapi(chosen), indent=2))
     elif json_:
-        typer.echo(json.dumps(described(chosen), indent=2))
+        typer.echo(json.dumps(describe(chosen), indent=2))
     else:
-        _show(described(chosen)["services"], Console())
+        _show(describe(chosen)["services"], Console())
 
 
 def _chosen(name: str | None) -> list[Service]:

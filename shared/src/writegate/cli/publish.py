@@ -13,11 +13,11 @@ from typing import Annotated, Any
 import typer
 from pydantic_core import to_json
 
+from writegate.catalog.find import find_command, read_command
 from writegate.catalog.installed import installed_services
-from writegate.catalog.named import command_named, read_command
 from writegate.contract.command import Command
 from writegate.errors import PublishError, PublishTimeout, ReceiptTimeout, WritegateError
-from writegate.integrations.stream import Figures, Progress, publish_stream
+from writegate.integrations.stream import Progress, StreamCounters, publish_stream
 from writegate.message.receipt import Receipt
 from writegate.publishing.process import publisher
 
@@ -38,7 +38,7 @@ def publish(
     Exit code 0: accepted by the broker or the spool, and with --wait committed; 1: refused, invalid or parked, with the
     line's number; 2: wrong usage; 3: no confirm or no receipt in time. What stands before an invalid line is published.
     """
-    kind = command_named(task, installed_services().values())
+    kind = find_command(task, installed_services().values())
     if fields != "-":
         _publish_one(read_command(kind, fields), wait, json_=json_)
         return
@@ -113,13 +113,13 @@ class _Lines:
 def _publish_all(lines: _Lines, rate: float | None) -> dict[str, Any]:
     progress = Progress("publish", sys.stderr)
 
-    def report(figures: Figures) -> None:
+    def report(counters: StreamCounters) -> None:
         lines.settle()
-        progress(figures)
+        progress(counters)
 
-    figures = publish_stream(publisher(), lines, rate=rate, report=report)
-    progress.close(figures)
-    return asdict(figures)
+    counters = publish_stream(publisher(), lines, rate=rate, report=report)
+    progress.close(counters)
+    return asdict(counters)
 
 
 def _await_all(lines: _Lines, wait: float) -> dict[str, int]:

@@ -12,7 +12,7 @@ from sqlalchemy.util import await_only
 from sqlalchemy.util.concurrency import in_greenlet
 
 from writegate.contract.command import Command
-from writegate.integrations.committed import committed
+from writegate.integrations.after_commit import report_unpublished
 from writegate.publishing import process
 
 AnySession = Session | scoped_session[Any] | AsyncSession | async_scoped_session[Any]
@@ -56,7 +56,7 @@ class _Waiting:
         if transaction.parent is not None:
             self._commands.setdefault(transaction.parent, []).extend(commands)
             return
-        with committed(commands):
+        with report_unpublished(commands):
             # An asyncio session runs this in a greenlet of its event loop, which must not be blocked.
             if "greenlet" in sys.modules and in_greenlet():
                 await_only(process.apublish_many(commands))

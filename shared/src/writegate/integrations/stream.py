@@ -1,4 +1,4 @@
-"""Publishing a long stream of commands in order, at full speed or at a steady rate, with figures."""
+"""Publishing a long stream of commands in order, at full speed or at a steady rate, with counters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CALLS_PER_SECOND = 10.0  # at a steady rate: smooth enough, and still packed
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class StreamCounters:
     """What was published. ``longest_call_s``: the longest wait for a call to be accepted, its retries included."""
 
     commands: int
@@ -32,18 +32,18 @@ class Figures:
 
 
 def replay(name: str, commands: Iterable[Command], *, rate: float | None = None) -> None:
-    """Publish ``commands`` as a command line does: progress on stderr, then the figures as a line of JSON on stdout.
+    """Publish ``commands`` as a command line does: progress on stderr, then the counters as a line of JSON on stdout.
 
     Ends the process with one line that says why when it cannot.
     """
     progress = Progress(name, sys.stderr)
     try:
         with Publisher(Settings.load(need=("broker_url",))) as publisher:
-            figures = publish_stream(publisher, commands, rate=rate, report=progress)
+            counters = publish_stream(publisher, commands, rate=rate, report=progress)
     except WritegateError as error:
         sys.exit(f"{name}: {error}")
-    progress.close(figures)
-    sys.stdout.write(json.dumps(asdict(figures)) + "\n")
+    progress.close(counters)
+    sys.stdout.write(json.dumps(asdict(counters)) + "\n")
 
 
 def publish_stream(
@@ -52,26 +52,26 @@ def publish_stream(
     *,
     rate: float | None = None,
     stop: threading.Event | None = None,
-    report: Callable[[Figures], None] = lambda _: None,
-) -> Figures:
+    report: Callable[[StreamCounters], None] = lambda _: None,
+) -> StreamCounters:
     """Publish ``commands`` in order until they end or ``stop`` is set.
 
     ``rate`` is in commands a second. What the broker does not take now is published again, under the same ids, until
-    it does: nothing overtakes it. ``report`` gets the figures after every call. Other publish errors are raised.
+    it does: nothing overtakes it. ``report`` gets the counters after every call. Other publish errors are raised.
     """
     stop = stop or threading.Event()
     remaining = iter(commands)
     size = CALL_COMMANDS if rate is None else max(1, round(rate / CALLS_PER_SECOND))
     started = time.monotonic()
-    figures = Figures(0, 0.0, 0.0)
+    counters = StreamCounters(0, 0.0, 0.0)
     while not stop.is_set() and (some := list(itertools.islice(remaining, size))):
-        longest = max(figures.longest_call_s, _until_accepted(publisher, some, stop))
-        figures = Figures(figures.commands + len(some), time.monotonic() - started, longest)
-        report(figures)
+        longest = max(counters.longest_call_s, _until_accepted(publisher, some, stop))
+        counters = StreamCounters(counters.commands + len(some), time.monotonic() - started, longest)
+        report(counters)
         if rate is not None:
             # By the clock, not by a fixed pause: a slow call does not lower the rate for good.
-            stop.wait(max(0.0, started + figures.commands / rate - time.monotonic()))
-    return figures
+            stop.wait(max(0.0, started + counters.commands / rate - time.monotonic()))
+    return counters
 
 
 def _until_accepted(publisher: Publisher, commands: Sequence[Command], stop: threading.Event) -> float:
@@ -97,21 +97,21 @@ class Progress:
         self._every_seconds = 0.2 if self._live else 5.0
         self._due = 0.0
 
-    def __call__(self, figures: Figures) -> None:
-        """Write the figures if it is time to."""
+    def __call__(self, counters: StreamCounters) -> None:
+        """Write the counters if it is time to."""
         now = time.monotonic()
         if now >= self._due:
             self._due = now + self._every_seconds
-            self._write(figures)
+            self._write(counters)
 
-    def _write(self, figures: Figures) -> None:
-        rate = figures.commands / figures.seconds if figures.seconds else 0.0
-        text = f"{self._name}: {figures.commands:,} commands accepted, {rate:,.0f}/s"
+    def _write(self, counters: StreamCounters) -> None:
+        rate = counters.commands / counters.seconds if counters.seconds else 0.0
+        text = f"{self._name}: {counters.commands:,} commands accepted, {rate:,.0f}/s"
         self._stream.write(f"\r{text:<70}" if self._live else f"{text}\n")
         self._stream.flush()
 
-    def close(self, figures: Figures) -> None:
-        """Write the last figures."""
-        self._write(figures)
+    def close(self, counters: StreamCounters) -> None:
+        """Write the last counters."""
+        self._write(counters)
         if self._live:
             self._stream.write("\n")

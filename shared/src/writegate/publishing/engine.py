@@ -33,7 +33,7 @@ from writegate.errors import (
 )
 from writegate.message.envelope import Message, encode, encode_many
 from writegate.message.topology import Route
-from writegate.publishing.deadlines import Deadlines
+from writegate.publishing.call_deadlines import Deadlines
 from writegate.publishing.pipeline import Call, Parcel, Pipeline
 from writegate.publishing.spool import Spool
 from writegate.publishing.spooling import Spooling
@@ -164,14 +164,14 @@ class Engine:
 
     def _send_first(self, lane: deque[Parcel]) -> None:
         parcel = lane.popleft()
-        if parcel.superseded_by:
+        if parcel.superseded:
             return
         if parcel.abandoned and not parcel.sent:
             # Its time limit passed before it left: the caller was told, so it must not arrive after all.
             self._settle(parcel, None)
             return
         # What is ready behind it travels along: a message of many costs little more than a message of one.
-        while lane and (lane[0].superseded_by or self._pipeline.joins(parcel, lane[0])):
+        while lane and (lane[0].superseded or self._pipeline.joins(parcel, lane[0])):
             lane.popleft()
         self._send(parcel)
 
@@ -251,7 +251,7 @@ class Engine:
             self._spooling = None
         for lane in self._pipeline.lanes:
             for parcel in reversed(self._pipeline.of_lane(lane)):
-                parcel.superseded_by = True
+                parcel.superseded = True
                 self._pipeline.settle(parcel)
                 parcel.settle(_closed(parcel.items[0].id))
         ended.set()
@@ -287,7 +287,7 @@ class Engine:
     def on_channel_refused(self, code: int, text: str) -> None:
         """Fail what the broker named; send the rest again: one bad message must not fail its neighbours."""
         error: type[PublishError] = {403: AccessDenied, 404: Unroutable, 406: TooLarge}.get(code, Unroutable)
-        sent = [parcel for lane in self._ready.values() for parcel in lane if parcel.sent and not parcel.superseded_by]
+        sent = [parcel for lane in self._ready.values() for parcel in lane if parcel.sent and not parcel.superseded]
         guilty = [parcel for parcel in sent if f"'{parcel.route.exchange}'" in text] or sent
         for parcel in guilty:
             self._ready[parcel.route].remove(parcel)
@@ -299,7 +299,7 @@ class Engine:
             parcel = self._unconfirmed.pop(one)
             self._on_their_way[parcel.route] -= 1
             returned = self._returned.pop(parcel.message_id, None)
-            if parcel.superseded_by:
+            if parcel.superseded:
                 continue  # it is in the spool: sent from there once more, it is a duplicate
             if returned is not None:
                 text = f"{returned}: run `writegate apply` for that service"

@@ -30,6 +30,7 @@ class Call:
     __slots__ = (
         "deadline",
         "done",
+        "due_with",
         "error",
         "finish",
         "first_id",
@@ -37,7 +38,6 @@ class Call:
         "receipt",
         "spool_at",
         "spooled",
-        "watched_in",
     )
 
     def __init__(
@@ -55,7 +55,7 @@ class Call:
         self.spool_at = spool_at
         self.receipt = receipt
         self.spooled: set[str] = set()
-        self.watched_in: set[Call] | None = None  # those whose time comes at the same moment
+        self.due_with: set[Call] | None = None  # those whose time comes at the same moment
         self.parcels = 0
         self.error: Exception | None = None
         self.done = False
@@ -73,8 +73,8 @@ class Call:
         if self.done:
             return
         self.done = True
-        if self.watched_in is not None:
-            self.watched_in.discard(self)
+        if self.due_with is not None:
+            self.due_with.discard(self)
         # It may refer to this call: a circle of two that only the garbage collector would find.
         finish, self.finish = self.finish, None
         finish(error)
@@ -94,7 +94,7 @@ class Parcel:
         "reply_to",
         "route",
         "sent",
-        "superseded_by",
+        "superseded",
     )
 
     def __init__(
@@ -116,7 +116,7 @@ class Parcel:
         self.bytes = sum(row_bytes(item) for item in items)
         self.blockers = 0
         self.sent = False
-        self.superseded_by = False  # into another parcel, or into the spool
+        self.superseded = False  # into another parcel, or into the spool
         self.message_id = ""
 
     @property
@@ -203,7 +203,7 @@ class Pipeline:
     def _take(self, taken: list[Parcel]) -> list[Parcel]:
         # From the last one on: then nothing that is still here ever seems to be free to travel.
         for parcel in reversed(taken):
-            parcel.superseded_by = True
+            parcel.superseded = True
             self.settle(parcel)
         return taken
 
@@ -234,7 +234,7 @@ class Pipeline:
         head.items += other.items
         head.calls += other.calls
         head.bytes += other.bytes
-        other.superseded_by = True
+        other.superseded = True
         self._forget(other)
 
     def _forget(self, parcel: Parcel) -> None:

@@ -24,7 +24,7 @@ from writegate.message.receipt import Receipt, from_result_message
 from writegate.message.topology import ANY, Route, exchange_name, route_of
 from writegate.publishing.capacity import CapacityLimiter
 from writegate.publishing.engine import Engine
-from writegate.publishing.loops import wait_for
+from writegate.publishing.event_loops import wait_for
 from writegate.publishing.pending import Accepted, AcceptedBy, PendingReceipt
 from writegate.publishing.pipeline import PACK_BYTES, Call, parcels_of
 from writegate.publishing.spool import open_spool
@@ -54,7 +54,7 @@ class Publisher:
         self._timeout_seconds = settings.publish_timeout_seconds
         self._observers = observers_of(settings)
         self._spool = open_spool(settings) if spool else None
-        self._room = CapacityLimiter(settings.publish_waiting)
+        self._capacity = CapacityLimiter(settings.publish_waiting)
         self._pid = os.getpid()
         self._closed = False
         # Nobody may ever answer: what the caller has let go of is not kept.
@@ -199,7 +199,7 @@ class Publisher:
         self._closed = True
         atexit.unregister(self.close)
         deadline = time.monotonic() + (self._timeout_seconds if timeout is None else timeout)
-        self._room.wait_empty(deadline - time.monotonic())
+        self._capacity.wait_empty(deadline - time.monotonic())
         while self.connected and not self._engine.spool_empty and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
         self._engine.end(timeout=2.0)
@@ -231,12 +231,12 @@ class Publisher:
         deadline = time.monotonic() + seconds
         self._check(addressed)
         count = len(addressed)
-        if not self._room.take(count, seconds if may_block else 0):
+        if not self._capacity.take(count, seconds if may_block else 0):
             raise PublisherBusy(
                 first, "as many commands as this process may keep are waiting for the broker; try again later"
             )
         future: Future[Collection[str]] = _future()
-        future.add_done_callback(lambda _: self._room.give_back(count))
+        future.add_done_callback(lambda _: self._capacity.give_back(count))
         # Early enough that the disk has time to take it.
         spool_at = deadline - min(1.0, seconds / 2) if spool and self._spool is not None else None
         call: Call = Call(

@@ -26,7 +26,7 @@ from writegate.contract.ids import new_id
 from writegate.errors import SpoolBroken, SpoolFull
 from writegate.message.envelope import Item
 from writegate.message.topology import Route, rerouted
-from writegate.publishing.lock import FileLock
+from writegate.publishing.file_lock import FileLock
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from writegate.contract.service import Service
 from writegate.message.topology import queue_name, topology_of
 from writegate.publishing import Publisher
 from writegate.publishing.wire import Carrier, Listener
-from writegate.testing.node import Node, Stored
+from writegate.testing.memory_node import Node, Stored
+from writegate.testing.memory_wire import MemoryWire
 from writegate.testing.published import commands_in, difference
-from writegate.testing.wire import MemoryWire
 
 USER = "test"  # whom a publisher publishes as when the test does not care
 

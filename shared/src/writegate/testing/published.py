@@ -9,7 +9,7 @@ from writegate.contract.command import Command, contract_of, key_of
 from writegate.contract.service import Service
 from writegate.errors import WritegateError
 from writegate.message.envelope import LOOKUP_TASK, Item, decode
-from writegate.testing.node import Sent
+from writegate.testing.memory_node import Sent
 
 _MOST_LISTED = 20
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from writegate.catalog.described import described
+from writegate.catalog.description import describe
 from writegate.catalog.installed import installed_services
 from writegate.errors import WritegateError
 from writegate_writer.check.decoding import decoded
@@ -40,7 +40,7 @@ def check(
     Reads with the reader role and changes nothing. Exit code 0: they would not, 2: they would, 1: failed.
     """
     services = installed_services()
-    today = described(services.values())
+    today = describe(services.values())
     findings = _compared(released, today) if released else []
     commands = None
     if kept:

@@ -17,7 +17,7 @@ from writegate.message.receipt import Receipt
 from writegate.message.topology import Route
 from writegate.publishing import Publisher
 from writegate.testing import MemoryBroker
-from writegate.testing.node import Stored
+from writegate.testing.memory_node import Stored
 from writegate_writer.apply.batch import BatchProcessor
 from writegate_writer.apply.sending import Sending
 from writegate_writer.decide.deferral import BEGINNING

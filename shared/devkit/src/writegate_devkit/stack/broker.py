@@ -24,7 +24,7 @@ def directory(home: Home) -> Path:
     return home.state / "rabbitmq"
 
 
-def prepare(home: Home, memory: StackState) -> None:
+def prepare(home: Home, state: StackState) -> None:
     """Write the node's files. Raises :class:`StackError` when RabbitMQ is not installed."""
     epmd = shutil.which("epmd")
     if not SERVER.exists() or epmd is None:
@@ -33,7 +33,7 @@ def prepare(home: Home, memory: StackState) -> None:
         )
     own = directory(home)
     own.mkdir(mode=0o700, exist_ok=True)
-    for name, text in _files(home, memory).items():
+    for name, text in _files(home, state).items():
         (own / name).write_text(text)
         (own / name).chmod(0o600)
     cookie = own / ".erlang.cookie"
@@ -47,14 +47,14 @@ def prepare(home: Home, memory: StackState) -> None:
     give(own, USER)
 
 
-def programs(home: Home, memory: StackState) -> list[Program]:
+def programs(home: Home, state: StackState) -> list[Program]:
     """Return the node and its name server. The latter would otherwise become a daemon that nobody ends."""
     own = directory(home)
-    erlang = {"ERL_EPMD_PORT": str(memory.ports["epmd"]), "ERL_EPMD_ADDRESS": ADDRESS, "HOME": str(own)}
+    erlang = {"ERL_EPMD_PORT": str(state.ports["epmd"]), "ERL_EPMD_ADDRESS": ADDRESS, "HOME": str(own)}
     names = Program(
         "epmd",
-        (str(home.run / "epmd"), "-port", str(memory.ports["epmd"]), "-address", ADDRESS),
-        address=f"{ADDRESS}:{memory.ports['epmd']}",
+        (str(home.run / "epmd"), "-port", str(state.ports["epmd"]), "-address", ADDRESS),
+        address=f"{ADDRESS}:{state.ports['epmd']}",
         environment=erlang,
         directory=own,
         user=USER,
@@ -63,14 +63,14 @@ def programs(home: Home, memory: StackState) -> list[Program]:
     node = Program(
         "rabbitmq",
         (str(SERVER),),
-        address=f"amqp://{ADDRESS}:{memory.ports['rabbitmq']}",
+        address=f"amqp://{ADDRESS}:{state.ports['rabbitmq']}",
         environment={
             **erlang,
             # Makes the start script become the node instead of waiting beside it: the supervisor then sees, stops
             # and kills the node itself.
             "RUNNING_UNDER_SYSTEMD": "true",
             "RABBITMQ_NODENAME": f"writegate-{home.tag}@localhost",
-            "RABBITMQ_DIST_PORT": str(memory.ports["distribution"]),
+            "RABBITMQ_DIST_PORT": str(state.ports["distribution"]),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_CONFIG_FILE": str(own / "rabbitmq.conf"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(own / "enabled_plugins"),
@@ -89,15 +89,15 @@ def programs(home: Home, memory: StackState) -> list[Program]:
     return [names, node]
 
 
-def _files(home: Home, memory: StackState) -> dict[str, str]:
+def _files(home: Home, state: StackState) -> dict[str, str]:
     deploy = home.checkout / "deploy/rabbitmq"
     own = f"""
 # Added by the local stack.
-listeners.tcp.1 = {ADDRESS}:{memory.ports["rabbitmq"]}
+listeners.tcp.1 = {ADDRESS}:{state.ports["rabbitmq"]}
 management.tcp.ip = {ADDRESS}
-management.tcp.port = {memory.ports["management"]}
+management.tcp.port = {state.ports["management"]}
 default_user = {OWNER}
-default_pass = {memory.passwords[OWNER]}
+default_pass = {state.passwords[OWNER]}
 default_user_tags.administrator = true
 """
     return {

@@ -44,15 +44,15 @@ def binaries(home: Home) -> Path:
     return max(versions, key=lambda path: int(path.parent.name))
 
 
-def prepare(home: Home, memory: StackState) -> None:
+def prepare(home: Home, state: StackState) -> None:
     """Make the cluster if there is none, and write its configuration."""
     data = directory(home)
     if not (data / "PG_VERSION").exists():
-        _initialise(home, memory)
+        _initialise(home, state)
     own = f"""
 # Added by the local stack.
 listen_addresses = '{ADDRESS}'
-port = {memory.ports["postgres"]}
+port = {state.ports["postgres"]}
 unix_socket_directories = ''  # everything goes through the loopback address
 """
     configuration = data / "postgresql.conf"
@@ -60,12 +60,12 @@ unix_socket_directories = ''  # everything goes through the loopback address
     give(configuration, USER)
 
 
-def program(home: Home, memory: StackState) -> Program:
+def program(home: Home, state: StackState) -> Program:
     """Return the server as a program to supervise."""
     return Program(
         "postgres",
         (str(binaries(home) / "postgres"), "-D", str(directory(home))),
-        address=f"postgresql://{ADDRESS}:{memory.ports['postgres']}/writegate",
+        address=f"postgresql://{ADDRESS}:{state.ports['postgres']}/writegate",
         environment={"LC_ALL": "C.UTF-8"},
         directory=directory(home),
         user=USER,
@@ -76,16 +76,16 @@ def program(home: Home, memory: StackState) -> Program:
     )
 
 
-def bootstrap(home: Home, memory: StackState) -> None:
+def bootstrap(home: Home, state: StackState) -> None:
     """Create the owner role and the database. Raises :class:`StackError` with psql's own words."""
     script = home.checkout / "deploy/postgres/bootstrap.sql"
     done = subprocess.run(
-        [binaries(home) / "psql", "--no-psqlrc", "--quiet", "--host", ADDRESS, "--port", str(memory.ports["postgres"]),
+        [binaries(home) / "psql", "--no-psqlrc", "--quiet", "--host", ADDRESS, "--port", str(state.ports["postgres"]),
          "--username", SUPERUSER, "--dbname", "postgres", "--file", script],
         env={
             "PATH": os.defpath,
-            "PGPASSWORD": memory.passwords[SUPERUSER],
-            "WRITEGATE_PASSWORD_WRITEGATE_OWNER": memory.passwords[OWNER],
+            "PGPASSWORD": state.passwords[SUPERUSER],
+            "WRITEGATE_PASSWORD_WRITEGATE_OWNER": state.passwords[OWNER],
         },
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -93,14 +93,14 @@ def bootstrap(home: Home, memory: StackState) -> None:
         raise StackError(f"PostgreSQL refused {script.name}: {done.stderr.strip()}")
 
 
-def _initialise(home: Home, memory: StackState) -> None:
+def _initialise(home: Home, state: StackState) -> None:
     data = directory(home)
     # A cluster that was interrupted while being made has no PG_VERSION and is of no use.
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(mode=0o700)
     password_file = home.run / "superuser-password"
     password_file.touch(mode=0o600)
-    password_file.write_text(memory.passwords[SUPERUSER])
+    password_file.write_text(state.passwords[SUPERUSER])
     for path in (data, password_file):
         give(path, USER)
     root = os.geteuid() == 0  # initdb refuses to run as root

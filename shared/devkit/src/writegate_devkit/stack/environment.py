@@ -24,7 +24,7 @@ def users() -> list[str]:
     return [SUPERUSER, OWNER, WRITER, READER, OPERATOR, *services()]
 
 
-def environment(name: str, memory: StackState) -> dict[str, str]:
+def environment(name: str, state: StackState) -> dict[str, str]:
     """Return the settings of one process: ``owner`` (``apply``), ``writer``, ``writer-N``, ``reader``, ``operator``,
     ``console``, ``feed``, a service.
 
@@ -32,55 +32,55 @@ def environment(name: str, memory: StackState) -> dict[str, str]:
     """
     if name == "owner":
         return {
-            **memory.settings,
-            "WRITEGATE_BROKER_URL": _broker_url(OWNER, memory),
-            "WRITEGATE_BROKER_API_URL": _broker_api_url(OWNER, memory),
-            "WRITEGATE_DATABASE_URL": _database_url(OWNER, memory),
+            **state.settings,
+            "WRITEGATE_BROKER_URL": _broker_url(OWNER, state),
+            "WRITEGATE_BROKER_API_URL": _broker_api_url(OWNER, state),
+            "WRITEGATE_DATABASE_URL": _database_url(OWNER, state),
             **{
                 f"WRITEGATE_PASSWORD_{user.upper()}": password
-                for user, password in memory.passwords.items()
+                for user, password in state.passwords.items()
                 if user not in {OWNER, SUPERUSER, CONSOLE_USER}
             },
         }
     if name == "reader":
         return {
-            "WRITEGATE_BROKER_API_URL": _broker_api_url(READER, memory),
-            "WRITEGATE_DATABASE_URL": _database_url(READER, memory),
+            "WRITEGATE_BROKER_API_URL": _broker_api_url(READER, state),
+            "WRITEGATE_DATABASE_URL": _database_url(READER, state),
         }
     if name in {"operator", CONSOLE}:
         return {
-            "WRITEGATE_BROKER_URL": _broker_url(OPERATOR, memory),
-            "WRITEGATE_BROKER_API_URL": _broker_api_url(OPERATOR, memory),
-            "WRITEGATE_DATABASE_URL": _database_url(READER, memory),
-            **({"WRITEGATE_HTTP_PORT": str(memory.ports[name])} if name == CONSOLE else {}),
+            "WRITEGATE_BROKER_URL": _broker_url(OPERATOR, state),
+            "WRITEGATE_BROKER_API_URL": _broker_api_url(OPERATOR, state),
+            "WRITEGATE_DATABASE_URL": _database_url(READER, state),
+            **({"WRITEGATE_HTTP_PORT": str(state.ports[name])} if name == CONSOLE else {}),
         }
     if name == FEED:
         # Another process of the service: the broker knows it as that.
-        return {**environment("flights", memory), "WRITEGATE_HTTP_PORT": str(memory.ports[FEED])}
+        return {**environment("flights", state), "WRITEGATE_HTTP_PORT": str(state.ports[FEED])}
     if name == "writer" or name.startswith("writer-"):
         return {
-            **memory.settings,
-            "WRITEGATE_BROKER_URL": _broker_url(WRITER, memory),
-            "WRITEGATE_DATABASE_URL": _database_url(WRITER, memory),
-            **({"WRITEGATE_HEALTH_PORT": str(memory.ports[name])} if name in memory.ports else {}),
+            **state.settings,
+            "WRITEGATE_BROKER_URL": _broker_url(WRITER, state),
+            "WRITEGATE_DATABASE_URL": _database_url(WRITER, state),
+            **({"WRITEGATE_HEALTH_PORT": str(state.ports[name])} if name in state.ports else {}),
         }
-    if name in memory.passwords and name not in {SUPERUSER, OWNER, WRITER, READER, OPERATOR, CONSOLE_USER}:
+    if name in state.passwords and name not in {SUPERUSER, OWNER, WRITER, READER, OPERATOR, CONSOLE_USER}:
         return {
-            **memory.settings,
-            "WRITEGATE_BROKER_URL": _broker_url(name, memory),
-            **({"WRITEGATE_HTTP_PORT": str(memory.ports[name])} if name in memory.ports else {}),
+            **state.settings,
+            "WRITEGATE_BROKER_URL": _broker_url(name, state),
+            **({"WRITEGATE_HTTP_PORT": str(state.ports[name])} if name in state.ports else {}),
         }
     known = ["owner", "writer", "reader", "operator", CONSOLE, FEED, *services()]
     raise StackError(f"no process named {name!r}: expected one of {', '.join(known)}")
 
 
-def _broker_url(user: str, memory: StackState) -> str:
-    return f"amqp://{user}:{memory.passwords[user]}@{ADDRESS}:{memory.ports['rabbitmq']}/%2F"
+def _broker_url(user: str, state: StackState) -> str:
+    return f"amqp://{user}:{state.passwords[user]}@{ADDRESS}:{state.ports['rabbitmq']}/%2F"
 
 
-def _broker_api_url(user: str, memory: StackState) -> str:
-    return f"http://{user}:{memory.passwords[user]}@{ADDRESS}:{memory.ports['management']}"
+def _broker_api_url(user: str, state: StackState) -> str:
+    return f"http://{user}:{state.passwords[user]}@{ADDRESS}:{state.ports['management']}"
 
 
-def _database_url(role: str, memory: StackState) -> str:
-    return f"postgresql://{role}:{memory.passwords[role]}@{ADDRESS}:{memory.ports['postgres']}/writegate"
+def _database_url(role: str, state: StackState) -> str:
+    return f"postgresql://{role}:{state.passwords[role]}@{ADDRESS}:{state.ports['postgres']}/writegate"

@@ -51,22 +51,22 @@ def apps(checkout: Path) -> dict[str, str]:
     return found | ({FEED: _FEED} if "flights" in installed else {})
 
 
-def writers_and_apps(home: Home, memory: StackState) -> list[Program]:
+def writers_and_apps(home: Home, state: StackState) -> list[Program]:
     """Return the programs of this project, run by this interpreter in the checkout.
 
     An app that has no port yet was installed since the stack was started: it is left out.
     """
     lines = {name: _writer(name) for name in WRITERS} | {
-        name: _app(name, line, home, str(memory.ports[name]))
+        name: _app(name, line, home, str(state.ports[name]))
         for name, line in apps(home.checkout).items()
-        if name in memory.ports
+        if name in state.ports
     }
     return [
         Program(
             name,
             line,
-            address=f"http://{ADDRESS}:{memory.ports[name]}",
-            environment={**environment(name, memory), **_files(name, home)},
+            address=f"http://{ADDRESS}:{state.ports[name]}",
+            environment={**environment(name, state), **_files(name, home)},
             directory=home.checkout,
             priority=30 if name in WRITERS else 40,
         )

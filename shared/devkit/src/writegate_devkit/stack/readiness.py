@@ -26,13 +26,13 @@ POLL_SECONDS = 0.1
 _open = build_opener(ProxyHandler({})).open
 
 
-def answers(name: str, home: Home, memory: StackState) -> bool:
+def answers(name: str, home: Home, state: StackState) -> bool:
     """Whether the program does now what others need from it."""
-    port = memory.ports[name]
+    port = state.ports[name]
     if name == "epmd":
         return _listens(port)
     if name == "rabbitmq":
-        return _broker(memory)
+        return _broker(state)
     if name == "postgres":
         probe = [str(database.binaries(home) / "pg_isready"), "--quiet", "--host", ADDRESS, "--port", str(port)]
         return subprocess.run(probe, check=False).returncode == 0
@@ -49,17 +49,17 @@ def wait_until(condition: Callable[[], bool], deadline_seconds: float) -> bool:
     return True
 
 
-def _broker(memory: StackState) -> bool:
+def _broker(state: StackState) -> bool:
     """Whether the node takes a login, and its management API sees the node and the virtual host up."""
-    if not _listens(memory.ports["rabbitmq"]):
+    if not _listens(state.ports["rabbitmq"]):
         return False
-    credentials = b64encode(f"{OWNER}:{memory.passwords[OWNER]}".encode()).decode()
-    api = f"http://{ADDRESS}:{memory.ports['management']}/api"
+    credentials = b64encode(f"{OWNER}:{state.passwords[OWNER]}".encode()).decode()
+    api = f"http://{ADDRESS}:{state.ports['management']}/api"
     if not _get(f"{api}/health/checks/virtual-hosts", {"Authorization": f"Basic {credentials}"}):
         return False
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # a refused attempt is an answer, not an error
     try:
-        BlockingConnection(URLParameters(environment("owner", memory)["WRITEGATE_BROKER_URL"])).close()
+        BlockingConnection(URLParameters(environment("owner", state)["WRITEGATE_BROKER_URL"])).close()
     except (AMQPError, OSError):
         return False
     return True

@@ -28,14 +28,14 @@ LOG_LINES = 15
 
 
 class Stack:
-    """The stack whose state people name ``state`` (default: ``.writegate`` of the checkout they are in).
+    """The stack of one state directory (default: ``.writegate`` of the checkout that holds the working directory).
 
     ``settings`` are extra ``WRITEGATE_*`` variables for writers and services. Every method may raise
     :class:`StackError`. Several stacks on one machine do not meet.
     """
 
-    def __init__(self, state: Path | None = None, *, settings: Mapping[str, str] | None = None) -> None:
-        self.home: Home = locate(find_checkout(Path.cwd()), state)
+    def __init__(self, directory: Path | None = None, *, settings: Mapping[str, str] | None = None) -> None:
+        self.home: Home = locate(find_checkout(Path.cwd()), directory)
         self._settings = dict(settings or {})
         self._apps = tuple(apps(self.home.checkout))
         self._supervisor = Supervisor(self.home)
@@ -46,7 +46,7 @@ class Stack:
         return (*SERVERS, *WRITERS, *self._apps)
 
     @property
-    def memory(self) -> StackState:
+    def state(self) -> StackState:
         """Ports, settings and passwords of this stack."""
         return recall(self.home)
 
@@ -64,7 +64,7 @@ class Stack:
             elif new := [name for name in wanted if name not in running]:
                 raise StackError(f"{', '.join(new)} is new since this stack was started: `make down`, then `make up`")
             self.start(*SERVERS)
-            database.bootstrap(self.home, self.memory)
+            database.bootstrap(self.home, self.state)
             if apply:
                 self._apply()
             # Writers first: a service is ready when its commands have somewhere to go.
@@ -140,7 +140,7 @@ class Stack:
 
     def ready(self, name: str) -> bool:
         """Whether a program answers: the servers take a login, writers and services say so on ``/readyz``."""
-        return answers(name, self.home, self.memory)
+        return answers(name, self.home, self.state)
 
     def wait_ready(self, name: str, deadline_seconds: float = START_SECONDS, *, other_than: int = 0) -> None:
         """Return when the program answers; when it was killed as process ``other_than``, when the next one does.
@@ -171,20 +171,20 @@ class Stack:
 
     def declared(self) -> list[Program]:
         """Return the programs as they are configured now."""
-        memory = self.memory
-        servers = [*broker.programs(self.home, memory), database.program(self.home, memory)]
-        return [*servers, *writers_and_apps(self.home, memory)]
+        state = self.state
+        servers = [*broker.programs(self.home, state), database.program(self.home, state)]
+        return [*servers, *writers_and_apps(self.home, state)]
 
     def _start_supervisor(self) -> None:
         orphans.stop(self.home)
-        memory = renew(
+        state = renew(
             self.home,
             port_names=(*PORTS, *self._apps),
             users=(*environments.users(), CONSOLE_USER),
             settings=self._settings,
         )
-        broker.prepare(self.home, memory)
-        database.prepare(self.home, memory)
+        broker.prepare(self.home, state)
+        database.prepare(self.home, state)
         self._supervisor.start(self.declared())
 
     def _end_broker(self) -> None:
@@ -213,7 +213,7 @@ class Stack:
             return
         done = subprocess.run(
             [sys.executable, "-m", "writegate", "console", "user", "add", CONSOLE_USER, "--role", "operator"],
-            env={**os.environ, "WRITEGATE_CONSOLE_USERS": str(users)}, input=self.memory.passwords[CONSOLE_USER],
+            env={**os.environ, "WRITEGATE_CONSOLE_USERS": str(users)}, input=self.state.passwords[CONSOLE_USER],
             cwd=self.home.checkout, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:

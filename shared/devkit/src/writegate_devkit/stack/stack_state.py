@@ -41,27 +41,27 @@ def recall(home: Home) -> StackState:
 def renew(home: Home, *, port_names: Iterable[str], users: Iterable[str], settings: Mapping[str, str]) -> StackState:
     """Keep what is remembered and still good, add what is missing, write it down. Only while all is down."""
     before = recall(home) if _stack_file(home).is_file() and _password_file(home).is_file() else StackState({}, {}, {})
-    memory = StackState(
+    state = StackState(
         ports.choose(port_names, before.ports),
         {**DEFAULT_SETTINGS, "WRITEGATE_SPOOL_DIRECTORY": str(home.state / "spool"), **settings},
         # Hexadecimal: it needs no quoting in URLs, configuration files or shells.
         {user: before.passwords.get(user) or secrets.token_hex(16) for user in users},
     )
-    _write_private(_password_file(home), json.dumps(memory.passwords, indent=2))
-    stack = {"checkout": str(home.checkout), "ports": memory.ports, "settings": memory.settings}
+    _write_private(_password_file(home), json.dumps(state.passwords, indent=2))
+    stack = {"checkout": str(home.checkout), "ports": state.ports, "settings": state.settings}
     _write_private(_stack_file(home), json.dumps(stack, indent=2))
-    return memory
+    return state
 
 
 def with_passwords(home: Home, users: Iterable[str]) -> StackState:
     """Recall, and make a password for those of ``users`` that have none: of services installed since the start."""
-    memory = recall(home)
-    added = {user: secrets.token_hex(16) for user in users if user not in memory.passwords}
+    state = recall(home)
+    added = {user: secrets.token_hex(16) for user in users if user not in state.passwords}
     if not added:
-        return memory
-    passwords = {**memory.passwords, **added}
+        return state
+    passwords = {**state.passwords, **added}
     _write_private(_password_file(home), json.dumps(passwords, indent=2))
-    return replace(memory, passwords=passwords)
+    return replace(state, passwords=passwords)
 
 
 def _stack_file(home: Home) -> Path:

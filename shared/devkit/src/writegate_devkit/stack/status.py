@@ -76,4 +76,4 @@ def _console(stack: Stack, rows: list[Row]) -> Console | None:
     running = next((row for row in rows if row.program == CONSOLE and row.state == "ready"), None)
     if running is None:
         return None
-    return Console(running.address, CONSOLE_USER, stack.memory.passwords[CONSOLE_USER])
+    return Console(running.address, CONSOLE_USER, stack.state.passwords[CONSOLE_USER])

@@ -27,7 +27,7 @@ from django.views.decorators.http import require_safe
 
 from writegate.contract.command import Command
 from writegate.integrations import requests
-from writegate.integrations.committed import committed
+from writegate.integrations.after_commit import report_unpublished
 from writegate.integrations.http import Answer
 from writegate.publishing import process
 
@@ -38,7 +38,7 @@ def publish_on_commit(command: Command, using: str | None = None) -> None:
     """Publish ``command`` when the transaction on ``using`` commits; see :func:`writegate.publish_on_commit`."""
 
     def publish() -> None:
-        with committed([command]):
+        with report_unpublished([command]):
             process.publish(command)
 
     transaction.on_commit(publish, using)

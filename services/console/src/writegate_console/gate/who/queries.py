@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from psycopg2.sql import SQL, Identifier, Placeholder
 
-from writegate.catalog.named import nearest
+from writegate.catalog.find import suggestion
 from writegate.errors import WritegateError
 from writegate_console.gate.database import Database
 from writegate_console.gate.who.row_author import Written, full_xid
@@ -43,7 +43,7 @@ def find(database: Database, table: str, values: Sequence[str]) -> Written:
     """Return who last wrote the row of this primary key. Raises :class:`WritegateError` when there is no such row."""
     known = {row["path"] for row in database.all(_TABLES)}
     if table not in known:
-        raise WritegateError(f"no table of the gate is called {table!r}: {nearest(table, known)}")
+        raise WritegateError(f"no table of the gate is called {table!r}: {suggestion(table, known)}")
     schema, _, name = table.partition(".")
     key = database.all(_KEY, {"schema": schema, "name": name})
     if len(values) != len(key):

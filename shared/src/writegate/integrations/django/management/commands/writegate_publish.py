@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from writegate.catalog.find import find_command, read_command
 from writegate.catalog.installed import installed_services
-from writegate.catalog.named import command_named, read_command
 from writegate.errors import PublishTimeout, ReceiptTimeout, WritegateError
 from writegate.publishing import process
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
     def handle(self, *, task: str, fields: str, wait: float | None, **_: Any) -> None:
         """Publish it."""
         try:
-            command = read_command(command_named(task, installed_services().values()), fields)
+            command = read_command(find_command(task, installed_services().values()), fields)
             if wait is None:
                 accepted = process.publish(command)
                 self.stdout.write(f"{accepted.accepted_by} {accepted.command_id}")

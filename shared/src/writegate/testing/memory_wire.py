@@ -14,7 +14,7 @@ import pika
 
 from writegate.contract.ids import new_id
 from writegate.publishing.wire import Listener
-from writegate.testing.node import ChannelRefused, Node, Sent, Taken
+from writegate.testing.memory_node import ChannelRefused, Node, Sent, Taken
 
 
 class MemoryWire:

@@ -18,8 +18,8 @@ class Deadlines:
 
     def add(self, call: Call, at: float) -> None:
         """Watch a call until then; at most a tick later it is due."""
-        call.watched_in = self._moments.setdefault(int(at / self._tick_seconds) + 1, set())
-        call.watched_in.add(call)
+        call.due_with = self._moments.setdefault(int(at / self._tick_seconds) + 1, set())
+        call.due_with.add(call)
 
     def due(self, now: float) -> list[Call]:
         """Take out the calls whose time has come, in no particular order."""

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def committed(commands: Sequence[Command]) -> Iterator[None]:
+def report_unpublished(commands: Sequence[Command]) -> Iterator[None]:
     """Publish ``commands`` inside: what fails is logged with their ids, since the local commit stays, and raised."""
     try:
         yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from writegate.publishing.deadlines import Deadlines
+from writegate.publishing.call_deadlines import Deadlines
 from writegate.publishing.pipeline import Call
 
 TICK_SECONDS = 0.05

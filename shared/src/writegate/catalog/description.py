@@ -10,7 +10,7 @@ from writegate.contract.service import Service
 from writegate.message.topology import exchange_name
 
 
-def described(services: Iterable[Service]) -> dict[str, Any]:
+def describe(services: Iterable[Service]) -> dict[str, Any]:
     """Return ``{"services": [...]}``, each with its route and its commands."""
     return {"services": [_service(one) for one in services]}
 

@@ -19,7 +19,7 @@ from writegate.message.topology import Topology
 from writegate.publishing.wire import REPLY_TO
 
 if TYPE_CHECKING:
-    from writegate.testing.wire import MemoryWire
+    from writegate.testing.memory_wire import MemoryWire
 
 
 class Taken(Enum):

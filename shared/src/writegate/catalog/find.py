@@ -12,17 +12,17 @@ from writegate.contract.service import Service
 from writegate.errors import DeclarationError, WritegateError, wrong_fields
 
 
-def command_named(task: str, services: Iterable[Service]) -> type[Command]:
+def find_command(task: str, services: Iterable[Service]) -> type[Command]:
     """Return the command type of this task name; :class:`DeclarationError` names the nearest when there is none."""
     commands = {name: command for service in services for name, command in service.commands.items()}
     if task in commands:
         return commands[task]
     if not commands:
         raise DeclarationError("no contracts are installed here: install the distribution of the service to write to")
-    raise DeclarationError(f"no command is called {task!r}: {nearest(task, commands)}")
+    raise DeclarationError(f"no command is called {task!r}: {suggestion(task, commands)}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str]) -> str:
     """Return what to tell somebody who typed a name that there is not: those like it, or all there are."""
     known = sorted(known)
     near = get_close_matches(name, known, cutoff=0.5)
