@@ -22,7 +22,6 @@ from tests.benchmarks.matrix import FULL, QUICK, SMOKE, measure_latency, measure
 from tests.benchmarks.place import place_running
 from tests.benchmarks.systems import SYSTEMS
 
-
 _SMOKE_SYSTEMS = ("pgbench", "writegate-many")
 """One that tries several settings first, and one that goes through the gate. Neither needs what only bench installs."""
 
