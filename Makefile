@@ -11,9 +11,10 @@ export CHAOS QUICK
 help:  ## explain every target
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
-demo:  ## set up, then replay real flights without the gate and through it; CHAOS=1 with faults
+demo:  ## set up, then replay real flights without the gate and through it; CHAOS=1 with faults; FLIGHTS= and SECONDS= for less
 	@sh deploy/setup
-	@$(PYTHON) -m tests.demo $(if $(filter 1,$(CHAOS)),--chaos)
+	@$(PYTHON) -m tests.demo $(if $(filter 1,$(CHAOS)),--chaos) \
+		$(if $(FLIGHTS),--flights $(FLIGHTS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 test: setup  ## set up, then run every test; QUICK=1 leaves out those that take long
 	@# Two processes, each with servers of its own: most tests wait for a server, not for the machine.

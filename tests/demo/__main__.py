@@ -1,4 +1,4 @@
-"""``python -m tests.demo``: the same real flights, before and after.
+"""``python -m tests.demo``: the same real flights, written directly (before, twice) and through the gate (after).
 
 Runs on servers of its own and leaves none behind. Exit code 0: after, the end state was exact, without a deadlock and
 with nothing parked.
@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests.demo import after, before, report
+from tests.demo.lock_orders import LockOrder
 from tests.servers import Servers
 from writegate.errors import WritegateError
 from writegate_devkit.stack import Stack
@@ -37,34 +38,36 @@ def main() -> int:
     console = Console()
     try:
         with _servers(console) as servers, _progress(console) as progress:
-            first = _before(progress, servers, options)
-            second = _after(progress, servers, options)
+            work = before.Work.of(options.flights)
+            opposite, one_order = (_before(progress, servers, work, order, options.seconds) for order in LockOrder)
+            phases = report.Phases(opposite, one_order, _after(progress, servers, options))
     except WritegateError as error:
         sys.exit(f"demo: {error}")
-    report.write(RESULT, first, second)
-    report.write_baseline(Path(BASELINE), first)
-    report.show(first, second, console)
+    report.write(RESULT, phases)
+    report.write_baseline(Path(BASELINE), phases.opposite)
+    report.show(phases, console)
     console.print(f"The same figures are in {RESULT}.")
     console.print("To watch a gate at work: `make up`. It prints where its console is, and how to log in.")
-    return 0 if second.exact and not second.deadlocks and not second.parked else 1
+    after_ = phases.after
+    return 0 if after_.exact and not after_.deadlocks and not after_.parked else 1
 
 
-def _before(progress: Progress, servers: Servers, options: argparse.Namespace) -> report.Phase:
-    task = progress.add_task(f"before: {before.CONNECTIONS} connections, seconds", total=round(options.seconds))
+def _before(progress: Progress, servers: Servers, work: before.Work, order: LockOrder, seconds: float) -> report.Phase:
+    task = progress.add_task(f"before: {before.CONNECTIONS} connections, {order}, seconds", total=round(seconds))
     over = threading.Event()
 
     def tick() -> None:
         started = time.monotonic()
         while not over.wait(0.5):
-            progress.update(task, completed=min(round(time.monotonic() - started), round(options.seconds)))
+            progress.update(task, completed=min(round(time.monotonic() - started), round(seconds)))
 
     # The children are forked first: a thread that draws must not be in the middle of it then.
     clock = threading.Thread(target=tick, daemon=True)
     try:
-        return before.run(servers, flights=options.flights, seconds=options.seconds, on_start=clock.start)
+        return before.run(servers, work, order, seconds=seconds, on_start=clock.start)
     finally:
         over.set()
-        progress.update(task, completed=round(options.seconds))
+        progress.update(task, completed=round(seconds))
 
 
 def _after(progress: Progress, servers: Servers, options: argparse.Namespace) -> report.Phase:
@@ -80,7 +83,7 @@ def _after(progress: Progress, servers: Servers, options: argparse.Namespace) ->
 
 @contextmanager
 def _servers(console: Console) -> Iterator[Servers]:
-    """A stack of our own with everything applied. It is removed whatever happens; after a failure its logs stay."""
+    """A stack of the demo's own with everything applied. It is always removed; after a failure its logs stay."""
     stack = Stack(STATE.absolute())
     stack.down(wipe=True)  # of a demo that was killed
     shutil.rmtree(LOGS, ignore_errors=True)
@@ -107,7 +110,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.demo", description=__doc__)
     parser.add_argument("--chaos", action="store_true", help="kill writers and restart the broker on the way")
     parser.add_argument("--flights", type=int, default=100_000, help="flights to replay after (default: 100,000)")
-    parser.add_argument("--seconds", type=float, default=25.0, help="how long to write directly before (default: 25)")
+    parser.add_argument("--seconds", type=float, default=25.0, help="how long each before lasts (default: 25)")
     return parser.parse_args()
 
 

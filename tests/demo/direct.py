@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -12,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from fleet.contract import LogFlight
 from writegate import Command, contract_of, key_of
 from writegate_writer.handlers.emit import collecting
-from writegate_writer.handlers.loading import load_services
+from writegate_writer.handlers.writes import ManyHandler
 
 VICTIM = frozenset({"40P01", "40001"})  # deadlock detected, serialization failure: the server asks to try again
 CANCELLED = "57014"
@@ -36,11 +38,9 @@ class CutOff(Exception):
 class DirectWriter:
     """Applies commands over its own connection until the time is over."""
 
-    def __init__(self, connection: Connection, seconds: float) -> None:
+    def __init__(self, connection: Connection, seconds: float, handlers: Mapping[str, ManyHandler[Any]]) -> None:
         self._connection = connection
-        self._handlers = {
-            task: handler for writes in load_services().values() for task, handler in writes.handlers.items()
-        }
+        self._handlers = handlers
         self._end = time.monotonic() + seconds
         self.done = Done()
 
@@ -70,7 +70,7 @@ class DirectWriter:
             try:
                 with collecting() as emitted, self._connection.begin():
                     self._handlers[contract_of(command).task](self._connection, [command])
-                    followers = [one.command for one in emitted]
+                    followers = [emission.command for emission in emitted]
             except DBAPIError as error:
                 self._judge(error)
             else:
