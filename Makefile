@@ -1,7 +1,7 @@
 # `make` alone explains every target. Set-up is done by whatever needs it.
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-simulation test-writers test-twin test-faults test-bank test-fuzz test-memory test-outage
-.PHONY: test-publishers bench bench-publish bench-ledger setup up down lint types lock
+.PHONY: docs test-publishers bench bench-publish bench-ledger setup up down lint types lock
 
 PYTHON := .venv/bin/python
 WRITEGATE := .venv/bin/writegate
@@ -73,6 +73,9 @@ lint: setup  ## check style and import contracts
 
 types: setup  ## check types
 	@$(PYTHON) -m mypy
+
+docs: setup  ## write the generated parts of the documents anew
+	@$(PYTHON) -m tests.repository.generated
 
 lock: setup  ## resolve all dependencies anew into uv.lock, naming no host
 	@sh deploy/lock

@@ -67,7 +67,7 @@ def _show(figures: dict[str, Any], console: Console, *, publish: bool) -> None:
 
         plots.draw(figures)
         report.write_between(report.PAGE, "figures", report.page(figures))
-        report.write_between(report.FRONT, "targets", report.targets_table(figures))
+        report.write_between(report.FRONT, "targets", report.headline_table(figures))
         console.print(f"Written to {report.PAGE}, {report.FRONT} and {plots.FOLDER}; ", end="")
     console.print(f"raw figures in {report.BUILD}.")
 
