@@ -9,13 +9,17 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.checkout import ROOT
+from tests.checkout import ROOT, tracked
 from tests.repository.documents import LANGUAGES, RUN, Block, Page, page, pages, slug_of
 
 MAX_LINE = 120
 MAX_README_LINES = 170
 
+# A placeholder, and a program that each Django project has.
+NOT_OF_OURS = {"shared/adr/NNNN-title.md", "manage.py"}
+
 ALL = pages()
+FILES = [str(path.relative_to(ROOT)) for path in tracked()]
 
 
 def named(name: str) -> Page:
@@ -74,9 +78,16 @@ def test_the_readme_fits_on_a_few_screens() -> None:
 
 def test_the_readme_leads_to_every_document() -> None:
     linked = {target.partition("#")[0] for target in named("README.md").links}
-    documents = {one.name for one in ALL if one.name.startswith("shared/docs/") or one.path.name == "README.md"}
-    missing = sorted(documents - linked - {"README.md"})
+    documents = {one.name for one in ALL if one.name.startswith(("shared/docs/", "services/", "deploy/"))}
+    missing = sorted(documents - linked)
     assert not missing, f"expected a link to each in the README's index of documents: {missing}"
+
+
+@pytest.mark.parametrize("document", ALL, ids=lambda document: document.name)
+def test_files_that_a_document_names_exist(document: Page) -> None:
+    names = set(re.findall(r"`([\w./-]*\w\.(?:py|sql|yml|conf|md|toml))`", document.prose)) - NOT_OF_OURS
+    missing = sorted({name for name in names if not any(f"/{path}".endswith(f"/{name}") for path in FILES)})
+    assert not missing, f"{document.name}: no file ends with any of {missing}"
 
 
 def test_every_decision_has_a_number_of_its_own() -> None:

@@ -1,5 +1,5 @@
 -- The gate's figures: a sample every few seconds, for charts and for those who watch. Names and units are listed in
--- shared/adr/0020-figures.md.
+-- shared/adr/0020-metrics.md.
 
 create index history_name on writegate.history (name, at);
 
