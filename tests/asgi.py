@@ -1,4 +1,4 @@
-"""A browser without a network: it asks an application in this process, and keeps its cookies."""
+"""A browser without a network: it calls an application in this process, and keeps its cookies."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import httpx
 from fastapi import FastAPI
 
 
-class Asking:
-    """Asks one application as one visitor; ``address`` is where he seems to come from. Redirects are for him to see."""
+class AsgiClient:
+    """Calls one application as one visitor from ``address``. Redirects are returned, not followed."""
 
     def __init__(
         self, app: FastAPI, *, address: str = "127.0.0.1", base: str = "http://console", headers: Any = None
@@ -30,7 +30,7 @@ class Asking:
         return self.request("POST", path, **more)
 
     def request(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """Ask for anything."""
+        """Send any request."""
         return asyncio.run(self._request(method, path, **more))
 
     async def _request(self, method: str, path: str, **more: Any) -> httpx.Response:

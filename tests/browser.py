@@ -1,4 +1,4 @@
-"""A headless Chromium (Debian's), driven over its own protocol (DevTools): what a person does at a page."""
+"""A headless Chromium (Debian's), driven over its own protocol (DevTools): what a person does with a page."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _MOST_BYTES = 64 * 1024 * 1024
 
 
 class Browser:
-    """One tab. ``console``: what its scripts complained about, what a policy forbade among it."""
+    """One tab. ``console``: errors of its scripts, and what the content security policy refused."""
 
-    def __init__(self, line: ClientConnection, session: str) -> None:
-        self._line = line
+    def __init__(self, socket: ClientConnection, session: str) -> None:
+        self._socket = socket
         self._session = session
         self._numbers = itertools.count(1000)
         self.console: list[str] = []
@@ -39,12 +39,12 @@ class Browser:
         self.send("Network.enable")
 
     def send(self, method: str, **parameters: Any) -> Mapping[str, Any]:
-        """Have something done; return the result."""
+        """Send a command of the protocol; return its result."""
         number = next(self._numbers)
         text = {"id": number, "method": method, "params": parameters, "sessionId": self._session}
-        self._line.send(json.dumps(text))
+        self._socket.send(json.dumps(text))
         while True:
-            answer = json.loads(self._line.recv(ANSWER_SECONDS))
+            answer = json.loads(self._socket.recv(ANSWER_SECONDS))
             self._note(answer)
             if answer.get("id") == number:
                 assert "error" not in answer, f"{method}: {answer['error']}"
@@ -77,7 +77,7 @@ class Browser:
         """Wait until an expression is true."""
 
         def holds() -> bool:
-            # While a page is being left there is nothing to ask.
+            # While the browser leaves a page it evaluates nothing.
             try:
                 return bool(self.run(script))
             except AssertionError:
@@ -105,7 +105,7 @@ class Browser:
         """Click the link or button with a text; return when what it leads to is loaded."""
         found = (
             f"[...document.querySelectorAll({json.dumps(within)} + ' :is(a, button)')]"
-            f".find(one => one.innerText.trim().startsWith({json.dumps(text)}))"
+            f".find(element => element.innerText.trim().startsWith({json.dumps(text)}))"
         )
         self.wait(f"!!{found}")
         self.run(f"window.old = true; {found}.click()")
@@ -119,7 +119,7 @@ class Browser:
         self.follow("Log in")
 
     def screen(self, width: int, height: int, *, dark: bool = False, scale: float = 1) -> None:
-        """Become a screen of a size in pixels, of a system that is set to light or dark."""
+        """Set the size in pixels, and whether the system prefers light or dark."""
         mobile = width < 600
         self.send(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=mobile
@@ -154,20 +154,20 @@ def browsing() -> Iterator[Browser]:
         port_file = directory / "DevToolsActivePort"
         assert wait_until(lambda: port_file.exists() and port_file.read_text().count("\n") >= 1, PATIENCE_SECONDS)
         port, path = port_file.read_text().split("\n")[:2]
-        with connect(f"ws://127.0.0.1:{port}{path}", max_size=_MOST_BYTES, proxy=None) as line:
-            yield Browser(line, _tab(line))
+        with connect(f"ws://127.0.0.1:{port}{path}", max_size=_MOST_BYTES, proxy=None) as socket:
+            yield Browser(socket, _open_tab(socket))
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _tab(line: ClientConnection) -> str:
-    """Open a tab; return the session by which it is talked to."""
+def _open_tab(socket: ClientConnection) -> str:
+    """Open a tab; return its session, which every command names."""
 
     def ask(number: int, method: str, **parameters: Any) -> Mapping[str, Any]:
-        line.send(json.dumps({"id": number, "method": method, "params": parameters}))
-        while (answer := json.loads(line.recv(ANSWER_SECONDS))).get("id") != number:
+        socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        while (answer := json.loads(socket.recv(ANSWER_SECONDS))).get("id") != number:
             pass
         result: Mapping[str, Any] = answer["result"]
         return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.demo.lock_orders import LockOrder
-from writegate_console.gate.connections.counts import Counters
+from writegate_console.gate.connections import baseline
+from writegate_console.gate.connections.counts import ConnectionCounts
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,10 @@ class Phases:
 def write_baseline(path: Path, before: Phase) -> None:
     """Write what the console of a gate compares with, in the form of `writegate connections --baseline`."""
     path.parent.mkdir(exist_ok=True)
-    counters = Counters(before.peak_connections, idle_in_transaction=0, waiting_for_locks=0, deadlocks=before.deadlocks)
-    path.write_text(json.dumps(asdict(counters), indent=2) + "\n")
+    counts = ConnectionCounts(
+        before.peak_connections, idle_in_transaction=0, waiting_for_locks=0, deadlocks=before.deadlocks
+    )
+    baseline.write_baseline(path, counts)
 
 
 LEGEND = """\

@@ -1,4 +1,4 @@
-"""The console of a running stack in a real browser: looking, holding, finding what failed, trying and replaying it."""
+"""The console of a running stack in a real browser: reading, holding, and finding, trying and replaying what failed."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ def address(stack: Stack) -> str:
 
 @pytest.fixture
 def browser(stack: Stack, address: str) -> Iterator[Browser]:
-    with browsing() as one:
-        one.screen(1440, 900)
-        one.log_in(address, CONSOLE_USER, stack.state.passwords[CONSOLE_USER])
-        yield one
-        assert one.console == [], "nothing was forbidden or failed in the browser"
+    with browsing() as opened:
+        opened.screen(1440, 900)
+        opened.log_in(address, CONSOLE_USER, stack.state.passwords[CONSOLE_USER])
+        yield opened
+        assert opened.console == [], "nothing was forbidden or failed in the browser"
 
 
-def figure(browser: Browser, title: str) -> float:
-    """Return a figure of the first page's head."""
+def headline(browser: Browser, title: str) -> float:
+    """Return a number of the first page's headline."""
     shown = browser.run(
         "Object.fromEntries([...document.querySelectorAll('.headline > div')]"
-        ".map(one => [one.querySelector('dt').innerText, one.querySelector('dd').innerText]))"
+        ".map(item => [item.querySelector('dt').innerText, item.querySelector('dd').innerText]))"
     )
     found = re.match(r"[\d.,]+", shown[title])
     assert found, shown
@@ -93,9 +93,9 @@ def flights_of(stack: Stack, carrier: str) -> int:
         connection.close()
 
 
-def test_figures_move_while_somebody_looks(browser: Browser) -> None:
+def test_numbers_change_while_a_page_is_open(browser: Browser) -> None:
     browser.wait_text("live", "[data-pulse]")
-    assert wait_until(lambda: figure(browser, "Commands a second") > 10, PATIENCE_SECONDS)
+    assert wait_until(lambda: headline(browser, "Commands a second") > 10, PATIENCE_SECONDS)
     seen = {browser.text("[data-part=services]")}
     assert wait_until(lambda: bool(seen - {browser.text("[data-part=services]")}), PATIENCE_SECONDS)
     browser.wait("document.querySelectorAll('.chart svg .line').length >= 4")
@@ -108,22 +108,22 @@ def test_figures_move_while_somebody_looks(browser: Browser) -> None:
 def test_a_hidden_tab_asks_for_nothing(browser: Browser) -> None:
     browser.wait_text("live", "[data-pulse]")
     hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true}); "
-    told = "document.dispatchEvent(new Event('visibilitychange'))"
-    browser.run(hide % "true" + told)
+    notify = "document.dispatchEvent(new Event('visibilitychange'))"
+    browser.run(hide % "true" + notify)
     browser.wait_text("paused", "[data-pulse]")
-    browser.run(hide % "false" + told)
+    browser.run(hide % "false" + notify)
     browser.wait_text("live", "[data-pulse]")
 
 
 def test_a_held_table_rests_until_it_is_released(stack: Stack, browser: Browser, address: str) -> None:
     browser.open(f"{address}/act/hold?target=table:flights.flight")
-    assert "Commands that touch flights.flight are set aside in order" in browser.text("main")
+    assert "Commands that touch flights.flight are deferred in order" in browser.text("main")
     browser.fill("reason", "migration 12")
     browser.fill("for", "10m")
     browser.follow("Hold table:flights.flight")
     browser.wait_text("The hold is placed", ".banners")
     browser.wait_text("table:flights.flight", "[data-part=attention]")
-    assert wait_until(lambda: figure(browser, "Deferred") > 0, PATIENCE_SECONDS), "what touches it is set aside"
+    assert wait_until(lambda: headline(browser, "Deferred") > 0, PATIENCE_SECONDS), "what touches it is deferred"
     departures(stack, 100, carrier="HH")
     browser.open(f"{address}/act/release?target=table:flights.flight")
     assert "migration 12" in browser.text("main")
@@ -132,13 +132,13 @@ def test_a_held_table_rests_until_it_is_released(stack: Stack, browser: Browser,
     browser.follow("Release table:flights.flight")
     browser.wait_text("Nothing is held", "[data-part=attention]")
     assert wait_until(lambda: flights_of(stack, "HH") == 1, PATIENCE_SECONDS)
-    assert wait_until(lambda: figure(browser, "Deferred") == 0, PATIENCE_SECONDS)
-    browser.wait_text("migration 12", "[data-part=acts]")
+    assert wait_until(lambda: headline(browser, "Deferred") == 0, PATIENCE_SECONDS)
+    browser.wait_text("migration 12", "[data-part=audit]")
 
 
-def test_a_broken_command_is_found_tried_mended_and_replayed(stack: Stack, browser: Browser, address: str) -> None:
+def test_a_broken_command_is_found_tried_edited_and_replayed(stack: Stack, browser: Browser, address: str) -> None:
     departures(stack, 100, -5, 100, carrier="BB")
-    assert wait_until(lambda: figure(browser, "Parked") == 1, PATIENCE_SECONDS)
+    assert wait_until(lambda: headline(browser, "Parked") == 1, PATIENCE_SECONDS)
     assert wait_until(lambda: flights_of(stack, "BB") == 2, PATIENCE_SECONDS)
     browser.follow("sqlstate-23514", "[data-part=attention]")
     browser.wait_text("flight_distance_check")
@@ -162,17 +162,17 @@ def test_a_broken_command_is_found_tried_mended_and_replayed(stack: Stack, brows
     browser.wait_text("1 applied", ".preview")
     browser.wait_text("flights.flight: 1 inserted", ".preview")
     assert flights_of(stack, "BB") == 2, "it was only tried"
-    browser.fill("reason", "mended")
+    browser.fill("reason", "fixed")
     browser.follow("Replay 1")
     browser.wait_text("1 of 1")
     assert wait_until(lambda: flights_of(stack, "BB") == 3, PATIENCE_SECONDS)
     browser.open(address)
-    assert wait_until(lambda: figure(browser, "Parked") == 0, PATIENCE_SECONDS)
+    assert wait_until(lambda: headline(browser, "Parked") == 0, PATIENCE_SECONDS)
 
 
 def test_a_drain_ends(browser: Browser, address: str) -> None:
     browser.open(f"{address}/drain?target=weather")
-    browser.wait_text("Drained", "[data-part=left]")
+    browser.wait_text("Drained", "[data-part=remaining]")
 
 
 def test_a_reader_sees_all_and_is_refused_each_action(stack: Stack, address: str) -> None:
@@ -186,34 +186,36 @@ def test_a_reader_sees_all_and_is_refused_each_action(stack: Stack, address: str
         for action in ("hold?target=flights", "release", "replay", "drop"):
             browser.open(f"{address}/act/{action}")
             assert "Not allowed" in browser.text("main")
-        post = "fetch('/act/hold', {method: 'POST', body: 'target=flights&reason=x'}).then(one => one.status)"
+        post = "fetch('/act/hold', {method: 'POST', body: 'target=flights&reason=x'}).then(answer => answer.status)"
         assert browser.run(post) == 403
     assert stack.pid("console")
 
 
-def test_a_broker_that_is_away_is_told_and_the_page_goes_on(stack: Stack, browser: Browser, address: str) -> None:
+def test_a_broker_that_does_not_answer_is_shown_and_the_page_goes_on(
+    stack: Stack, browser: Browser, address: str
+) -> None:
     browser.wait_text("live", "[data-pulse]")
     stack.stop("rabbitmq")
     try:
-        browser.wait_text("The broker is away", ".banners")
+        browser.wait_text("The broker does not answer", ".banners")
         assert "Services and lanes" in browser.text("main")
         browser.open(f"{address}/parked")
-        browser.wait_text("The broker is away", ".banners")
+        browser.wait_text("The broker does not answer", ".banners")
         browser.open(address)
-        assert figure(browser, "Writer connections") >= 0
+        assert headline(browser, "Writer connections") >= 0
     finally:
         stack.start("rabbitmq")
-    browser.wait("!document.body.innerText.includes('The broker is away')", PATIENCE_SECONDS)
-    assert wait_until(lambda: figure(browser, "Commands a second") > 10, PATIENCE_SECONDS), "flights flow again"
-    browser.console.clear()  # what could not be fetched meanwhile
+    browser.wait("!document.body.innerText.includes('The broker does not answer')", PATIENCE_SECONDS)
+    assert wait_until(lambda: headline(browser, "Commands a second") > 10, PATIENCE_SECONDS), "flights flow again"
+    browser.console.clear()  # requests that failed meanwhile
 
 
-def test_a_console_that_is_gone_makes_what_is_shown_stale(stack: Stack, browser: Browser) -> None:
+def test_a_page_without_its_console_is_marked_stale(stack: Stack, browser: Browser) -> None:
     browser.wait_text("live", "[data-pulse]")
     stack.stop("console")
     try:
         browser.wait_text("stale", "[data-pulse]")
-        browser.wait_text("Nothing new is heard of the gate", ".banners")
+        browser.wait_text("The console does not answer", ".banners")
         assert "Services and lanes" in browser.text("main")
     finally:
         stack.start("console")

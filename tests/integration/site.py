@@ -1,4 +1,4 @@
-"""The console in front of a gate, as an operator's account has it: in this process, and on a port when asked."""
+"""The console in front of a gate, with an operator's broker account: in this process, or on a port."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 import httpx
 import uvicorn
 
-from tests.asgi import Asking
+from tests.asgi import AsgiClient
 from tests.integration.gate import Gate
 from writegate.config import Settings
 from writegate_console import users
 from writegate_console.gate.database import Row
 from writegate_console.gate.operate import Operator
 from writegate_console.web.application import application
-from writegate_console.web.state.state import State
+from writegate_console.web.state.shared import SharedState
 from writegate_devkit.stack.ports import choose
 from writegate_devkit.stack.readiness import wait_until
 
@@ -29,39 +29,39 @@ PATIENCE_SECONDS = 60.0
 
 
 class Site:
-    """A console. ``asked``: each question to the database, while :meth:`recording`."""
+    """A console."""
 
     def __init__(self, gate: Gate, directory: Path, **settings: str) -> None:
         path = directory / "users.json"
-        users.add(path, OPERATOR, "operator", PASSWORD)
-        users.add(path, READER, "reader", PASSWORD)
+        users.add_user(path, OPERATOR, "operator", PASSWORD)
+        users.add_user(path, READER, "reader", PASSWORD)
         loaded = Settings.load({**gate.operator(), "WRITEGATE_CONSOLE_USERS": str(path), **settings})
         self._operator = Operator(loaded)
         self.app = application(loaded, self._operator.operate)
 
     @property
-    def state(self) -> State:
-        state: State = self.app.state.shared
+    def state(self) -> SharedState:
+        state: SharedState = self.app.state.shared
         return state
 
-    def browser(self, name: str = OPERATOR) -> Browser:
-        """Return somebody who has logged in."""
-        return Browser(self, name)
+    def client(self, name: str = OPERATOR) -> LoggedInClient:
+        """Return the client of a user who has logged in."""
+        return LoggedInClient(self, name)
 
     @contextmanager
     def recording(self) -> Iterator[list[tuple[Any, Any]]]:
-        """Yield the questions that are asked meanwhile."""
-        asked: list[tuple[Any, Any]] = []
+        """Yield a list that takes each query to the database, with its parameters, while the block lasts."""
+        queries: list[tuple[Any, Any]] = []
         reader = self.state.reader
         usual = reader.all
 
         def all_(query: Any, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-            asked.append((query, parameters))
+            queries.append((query, parameters))
             return usual(query, parameters)
 
         reader.all = all_  # type: ignore[method-assign]
         try:
-            yield asked
+            yield queries
         finally:
             del reader.all
 
@@ -88,8 +88,8 @@ class Site:
         self._operator.close()
 
 
-class Browser(Asking):
-    """Somebody who has logged in to a site."""
+class LoggedInClient(AsgiClient):
+    """A client of a user who has logged in."""
 
     def __init__(self, site: Site, name: str) -> None:
         super().__init__(site.app)
@@ -110,11 +110,11 @@ class Browser(Asking):
         return self.post(path, data={"csrf": self._csrf, "reason": "a test", **form})
 
     def finish(self, answer: httpx.Response) -> str:
-        """Watch an action on many until it is over; return its page."""
+        """Watch a job until it has ended; return its page."""
         assert answer.status_code == 303, answer.text
         path = answer.headers["location"]
         assert re.fullmatch(r"/jobs/[\w-]+", path)
-        assert wait_until(lambda: "at work" not in self.page(path), PATIENCE_SECONDS), self.page(path)
+        assert wait_until(lambda: ">running<" not in self.page(path), PATIENCE_SECONDS), self.page(path)
         return self.page(path)
 
 

@@ -1,4 +1,4 @@
-"""The reading commands on a gate at work, with nothing but the reader role."""
+"""The reading commands on a running gate, with nothing but the reader role."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.integration.gate import Gate, gate_running
 from tests.servers import OWNER, Servers
 from tests.services.trial.contract import Deposit, Split
 from writegate.contract.ids import new_id
-from writegate_console.gate.who.queries import MOST_IDS
+from writegate_console.gate.who.queries import MAX_IDS
 
 READER = "writegate_reader"
 
@@ -49,7 +49,7 @@ def deposit(gate: Gate, account: str, amount: int = 1) -> str:
         return publisher.publish(Deposit(account=account, seq=1, amount=amount)).command_id
 
 
-def test_a_trace_tells_publishing_and_the_batch(gate: Gate) -> None:
+def test_a_trace_shows_publishing_and_the_batch(gate: Gate) -> None:
     id_ = deposit(gate, "traced")
     gate.wait_entries("traced", 1)
     published, applied = read(gate, "trace", id_)["events"]
@@ -59,26 +59,26 @@ def test_a_trace_tells_publishing_and_the_batch(gate: Gate) -> None:
     assert "applied" in run(gate, "trace", id_).stdout
 
 
-def test_a_trace_tells_what_was_emitted_and_what_became_of_it(gate: Gate) -> None:
+def test_a_trace_shows_what_was_emitted_and_what_became_of_it(gate: Gate) -> None:
     with gate.publisher() as publisher:
         id_ = publisher.publish(Split(account="emits", into="is-emitted", first=0, count=2)).command_id
     gate.wait_entries("is-emitted", 2)
-    emitted = [one for one in read(gate, "trace", id_)["events"] if one["what"] == "emitted"]
-    assert [(one["service"], one["state"]) for one in emitted] == [("trial", "applied")] * 2
+    emitted = [event for event in read(gate, "trace", id_)["events"] if event["what"] == "emitted"]
+    assert [(event["service"], event["state"]) for event in emitted] == [("trial", "applied")] * 2
     assert read(gate, "trace", emitted[0]["id"])["events"][-1]["what"] == "applied"
 
 
-def test_a_trace_of_a_parked_command_tells_why_and_by_whom(gate: Gate) -> None:
+def test_a_trace_of_a_parked_command_shows_why_and_by_whom(gate: Gate) -> None:
     id_ = deposit(gate, "bad", -1)
     gate.wait_parked(id_)
-    parked = next(one for one in read(gate, "trace", id_)["events"] if one["what"] == "parked")
+    parked = next(event for event in read(gate, "trace", id_)["events"] if event["what"] == "parked")
     assert (parked["origin"], parked["sqlstate"], parked["key"]) == ("trial", "23514", "bad")
 
 
-def test_a_trace_of_what_was_never_seen_says_where_it_looked(gate: Gate) -> None:
+def test_a_trace_of_an_unknown_id_says_what_was_searched(gate: Gate) -> None:
     done = run(gate, "trace", new_id())
     assert done.returncode == 1
-    assert "looked in ledger, parked, deferred, suspect and outbox of" in done.stderr
+    assert "searched ledger, parked, deferred, suspect and outbox of" in done.stderr
 
 
 def test_who_wrote_a_row(gate: Gate) -> None:
@@ -94,27 +94,27 @@ def test_who_wrote_a_row(gate: Gate) -> None:
 def test_who_names_some_commands_of_a_large_batch_and_counts_the_others(gate: Gate) -> None:
     id_ = deposit(gate, "large")
     gate.wait_entries("large", 1)
-    # As many more as a large batch would have decided with it.
+    # As many more as a large batch would have finished with it.
     gate.sql(
         "INSERT INTO writegate.ledger SELECT (jsonb_populate_record(l, jsonb_build_object('id', gen_random_uuid()))).* "
-        f"FROM writegate.ledger l, generate_series(1, {MOST_IDS}) WHERE l.id = %s",
+        f"FROM writegate.ledger l, generate_series(1, {MAX_IDS}) WHERE l.id = %s",
         [id_],
     )
     written = read(gate, "who", "trial.balance", "large")
-    assert (len(written["commands"]), written["others"]) == (MOST_IDS, 1)
-    told = run(gate, "who", "trial.balance", "large").stdout
-    assert f"one or more of the {MOST_IDS + 1} commands" in told
-    assert "and 1 others" in told
+    assert (len(written["commands"]), written["others"]) == (MAX_IDS, 1)
+    printed = run(gate, "who", "trial.balance", "large").stdout
+    assert f"one or more of the {MAX_IDS + 1} commands" in printed
+    assert "and 1 others" in printed
 
 
 def test_who_says_what_there_is_instead(gate: Gate) -> None:
-    for arguments, told in (
+    for arguments, expected in (
         (("trial.balanse", "a"), "did you mean trial.balance"),
         (("trial.balance", "a", "b"), "trial.balance takes 1 values of its primary key, not 2: account (text)"),
         (("trial.balance", "o'nobody"), "trial.balance has no row o'nobody"),
     ):
         done = run(gate, "who", *arguments)
-        assert (done.returncode, told in done.stderr) == (1, True), done.stderr
+        assert (done.returncode, expected in done.stderr) == (1, True), done.stderr
 
 
 def test_who_still_writes_directly_and_what_ends_it(gate: Gate, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_who_still_writes_directly_and_what_ends_it(gate: Gate, tmp_path: Path) 
         gate.sql(direct["revoke"])
         after = read(gate, "connections", "--baseline", str(tmp_path / "before.json"))
         assert after["direct"] == []
-        assert {one["name"] for one in after["compared"]} >= {"connections", "deadlocks"}
+        assert {count["name"] for count in after["compared"]} >= {"connections", "deadlocks"}
     finally:
         gate.sql("DROP OWNED BY legacy_shop; DROP ROLE legacy_shop")
 
@@ -142,9 +142,9 @@ def test_status_shows_lanes_holds_and_what_is_parked(gate: Gate) -> None:
     gate.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('flights', 'migration', 'dba')")
     try:
         found = read(gate, "status")
-        assert [one["target"] for one in found["holds"]] == ["flights"]
-        assert "trial" in {one["service"] for one in found["parked"]}
-        assert {"trial", "flights"} <= {one["service"] for one in found["lanes"] if one["owner"]}
+        assert [hold["target"] for hold in found["holds"]] == ["flights"]
+        assert "trial" in {group["service"] for group in found["parked"]}
+        assert {"trial", "flights"} <= {lane["service"] for lane in found["lanes"] if lane["owner"]}
         assert found["broker"] == "WRITEGATE_BROKER_API_URL is not set: no depths"
         assert "holds: 1" in run(gate, "status").stdout
     finally:
@@ -158,7 +158,7 @@ def test_status_shows_depths_with_the_readers_broker_account(gate: Gate) -> None
     vhost = gate.servers.broker_url(vhost=gate.name)
     found = read(gate, "status", WRITEGATE_BROKER_API_URL=url, WRITEGATE_BROKER_URL=vhost)
     assert found["broker"] is None
-    assert None not in {one["messages"] for one in found["lanes"]}
+    assert None not in {lane["messages"] for lane in found["lanes"]}
     wrong = read(gate, "status", WRITEGATE_BROKER_API_URL=url.replace(account, "other"), WRITEGATE_BROKER_URL=vhost)
     assert "answered 401" in wrong["broker"]
-    assert {one["messages"] for one in wrong["lanes"]} == {None}
+    assert {lane["messages"] for lane in wrong["lanes"]} == {None}

@@ -1,4 +1,4 @@
-"""The console in front of 500 services, 100,000 parked commands and a day of figures: by plans, not by clock."""
+"""The console in front of 500 services, 100,000 parked commands and a day of metrics, by query plans."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.gate import gate_running
-from tests.integration.site import Browser, Site, site_of
+from tests.integration.site import LoggedInClient, Site, site_of
 from tests.servers import Servers
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ ALTER TABLE writegate.batch DISABLE TRIGGER ALL;
 INSERT INTO writegate.batch (domain, service, writer, xid, commands, started_at, committed_at)
     SELECT 'many_' || n % {SERVICES} + 1, 'many_' || n % {SERVICES} + 1, 'w1', n, 10, at, at
     FROM (SELECT n, clock_timestamp() - ({BATCHES} - n) * interval '10 milliseconds' AS at
-          FROM generate_series(1, {BATCHES}) n) one;
+          FROM generate_series(1, {BATCHES}) n) batch;
 INSERT INTO writegate.ledger (day, service, id, outcome, hash, batch)
     SELECT b.started_at::date, b.service, gen_random_uuid(), 'a', 1, b.id FROM writegate.batch b, generate_series(1, 5);
 INSERT INTO writegate.history (at, name, value)
@@ -53,8 +53,8 @@ def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def browser(site: Site) -> Browser:
-    return site.browser()
+def browser(site: Site) -> LoggedInClient:
+    return site.client()
 
 
 _BIG = "SELECT relname FROM pg_class WHERE reltuples > %(rows)s"
@@ -80,23 +80,25 @@ PAGES = (
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_reads_no_big_table_as_a_whole_and_is_not_endless(site: Site, browser: Browser, path: str) -> None:
-    site.state.histories._kept.clear()  # noqa: SLF001  so that it asks
-    with site.recording() as asked:
+def test_a_page_reads_no_big_table_as_a_whole_and_is_not_endless(
+    site: Site, browser: LoggedInClient, path: str
+) -> None:
+    site.state.histories.clear()  # so that it queries
+    with site.recording() as queries:
         answer = browser.get(path)
     assert answer.status_code in {200, 404}, answer.text
     assert len(answer.text) < MOST_BYTES, len(answer.text)
-    whole = [scan for query, parameters in asked for scan in scans_of(site, query, parameters)]
+    whole = [scan for query, parameters in queries for scan in scans_of(site, query, parameters)]
     assert whole == []
 
 
-def test_the_look_at_everything_reads_no_big_table_as_a_whole(site: Site) -> None:
-    first = site.state.live.now().number
-    with site.recording() as asked:
-        while site.state.live.newest().number < first + 2:
-            site.state.live.now()
-    assert asked
-    assert [scan for query, parameters in asked for scan in scans_of(site, query, parameters)] == []
+def test_the_overview_reads_no_big_table_as_a_whole(site: Site) -> None:
+    first = site.state.live.current().number
+    with site.recording() as queries:
+        while site.state.live.latest().number < first + 2:
+            site.state.live.current()
+    assert queries
+    assert [scan for query, parameters in queries for scan in scans_of(site, query, parameters)] == []
 
 
 def test_the_check_finds_a_table_that_is_read_as_a_whole(site: Site) -> None:

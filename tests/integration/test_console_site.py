@@ -1,4 +1,4 @@
-"""The console on a gate at work: what operators do by it, and what attackers put into it."""
+"""The console of a running gate: what operators do with it, and what attackers put into it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from tests.services.trial.contract import Careful, Deposit
 from writegate_devkit.stack.readiness import wait_until
 
 PATIENCE_SECONDS = 60.0
-LOOK_QUERIES = 13  # of one look at everything
+OVERVIEW_QUERIES = 13  # of one reading of the overview
 PAGE_QUERIES = {
-    "/": 1,  # the charts; the rest is of the look
+    "/": 1,  # the charts; the rest is from the overview
     "/services": 0,
     "/services/trial": 5,
     "/parked": 2,
@@ -54,16 +54,16 @@ def site(gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]
 
 
 def test_a_hold_is_confirmed_placed_seen_and_released(gate: Gate, site: Site) -> None:
-    browser = site.browser()
-    asked = browser.page("/act/hold?target=table:trial.entry")
-    assert "Commands that touch trial.entry are set aside in order; they are of trial." in asked
+    browser = site.client()
+    confirmation = browser.page("/act/hold?target=table:trial.entry")
+    assert "Commands that touch trial.entry are deferred in order. Services: trial." in confirmation
     assert "did you mean" in browser.page("/act/hold?target=trail", 409)
     browser.act("/act/hold", target="table:trial.entry", **{"for": "1h"})
     assert gate.sql("SELECT target, holder FROM writegate.hold") == [("table:trial.entry", OPERATOR)]
     gate.publish([Deposit(account="site-held", seq=0)])
     gate.wait(lambda: gate.value("SELECT count(*) FROM writegate.deferred WHERE key = 'site-held'") == 1, "it waits")
     assert wait_until(lambda: "table:trial.entry" in browser.page("/"), PATIENCE_SECONDS)
-    assert "Set aside in the whole gate: 1 command;" in browser.page("/act/release?target=table:trial.entry")
+    assert "Deferred in the whole gate: 1 command;" in browser.page("/act/release?target=table:trial.entry")
     assert gate.entries("site-held") == {"site-held": []}
     browser.act("/act/release", target="table:trial.entry")
     gate.wait_entries("site-held", 1)
@@ -73,12 +73,12 @@ def test_a_hold_is_confirmed_placed_seen_and_released(gate: Gate, site: Site) ->
     assert (acts.count("<td>hold"), acts.count("<td>release")) == (1, 2)
 
 
-def test_the_api_tells_when_a_target_is_drained(gate: Gate, site: Site) -> None:
+def test_the_api_returns_when_a_target_is_drained(gate: Gate, site: Site) -> None:
     gate.publish(Deposit(account="site-drained", seq=seq) for seq in range(100))
-    browser = site.browser()
+    browser = site.client()
 
-    def drained(**asked: Any) -> Any:
-        return browser.get("/api/v1/drain", params={"target": "trial", **asked}).json()
+    def drained(**more: Any) -> Any:
+        return browser.get("/api/v1/drain", params={"target": "trial", **more}).json()
 
     assert drained(seconds=0) == {"drained": False, "left": {"the broker is counting": 1}}
     assert drained(seconds=30) == {"drained": True, "left": {}}
@@ -86,8 +86,8 @@ def test_the_api_tells_when_a_target_is_drained(gate: Gate, site: Site) -> None:
     assert "did you mean trial" in drained(target="trail")["detail"]
 
 
-def test_a_parked_command_is_found_tried_mended_and_replayed(gate: Gate, site: Site) -> None:
-    browser, account = site.browser(), "site-mended"
+def test_a_parked_command_is_found_tried_edited_and_replayed(gate: Gate, site: Site) -> None:
+    browser, account = site.client(), "site-edited"
     gate.publish([bad := Careful(account=account, seq=1, amount=-77), Careful(account=account, seq=2)])
     gate.wait_parked(bad.command_id)
     number = gate.value("SELECT seq FROM writegate.parked WHERE id = %s", [bad.command_id])
@@ -97,8 +97,8 @@ def test_a_parked_command_is_found_tried_mended_and_replayed(gate: Gate, site: S
     browser.page("/commands/" + quote("no such id", safe=""), 404)
 
     query = urlencode({"key": account})
-    assert "1 parked command will be decided again" in browser.page(f"/act/replay?{query}")
-    tried = browser.act("/act/rehearse", query=query).text
+    assert "1 parked command will be tried again" in browser.page(f"/act/replay?{query}")
+    tried = browser.act("/act/dry-run", query=query).text
     assert "1 parked" in tried
     assert "23514" in tried
     assert gate.entries(account) == {account: []}, "it was only tried"
@@ -116,23 +116,23 @@ def test_a_parked_command_is_found_tried_mended_and_replayed(gate: Gate, site: S
     gate.wait_entries(account, 2)
     assert gate.entries(account) == {account: [1, 2]}
     assert f"/parked/{number}" in browser.page(f"/parked?state=replayed&{query}")
-    assert "Nothing fits any more." in browser.page(f"/act/replay?{query}")
+    assert "No parked command matches any more." in browser.page(f"/act/replay?{query}")
 
 
 def test_all_that_match_are_dropped_and_no_others(gate: Gate, site: Site) -> None:
     bad = [Deposit(account=f"site-drop-{number % 2}", seq=number, amount=-1) for number in range(20)]
     gate.publish(bad)
-    gate.wait_parked(*(one.command_id for one in bad))
-    browser = site.browser()
+    gate.wait_parked(*(command.command_id for command in bad))
+    browser = site.client()
     query = urlencode({"key": "site-drop-1"})
-    assert "10 parked commands will be given up for good" in browser.page(f"/act/drop?{query}")
+    assert "10 parked commands will be dropped for good" in browser.page(f"/act/drop?{query}")
     assert "10 of 10" in browser.finish(browser.act("/act/drop", query=query))
     states = "SELECT key, state, count(*)::int FROM writegate.parked WHERE key ~ '^site-drop' GROUP BY 1, 2 ORDER BY 1"
     assert gate.sql(states) == [("site-drop-0", "parked", 10), ("site-drop-1", "dropped", 10)]
 
 
 def test_only_what_was_shown_is_dropped(gate: Gate, site: Site) -> None:
-    browser, query = site.browser(), urlencode({"key": "site-shown"})
+    browser, query = site.client(), urlencode({"key": "site-shown"})
     gate.publish([first := Deposit(account="site-shown", seq=0, amount=-1)])
     gate.wait_parked(first.command_id)
     shown = browser.page(f"/act/drop?{query}")
@@ -144,9 +144,9 @@ def test_only_what_was_shown_is_dropped(gate: Gate, site: Site) -> None:
     assert gate.sql(states) == [("dropped",), ("parked",)]
     # None chosen is not all, and neither is what cannot be read or is not parked any more.
     assert 'name="number" value=""' in browser.page(f"/parked?{query}")
-    assert "Nothing fits any more." in browser.page("/act/drop?number=")
+    assert "No parked command matches any more." in browser.page("/act/drop?number=")
     for wrong in ("number=x", "state=dropped"):
-        assert "Nothing fits any more." in browser.page(f"/act/drop?{wrong}", 409)
+        assert "No parked command matches any more." in browser.page(f"/act/drop?{wrong}", 409)
 
 
 HOSTILE = (
@@ -175,7 +175,7 @@ def test_what_is_written_into_a_parked_command_is_only_shown(gate: Gate, site: S
         "INSERT INTO writegate.hold (target, reason, holder) VALUES (%(t)s, %(t)s, %(t)s)",
         {"t": text, "j": Json({"reason": text})},
     )
-    browser = site.browser()
+    browser = site.client()
     assert wait_until(lambda: html.escape(text) in html_of(browser.page("/")), PATIENCE_SECONDS)
     names = ("service", "task", "cause", "key", "id", "text")
     paths = [f"/parked?{urlencode({name: text})}" for name in names]
@@ -191,8 +191,8 @@ def test_what_is_written_into_a_parked_command_is_only_shown(gate: Gate, site: S
     for path in ("/services/", "/find?q=", "/act/hold?target=", "/login?next=", "/act/"):
         page = browser.get(path + quote(text, safe="")).text
         assert not [tag for tag in TAGS if tag in page], path
-    told = browser.get(f"/api/v1/parked/{number}").json()
-    assert (told["service"], told["key"], told["fields"]["account"]) == (text, text, text)
+    detail = browser.get(f"/api/v1/parked/{number}").json()
+    assert (detail["service"], detail["key"], detail["fields"]["account"]) == (text, text, text)
     assert gate.value("SELECT count(*) FROM writegate.parked WHERE seq = %s", [number]) == 1
     gate.sql("DELETE FROM writegate.hold")
 
@@ -207,56 +207,63 @@ def test_bodies_that_are_no_text_or_endless_are_shown_too(gate: Gate, site: Site
         "INSERT INTO writegate.parked (service, id, hash, cause, message, headers, raw) "
         "VALUES ('trial', gen_random_uuid()::text, 1, 'odd', 'odd', '{}', %s) RETURNING seq"
     )
-    for body, told in ((b"\xff\x00\xfe", "Its body is no text."), (b"[" * 200_000, "200,000 bytes"), (b"", "0 bytes")):
+    for body, expected in (
+        (b"\xff\x00\xfe", "Its body is not text."),
+        (b"[" * 200_000, "200,000 bytes"),
+        (b"", "0 bytes"),
+    ):
         number = gate.value(insert, [body])
-        assert told in site.browser().page(f"/parked/{number}")
+        assert expected in site.client().page(f"/parked/{number}")
 
 
-def test_ten_open_tabs_ask_as_often_as_one(site: Site) -> None:
+def test_ten_open_tabs_query_as_often_as_one(site: Site) -> None:
     live = site.state.live
-    live.now()
-    with site.recording() as asked:
-        first = live.newest().number
+    live.current()
+    with site.recording() as queries:
+        first = live.latest().number
 
         def tab() -> None:
-            wait_until(lambda: live.newest().number >= first + 3, PATIENCE_SECONDS)
+            wait_until(lambda: live.latest().number >= first + 3, PATIENCE_SECONDS)
 
         tabs = [threading.Thread(target=tab) for _ in range(10)]
-        for one in tabs:
-            one.start()
-        for one in tabs:
-            one.join()
-        looks = live.newest().number - first
+        for thread in tabs:
+            thread.start()
+        for thread in tabs:
+            thread.join()
+        readings = live.latest().number - first
     # One more may have begun before, and one may have begun since.
-    assert (looks - 1) * LOOK_QUERIES <= len(asked) <= (looks + 1) * LOOK_QUERIES, (looks, len(asked))
+    assert (readings - 1) * OVERVIEW_QUERIES <= len(queries) <= (readings + 1) * OVERVIEW_QUERIES, (
+        readings,
+        len(queries),
+    )
 
 
-def test_each_page_asks_few_questions_over_the_one_connection(gate: Gate, site: Site) -> None:
-    browser = site.browser()
+def test_each_page_sends_few_queries_over_the_one_connection(gate: Gate, site: Site) -> None:
+    browser = site.client()
     browser.page("/")
     live = site.state.live
-    live.close()  # whose questions are not the page's
-    assert wait_until(lambda: live._thread is None, PATIENCE_SECONDS)  # noqa: SLF001
+    live.close()  # its queries are not the page's
+    assert wait_until(lambda: live.idle, PATIENCE_SECONDS)
     for path, most in PAGE_QUERIES.items():
-        with site.recording() as asked:
+        with site.recording() as queries:
             browser.page(path)
-        assert len(asked) <= most, (path, len(asked))
+        assert len(queries) <= most, (path, len(queries))
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'writegate console' AND datname = %s"
     assert gate.value(sessions, [gate.name]) == 1
 
 
-def test_a_database_that_is_silent_is_told_and_comes_back(gate: Gate, tmp_path: Path) -> None:
+def test_a_database_that_does_not_answer_is_shown_and_comes_back(gate: Gate, tmp_path: Path) -> None:
     port = gate.servers.stack.state.ports["postgres"]
     usual = gate.operator()["WRITEGATE_DATABASE_URL"]
     with relay_to(port) as relay, site_of(gate, tmp_path, WRITEGATE_DATABASE_URL=relay.in_place(usual)) as site:
-        browser = site.browser()
-        assert "The database is away." not in browser.page("/")
+        browser = site.client()
+        assert "The database does not answer." not in browser.page("/")
         relay.stall()
-        assert wait_until(lambda: "The database is away." in browser.page("/"), PATIENCE_SECONDS)
-        assert "What is shown is of" in browser.page("/")
+        assert wait_until(lambda: "The database does not answer." in browser.page("/"), PATIENCE_SECONDS)
+        assert "This page shows data of" in browser.page("/")
         browser.page("/parked", 503)
         relay.resume()
-        assert wait_until(lambda: "The database is away." not in browser.page("/"), PATIENCE_SECONDS)
+        assert wait_until(lambda: "The database does not answer." not in browser.page("/"), PATIENCE_SECONDS)
         assert wait_until(lambda: browser.get("/parked").status_code == 200, PATIENCE_SECONDS)
 
 
@@ -265,10 +272,10 @@ def test_events_bring_what_changed_and_end_with_the_session(site_with_live: Site
         client.post("/login", data={"name": READER, "password": PASSWORD, "next": "/"})
         with client.stream("GET", "/events") as stream:
             lines = (line for line in stream.iter_lines() if line.startswith("data: "))
-            told = [json.loads(next(lines).removeprefix("data: "))["parts"] for _ in range(4)]
-            assert {"headline", "services", "charts", "banner"} <= set().union(*told)
-            assert "banner" not in told[-1], "it has not changed"
-            site_with_live.state.sessions._sessions.clear()  # noqa: SLF001  as a restart does
+            parts = [json.loads(next(lines).removeprefix("data: "))["parts"] for _ in range(4)]
+            assert {"headline", "services", "charts", "banner"} <= set().union(*parts)
+            assert "banner" not in parts[-1], "it has not changed"
+            site_with_live.state.sessions.end_all()
             assert wait_until(lambda: next(lines, None) is None, PATIENCE_SECONDS)
         assert client.get("/events").status_code == 401
 

@@ -1,4 +1,4 @@
-"""Who may log in: a file of names, roles and argon2 hashes, read again whenever it changed."""
+"""Who may log in: a file of names, roles and argon2 hashes, read again whenever it has changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import re
 import secrets
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,32 +15,33 @@ from typing import Literal, get_args
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from cachetools import TTLCache
 
 from writegate.errors import SettingsError
 
 Role = Literal["reader", "operator"]
 ROLES: tuple[Role, ...] = get_args(Role)
-SHORTEST_PASSWORD = 12  # NIST SP 800-63B asks for 8 at least, and for no rules about what is in it
-LONGEST_PASSWORD = 1024
+MIN_PASSWORD_CHARACTERS = 12  # NIST SP 800-63B asks for at least 8, and for no rules about which characters
+MAX_PASSWORD_CHARACTERS = 1024
 _REMEMBER_SECONDS = 60.0
-_MOST_REMEMBERED = 100
+_MAX_REMEMBERED = 100
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 _hasher = PasswordHasher()  # RFC 9106's second recommended option: 64 MiB, three passes
-# Checked when there is no such user: how long it takes must not tell.
-_NOBODY = _hasher.hash(secrets.token_hex(16))
+# Verified when there is no such user, so that the time an answer takes does not show whether a user exists.
+_DUMMY_HASH = _hasher.hash(secrets.token_hex(16))
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who somebody is, and what he may do."""
+    """A person's name, and what they may do."""
 
     name: str
     role: Role
 
     @property
     def operates(self) -> bool:
-        """Whether he may act."""
+        """Whether they may act, not only read."""
         return self.role == "operator"
 
 
@@ -52,7 +52,11 @@ class _Entry:
 
 
 class Users:
-    """The users of a file. One password is checked at a time: each takes 64 MiB and some 0.1 s."""
+    """The users of a file, for any number of threads.
+
+    ``_lock`` guards what was read and what is remembered. ``_hashing`` lets one thread verify a password at a time,
+    which takes 64 MiB and about 0.1 s; it is another lock, so that guessing delays nobody who is logged in.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -61,33 +65,30 @@ class Users:
         self._lock = threading.Lock()
         self._hashing = threading.Lock()
         self._secret = secrets.token_bytes(32)
-        self._remembered: dict[bytes, float] = {}
+        self._remembered: TTLCache[bytes, bool] = TTLCache(_MAX_REMEMBERED, _REMEMBER_SECONDS)
 
     def check(self, name: str, password: str) -> User | None:
         """Return the user whose password this is. Raises :class:`SettingsError` when the file cannot be read."""
         with self._lock:
             entry = self._entry(name)
-        # By another lock: nobody who is logged in waits for those who guess.
         with self._hashing:
             try:
-                _hasher.verify(entry.hash if entry else _NOBODY, password[:LONGEST_PASSWORD])
+                _hasher.verify(entry.hash if entry else _DUMMY_HASH, password[:MAX_PASSWORD_CHARACTERS])
             except (VerificationError, InvalidHashError):
                 return None
         return User(name, entry.role) if entry is not None else None
 
     def check_again(self, name: str, password: str) -> User | None:
-        """Return the user if this was right a minute ago: programs send their password with every request."""
+        """Return the user if this password was right within the last minute: programs send it with every request."""
         with self._lock:
             entry = self._entry(name)
-            until = self._remembered.get(self._digest(name, password, entry), 0.0)
-            return User(name, entry.role) if entry is not None and until > time.monotonic() else None
+            known = self._digest(name, password, entry) in self._remembered
+            return User(name, entry.role) if entry is not None and known else None
 
     def remember(self, name: str, password: str) -> None:
-        """Let :meth:`check_again` know that this was right."""
+        """Have :meth:`check_again` accept this password for a minute."""
         with self._lock:
-            if len(self._remembered) >= _MOST_REMEMBERED:
-                self._remembered.clear()
-            self._remembered[self._digest(name, password, self._entry(name))] = time.monotonic() + _REMEMBER_SECONDS
+            self._remembered[self._digest(name, password, self._entry(name))] = True
 
     def _digest(self, name: str, password: str, entry: _Entry | None) -> bytes:
         text = json.dumps([name, password, entry.hash if entry else ""])
@@ -112,29 +113,29 @@ class Users:
         return self._entries.get(name)
 
 
-def add(path: Path, name: str, role: Role, password: str) -> None:
-    """Add a user, or give one another role and password. Raises :class:`SettingsError`."""
+def add_user(path: Path, name: str, role: Role, password: str) -> None:
+    """Add a user, or give an existing one a new role and password. Raises :class:`SettingsError`."""
     if not _NAME.fullmatch(name):
         raise SettingsError(f"{name!r}: expected a name of letters, digits and . _ @ + -, at most 100")
-    if len(password) < SHORTEST_PASSWORD:
-        raise SettingsError(f"a password has at least {SHORTEST_PASSWORD} characters")
-    _write(path, {**_read_if_there(path), name: _Entry(role, _hasher.hash(password[:LONGEST_PASSWORD]))})
+    if len(password) < MIN_PASSWORD_CHARACTERS:
+        raise SettingsError(f"a password has at least {MIN_PASSWORD_CHARACTERS} characters")
+    _write(path, {**_read_existing(path), name: _Entry(role, _hasher.hash(password[:MAX_PASSWORD_CHARACTERS]))})
 
 
-def remove(path: Path, name: str) -> None:
+def remove_user(path: Path, name: str) -> None:
     """Remove a user. Raises :class:`SettingsError` when there is none."""
-    entries = dict(_read_if_there(path))
+    entries = dict(_read_existing(path))
     if entries.pop(name, None) is None:
         raise SettingsError(f"{path} has no user {name!r}: it has {', '.join(entries) or 'none'}")
     _write(path, entries)
 
 
-def listed(path: Path) -> list[User]:
-    """Return all users."""
-    return [User(name, entry.role) for name, entry in sorted(_read_if_there(path).items())]
+def list_users(path: Path) -> list[User]:
+    """Return all users, by name."""
+    return [User(name, entry.role) for name, entry in sorted(_read_existing(path).items())]
 
 
-def _read_if_there(path: Path) -> Mapping[str, _Entry]:
+def _read_existing(path: Path) -> Mapping[str, _Entry]:
     return _read(path) if path.exists() else {}
 
 
@@ -142,7 +143,7 @@ def _read(path: Path) -> Mapping[str, _Entry]:
     try:
         found = {name: _Entry(**entry) for name, entry in json.loads(path.read_text()).items()}
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise SettingsError(f"{path} is no file of users: {error}") from error
+        raise SettingsError(f"{path} is not a file of users: {error}") from error
     for name, entry in found.items():
         if entry.role not in ROLES:
             raise SettingsError(f"{path}: {name} has the role {entry.role!r}: expected {' or '.join(ROLES)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from writegate.errors import WritegateError
 from writegate_console.cli.output import Json, print_json, print_table
-from writegate_console.gate.connections.counts import Counters, Difference, Picture, compare
-from writegate_console.gate.connections.queries import look
+from writegate_console.gate.connections.baseline import read_baseline, write_baseline
+from writegate_console.gate.connections.counts import ConnectionCounts, ConnectionsReport, CountDifference, compare
+from writegate_console.gate.connections.queries import read_connections
 from writegate_console.gate.database import reading
 
 
@@ -27,39 +26,33 @@ def connections(
 ) -> None:
     """Show who is connected, the writers' budget, and who may still write directly. Exit code 0: shown, 1: failed."""
     with reading() as database:
-        picture = look(database)
-    differences = [] if baseline is None else _compared(baseline, picture.counters)
+        report = read_connections(database)
+    differences = [] if baseline is None else _compared(baseline, report.counters)
     if json_:
-        direct = [{**asdict(one), "revoke": one.revoke} for one in picture.direct]
-        print_json({**asdict(picture), "direct": direct, "compared": [asdict(one) for one in differences]})
+        direct = [{**asdict(writer), "revoke": writer.revoke} for writer in report.direct]
+        print_json({**asdict(report), "direct": direct, "compared": [asdict(count) for count in differences]})
         return
-    _show(picture, differences, Console(soft_wrap=True))
+    _show(report, differences, Console(soft_wrap=True))
 
 
-def _show(picture: Picture, differences: list[Difference], console: Console) -> None:
+def _show(report: ConnectionsReport, differences: list[CountDifference], console: Console) -> None:
     columns = ("role", "application", "sessions", "idle in transaction", "waiting for locks")
-    print_table(console, columns, (tuple(asdict(one).values()) for one in picture.sessions))
-    console.print(f"\n{picture.writers}")
-    for one in picture.direct:
-        console.print(f"{one.role} may write directly, sessions now: {one.sessions}", markup=False, highlight=False)
-        console.print(f"  {one.revoke}", markup=False, highlight=False)
-    if not picture.direct:
+    print_table(console, columns, (tuple(asdict(count).values()) for count in report.sessions))
+    console.print(f"\n{report.writers}")
+    for writer in report.direct:
+        line = f"{writer.role} may write directly, sessions now: {writer.sessions}"
+        console.print(f"{line}\n  {writer.revoke}", markup=False, highlight=False)
+    if not report.direct:
         console.print(
             "no other role was granted a right to write to the gate's tables "
-            "(superusers, owners and members of the gate's own roles are not looked at)"
+            "(superusers, owners and members of the gate's own roles are not checked)"
         )
     if differences:
-        print_table(console, ("", "before", "now"), ((one.name, one.before, one.now) for one in differences))
+        print_table(console, ("", "before", "now"), ((count.name, count.before, count.now) for count in differences))
 
 
-def _compared(baseline: Path, now: Counters) -> list[Difference]:
+def _compared(baseline: Path, now: ConnectionCounts) -> list[CountDifference]:
     if not baseline.exists():
-        baseline.write_text(json.dumps(asdict(now), indent=2) + "\n")
+        write_baseline(baseline, now)
         return []
-    try:
-        before = Counters(**json.loads(baseline.read_text()))
-    except (ValueError, TypeError) as error:
-        raise WritegateError(
-            f"{baseline} is no baseline ({error}): expected a file that `writegate connections --baseline` wrote"
-        ) from error
-    return compare(before, now)
+    return compare(read_baseline(baseline), now)

@@ -17,9 +17,9 @@ from writegate_console import users
 from writegate_console.cli.output import Json, print_json, print_table
 from writegate_console.users import Role
 
-STOP_SECONDS = 3  # open pages follow the gate for ever: they are let go of
+STOP_SECONDS = 3  # open pages hold a stream that never ends by itself: after this it is cut
 
-console = typer.Typer(help="The console: a page that shows the gate, and by which operators act on it.")
+console = typer.Typer(help="The console: a page that shows the gate and lets operators act on it.")
 user = typer.Typer(no_args_is_help=True, help="Who may log in, in the file WRITEGATE_CONSOLE_USERS.")
 console.add_typer(user, name="user")
 
@@ -32,7 +32,7 @@ def serve(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     settings = Settings.load(need=("database_url", "broker_url"))
-    # Addresses are told by proxies that are trusted, and by no others: that is decided in the application.
+    # No proxy headers here: the application itself decides which proxies may say where a request comes from.
     uvicorn.run(
         "writegate_console.web.app:app",
         host=settings.http_host,
@@ -48,34 +48,34 @@ def serve(context: typer.Context) -> None:
 def add(
     name: Name,
     *,
-    role: Annotated[Role, typer.Option(help="reader: may look; operator: may act as well.")] = "reader",
+    role: Annotated[Role, typer.Option(help="reader: may read; operator: may act as well.")] = "reader",
     password_file: Annotated[
         Path | None, typer.Option(help="A file with the password; by default it is typed.", dir_okay=False)
     ] = None,
 ) -> None:
     """Add a user, or give one another password or role. Exit code 0: done, 1: failed."""
-    users.add(_file(), name, role, _password(password_file))
+    users.add_user(_users_file(), name, role, _password(password_file))
     typer.echo(f"{name} may log in as {role}")
 
 
 @user.command("remove")
 def remove(name: Name) -> None:
     """Remove a user, whose sessions end at once. Exit code 0: done, 1: there is none."""
-    users.remove(_file(), name)
+    users.remove_user(_users_file(), name)
     typer.echo(f"{name} may not log in any more")
 
 
 @user.command("list")
 def list_(*, json_: Json = False) -> None:
     """List the users."""
-    found = users.listed(_file())
+    found = users.list_users(_users_file())
     if json_:
-        print_json([{"name": one.name, "role": one.role} for one in found])
+        print_json([{"name": known.name, "role": known.role} for known in found])
     else:
-        print_table(Console(), ("name", "role"), ((one.name, one.role) for one in found))
+        print_table(Console(), ("name", "role"), ((known.name, known.role) for known in found))
 
 
-def _file() -> Path:
+def _users_file() -> Path:
     return Path(Settings.load(need=("console_users",)).console_users)
 
 
@@ -89,5 +89,5 @@ def _password(file: Path | None) -> str:
         return sys.stdin.readline().strip("\r\n")
     typed = getpass.getpass("password: ")
     if getpass.getpass("again: ") != typed:
-        raise SettingsError("the two are not the same")
+        raise SettingsError("the two passwords differ")
     return typed

@@ -8,19 +8,17 @@ from typing import Annotated
 import typer
 
 from writegate.contract.operations import Hold, Release
-from writegate.contract.targets import Target
-from writegate_console.cli.options import By, Reason, Words, me, wrong_usage
+from writegate_console.cli.options import By, Reason, TargetWords, login_name, wrong_usage
 from writegate_console.cli.output import Json, print_json
-from writegate_console.gate.database import Database, reading
-from writegate_console.gate.duration import after
-from writegate_console.gate.operate import operate
-from writegate_console.gate.targets import find
-
-_HELD = "SELECT target, reason, holder, since, until FROM writegate.hold WHERE target = %(target)s"
+from writegate_console.gate.database import reading
+from writegate_console.gate.durations import time_after
+from writegate_console.gate.holds import hold_on
+from writegate_console.gate.operate import operate_once
+from writegate_console.gate.targets import find_target
 
 
 def hold(
-    target: Words,
+    target: TargetWords,
     *,
     reason: Reason,
     for_: Annotated[
@@ -31,35 +29,31 @@ def hold(
 ) -> None:
     """Stop a service, a lane, a command type, a key or a table, within two seconds. Exit code 0: held, 1: failed.
 
-    Nothing is lost: messages of a held service or lane stay in their queue; commands of the rest are set aside in
-    order, and applied when the hold is over.
+    Nothing is lost: messages of a held service or lane stay in their queue; commands of a held type, key or table are
+    deferred in order, and applied when the hold ends.
     """
     with wrong_usage():
-        until = after(datetime.now(UTC), for_) if for_ else None
+        until = time_after(datetime.now(UTC), for_)
     with reading() as database:
-        found = find(database, target)
-        operate(Hold(target=str(found), until=until, by=by or me(), reason=reason))
-        _tell(database, found, "held", json_=json_)
+        found = str(find_target(database, target))
+        operate_once(Hold(target=found, until=until, by=by or login_name(), reason=reason))
+        placed = hold_on(database, found)
+    if json_:
+        print_json(placed)
+        return
+    ends = placed["until"] if placed else None
+    end = f"until {ends:%Y-%m-%d %H:%M:%S %Z}" if ends else f"until `writegate release {found}`"
+    typer.echo(f"held {found} {end}; every writer obeys within two seconds")
 
 
-def release(target: Words, *, reason: Reason = "released", by: By = "", json_: Json = False) -> None:
-    """End a hold. What waited for it is applied, in order. Exit code 0: released, 1: failed, or there was no hold."""
+def release(target: TargetWords, *, reason: Reason = "released", by: By = "", json_: Json = False) -> None:
+    """Release a hold: its commands are applied, in order. Exit code 0: released, 1: failed, or there was no hold."""
     text = " ".join(target)
     with reading() as database:
-        holds = {row["target"] for row in database.all("SELECT target FROM writegate.hold")}
-        found = text if text in holds else str(find(database, target))
-    operate(Release(target=found, by=by or me(), reason=reason))
+        # A hold on a target that does not exist any more can be released too.
+        found = text if hold_on(database, text) else str(find_target(database, target))
+    operate_once(Release(target=found, by=by or login_name(), reason=reason))
     if json_:
         print_json({"released": found})
     else:
         typer.echo(f"released {found}")
-
-
-def _tell(database: Database, target: Target, what: str, *, json_: bool) -> None:
-    rows = database.all(_HELD, {"target": str(target)})
-    if json_:
-        print_json(rows[0] if rows else None)
-        return
-    until = rows[0]["until"] if rows else None
-    end = f"until {until:%Y-%m-%d %H:%M:%S %Z}" if until else f"until `writegate release {target}`"
-    typer.echo(f"{what} {target} {end}; every writer obeys within two seconds")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-Words = Annotated[
+TargetWords = Annotated[
     list[str],
     typer.Argument(
         metavar="TARGET",
@@ -19,19 +19,19 @@ Words = Annotated[
 ]
 
 
-def text_of(name: str, most: int, least: int = 0) -> Callable[[str], str]:
-    """Return what checks a text that an operation carries. It raises :class:`typer.BadParameter`."""
+def text_check(name: str, most: int, least: int = 0) -> Callable[[str], str]:
+    """Return a callback that checks the length of a text. It raises :class:`typer.BadParameter`."""
 
     def check(text: str) -> str:
-        if not least <= len(text) <= most or _no_text(text):
+        if not least <= len(text) <= most or _has_undecodable_bytes(text):
             raise typer.BadParameter(f"expected {name} of {least} to {most} characters")
         return text
 
     return check
 
 
-def _no_text(text: str) -> bool:
-    """Whether a text has bytes that the shell passed on and that are no characters."""
+def _has_undecodable_bytes(text: str) -> bool:
+    """Whether the shell passed bytes that are no characters in its encoding."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -42,25 +42,29 @@ def _no_text(text: str) -> bool:
 By = Annotated[
     str,
     typer.Option(
-        "--by", help="Who does it, for the audit; by default who is logged in here.", callback=text_of("a name", 200)
+        "--by",
+        help="Who does it, for the audit; by default the user who is logged in here.",
+        callback=text_check("a name", 200),
     ),
 ]
 Reason = Annotated[
     str,
     typer.Option(
-        "--reason", help="Why, for the audit and for those who meet it.", callback=text_of("a text", 1000, least=1)
+        "--reason",
+        help="Why, for the audit and for everybody who sees it.",
+        callback=text_check("a text", 1000, least=1),
     ),
 ]
 
 
-def me() -> str:
-    """Return who is logged in here."""
+def login_name() -> str:
+    """Return the name of the user who is logged in here."""
     return getpass.getuser()
 
 
 @contextmanager
 def wrong_usage() -> Iterator[None]:
-    """Turn a :class:`ValueError` about what was typed into wrong usage (exit code 2)."""
+    """Turn a :class:`ValueError` about an argument into wrong usage (exit code 2)."""
     try:
         yield
     except ValueError as error:

@@ -13,10 +13,10 @@ from rich.console import Console
 from writegate.config import Settings
 from writegate_console.cli.output import Json, print_json, print_table
 from writegate_console.gate.database import reading
-from writegate_console.gate.status.queries import look
-from writegate_console.gate.status.screen import Screen
+from writegate_console.gate.status.model import GateStatus
+from writegate_console.gate.status.queries import read_status
 
-REFRESH_SECONDS = 2.0  # writers obey a hold within this
+REFRESH_SECONDS = 2.0  # within this time writers obey a hold
 
 
 def status(
@@ -30,34 +30,34 @@ def status(
     settings, console = Settings.load(), Console()
     with reading() as database:
         while True:
-            screen = look(database, settings)
+            found = read_status(database, settings)
             if json_:
-                print_json(asdict(screen))
+                print_json(asdict(found))
                 return
             if watch:
                 console.clear()
-            _show(screen, console)
+            _show(found, console)
             if not watch:
                 return
             time.sleep(REFRESH_SECONDS)
 
 
-def _show(screen: Screen, console: Console) -> None:
+def _show(found: GateStatus, console: Console) -> None:
     columns = ("service", "lane", "domain", "owner", "messages", "in/s")
-    print_table(console, columns, (tuple(asdict(one).values()) for one in screen.lanes))
-    if screen.broker is not None:
-        console.print(screen.broker, markup=False)
+    print_table(console, columns, (tuple(asdict(lane).values()) for lane in found.lanes))
+    if found.broker is not None:
+        console.print(found.broker, markup=False)
     console.print()
-    headings = ("service", "out/s", "batch", "last commit in a minute", "drained in s, about")
-    print_table(console, headings, (tuple(map(_rounded, asdict(one).values())) for one in screen.out))
-    for title, found in (("holds", screen.holds), ("parked", screen.parked), ("deferred", screen.deferred)):
-        count = sum(row.get("commands", 1) for row in found)  # of commands, not of causes
+    headings = ("service", "out/s", "batch", "last commit in a minute", "drained in s, estimated")
+    print_table(console, headings, (tuple(map(_rounded, asdict(service).values())) for service in found.out))
+    for title, rows in (("holds", found.holds), ("parked", found.parked), ("deferred", found.deferred)):
+        count = sum(row.get("commands", 1) for row in rows)  # of commands, not of causes
         console.print(f"\n{title}: {f'{count:,}' if count else 'none'}")
-        _table(console, found)
-    console.print(f"\n{screen.writers}")
+        _print_rows(console, rows)
+    console.print(f"\n{found.writers}")
 
 
-def _table(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+def _print_rows(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
         print_table(console, tuple(rows[0]), (tuple(row.values()) for row in rows))
 

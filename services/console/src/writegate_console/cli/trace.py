@@ -8,10 +8,10 @@ import typer
 from rich.console import Console
 
 from writegate.errors import WritegateError
-from writegate_console.cli.output import Json, print_json, print_table, shown
+from writegate_console.cli.output import Json, format_cell, print_json, print_table
 from writegate_console.gate.database import reading
-from writegate_console.gate.trace.queries import find
-from writegate_console.gate.trace.story import events
+from writegate_console.gate.trace.queries import command_rows
+from writegate_console.gate.trace.story import events_of
 
 
 def trace(
@@ -19,21 +19,21 @@ def trace(
     *,
     json_: Json = False,
 ) -> None:
-    """Tell what became of a command. Exit code 0: something is known of it, 1: nothing is."""
+    """Show what became of a command. Exit code 0: something is known of it, 1: nothing is."""
     with reading() as database:
-        found = find(database, id_)
-    if not found.anything:
+        rows = command_rows(database, id_)
+    if not rows.anything:
         raise WritegateError(
-            f"nothing is known of {id_!r}: looked in ledger, parked, deferred, suspect and outbox of "
-            f"{', '.join(found.services) or 'no service'}. It may still be in a queue or a publisher's spool, or be "
+            f"nothing is known of {id_!r}: searched ledger, parked, deferred, suspect and outbox of "
+            f"{', '.join(rows.services) or 'no service'}. It may still be in a queue or a publisher's spool, or be "
             "older than its service's retention"
         )
-    happened = events(found)
+    events = events_of(rows)
     if json_:
-        print_json({"id": id_, "events": [{"at": one.at, "what": one.what, **one.detail} for one in happened]})
+        print_json({"id": id_, "events": [{"at": event.at, "what": event.what, **event.detail} for event in events]})
         return
-    told = (
-        (one.at, one.what, "  ".join(f"{name} {shown(value)}" for name, value in one.detail.items()))
-        for one in happened
+    lines = (
+        (event.at, event.what, "  ".join(f"{name} {format_cell(value)}" for name, value in event.detail.items()))
+        for event in events
     )
-    print_table(Console(soft_wrap=True), ("at", "what", "detail"), told)
+    print_table(Console(soft_wrap=True), ("at", "what", "detail"), lines)

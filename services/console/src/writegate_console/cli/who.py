@@ -10,7 +10,7 @@ from rich.console import Console
 
 from writegate_console.cli.output import Json, print_json, print_table
 from writegate_console.gate.database import reading
-from writegate_console.gate.who.queries import find
+from writegate_console.gate.who.queries import find_author
 
 
 def who(
@@ -19,19 +19,19 @@ def who(
     *,
     json_: Json = False,
 ) -> None:
-    """Tell which batch last wrote a row. Exit code 0: told, 1: no such row or table, 3: it is unknown."""
+    """Show which batch last wrote a row. Exit code 0: shown, 1: no such row or table, 3: it is unknown."""
     with reading() as database:
-        written = find(database, table, key)
+        author = find_author(database, table, key)
     if json_:
-        print_json(asdict(written))
+        print_json(asdict(author))
     else:
         console = Console(soft_wrap=True)
-        if written.batch is not None:
-            print_table(console, tuple(written.batch), [tuple(written.batch.values())])
-        console.print(written.summary, markup=False)
-        for id_ in written.commands:
+        if author.batch is not None:
+            print_table(console, tuple(author.batch), [tuple(author.batch.values())])
+        console.print(author.summary, markup=False)
+        for id_ in author.commands:
             console.print(f"  {id_}", highlight=False)
-        if written.others:
-            console.print(f"  and {written.others} others", highlight=False)
-    if written.batch is None:
+        if author.others:
+            console.print(f"  and {author.others} others", highlight=False)
+    if author.batch is None:
         raise typer.Exit(3)

@@ -1,4 +1,4 @@
-"""What people did, newest first."""
+"""What people did: the audit, newest first, and what it says of a single parked command or dry run."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from writegate_console.gate.database import Database
+from writegate_console.gate.database import Database, Row
 
-# All conditions are of text that people typed: none of it becomes SQL.
-_ACTS = """
+# People type what is compared here: it is passed as parameters and never becomes SQL.
+_ENTRIES = """
 SELECT seq, at, who, action, target, detail, command FROM writegate.audit
 WHERE (%(before)s::bigint IS NULL OR seq < %(before)s::bigint) AND (%(who)s::text IS NULL OR who = %(who)s)
       AND (%(action)s::text IS NULL OR action = %(action)s)
@@ -18,11 +18,16 @@ WHERE (%(before)s::bigint IS NULL OR seq < %(before)s::bigint) AND (%(who)s::tex
       AND (%(command)s::text IS NULL OR command = %(command)s)
 ORDER BY seq DESC LIMIT %(limit)s
 """
+_ON_PARKED = """
+SELECT at, who, action, detail->>'reason' AS reason, detail->'changed' AS changed
+FROM writegate.audit WHERE detail->'numbers' @> to_jsonb(%(number)s::bigint) ORDER BY seq
+"""
+_DETAIL = "SELECT detail FROM writegate.audit WHERE command = %(command)s"
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """One action of somebody. ``command``: the id of the command that asked for it."""
+class AuditEntry:
+    """One action of a person. ``command``: the id of the operation that asked for it."""
 
     seq: int
     at: datetime
@@ -33,7 +38,21 @@ class Act:
     command: str | None
 
 
-def newest(database: Database, limit: int, **given: Any) -> list[Act]:
-    """Return the newest acts; ``given``: ``who``, ``action``, ``target`` (a part of it), ``command``, ``before``."""
-    asked = {name: given.get(name) for name in ("who", "action", "target", "command", "before")}
-    return [Act(**row) for row in database.all(_ACTS, {**asked, "limit": limit})]
+def newest_entries(database: Database, limit: int, **filters: Any) -> list[AuditEntry]:
+    """Return the newest entries that match ``filters``.
+
+    Filters are ``who``, ``action``, ``target`` (a part of it), ``command`` and ``before`` (only lower ``seq``).
+    """
+    parameters = {name: filters.get(name) for name in ("who", "action", "target", "command", "before")}
+    return [AuditEntry(**row) for row in database.all(_ENTRIES, {**parameters, "limit": limit})]
+
+
+def actions_on_parked(database: Database, number: int) -> list[Row]:
+    """Return what people did about one parked command, oldest first."""
+    return database.all(_ON_PARKED, {"number": number})
+
+
+def dry_run_report(database: Database, command_id: str) -> dict[str, Any]:
+    """Return the report that a dry run wrote into the audit: ``outcomes``, ``tables`` and ``commands``."""
+    [row] = database.all(_DETAIL, {"command": command_id})
+    return dict(row["detail"])

@@ -1,4 +1,4 @@
-"""The broker's management API, as a user with the tag ``monitoring``. The only module that asks it."""
+"""The broker's management API, as a user with the tag ``monitoring``. The only module that calls it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from writegate.config import Settings
 from writegate.errors import SettingsError, WritegateError
 
 TIMEOUT_SECONDS = 10.0
-_COLUMNS = "name,messages,message_stats"  # a tenth of what there is to tell
+_COLUMNS = "name,messages,message_stats"  # a tenth of the full answer
 
 
-def queues(settings: Settings, seconds: float = TIMEOUT_SECONDS) -> dict[str, dict[str, Any]]:
+def read_queues(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) -> dict[str, dict[str, Any]]:
     """Return each queue of the vhost by name, with its messages and counters.
 
-    Raises :class:`WritegateError` when the broker does not say.
+    Raises :class:`WritegateError` when the broker does not answer or refuses.
     """
     if not settings.broker_api_url:
         raise SettingsError("WRITEGATE_BROKER_API_URL is not set")
     vhost = unquote(urlsplit(settings.broker_url).path.removeprefix("/")) or "/"
-    # A transport of its own: the machine's proxy settings are for the world outside, not for the broker.
+    # An explicit transport ignores the machine's proxy settings: they are for the world outside, not for the broker.
     try:
-        with httpx.Client(timeout=seconds, transport=httpx.HTTPTransport()) as client:
+        with httpx.Client(timeout=timeout_seconds, transport=httpx.HTTPTransport()) as client:
             response = client.get(
                 f"{settings.broker_api_url.rstrip('/')}/api/queues/{quote(vhost, safe='')}",
                 params={"columns": _COLUMNS},
@@ -32,7 +32,7 @@ def queues(settings: Settings, seconds: float = TIMEOUT_SECONDS) -> dict[str, di
     except httpx.TransportError as error:
         raise WritegateError(f"the broker's management API does not answer ({error})") from error
     if response.is_error:
-        # Not in httpx's words: they hold the address, and with it the password.
+        # httpx's own message holds the address, and with it the password.
         raise WritegateError(
             f"the broker's management API answered {response.status_code}: "
             "WRITEGATE_BROKER_API_URL must name a user with the tag monitoring and its password"

@@ -1,4 +1,4 @@
-"""The database as its reader: one connection, nothing but reading. The only module that opens one."""
+"""The database as the reader role sees it. The only module that opens a connection, for reading only."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from writegate.config import Settings
 from writegate.errors import WritegateError
 
 CONNECT_SECONDS = 10
-STATEMENT_MILLIS = 30_000  # nobody reads on for longer, and a busy server is not to be kept busier
+STATEMENT_MILLIS = 30_000  # a busy server is not to be kept busy by a question that nobody waits for any more
 
 Row = Mapping[str, Any]
 
 
 class Database:
-    """A database as its reader sees it."""
+    """A connection for reading, used by one thread."""
 
     def __init__(self, opened: connection) -> None:
         self._connection = opened
 
     def all(self, query: str | Composable, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """Return all rows, each by column name. Raises :class:`WritegateError` with the server's own words."""
+        """Return all rows, each by column name. Raises :class:`WritegateError` with the server's message."""
         try:
-            return rows_of(self._connection, query, parameters)
+            return fetch_rows(self._connection, query, parameters)
         except psycopg2.Error as error:
             raise WritegateError(f"cannot read from the database: {str(error).strip()}") from error
 
@@ -38,7 +38,7 @@ class Database:
         return [row["service"] for row in self.all("SELECT DISTINCT service FROM writegate.lane ORDER BY service")]
 
 
-def rows_of(opened: connection, query: str | Composable, parameters: Mapping[str, Any] | None) -> list[Row]:
+def fetch_rows(opened: connection, query: str | Composable, parameters: Mapping[str, Any] | None) -> list[Row]:
     """Return all rows of a query, each by column name. Raises the driver's errors."""
     with opened, opened.cursor(cursor_factory=RealDictCursor) as cursor:
         cursor.execute(query, parameters)
@@ -48,7 +48,8 @@ def rows_of(opened: connection, query: str | Composable, parameters: Mapping[str
 def connect(url: str, *, statement_millis: int, connect_seconds: int) -> connection:
     """Open a connection for reading only. Raises the driver's errors.
 
-    Indexes are preferred to whole tables more than the server may be set up for: what is read is small and in memory.
+    ``random_page_cost`` is low, so that the server prefers indexes to whole tables: what the console reads is small
+    and in memory.
     """
     return psycopg2.connect(
         url,
@@ -60,7 +61,7 @@ def connect(url: str, *, statement_millis: int, connect_seconds: int) -> connect
 
 @contextmanager
 def reading() -> Iterator[Database]:
-    """Open the connection that ``WRITEGATE_DATABASE_URL`` names, for reading only."""
+    """Open the connection that ``WRITEGATE_DATABASE_URL`` names, for as long as the block lasts."""
     settings = Settings.load(need=("database_url",))
     try:
         opened = connect(settings.database_url, statement_millis=STATEMENT_MILLIS, connect_seconds=CONNECT_SECONDS)

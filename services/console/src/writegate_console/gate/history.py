@@ -1,4 +1,4 @@
-"""Figures of the last hours, which the writers sampled: as many points as a chart can show, however long the time."""
+"""Metrics of the last hours, as the writers sampled them: at most as many points as a chart can show."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ PERIODS: Final[Mapping[Period, int]] = {"15m": 900, "1h": 3600, "24h": 86_400}  
 POINTS = 180
 SAMPLE_SECONDS = 10
 
-# A service that did nothing has no row in a sample, and nothing is parked where there is no row: that means none.
+# A sample has no row for a service that did nothing, and none for a service with nothing parked: that means 0.
 RATES = ("commands_per_second", "commits_per_second")
 COUNTS = ("parked_commands", "deferred_commands")
 GAUGES = ("writer_connections", "server_connections", "deadlocks")
 
-# Some of the samples, spread evenly, and only their rows: by an index, and the same ones when it is asked again.
+# Some of the samples, spread evenly, and only their rows: found by an index, and the same ones in the next query.
 _SAMPLES = """
 WITH picked AS MATERIALIZED (
     SELECT min(at) AS at FROM writegate.history
@@ -36,7 +36,7 @@ SELECT p.at, h.name, h.value FROM picked p LEFT JOIN LATERAL (
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Figures by name, a value for each of the times; None where it was not measured."""
+    """Metrics by name: one value for each time in ``at``, None where nothing was measured."""
 
     period: Period
     step_seconds: int
@@ -44,20 +44,20 @@ class History:
     values: Mapping[str, Sequence[float | None]]
 
     def latest(self, name: str) -> float | None:
-        """Return the last known value of a figure."""
+        """Return the last known value of a metric."""
         return next((value for value in reversed(self.values[name]) if value is not None), None)
 
 
-def history(database: Database, period: Period, service: str | None = None) -> History:
-    """Return the figures of a period, of one service or of the whole gate."""
+def read_history(database: Database, period: Period, service: str | None = None) -> History:
+    """Return the metrics of a period, of one service or of the whole gate."""
     step = max(SAMPLE_SECONDS, PERIODS[period] // POINTS)
     names = (*RATES, *COUNTS) if service else (*RATES, *COUNTS, *GAUGES)
     parameters = {"seconds": PERIODS[period], "step": step, "names": list(names), "service": service}
-    return of_samples(period, step, names, database.all(_SAMPLES, parameters))
+    return history_of(period, step, names, database.all(_SAMPLES, parameters))
 
 
-def of_samples(period: Period, step: int, names: Sequence[str], rows: Sequence[Row]) -> History:
-    """Return rows as series. Pure."""
+def history_of(period: Period, step: int, names: Sequence[str], rows: Sequence[Row]) -> History:
+    """Return rows of ``at``, ``name`` and ``value`` as series. Pure."""
     samples: dict[datetime, dict[str, float]] = {}
     for row in rows:
         sample = samples.setdefault(row["at"], {})

@@ -12,35 +12,35 @@ from writegate.publishing import Publisher
 ANSWER_SECONDS = 30.0
 
 
-class Refused(WritegateError):
-    """The writer did not do it, and says why."""
+class OperationRefused(WritegateError):
+    """The writer did not carry the operation out, and says why."""
 
 
 class Operator:
-    """Publishes operations over one connection, as the broker user of ``WRITEGATE_BROKER_URL``."""
+    """Publishes operations over one connection, as the broker user of ``WRITEGATE_BROKER_URL``. For any thread."""
 
     def __init__(self, settings: Settings) -> None:
-        self._publisher = Publisher(settings, spool=False)  # what cannot be done now is for people to repeat
+        self._publisher = Publisher(settings, spool=False)  # a person repeats what cannot be sent now
 
     def operate(self, operation: Operation, timeout: float = ANSWER_SECONDS) -> dict[str, Any]:
-        """Have it done; return what the writer says of it.
+        """Have an operation carried out; return its result.
 
-        Raises :class:`Refused` with the writer's reason, and :class:`WritegateError` when the broker does not take it,
-        when it failed, or when no writer has answered after ``timeout`` seconds: it may still be done then.
+        Raises :class:`OperationRefused` with the writer's reason, and :class:`WritegateError` when the broker does not
+        take it, when it failed, or when no writer has answered after ``timeout`` seconds: a writer may still do it.
         """
         try:
             receipt = self._publisher.publish(operation, receipt=True).wait(timeout)
         except ReceiptTimeout as error:
             raise WritegateError(
                 f"accepted as {operation.command_id}, and no writer has carried it out after {timeout:g} s. It will be "
-                "when one serves the domain `writegate`: see `writegate status`"
+                "done when a writer serves the domain `writegate`: see `writegate status`"
             ) from error
         if receipt.outcome not in {"applied", "duplicate"}:
             why = receipt.cause.message if receipt.cause is not None else receipt.outcome
             raise WritegateError(f"not done: {why}")
         result = dict(receipt.result or {})
         if "refused" in result:
-            raise Refused(result["refused"])
+            raise OperationRefused(result["refused"])
         return result
 
     def close(self) -> None:
@@ -48,8 +48,8 @@ class Operator:
         self._publisher.close(timeout=2.0)
 
 
-def operate(operation: Operation, timeout: float = ANSWER_SECONDS) -> dict[str, Any]:
-    """:meth:`Operator.operate`, once."""
+def operate_once(operation: Operation, timeout: float = ANSWER_SECONDS) -> dict[str, Any]:
+    """Have one operation carried out over a connection of its own, as :meth:`Operator.operate` does."""
     operator = Operator(Settings.load(need=("broker_url",)))
     try:
         return operator.operate(operation, timeout)

@@ -1,6 +1,9 @@
 """The console: a page that shows a gate and lets operators act on it, and the same as JSON.
 
-``reader`` is its only connection, ``live`` looks at the gate for all open tabs at once, ``users``, ``sessions``,
-``throttle`` and ``proxies`` say who somebody is, ``acting`` does what operators ask for. ``routes`` are the pages and
-the API; ``application`` puts them together.
+In: HTTP requests. Out: pages, JSON, server-sent events, and operations for the writer. From the bottom up: ``state`` is
+what all requests share, ``security`` says who makes a request and what they may do, ``views`` turns data into HTML,
+``routes`` are the pages and the API, ``application`` puts them together, ``app`` is what an ASGI server loads.
+
+Threads: routes run on the server's thread pool, event streams on its event loop; one thread reads the overview for all
+open pages, and each replay or drop has a thread of its own.
 """

@@ -1,7 +1,7 @@
-"""The application for an ASGI server, set up by the environment.
+"""The application for an ASGI server, with the settings of the environment.
 
-``writegate console`` runs it. Another server must be told not to look for addresses in headers (``uvicorn
---no-proxy-headers``): the application itself knows which proxies are to be believed.
+``writegate console`` runs it. Another server must not read client addresses from headers (``uvicorn
+--no-proxy-headers``): the application itself decides which proxies are trusted.
 """
 
 from __future__ import annotations

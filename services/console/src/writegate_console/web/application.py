@@ -15,18 +15,20 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from writegate.config import Settings
 from writegate.errors import WritegateError
-from writegate_console.gate.reader import BadQuestion, DatabaseAway
-from writegate_console.web.routes import actions, api, events, login, pages, probes
-from writegate_console.web.security.headers import Headers
-from writegate_console.web.security.identity import NotLoggedIn, Viewer, viewer
-from writegate_console.web.state.state import Operate, State
+from writegate_console.gate.reader import DatabaseUnavailable, InvalidQuery
+from writegate_console.web.routes import actions, drains, events, login, pages, probes
+from writegate_console.web.routes.api import acting, reading
+from writegate_console.web.security.headers import SecurityHeaders
+from writegate_console.web.security.identity import NotLoggedIn, Viewer, page_viewer
+from writegate_console.web.security.proxies import Proxies
+from writegate_console.web.state.shared import SendOperation, SharedState
 from writegate_console.web.views.rendering import STATIC, page
 
 _API = "/api/"
-_TITLES = {400: "That cannot be", 403: "Not allowed", 404: "Not found", 409: "Not done", 503: "Not now"}
+_TITLES = {400: "Not possible", 403: "Not allowed", 404: "Not found", 409: "Not done", 503: "Not available now"}
 
 
-def application(settings: Settings, operate: Operate) -> FastAPI:
+def application(settings: Settings, operate: SendOperation) -> FastAPI:
     """Return the application. Nothing is connected before the first request."""
 
     @asynccontextmanager
@@ -39,23 +41,24 @@ def application(settings: Settings, operate: Operate) -> FastAPI:
         version="1",
         description="What the console's pages show and do. Log in with HTTP Basic, or use a browser's session.",
         lifespan=lifespan,
-        docs_url=None,  # its page loads scripts from elsewhere
+        docs_url=None,  # its page loads scripts from another site
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
-    app.state.shared = State(settings, operate)
-    for part in (probes, login, pages, actions, events, api):
+    app.state.shared = SharedState(settings, operate)
+    app.state.proxies = Proxies(settings)
+    for part in (probes, login, pages, actions, drains, events, reading, acting):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.add_middleware(Headers, proxies=app.state.shared.proxies)
-    app.add_exception_handler(NotLoggedIn, _log_in)
-    app.add_exception_handler(StarletteHTTPException, _refused)
-    app.add_exception_handler(RequestValidationError, _not_understood)
-    app.add_exception_handler(WritegateError, _failed)
+    app.add_middleware(SecurityHeaders, proxies=app.state.proxies)
+    app.add_exception_handler(NotLoggedIn, _ask_to_log_in)
+    app.add_exception_handler(StarletteHTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(WritegateError, _on_failure)
     return app
 
 
-def _log_in(request: Request, error: Exception) -> Response:
+def _ask_to_log_in(request: Request, error: Exception) -> Response:
     del error
     if request.method != "GET" or request.url.path == "/events":
         return JSONResponse({"detail": "nobody is logged in"}, status.HTTP_401_UNAUTHORIZED)
@@ -63,38 +66,39 @@ def _log_in(request: Request, error: Exception) -> Response:
     return RedirectResponse(f"/login?next={quote(wanted, safe='')}", status.HTTP_303_SEE_OTHER)
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, StarletteHTTPException)  # noqa: S101  this handler is for those
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHTTPException)  # noqa: S101  registered for this class only
     if request.url.path.startswith(_API):
         return await http_exception_handler(request, HTTPException(error.status_code, error.detail, error.headers))
-    return _page(request, error.status_code, str(error.detail))
+    return _error_page(request, error.status_code, str(error.detail))
 
 
-async def _not_understood(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101  this handler is for those
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  registered for this class only
     if request.url.path.startswith(_API):
         return await request_validation_exception_handler(request, error)
     first = error.errors()[0]
-    return _page(request, status.HTTP_400_BAD_REQUEST, f"{first['loc'][-1]}: {first['msg']}")
+    return _error_page(request, status.HTTP_400_BAD_REQUEST, f"{first['loc'][-1]}: {first['msg']}")
 
 
-def _failed(request: Request, error: Exception) -> Response:
+def _on_failure(request: Request, error: Exception) -> Response:
     code = status.HTTP_409_CONFLICT
-    if isinstance(error, DatabaseAway):
+    if isinstance(error, DatabaseUnavailable):
         code = status.HTTP_503_SERVICE_UNAVAILABLE
-    elif isinstance(error, BadQuestion):
+    elif isinstance(error, InvalidQuery):
         code = status.HTTP_400_BAD_REQUEST
     if request.url.path.startswith(_API):
         return JSONResponse({"detail": str(error)}, code)
-    return _page(request, code, str(error))
+    return _error_page(request, code, str(error))
 
 
-def _page(request: Request, code: int, text: str) -> Response:
-    return page(request, "error.html", _whoever(request), code, title=_TITLES.get(code, "Not done"), text=text)
+def _error_page(request: Request, code: int, text: str) -> Response:
+    title = _TITLES.get(code, "Not done")
+    return page(request, "error.html", _viewer_if_any(request), code, title=title, text=text)
 
 
-def _whoever(request: Request) -> Viewer | None:
+def _viewer_if_any(request: Request) -> Viewer | None:
     try:
-        return viewer(request)
+        return page_viewer(request)
     except NotLoggedIn:
         return None

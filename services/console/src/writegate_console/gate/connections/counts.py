@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
-from writegate_console.gate.budget import Budget
+from writegate_console.gate.connections.budget import ConnectionBudget
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """Sessions of one role and application name in this database."""
+class SessionCount:
+    """The sessions of one role and application name in this database."""
 
     role: str
     application: str
@@ -20,8 +20,8 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Direct:
-    """Rights to write to a table of the gate. ``sessions``: those open now that can use them."""
+class DirectWriter:
+    """A role's rights to write to a table of the gate. ``sessions``: those open now that can use them."""
 
     role: str
     schema: str
@@ -31,13 +31,13 @@ class Direct:
 
     @property
     def revoke(self) -> str:
-        """The statement that ends it. Revoking from a table revokes from its columns as well."""
-        role = self.role if self.role == "PUBLIC" else quoted(self.role)
-        return f"REVOKE {', '.join(self.privileges)} ON {quoted(self.schema)}.{quoted(self.name)} FROM {role};"
+        """The statement that takes the rights away. Revoking from a table revokes from its columns as well."""
+        role = self.role if self.role == "PUBLIC" else _quoted(self.role)
+        return f"REVOKE {', '.join(self.privileges)} ON {_quoted(self.schema)}.{_quoted(self.name)} FROM {role};"
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
+class ConnectionCounts:
     """What is compared with before. ``deadlocks`` are counted since the statistics' reset, the others are of now."""
 
     connections: int
@@ -47,40 +47,40 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """All of it."""
+class ConnectionsReport:
+    """All that `writegate connections` shows."""
 
-    writers: Budget
-    sessions: tuple[Session, ...]
-    direct: tuple[Direct, ...]
-    counters: Counters
+    writers: ConnectionBudget
+    sessions: tuple[SessionCount, ...]
+    direct: tuple[DirectWriter, ...]
+    counters: ConnectionCounts
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One counter before and now."""
+class CountDifference:
+    """One count before and now."""
 
     name: str
     before: int
     now: int
 
 
-def counters_of(sessions: Sequence[Session], deadlocks: int) -> Counters:
-    """Return what is compared: all sessions together."""
-    return Counters(
-        connections=sum(one.sessions for one in sessions),
-        idle_in_transaction=sum(one.idle_in_transaction for one in sessions),
-        waiting_for_locks=sum(one.waiting_for_locks for one in sessions),
+def total_counts(sessions: Sequence[SessionCount], deadlocks: int) -> ConnectionCounts:
+    """Return the counts of all sessions together."""
+    return ConnectionCounts(
+        connections=sum(count.sessions for count in sessions),
+        idle_in_transaction=sum(count.idle_in_transaction for count in sessions),
+        waiting_for_locks=sum(count.waiting_for_locks for count in sessions),
         deadlocks=deadlocks,
     )
 
 
-def compare(before: Counters, now: Counters) -> list[Difference]:
-    """Return each counter before and now."""
+def compare(before: ConnectionCounts, now: ConnectionCounts) -> list[CountDifference]:
+    """Return each count before and now."""
     old, new = asdict(before), asdict(now)
-    return [Difference(one.name, old[one.name], new[one.name]) for one in fields(Counters)]
+    return [CountDifference(field.name, old[field.name], new[field.name]) for field in fields(ConnectionCounts)]
 
 
-def quoted(name: str) -> str:
-    """Return a name as SQL takes it, whatever is in it."""
+def _quoted(name: str) -> str:
+    """Return a name as SQL takes it, whatever characters it has."""
     return '"' + name.replace('"', '""') + '"'

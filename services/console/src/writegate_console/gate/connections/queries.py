@@ -1,9 +1,14 @@
-"""Who is connected, and who may write without the gate."""
+"""Queries: who is connected, and who may write without the gate."""
 
 from __future__ import annotations
 
-from writegate_console.gate.budget import budget
-from writegate_console.gate.connections.counts import Direct, Picture, Session, counters_of
+from writegate_console.gate.connections.budget import read_budget
+from writegate_console.gate.connections.counts import (
+    ConnectionsReport,
+    DirectWriter,
+    SessionCount,
+    total_counts,
+)
 from writegate_console.gate.database import Database
 
 _SESSIONS = """
@@ -14,8 +19,8 @@ FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'cli
 GROUP BY 1, 2 ORDER BY sessions DESC, 1, 2
 """
 _DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-# Rights on the tables that belong to some domain, as granted: to a role, to a group or to everybody. The owner of a
-# table, the services' own roles and the writer are the gate.
+# Rights on the tables of all domains, as granted: to a role, to a group or to everybody. The owner of a table, the
+# services' own roles and the writer belong to the gate: they are left out.
 _DIRECT = """
 SELECT r.role, n.nspname AS schema, c.relname AS name, array_agg(DISTINCT a.privilege_type ORDER BY a.privilege_type)
            AS privileges,
@@ -38,14 +43,14 @@ GROUP BY r.role, n.nspname, c.relname, c.relowner, a.grantee ORDER BY 1, 2, 3
 """
 
 
-def sessions_of(database: Database) -> tuple[Session, ...]:
+def read_sessions(database: Database) -> tuple[SessionCount, ...]:
     """Return who is connected now, by role and application."""
-    return tuple(Session(**row) for row in database.all(_SESSIONS))
+    return tuple(SessionCount(**row) for row in database.all(_SESSIONS))
 
 
-def look(database: Database) -> Picture:
-    """Return what there is now."""
+def read_connections(database: Database) -> ConnectionsReport:
+    """Return who is connected now, the budget, and who may write directly."""
     [statistics] = database.all(_DEADLOCKS)
-    sessions = sessions_of(database)
-    direct = tuple(Direct(**{**row, "privileges": tuple(row["privileges"])}) for row in database.all(_DIRECT))
-    return Picture(budget(database), sessions, direct, counters_of(sessions, statistics["deadlocks"]))
+    sessions = read_sessions(database)
+    direct = tuple(DirectWriter(**{**row, "privileges": tuple(row["privileges"])}) for row in database.all(_DIRECT))
+    return ConnectionsReport(read_budget(database), sessions, direct, total_counts(sessions, statistics["deadlocks"]))

@@ -1,1 +1,6 @@
-"""Commands that were rejected for good: found, read, replayed and dropped."""
+"""Parked commands: listed for the terminal, searched for the page, edited, replayed and dropped page by page.
+
+In: a :class:`~writegate.contract.operations.Selection`. Out: rows and dataclasses; moves call the operator they are
+given. ``fields`` is pure; ``listing`` and ``search`` ask the database; ``moving`` sends operations. Runs on the
+caller's thread.
+"""

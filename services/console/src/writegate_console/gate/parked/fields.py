@@ -1,4 +1,4 @@
-"""The fields of a parked command, as people look at them and change them. Pure."""
+"""The fields of a parked command, as people read and change them. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from writegate.errors import WritegateError
 
 
 def fields_of(raw: bytes) -> dict[str, Any] | None:
-    """Return the fields in a parked body, or in the whole message that it is; None when there are none."""
+    """Return the fields in a parked body, or in the whole Celery message that was parked; None when there are none."""
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
@@ -21,16 +21,16 @@ def fields_of(raw: bytes) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def digest(raw: bytes) -> str:
-    """Return what tells one body from another."""
+def body_digest(raw: bytes) -> str:
+    """Return the SHA-256 of a body, in hexadecimal."""
     return hashlib.sha256(raw).hexdigest()
 
 
-def changed(fields: dict[str, Any] | None, settings: Iterable[str]) -> dict[str, Any]:
-    """Return fields with some set to other values, each given as ``name=JSON``."""
+def with_settings(fields: dict[str, Any] | None, settings: Iterable[str]) -> dict[str, Any]:
+    """Return fields with some set to other values, each given as ``name=JSON``. Raises :class:`WritegateError`."""
     if fields is None:
         raise WritegateError(
-            "its body has no fields that could be changed one by one: give all of them, by --fields FILE"
+            "its body has no fields that could be changed one by one: give all of them with --fields FILE"
         )
     return {**fields, **dict(map(_setting, settings))}
 

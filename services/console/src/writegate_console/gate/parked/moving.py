@@ -13,12 +13,14 @@ from writegate.contract.operations import MOST_AT_ONCE, OnParked
 
 PAGES_A_SECOND = 4  # with a rate: often enough to be even, seldom enough for the audit
 
-Operate = Callable[[OnParked], dict[str, Any]]
-Make = Callable[[int, int], OnParked]
+SendPage = Callable[[OnParked], dict[str, Any]]
+"""Has one page carried out and returns the writer's result."""
+MakePage = Callable[[int, int], OnParked]
+"""Returns the operation on so many commands (second) with numbers above one (first)."""
 
 
 @dataclass(slots=True)
-class Moved:
+class MoveProgress:
     """What was done until now. ``skipped``: how many stayed where they are, by the reason."""
 
     done: int = 0
@@ -26,38 +28,39 @@ class Moved:
 
     @property
     def seen(self) -> int:
-        """Commands that were looked at."""
+        """Commands that were moved or skipped."""
         return self.done + self.skipped.total()
 
 
 def move(  # noqa: PLR0913, PLR0917  what to do, how fast, and the clock
-    operate: Operate,
-    make: Make,
+    send_page: SendPage,
+    make_page: MakePage,
     limit: int,
     rate: float | None,
-    tell: Callable[[Moved], None],
+    report: Callable[[MoveProgress], None],
     now: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
-) -> Moved:
-    """Act on at most ``limit`` commands, at most ``rate`` a second. ``make``: the action on so many after a number.
+) -> MoveProgress:
+    """Move at most ``limit`` commands, at most ``rate`` a second. ``report`` is called after each page.
 
-    Each page is a transaction of its own: whoever stops this and begins again does nothing twice.
+    Each page is a transaction of its own: after an interruption the same call moves nothing twice.
     """
-    most = MOST_AT_ONCE if rate is None else min(MOST_AT_ONCE, max(1, math.ceil(rate / PAGES_A_SECOND)))
-    moved, last, began = Moved(), 0, now()
-    while moved.seen < limit:
-        size = min(most, limit - moved.seen)
-        result = operate(make(last, size))
+    page_limit = MOST_AT_ONCE if rate is None else min(MOST_AT_ONCE, max(1, math.ceil(rate / PAGES_A_SECOND)))
+    progress, last, began = MoveProgress(), 0, now()
+    while progress.seen < limit:
+        size = min(page_limit, limit - progress.seen)
+        result = send_page(make_page(last, size))
         if "last" not in result:
-            # A writer did it and died before it could tell: the page is gone from here, and was most likely full.
-            moved.done += size
-            continue
-        if result["last"] == last:
-            break  # others were faster
-        last = result["last"]
-        moved.done += result["done"]
-        moved.skipped.update(result["skipped"])
-        tell(moved)
+            # A writer applied the page and died before it sent the result. Its commands are not parked any more, so the
+            # next page begins after the same number; the page was most likely full.
+            progress.done += size
+        elif result["last"] == last:
+            break  # nothing is left: others moved the rest
+        else:
+            last = result["last"]
+            progress.done += result["done"]
+            progress.skipped.update(result["skipped"])
+        report(progress)
         if rate is not None:
-            pause(max(0.0, began + moved.seen / rate - now()))
-    return moved
+            pause(max(0.0, began + progress.seen / rate - now()))
+    return progress

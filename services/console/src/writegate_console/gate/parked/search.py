@@ -1,4 +1,7 @@
-"""Parked commands: searched, counted and shown. What is selected here is what an action on the same selection moves."""
+"""Parked commands as the page searches, counts and shows them.
+
+A search and an action with the same selection mean the same commands.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from typing import Any
 
 from writegate.contract.operations import Selection
 from writegate_console.gate.database import Database, Row
-from writegate_console.gate.parked.fields import digest, fields_of
+from writegate_console.gate.parked.fields import body_digest, fields_of
 
-PAGE = 50
-_MOST_SHOWN = 64 * 1024  # of a body, in characters
+PAGE_COMMANDS = 50
+_MAX_BODY_CHARACTERS = 64 * 1024
 
 _LIST = """
 SELECT seq AS number, parked_at, service, lane, id, task, version, key, cause, sqlstate, left(message, 300) AS message,
@@ -24,7 +27,7 @@ _COUNT = """
 SELECT service, task, cause, count(*)::int AS commands, min(seq) AS first, max(seq) AS last
 FROM writegate.parked WHERE state = %(state)s AND {condition} GROUP BY 1, 2, 3 ORDER BY commands DESC, 1, 2, 3
 """
-_ONE = """
+_DETAIL = """
 SELECT seq AS number, parked_at, service, lane, id, task, version, key, parks_key, cause, sqlstate, message, origin,
        headers, raw, state
 FROM writegate.parked WHERE seq = %(number)s
@@ -32,8 +35,8 @@ FROM writegate.parked WHERE seq = %(number)s
 
 
 @dataclass(frozen=True, slots=True)
-class Parked:
-    """One parked command as a list shows it. ``number``: by which it is edited."""
+class ParkedCommand:
+    """One parked command as a list shows it. ``number``: by which it is edited, replayed and dropped."""
 
     number: int
     parked_at: datetime
@@ -51,8 +54,11 @@ class Parked:
 
 
 @dataclass(frozen=True, slots=True)
-class ParkedDetail(Parked):
-    """One with all that is kept. ``body`` is None when it is no text; ``fields`` when it is no JSON object."""
+class ParkedDetail(ParkedCommand):
+    """One parked command with all that is kept.
+
+    ``body`` is None when it is not text, ``fields`` when it is no JSON object; ``size``: of the body, in bytes.
+    """
 
     parks_key: bool
     headers: Mapping[str, Any]
@@ -63,8 +69,8 @@ class ParkedDetail(Parked):
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """How many fit, of one service, command type and cause. ``last``: the highest number among them."""
+class ParkedGroup:
+    """How many match, of one service, command type and cause. ``first``, ``last``: their lowest and highest number."""
 
     service: str
     task: str | None
@@ -74,29 +80,36 @@ class Group:
     last: int
 
 
-def listed(
-    database: Database, selection: Selection, *, state: str = "parked", below: int | None = None, limit: int = PAGE
-) -> list[Parked]:
-    """Return those that fit, newest first; ``below``: with lower numbers only."""
+def newest_parked(
+    database: Database,
+    selection: Selection,
+    *,
+    state: str = "parked",
+    below: int | None = None,
+    limit: int = PAGE_COMMANDS,
+) -> list[ParkedCommand]:
+    """Return those that match, newest first; ``below``: only lower numbers."""
     condition, parameters = selection.sql()
-    asked = {**parameters, "state": state, "below": below, "limit": limit}
-    return [Parked(**row) for row in database.all(_LIST.format(condition=condition), asked)]
+    parameters = {**parameters, "state": state, "below": below, "limit": limit}
+    return [ParkedCommand(**row) for row in database.all(_LIST.format(condition=condition), parameters)]
 
 
-def groups(database: Database, selection: Selection, *, state: str = "parked") -> list[Group]:
-    """Return how many fit."""
+def count_groups(database: Database, selection: Selection, *, state: str = "parked") -> list[ParkedGroup]:
+    """Return how many match, largest group first. Reads an index only, unless the selection has a text."""
     condition, parameters = selection.sql()
-    return [Group(**row) for row in database.all(_COUNT.format(condition=condition), {**parameters, "state": state})]
+    return [
+        ParkedGroup(**row) for row in database.all(_COUNT.format(condition=condition), {**parameters, "state": state})
+    ]
 
 
-def one(database: Database, number: int) -> ParkedDetail | None:
-    """Return one by its number."""
-    rows = database.all(_ONE, {"number": number})
-    return detail(rows[0]) if rows else None
+def parked_detail(database: Database, number: int) -> ParkedDetail | None:
+    """Return one parked command by its number, None when there is none."""
+    rows = database.all(_DETAIL, {"number": number})
+    return detail_of(rows[0]) if rows else None
 
 
-def detail(row: Row) -> ParkedDetail:
-    """Return a row with its body as people read it. Pure."""
+def detail_of(row: Row) -> ParkedDetail:
+    """Return a row with its body as text. Pure."""
     raw = bytes(row["raw"])
     try:
         body = raw.decode()
@@ -104,8 +117,8 @@ def detail(row: Row) -> ParkedDetail:
         body = None
     return ParkedDetail(
         **{name: value for name, value in row.items() if name != "raw"},
-        body=None if body is None else body[:_MOST_SHOWN],
+        body=None if body is None else body[:_MAX_BODY_CHARACTERS],
         size=len(raw),
-        sha256=digest(raw),
+        sha256=body_digest(raw),
         fields=fields_of(raw),
     )

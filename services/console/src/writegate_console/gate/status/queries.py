@@ -1,21 +1,23 @@
-"""One look at everything the screen shows."""
+"""Reading all that `writegate status` shows."""
 
 from __future__ import annotations
 
 from writegate.config import Settings
 from writegate_console.gate.broker import TIMEOUT_SECONDS
-from writegate_console.gate.budget import budget
+from writegate_console.gate.connections.budget import read_budget
 from writegate_console.gate.database import Database
-from writegate_console.gate.status.broker import depths
-from writegate_console.gate.status.screen import Screen, lanes_of, out_of
+from writegate_console.gate.holds import holds_in_force
+from writegate_console.gate.status.depths import read_depths
+from writegate_console.gate.status.model import GateStatus, lane_statuses, throughputs
 
 RATE_SECONDS = 60.0
-RATE_BATCHES = 50_000  # more than one database commits in that time
+RATE_BATCHES = 50_000  # more than one database commits in a minute
 _LANES = """
 SELECT l.service, l.lane, l.domain, CASE WHEN d.lease_until > clock_timestamp() THEN d.owner END AS owner
 FROM writegate.lane l JOIN writegate.domain d ON d.name = l.domain ORDER BY 1, 2
 """
-# By numbers first: the index on the times knows nothing of what was written since the last vacuum.
+# By numbers first: the index on times is a block-range index, which has nothing of what was written since the last
+# vacuum.
 _OUT = """
 WITH recent AS MATERIALIZED (
     SELECT service, commands, committed_at FROM writegate.batch
@@ -26,11 +28,7 @@ SELECT s.service, coalesce(sum(b.commands), 0)::int AS commands, count(b.service
        max(b.committed_at) AS last_commit
 FROM (SELECT DISTINCT service FROM writegate.lane) s LEFT JOIN recent b USING (service) GROUP BY 1 ORDER BY 1
 """
-_HOLDS = """
-SELECT target, reason, holder, since, until FROM writegate.hold
-WHERE until IS NULL OR until > clock_timestamp() ORDER BY target
-"""
-# The lowest number is that of the oldest: only an index is read.
+# The lowest number is that of the oldest, so that only an index is read.
 _PARKED = """
 SELECT g.service, g.cause, g.commands, p.parked_at AS oldest FROM (
     SELECT service, cause, count(*)::int AS commands, min(seq) AS first FROM writegate.parked
@@ -43,18 +41,22 @@ WHERE state = 'deferred' GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
-def look(
-    database: Database, settings: Settings, seconds: float = RATE_SECONDS, broker_seconds: float = TIMEOUT_SECONDS
-) -> Screen:
-    """Return what there is now; rates are those of the last ``seconds``."""
-    found, why = depths(settings, broker_seconds)
-    lanes = lanes_of(database.all(_LANES), found)
-    return Screen(
+def read_status(
+    database: Database,
+    settings: Settings,
+    rate_seconds: float = RATE_SECONDS,
+    broker_timeout_seconds: float = TIMEOUT_SECONDS,
+) -> GateStatus:
+    """Return the status now; rates are averages of the last ``rate_seconds``."""
+    depths, problem = read_depths(settings, broker_timeout_seconds)
+    lanes = lane_statuses(database.all(_LANES), depths)
+    recent = {"seconds": rate_seconds, "most": RATE_BATCHES}
+    return GateStatus(
         lanes=lanes,
-        out=out_of(database.all(_OUT, {"seconds": seconds, "most": RATE_BATCHES}), lanes, seconds),
-        holds=database.all(_HOLDS),
+        out=throughputs(database.all(_OUT, recent), lanes, rate_seconds),
+        holds=holds_in_force(database),
         parked=database.all(_PARKED),
         deferred=database.all(_DEFERRED),
-        writers=budget(database),
-        broker=why,
+        writers=read_budget(database),
+        broker=problem,
     )

@@ -1,15 +1,15 @@
-"""What the database still knows of one id."""
+"""Queries: what the database still has of one command id."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from writegate.contract.ids import ledger_id
+from writegate_console.gate.audit import actions_on_parked
 from writegate_console.gate.database import Database, Row
-from writegate_console.gate.parked.queries import history
-from writegate_console.gate.trace.story import Found
+from writegate_console.gate.trace.story import CommandRows
 
-# Each of these indexes begins with the service: naming all of them makes every look-up a descent.
+# Each of these indexes begins with the service: with the services named, every query is an index search.
 _LEDGER = """
 SELECT l.service, l.outcome, b.id AS batch, b.domain, b.writer, b.xid, b.commands, b.started_at, b.committed_at
 FROM writegate.ledger l LEFT JOIN writegate.batch b ON b.id = l.batch
@@ -33,33 +33,33 @@ FROM writegate.outbox WHERE id = %(ledger_id)s::uuid OR parent = %(id)s ORDER BY
 """
 
 _EMITTED = """
-SELECT one.parent::text AS parent, one.child::text AS id, decided.service, coalesce(decided.state, 'sent') AS state
+SELECT pair.parent::text AS parent, pair.child::text AS id, finished.service, coalesce(finished.state, 'sent') AS state
 FROM writegate.ledger l
 JOIN writegate.emission e ON e.batch = l.batch
-CROSS JOIN LATERAL unnest(e.parents, e.children) AS one (parent, child)
+CROSS JOIN LATERAL unnest(e.parents, e.children) AS pair (parent, child)
 LEFT JOIN LATERAL (
     SELECT d.service, CASE d.outcome WHEN 'a' THEN 'applied' ELSE 'parked' END AS state FROM writegate.ledger d
-    WHERE d.service = ANY(%(services)s) AND d.id = one.child LIMIT 1
-) decided ON true
-WHERE l.service = ANY(%(services)s) AND l.id = ANY(%(ledger_ids)s::uuid[]) AND one.parent = l.id
+    WHERE d.service = ANY(%(services)s) AND d.id = pair.child LIMIT 1
+) finished ON true
+WHERE l.service = ANY(%(services)s) AND l.id = ANY(%(ledger_ids)s::uuid[]) AND pair.parent = l.id
 LIMIT %(most)s
 """
-MOST_EMITTED = 500  # a handler may emit any number: more nobody reads
+MAX_EMITTED = 500  # a handler may emit any number; nobody reads more
 
 
-def emitted(database: Database, ids: Sequence[str]) -> list[Row]:
-    """Return what these commands emitted: ``parent``, ``id``, ``service`` and ``state``, as the ledger has it."""
-    of = {ledger_id(id_): id_ for id_ in ids}
-    parameters = {"services": database.services(), "ledger_ids": list(of), "most": MOST_EMITTED}
-    return [{**row, "parent": of[row["parent"]]} for row in database.all(_EMITTED, parameters)]
+def emitted_commands(database: Database, ids: Sequence[str]) -> list[Row]:
+    """Return what these commands emitted: ``parent``, ``id``, ``service`` and ``state``, by the ledger."""
+    by_ledger_id = {ledger_id(id_): id_ for id_ in ids}
+    parameters = {"services": database.services(), "ledger_ids": list(by_ledger_id), "most": MAX_EMITTED}
+    return [{**row, "parent": by_ledger_id[row["parent"]]} for row in database.all(_EMITTED, parameters)]
 
 
-def find(database: Database, id_: str) -> Found:
+def command_rows(database: Database, id_: str) -> CommandRows:
     """Return all rows about a command id."""
     services = database.services()
     parameters = {"id": id_, "ledger_id": ledger_id(id_), "services": services}
     parked = database.all(_PARKED, parameters)
-    return Found(
+    return CommandRows(
         id=id_,
         services=tuple(services),
         ledger=database.all(_LEDGER, parameters),
@@ -67,6 +67,6 @@ def find(database: Database, id_: str) -> Found:
         deferred=database.all(_DEFERRED, parameters),
         suspects=database.all(_SUSPECT, parameters),
         outbox=database.all(_OUTBOX, parameters),
-        emitted=emitted(database, [id_]),
-        actions=[row for one in parked for row in history(database, one["number"])],
+        emitted=emitted_commands(database, [id_]),
+        actions=[row for command in parked for row in actions_on_parked(database, command["number"])],
     )

@@ -1,4 +1,4 @@
-"""From a row's 32-bit ``xmin`` to the 64-bit number of its transaction, and what is said of it. Pure."""
+"""From a row's 32-bit ``xmin`` to the 64-bit number of its transaction, and what is known of its author. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIRST_NORMAL = 3  # below: bootstrap and frozen (PostgreSQL, src/include/access/
 def full_xid(xmin: int, next_xid: int) -> int | None:
     """Return the newest 64-bit transaction number before ``next_xid`` that a row shows as ``xmin``, None without one.
 
-    A row that was frozen may be any number of epochs older: what is found must be checked against something else.
+    A row that was frozen may be any number of epochs older: the number must be checked against something else.
     """
     if xmin < FIRST_NORMAL:
         return None
@@ -24,10 +24,10 @@ def full_xid(xmin: int, next_xid: int) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class RowAuthor:
     """Who last wrote a row. ``batch`` is None when that is unknown.
 
-    One or more of ``commands`` did it, or of as many ``others`` of the same batch.
+    One or more of the batch's commands wrote it: of ``commands``, or of the ``others`` that are not listed.
     """
 
     xmin: int
@@ -38,7 +38,7 @@ class Written:
 
     @property
     def summary(self) -> str:
-        """One sentence about it."""
+        """One sentence about it, for people."""
         if self.batch is None:
             return (
                 f"unknown: no batch that is still kept has transaction {self.xmin if self.xid is None else self.xid}. "

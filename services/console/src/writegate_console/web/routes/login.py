@@ -9,29 +9,31 @@ from fastapi import APIRouter, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from writegate_console.users import User
-from writegate_console.web.security.identity import CSRF_FIELD, log_in, same, visitor_of
-from writegate_console.web.security.sessions import COOKIE, LONGEST_SECONDS
-from writegate_console.web.state.state import state_of
-from writegate_console.web.views.forms import PlainForm
+from writegate_console.web.security.csrf import CSRF_FIELD, same_secret
+from writegate_console.web.security.identity import SESSION_COOKIE, visitor_of
+from writegate_console.web.security.login import try_login
+from writegate_console.web.state.sessions import MAX_SECONDS
+from writegate_console.web.state.shared import shared_state
+from writegate_console.web.views.forms import SentForm
 from writegate_console.web.views.rendering import page
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/login")
-def show(request: Request, next: str = "/") -> Response:  # noqa: A002  its name in the address
-    """The log-in."""
+def show_login(request: Request, next: str = "/") -> Response:  # noqa: A002  its name in the address
+    """Show the log-in page."""
     if visitor_of(request).user is not None:
-        return RedirectResponse(_local(next), status.HTTP_303_SEE_OTHER)
-    return page(request, "login.html", None, next=_local(next), name="", problem=None)
+        return RedirectResponse(_local_path(next), status.HTTP_303_SEE_OTHER)
+    return page(request, "login.html", None, next=_local_path(next), name="", problem=None)
 
 
 @router.post("/login")
-def enter(request: Request, form: PlainForm) -> Response:
-    """Log in. The answer to a wrong name is that to a wrong password."""
-    state, visitor = state_of(request), visitor_of(request)
-    name, target = form.text("name"), _local(form.raw("next"))
-    found = log_in(state, visitor.address, name, form.raw("password"))
+def log_in(request: Request, form: SentForm) -> Response:
+    """Log in. A wrong name and a wrong password have the same answer."""
+    state, visitor = shared_state(request), visitor_of(request)
+    name, target = form.text("name"), _local_path(form.raw("next"))
+    found = try_login(state, visitor.address, name, form.raw("password"))
     if not isinstance(found, User):
         wait = math.ceil(found)
         problem = f"Too many failures: wait {wait} s, then try again." if wait else "Wrong name or password."
@@ -42,9 +44,9 @@ def enter(request: Request, form: PlainForm) -> Response:
         return answer
     done = RedirectResponse(target, status.HTTP_303_SEE_OTHER)
     done.set_cookie(
-        COOKIE,
+        SESSION_COOKIE,
         state.sessions.begin(found),
-        max_age=int(LONGEST_SECONDS),
+        max_age=int(MAX_SECONDS),
         httponly=True,
         secure=visitor.https,
         samesite="strict",
@@ -53,19 +55,19 @@ def enter(request: Request, form: PlainForm) -> Response:
 
 
 @router.post("/logout")
-def leave(request: Request, form: PlainForm) -> Response:
-    """Log out."""
-    state = state_of(request)
-    token = request.cookies.get(COOKIE)
+def log_out(request: Request, form: SentForm) -> Response:
+    """Log out. Without the token of the session nothing ends: another site can log nobody out."""
+    state = shared_state(request)
+    token = request.cookies.get(SESSION_COOKIE)
     session = state.sessions.find(token)
-    if session is not None and same(form.raw(CSRF_FIELD), session.csrf):
+    if session is not None and same_secret(form.raw(CSRF_FIELD), session.csrf):
         state.sessions.end(token)
     done = RedirectResponse("/login", status.HTTP_303_SEE_OTHER)
-    done.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    done.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
     return done
 
 
-def _local(path: str) -> str:
-    """Return a path of this site: nobody is sent elsewhere by a link to the log-in."""
+def _local_path(path: str) -> str:
+    """Return a path of this site, ``/`` for any other: a link to the log-in cannot lead to another site."""
     parts = urlsplit(path.replace("\\", "/"))
     return path if path.startswith("/") and not path.startswith("//") and not (parts.scheme or parts.netloc) else "/"

@@ -1,76 +1,71 @@
-"""The pages to look at."""
+"""The pages to read."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, HTTPException, Query, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from writegate.errors import WritegateError
-from writegate_console.gate import audit, batches
-from writegate_console.gate.history import History, Period
-from writegate_console.gate.parked import search as parked
-from writegate_console.gate.parked.queries import history as history_of
-from writegate_console.web.security.identity import Looking
-from writegate_console.web.state.state import State, state_of
-from writegate_console.web.views import models as looking
-from writegate_console.web.views.chart import Chart, chart
-from writegate_console.web.views.forms import PageFilters
+from writegate_console.gate.audit import actions_on_parked, newest_entries
+from writegate_console.gate.batches import batch_with_commands
+from writegate_console.gate.connections.queries import read_connections
+from writegate_console.gate.history import Period
+from writegate_console.gate.parked.search import PAGE_COMMANDS, count_groups, newest_parked, parked_detail
+from writegate_console.web.security.identity import PageViewer
+from writegate_console.web.state.shared import shared_state
+from writegate_console.web.views.charts import charts_of
+from writegate_console.web.views.effects import total
+from writegate_console.web.views.filters import STATES, PageFilters
+from writegate_console.web.views.models import command_page, current_overview, service_page
 from writegate_console.web.views.rendering import page
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-ACTS = 50
+AUDIT_ENTRIES = 50
 SERVICES = 50
 
-AskedPeriod = Annotated[Period, Query()]
-
-
-def charts_of(state: State, period: Period, service: str | None = None) -> list[Chart]:
-    """Return the charts of the gate, or of one service."""
-    history: History = state.histories.get((period, service))
-    found = [
-        chart("Commands", "a second", [("commands_per_second", "commands")], history),
-        chart("Commits", "a second", [("commits_per_second", "commits")], history),
-        chart("Set aside", "commands", [("parked_commands", "parked"), ("deferred_commands", "deferred")], history),
-    ]
-    if service is None:
-        budget = state.live.newest().overview
-        limit = float(budget.headline.budget) if budget is not None and budget.headline.budget > 0 else None
-        figures = [("server_connections", "all"), ("writer_connections", "writers")]
-        found.insert(2, chart("Connections", "open", figures, history, limit))
-    return found
+PeriodQuery = Annotated[Period, Query()]
 
 
 @router.get("/")
-def overview(request: Request, viewer: Looking, period: AskedPeriod = "15m") -> HTMLResponse:
-    """The whole gate on one screen."""
-    state = state_of(request)
-    seen = state.live.now()
+def overview(request: Request, viewer: PageViewer, period: PeriodQuery = "15m") -> HTMLResponse:
+    """Show the whole gate on one screen."""
+    state = shared_state(request)
+    snapshot = state.live.current()
     charts = []
-    with suppress(WritegateError):  # that it is away is told by the next look
-        charts = charts_of(state, period) if seen.overview is not None and seen.database is None else []
-    return page(request, "overview.html", viewer, seen=seen, overview=seen.overview, charts=charts, period=period)
+    with suppress(WritegateError):  # the next reading of the overview finds that the database does not answer
+        if snapshot.overview is not None and snapshot.database is None:
+            charts = charts_of(state, period)
+    context: dict[str, Any] = {"snapshot": snapshot, "overview": snapshot.overview, "charts": charts, "period": period}
+    return page(request, "overview.html", viewer, **context)
 
 
 @router.get("/services")
-def services(request: Request, viewer: Looking, start: Annotated[int, Query(ge=0, le=1_000_000)] = 0) -> HTMLResponse:
-    """All services."""
-    _, seen = looking.present(state_of(request))
-    rows = seen.services[start : start + SERVICES]
-    return page(
-        request, "services.html", viewer, rows=rows, start=start, step=SERVICES, count=len(seen.services), now=seen.at
-    )
+def services(
+    request: Request, viewer: PageViewer, start: Annotated[int, Query(ge=0, le=1_000_000)] = 0
+) -> HTMLResponse:
+    """Show all services, some on each page."""
+    _, overview = current_overview(shared_state(request))
+    rows = overview.services[start : start + SERVICES]
+    context: dict[str, Any] = {
+        "rows": rows,
+        "start": start,
+        "step": SERVICES,
+        "count": len(overview.services),
+        "now": overview.at,
+    }
+    return page(request, "services.html", viewer, **context)
 
 
 @router.get("/services/{name}")
-def service(request: Request, viewer: Looking, name: str, period: AskedPeriod = "1h") -> HTMLResponse:
-    """One service."""
-    state = state_of(request)
-    found = looking.service(state, name)
+def service(request: Request, viewer: PageViewer, name: str, period: PeriodQuery = "1h") -> HTMLResponse:
+    """Show one service."""
+    state = shared_state(request)
+    found = service_page(state, name)
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"there is no service {name!r}")
     charts = charts_of(state, period, name)
@@ -78,70 +73,71 @@ def service(request: Request, viewer: Looking, name: str, period: AskedPeriod = 
 
 
 @router.get("/find")
-def find(request: Request, viewer: Looking, q: str = "") -> RedirectResponse:
+def find(viewer: PageViewer, q: str = "") -> RedirectResponse:
     """Go to the command with an id."""
-    del request, viewer
+    del viewer
     path = f"/commands/{quote(q.strip(), safe='')}" if q.strip() else "/"
     return RedirectResponse(path, status.HTTP_303_SEE_OTHER)
 
 
 @router.get("/commands/{id_:path}")
-def command(request: Request, viewer: Looking, id_: str) -> HTMLResponse:
-    """One command: what became of it, and what followed from it."""
-    found = looking.command(state_of(request), id_)
+def command(request: Request, viewer: PageViewer, id_: str) -> HTMLResponse:
+    """Show one command: what became of it, and what followed from it."""
+    found = command_page(shared_state(request), id_)
     code = status.HTTP_200_OK if found.anything else status.HTTP_404_NOT_FOUND
     return page(request, "command.html", viewer, code, command=found)
 
 
 @router.get("/batches/{number}")
-def batch(request: Request, viewer: Looking, number: int) -> HTMLResponse:
-    """One batch."""
-    found = batches.decided(state_of(request).reader, number)
+def batch(request: Request, viewer: PageViewer, number: int) -> HTMLResponse:
+    """Show one batch."""
+    found = batch_with_commands(shared_state(request).reader, number)
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"there is no batch {number}, or it is not kept any more")
-    return page(request, "batch.html", viewer, decided=found, batch=found.batch)
+    return page(request, "batch.html", viewer, commands=found, batch=found.batch)
 
 
 @router.get("/parked")
-def parked_list(
-    request: Request, viewer: Looking, filters: PageFilters, below: Annotated[int | None, Query()] = None
+def parked(
+    request: Request, viewer: PageViewer, filters: PageFilters, below: Annotated[int | None, Query()] = None
 ) -> HTMLResponse:
-    """Parked commands that fit filters."""
-    state = state_of(request)
-    groups = parked.groups(state.reader, filters.selection, state=filters.state)
-    rows = parked.listed(state.reader, filters.selection, state=filters.state, below=below, limit=parked.PAGE + 1)
-    more = rows[parked.PAGE - 1].number if len(rows) > parked.PAGE else None
+    """Show parked commands that match filters."""
+    reader = shared_state(request).reader
+    groups = count_groups(reader, filters.selection, state=filters.state)
+    rows = newest_parked(reader, filters.selection, state=filters.state, below=below, limit=PAGE_COMMANDS + 1)
     context = {
         "filters": filters,
+        "states": STATES,
         "groups": groups,
-        "total": sum(one.commands for one in groups),
-        "rows": rows[: parked.PAGE],
-        "more": more,
+        "total": total(groups),
+        "rows": rows[:PAGE_COMMANDS],
+        "more": rows[PAGE_COMMANDS - 1].number if len(rows) > PAGE_COMMANDS else None,
         "below": below,
     }
     return page(request, "parked.html", viewer, 400 if filters.problem else 200, **context)
 
 
 @router.get("/parked/{number}")
-def parked_one(request: Request, viewer: Looking, number: int) -> HTMLResponse:
-    """One parked command."""
-    state = state_of(request)
-    found = parked.one(state.reader, number)
+def parked_command(request: Request, viewer: PageViewer, number: int) -> HTMLResponse:
+    """Show one parked command."""
+    reader = shared_state(request).reader
+    found = parked_detail(reader, number)
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"no parked command has the number {number}")
-    return page(request, "parked_one.html", viewer, command=found, history=history_of(state.reader, number))
+    history = actions_on_parked(reader, number)
+    return page(request, "parked_command.html", viewer, command=found, history=history)
 
 
 @router.get("/audit")
-def acts(request: Request, viewer: Looking, before: Annotated[int | None, Query()] = None) -> HTMLResponse:
-    """What people did, as the query says: ``who``, ``action``, ``target``."""
+def audit(request: Request, viewer: PageViewer, before: Annotated[int | None, Query()] = None) -> HTMLResponse:
+    """Show what people did, by the query: ``who``, ``action``, ``target``."""
     given = {name: request.query_params.get(name, "").strip() or None for name in ("who", "action", "target")}
-    rows = audit.newest(state_of(request).reader, ACTS + 1, before=before, **given)
-    more = rows[ACTS - 1].seq if len(rows) > ACTS else None
-    return page(request, "audit.html", viewer, rows=rows[:ACTS], more=more, given=given, before=before)
+    rows = newest_entries(shared_state(request).reader, AUDIT_ENTRIES + 1, before=before, **given)
+    more = rows[AUDIT_ENTRIES - 1].seq if len(rows) > AUDIT_ENTRIES else None
+    return page(request, "audit.html", viewer, rows=rows[:AUDIT_ENTRIES], more=more, given=given, before=before)
 
 
 @router.get("/connections")
-def connections(request: Request, viewer: Looking) -> HTMLResponse:
-    """Who is connected, and who may still write directly."""
-    return page(request, "connections.html", viewer, picture=looking.connections(state_of(request)))
+def connections(request: Request, viewer: PageViewer) -> HTMLResponse:
+    """Show who is connected, and who may still write directly."""
+    return page(request, "connections.html", viewer, report=read_connections(shared_state(request).reader))

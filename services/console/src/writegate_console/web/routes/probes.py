@@ -1,22 +1,23 @@
-"""Whether the process lives, and what it reaches. It is ready without a database: it says that there is none."""
+"""Health checks. The console is ready without a database: its page says then that the database does not answer."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from writegate_console.web.state.state import state_of
+from writegate_console.web.state.shared import shared_state
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/livez")
 def livez() -> dict[str, bool]:
-    """Touch nothing."""
+    """Answer without asking anything."""
     return {"live": True}
 
 
 @router.get("/readyz")
 def readyz(request: Request) -> dict[str, bool]:
-    """Say what the last look found."""
-    seen = state_of(request).live.newest()
-    return {"ready": True, "database": seen.overview is not None and seen.database is None, "broker": not seen.broker}
+    """Return what the newest overview found."""
+    snapshot = shared_state(request).live.latest()
+    database = snapshot.overview is not None and snapshot.database is None
+    return {"ready": True, "database": database, "broker": not snapshot.broker}

@@ -1,4 +1,4 @@
-"""What every answer tells a browser: to run nothing that is not ours, and to show this in no other page."""
+"""Headers on every answer: browsers may run only our own files, and embed our pages nowhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from writegate_console.web.security.proxies import Proxies
 
-# Styles and scripts are files of ours; nothing is inline, so what somebody wrote into a command can be neither.
+# Styles and scripts are our own files and never inline, so that text in a command can be neither.
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -26,7 +26,7 @@ _ALWAYS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # with none at all, forms would be sent as from nowhere
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers would send forms with the origin null
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -34,32 +34,32 @@ _ALWAYS = {
 _YEAR_SECONDS = 365 * 86_400
 
 
-class Headers:
-    """Adds them to every answer."""
+class SecurityHeaders:
+    """ASGI middleware that adds the headers to every answer."""
 
     def __init__(self, app: ASGIApp, proxies: Proxies) -> None:
         self._app = app
         self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as the application does."""
+        """Answer as the application does, with more headers."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        async def adding(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _ALWAYS.items():
                     headers[name] = value
-                # A file of ours is asked for under another address when it changed.
+                # Pages name our files with a digest of their contents: a file that changed has another address.
                 keep = scope["path"].startswith("/static/") and message["status"] == HTTPStatus.OK
-                headers.setdefault("Cache-Control", f"max-age={_YEAR_SECONDS}, immutable" if keep else "no-store")
+                headers["Cache-Control"] = f"max-age={_YEAR_SECONDS}, immutable" if keep else "no-store"
                 if self._https(scope):
                     headers["Strict-Transport-Security"] = f"max-age={_YEAR_SECONDS}"
             await send(message)
 
-        await self._app(scope, receive, adding)
+        await self._app(scope, receive, send_with_headers)
 
     def _https(self, scope: Scope) -> bool:
         peer = (scope.get("client") or ("", 0))[0]

@@ -1,4 +1,4 @@
-"""What a trusted proxy in front says: who somebody is, from where, and whether he came by https. Pure."""
+"""What a trusted proxy says about a request: its user, address and scheme. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from writegate.config import Settings
 from writegate_console.users import User
 
-_LONGEST_NAME = 200
+_MAX_NAME_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who makes a request. ``user``: as the proxy says, None when it says nothing or is none of ours."""
+    """Where a request comes from. ``user``: as a trusted proxy names them, None when none does."""
 
     address: str
     https: bool
@@ -22,7 +22,7 @@ class Visitor:
 
 
 class Proxies:
-    """The proxies that are believed. What anybody else writes into such headers is nothing."""
+    """The proxies that are trusted. From anybody else the headers of a proxy are ignored."""
 
     def __init__(self, settings: Settings) -> None:
         self._networks: list[IPv4Network | IPv6Network] = [
@@ -32,17 +32,17 @@ class Proxies:
         self._role_header = settings.console_role_header.lower()
 
     def visitor(self, peer: str, scheme: str, headers: Mapping[str, str]) -> Visitor:
-        """Return who it is. ``peer``: the address at the other end of the connection; ``headers`` in lower case."""
+        """Return where a request comes from. ``peer``: the connected address; ``headers``: by lower-case name."""
         if not self._trusted(peer):
             return Visitor(peer, scheme == "https", None)
-        # The last entry is the proxy's own word; what stands before it came from outside.
+        # The proxy itself appends the last entry; the entries before it came from outside.
         forwarded = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
         https = headers.get("x-forwarded-proto", scheme).strip().lower() == "https"
         name = headers.get(self._user_header, "").strip()
         user = None
         if name and name.isprintable():
             operates = headers.get(self._role_header, "").strip().lower() == "operator"
-            user = User(name[:_LONGEST_NAME], "operator" if operates else "reader")
+            user = User(name[:_MAX_NAME_CHARACTERS], "operator" if operates else "reader")
         return Visitor(forwarded or peer, https, user)
 
     def _trusted(self, peer: str) -> bool:

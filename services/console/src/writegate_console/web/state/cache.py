@@ -1,4 +1,4 @@
-"""What was found out a moment ago, for whoever asks the same next."""
+"""Recently computed values, shared by all requests."""
 
 from __future__ import annotations
 
@@ -7,30 +7,36 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from cachetools import TTLCache
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-MOST = 100
+MAX_VALUES = 100
 
 
-class Kept(Generic[K, V]):
-    """Values by key, made again when they are older than ``seconds``. One is made at a time."""
+class TimedCache(Generic[K, V]):
+    """Values by key, computed again after ``seconds``. For any thread.
 
-    def __init__(self, make: Callable[[K], V], seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._make = make
-        self._seconds = seconds
-        self._clock = clock
-        self._kept: dict[K, tuple[float, V]] = {}
+    The lock is held while a value is computed: many requests for one key cause one query, not many.
+    """
+
+    def __init__(self, compute: Callable[[K], V], seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._compute = compute
+        self._values: TTLCache[K, V] = TTLCache(MAX_VALUES, seconds, clock)
         self._lock = threading.Lock()
 
     def get(self, key: K) -> V:
-        """Return the value. Raises what making it raises."""
+        """Return the value of a key. Raises what computing it raises; a failure is not kept."""
         with self._lock:
-            made_at, value = self._kept.get(key, (None, None))
-            if made_at is not None and value is not None and self._clock() - made_at < self._seconds:
-                return value
-            if len(self._kept) >= MOST:
-                self._kept.clear()
-            value = self._make(key)
-            self._kept[key] = (self._clock(), value)
+            try:
+                return self._values[key]
+            except KeyError:
+                pass
+            value = self._values[key] = self._compute(key)
             return value
+
+    def clear(self) -> None:
+        """Have every value computed again."""
+        with self._lock:
+            self._values.clear()

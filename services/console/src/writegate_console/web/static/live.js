@@ -1,4 +1,4 @@
-// Keeps an open page up to date by server-sent events, and says so when it is not.
+// Keeps an open page up to date with server-sent events, and shows when it is not.
 "use strict";
 (() => {
   const STALE_MILLIS = 5000;
@@ -6,16 +6,16 @@
   const pulse = document.querySelector("[data-pulse]");
   const stale = document.querySelector("[data-stale]");
   let source = null;
-  let heardAt = Date.now();
+  let dataAt = Date.now();
 
-  const say = (state) => {
+  const showState = (state) => {
     if (pulse.dataset.state !== state) {
       pulse.dataset.state = state;
       pulse.textContent = state;
     }
   };
 
-  // What is focused in a part that changes stays focused: it is found again by where it leads.
+  // A link that has the focus keeps it when its part is replaced: the new link is found by its address.
   const replace = (name, html) => {
     const part = document.querySelector(`[data-part="${name}"]`);
     if (!part) return;
@@ -24,32 +24,32 @@
     if (focused) part.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   };
 
-  const hear = (event) => {
+  const receive = (event) => {
     const { parts, age } = JSON.parse(event.data);
-    heardAt = Date.now() - age * 1000;
+    dataAt = Date.now() - age * 1000;
     for (const [name, html] of Object.entries(parts)) replace(name, html);
-    look();
+    checkAge();
   };
 
-  const look = () => {
+  const checkAge = () => {
     if (document.hidden) return;
-    const silent = Date.now() - heardAt;
-    const old = silent > STALE_MILLIS;
+    const old = Date.now() - dataAt > STALE_MILLIS;
     document.body.classList.toggle("stale", old);
-    say(old ? "stale" : "live");
+    showState(old ? "stale" : "live");
     stale.hidden = !old;
-    // Always the same words while nothing comes: who listens to the page hears them once.
-    const text = `Nothing new is heard of the gate. What is shown is of ${new Date(heardAt).toISOString().slice(11, 19)}.`;
+    // The text stays the same while nothing arrives, so that a screen reader says it once.
+    const text = `The console does not answer. This page shows data of ${new Date(dataAt).toISOString().slice(11, 19)}.`;
     if (old && stale.textContent !== text) stale.textContent = text;
   };
 
   const open = () => {
     if (source || document.hidden) return;
-    heardAt = Date.now();
+    dataAt = Date.now();
     source = new EventSource(main.dataset.live);
-    source.onmessage = hear;
-    // While nobody answers the browser tries again by itself. Refused, as when the session is over, it gives up: then
-    // the page is loaded anew and asks for the log-in, unless somebody may be typing.
+    source.onmessage = receive;
+    // While there is no answer the browser connects again by itself. When it is refused, as after the session has
+    // ended, it gives up: the page is loaded again and asks for the log-in, unless it has a form in which somebody
+    // may be typing.
     source.onerror = () => {
       if (source.readyState !== EventSource.CLOSED) return;
       source = null;
@@ -64,17 +64,17 @@
 
   if (main && pulse) {
     open();
-    setInterval(look, 500);
+    setInterval(checkAge, 500);
     document.addEventListener("visibilitychange", () => {
       if (document.hidden) {
         close();
-        say("paused");
+        showState("paused");
       } else {
         open();
       }
     });
     addEventListener("pagehide", close);
   }
-  // An action on many goes on: its page is loaded again until it is over.
+  // The page of a replay or drop is loaded again until the job has ended.
   if (document.querySelector("[data-reload]")) setTimeout(() => location.reload(), 1000);
 })();

@@ -1,4 +1,5 @@
-// Light or dark: as the system says, until somebody chooses. Loaded before the page is drawn, so that it never flashes.
+// Light or dark: as the system is set, until the user chooses. Loaded before the page is drawn, so that no other
+// colours are shown first.
 "use strict";
 (() => {
   const root = document.documentElement;

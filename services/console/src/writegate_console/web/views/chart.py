@@ -1,4 +1,4 @@
-"""Lines of a chart, from figures: where they go in a box of fixed size. Pure; a template draws them."""
+"""A chart as SVG paths in a box of fixed size, from metrics. Pure; a template puts the paths into a page."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from writegate_console.gate.history import PERIODS, History
 
 WIDTH, HEIGHT = 600, 120
-_GAP_STEPS = 4  # no sample for longer: nobody measured, so nothing is drawn
+_GAP_STEPS = 4  # a longer time without a sample is a gap in the line
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One figure. ``path``: of an SVG; ``area``: the same, closed at the bottom, where it is the only one."""
+class ChartLine:
+    """One metric. ``path``: of an SVG; ``area``: the same closed at the bottom, empty when there are several lines."""
 
     name: str
     label: str
@@ -26,11 +26,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One chart. ``top``: the value at its upper edge; ``limit_y``: where a limit stands, if it is in the box."""
+    """One chart. ``top``: the value at the upper edge; ``limit_y``: where the limit's line is, None without one."""
 
     title: str
     unit: str
-    lines: Sequence[Line]
+    lines: Sequence[ChartLine]
     top: float
     limit: float | None
     limit_y: float | None
@@ -39,30 +39,30 @@ class Chart:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to draw yet."""
+        """Whether there is no line to draw."""
         return not any(line.path for line in self.lines)
 
 
-def chart(
-    title: str, unit: str, figures: Sequence[tuple[str, str]], history: History, limit: float | None = None
+def draw(
+    title: str, unit: str, metrics: Sequence[tuple[str, str]], history: History, limit: float | None = None
 ) -> Chart:
-    """Draw some figures (their names and labels) of a history; ``limit`` is a line across."""
-    values = [value for name, _ in figures for value in history.values[name] if value is not None]
-    top = nice(max([*values, limit or 0.0], default=0.0))
+    """Return the chart of some metrics (names and labels) of a history; ``limit`` is drawn as a line across."""
+    values = [value for name, _ in metrics for value in history.values[name] if value is not None]
+    top = round_up(max([*values, limit or 0.0], default=0.0))
     end = history.at[-1] if history.at else None
     begin = end - timedelta(seconds=PERIODS[history.period]) if end else None
     lines = []
-    for name, label in figures:
+    for name, label in metrics:
         parts = _parts(history.at, history.values[name], begin, history.step_seconds, top)
         path = "".join(_path(part) for part in parts)
-        area = "".join(_area(part) for part in parts) if len(figures) == 1 else ""
-        lines.append(Line(name, label, path, area, history.latest(name)))
+        area = "".join(_area(part) for part in parts) if len(metrics) == 1 else ""
+        lines.append(ChartLine(name, label, path, area, history.latest(name)))
     limit_y = None if limit is None else _y(limit, top)
     return Chart(title, unit, lines, top, limit, limit_y, begin, end)
 
 
-def nice(value: float) -> float:
-    """Return the next of 1, 2, 5, 10, 20 … above a value; at least 1."""
+def round_up(value: float) -> float:
+    """Return the smallest of 1, 2, 5, 10, 20 … that is not below a value."""
     if value <= 1:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))

@@ -1,4 +1,4 @@
-"""Figures and times as people read them. Pure."""
+"""Numbers, times and other values as people read them. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 NOTHING = "–"  # noqa: RUF001  a dash, as in any table
 
 
-def number(value: float | None, digits: int = 1) -> str:
-    """Return a figure in a few characters: 0.4, 812, 12,345, 1.2 M."""
+def format_number(value: float | None, digits: int = 1) -> str:
+    """Return a number in a few characters: 0.4, 812, 12,345, 1.2 M."""
     if value is None:
         return NOTHING
     if abs(value) >= 1_000_000:
@@ -20,7 +20,7 @@ def number(value: float | None, digits: int = 1) -> str:
     return f"{value:,.{digits}f}"
 
 
-def duration(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """Return a length of time in its two largest units: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
     if seconds is None:
         return NOTHING
@@ -34,45 +34,45 @@ def duration(seconds: float | None) -> str:
     return f"{whole} s"
 
 
-def milliseconds(value: float | None) -> str:
+def format_milliseconds(value: float | None) -> str:
     """Return a short length of time."""
     return NOTHING if value is None else f"{value:,.1f} ms"
 
 
-def moment(value: datetime | None, *, precise: bool = False) -> str:
-    """Return a time, in UTC: one zone for all who look at the same page."""
+def format_time(value: datetime | None, *, precise: bool = False) -> str:
+    """Return a time in UTC: the same zone for everybody who reads the page."""
     if value is None:
         return NOTHING
     text = value.astimezone(UTC)
     return f"{text:%Y-%m-%d %H:%M:%S}" + (f".{text.microsecond // 1000:03d}" if precise else "")
 
 
-def clock(value: datetime | None) -> str:
+def format_clock(value: datetime | None) -> str:
     """Return the time of a day."""
     return NOTHING if value is None else f"{value.astimezone(UTC):%H:%M:%S}"
 
 
-def ago(value: datetime | None, now: datetime | None = None) -> str:
+def format_age(value: datetime | None, now: datetime | None = None) -> str:
     """Return how long ago something was."""
     if value is None:
         return NOTHING
     since = (now or datetime.now(UTC)) - value
-    return f"{duration(max(since, timedelta()).total_seconds())} ago"
+    return f"{format_duration(max(since, timedelta()).total_seconds())} ago"
 
 
-def pretty(value: Any) -> str:
+def format_json(value: Any) -> str:
     """Return a value as indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
-def plain(value: Any) -> str:
-    """Return whatever a row holds as a line of text."""
+def format_value(value: Any) -> str:
+    """Return any value of a row as one line of text."""
     if value is None:
         return NOTHING
     if isinstance(value, datetime):
-        return moment(value, precise=True)
+        return format_time(value, precise=True)
     if isinstance(value, float):
-        return number(value)
+        return format_number(value)
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)

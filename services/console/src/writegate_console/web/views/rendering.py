@@ -12,31 +12,33 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from writegate_console.web.security.identity import Viewer
-from writegate_console.web.state.state import state_of
-from writegate_console.web.views import format as shown
+from writegate_console.web.state.shared import shared_state
+from writegate_console.web.views import format as formats
 
 STATIC = Path(__file__).parents[1] / "static"
 _TEMPLATES = Path(__file__).parents[1] / "templates"
+_FILTERS = {
+    "number": formats.format_number,
+    "duration": formats.format_duration,
+    "milliseconds": formats.format_milliseconds,
+    "moment": formats.format_time,
+    "clock": formats.format_clock,
+    "ago": formats.format_age,
+    "pretty": formats.format_json,
+    "plain": formats.format_value,
+    "segment": lambda value: quote(str(value), safe=""),
+}
 
-
-def _digest() -> str:
-    """Return a word that changes with the files: browsers keep them for as long as it stays."""
-    digest = hashlib.sha256()
-    for path in sorted(STATIC.iterdir()):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-# What was done, after the page on which it was confirmed. In words of ours only: an address is anybody's.
-_TOLD = {
+# Shown after an action, by a word in the address. Only these texts: anybody can write an address.
+_NOTICES = {
     "held": "The hold is placed. Every writer obeys within two seconds.",
-    "released": "The hold is over. What waited for it is applied, in order.",
+    "released": "The hold is released. Commands that waited for it are applied, in order.",
     "edited": "The command was edited. It is still parked: replay it when it is right.",
 }
 
 
 def environment() -> Environment:
-    """Return what renders templates: a name that is missing is an error, and everything is escaped."""
+    """Return what renders templates: an unknown name is an error, and every value is escaped."""
     made = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -44,11 +46,17 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("number", "duration", "milliseconds", "moment", "clock", "ago", "pretty", "plain")
-    made.filters.update({name: getattr(shown, name) for name in names})
-    made.filters["segment"] = lambda value: quote(str(value), safe="")
-    made.globals["version"] = _digest()
+    made.filters.update(_FILTERS)
+    made.globals["version"] = _static_digest()
     return made
+
+
+def _static_digest() -> str:
+    """Return a digest of the static files, which is part of their addresses: browsers keep each version for good."""
+    digest = hashlib.sha256()
+    for path in sorted(STATIC.iterdir()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 ENVIRONMENT = environment()
@@ -57,17 +65,17 @@ ENVIRONMENT = environment()
 def page(
     request: Request, template: str, viewer: Viewer | None, /, status_code: int = 200, **context: Any
 ) -> HTMLResponse:
-    """Render a page. Its frame shows who looks, and what of the gate is away."""
+    """Render a page. Its frame shows who is logged in, and whether database and broker answer."""
     common = {
         "viewer": viewer,
         "path": request.url.path,
-        "seen": state_of(request).live.newest() if viewer else None,
-        "told": _TOLD.get(request.query_params.get("told", "")),
+        "snapshot": shared_state(request).live.latest() if viewer else None,
+        "notice": _NOTICES.get(request.query_params.get("notice", "")),
     }
     text = ENVIRONMENT.get_template(template).render({**common, **context})
     return HTMLResponse(text, status_code)
 
 
 def part(template: str, **context: Any) -> str:
-    """Render a part of a page, such as one that is sent again when it changed."""
+    """Render a part of a page, such as one that is sent again when it has changed."""
     return ENVIRONMENT.get_template(template).render(context)

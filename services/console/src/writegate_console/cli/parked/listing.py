@@ -1,0 +1,98 @@
+"""``writegate parked list`` and ``show``."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from writegate.errors import WritegateError
+from writegate_console.cli.output import Json, escape_controls, format_cell, print_json, print_table
+from writegate_console.cli.parked.options import (
+    Before,
+    Numbers,
+    OfCause,
+    OfCommand,
+    OfId,
+    OfKey,
+    OfService,
+    Since,
+    WithText,
+    selection_of,
+)
+from writegate_console.gate.audit import actions_on_parked
+from writegate_console.gate.database import Database, Row, reading
+from writegate_console.gate.parked.fields import body_digest, fields_of
+from writegate_console.gate.parked.listing import full_rows, single_commands, summarize
+
+
+def list_(  # noqa: PLR0913, PLR0917  options
+    numbers: Numbers = None,
+    service: OfService = None,
+    cause: OfCause = None,
+    command: OfCommand = None,
+    key: OfKey = None,
+    id_: OfId = None,
+    text: WithText = None,
+    since: Since = None,
+    before: Before = None,
+    each: Annotated[bool, typer.Option("--each", help="Single commands, oldest first, in place of groups.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="With --each: at most so many.")] = 50,
+    json_: Json = False,
+) -> None:
+    """Show what is parked, by service, cause and command. Exit code 0: shown, 1: failed."""
+    selection = selection_of(numbers, service, cause, command, key, id_, text, since, before)
+    with reading() as database:
+        rows = single_commands(database, selection, limit) if each else summarize(database, selection)
+    if json_:
+        print_json([dict(row) for row in rows])
+    elif rows:
+        print_table(Console(soft_wrap=True), list(rows[0]), (tuple(row.values()) for row in rows))
+    else:
+        typer.echo("nothing is parked" if str(selection) == "all" else f"nothing is parked with {selection}")
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NUMBER|ID", help="As `writegate parked list` shows it.")],
+    *,
+    json_: Json = False,
+) -> None:
+    """Show a parked command with all that is known of it. Exit code 0: shown, 1: there is none."""
+    with reading() as database:
+        rows = existing_rows(database, name)
+        found = [_described(row, actions_on_parked(database, row["number"])) for row in rows]
+    if json_:
+        print_json(found)
+        return
+    for described in found:
+        _print_described(described)
+
+
+def existing_rows(database: Database, name: str) -> list[Row]:
+    """Return the rows with a number or id. Raises :class:`WritegateError` when there are none."""
+    rows = full_rows(database, name)
+    if not rows:
+        raise WritegateError(f"nothing was ever parked as {name}: see `writegate parked list`")
+    return rows
+
+
+def _described(row: Row, history: list[Row]) -> dict[str, Any]:
+    raw = bytes(row["raw"])
+    fields = fields_of(raw)
+    body = {"fields": fields} if fields is not None else {"body": raw.decode(errors="replace")}
+    facts = {name: row[name] for name in row if name != "raw"}
+    return {**facts, **body, "sha256": body_digest(raw), "history": history}
+
+
+def _print_described(described: dict[str, Any]) -> None:
+    for title, value in described.items():
+        if title == "history":
+            continue
+        is_object = isinstance(value, dict)
+        text = escape_controls(json.dumps(value, indent=2, ensure_ascii=False)) if is_object else format_cell(value)
+        typer.echo(f"{title:10} {text}")
+    for action in described["history"]:
+        at, who, reason = (format_cell(action[name]) for name in ("at", "who", "reason"))
+        typer.echo(f"{at} {action['action']} by {who}: {reason}")

@@ -1,0 +1,132 @@
+"""The part of the API that changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
+
+from writegate_console.gate.audit import AuditEntry, newest_entries
+from writegate_console.gate.batches import BatchCommands, batch_with_commands
+from writegate_console.gate.connections.counts import ConnectionsReport
+from writegate_console.gate.connections.queries import read_connections
+from writegate_console.gate.drain.drain import Drain
+from writegate_console.gate.history import History, Period
+from writegate_console.gate.overview.services import ServiceRow
+from writegate_console.gate.parked.search import ParkedDetail, count_groups, newest_parked, parked_detail
+from writegate_console.web.routes.api.models import (
+    PROBLEMS,
+    AuditQuery,
+    CurrentUser,
+    DrainAnswer,
+    Number,
+    OverviewAnswer,
+    ParkedPage,
+    ParkedQuery,
+    found_or_404,
+)
+from writegate_console.web.security.identity import ApiViewer, api_viewer
+from writegate_console.web.state.jobs import Job
+from writegate_console.web.state.shared import shared_state
+from writegate_console.web.views.effects import total
+from writegate_console.web.views.models import CommandPage, ServicePage, command_page, current_overview, service_page
+
+router = APIRouter(prefix="/api/v1", responses=PROBLEMS, dependencies=[Depends(api_viewer)])
+
+MAX_DRAIN_SECONDS = 30
+DRAIN_INTERVAL_SECONDS = 1.0
+
+
+@router.get("/me")
+def me(viewer: ApiViewer) -> CurrentUser:
+    """Return who calls."""
+    return CurrentUser(viewer.user.name, viewer.user.role, viewer.csrf)
+
+
+@router.get("/overview")
+def overview(request: Request) -> OverviewAnswer:
+    """Return the whole gate."""
+    snapshot, found = current_overview(shared_state(request))
+    return OverviewAnswer(snapshot.age_seconds, snapshot.database, snapshot.broker, found)
+
+
+@router.get("/history")
+def history(request: Request, period: Period = "15m", service: str | None = None) -> History:
+    """Return metrics of the last hours, of one service or of the gate."""
+    return shared_state(request).histories.get((period, service))
+
+
+@router.get("/services")
+def services(request: Request) -> list[ServiceRow]:
+    """Return all services."""
+    return list(current_overview(shared_state(request))[1].services)
+
+
+@router.get("/services/{name}")
+def service(request: Request, name: str) -> ServicePage:
+    """Return one service."""
+    return found_or_404(service_page(shared_state(request), name), f"there is no service {name!r}")
+
+
+@router.get("/commands/{id}")
+def command(request: Request, id: str) -> CommandPage:  # noqa: A002  its name in the address
+    """Return what became of a command."""
+    found = command_page(shared_state(request), id)
+    return found_or_404(found if found.anything else None, f"nothing is known of {id!r}")
+
+
+@router.get("/batches/{number}")
+def batch(request: Request, number: Number) -> BatchCommands:
+    """Return a batch and its commands."""
+    found = batch_with_commands(shared_state(request).reader, number)
+    return found_or_404(found, f"there is no batch {number}, or it is not kept any more")
+
+
+@router.get("/parked")
+def parked(request: Request, search: Annotated[ParkedQuery, Query()]) -> ParkedPage:
+    """Return parked commands that match, newest first."""
+    reader, selection = shared_state(request).reader, search.selection()
+    groups = count_groups(reader, selection, state=search.state)
+    rows = newest_parked(reader, selection, state=search.state, below=search.below, limit=search.limit)
+    return ParkedPage(total(groups), groups, rows)
+
+
+@router.get("/parked/{number}")
+def parked_command(request: Request, number: Number) -> ParkedDetail:
+    """Return one parked command with its body."""
+    found = parked_detail(shared_state(request).reader, number)
+    return found_or_404(found, f"no parked command has the number {number}")
+
+
+@router.get("/audit")
+def audit(request: Request, search: Annotated[AuditQuery, Query()]) -> list[AuditEntry]:
+    """Return what people did, newest first."""
+    return newest_entries(shared_state(request).reader, **search.model_dump())
+
+
+@router.get("/connections")
+def connections(request: Request) -> ConnectionsReport:
+    """Return who is connected, and who may still write directly."""
+    return read_connections(shared_state(request).reader)
+
+
+@router.get("/drain")
+async def drain(
+    request: Request, target: str, seconds: Annotated[float, Query(ge=0, le=MAX_DRAIN_SECONDS)] = 20
+) -> DrainAnswer:
+    """Wait until the commands that a target has now are finished, at most ``seconds``; return how many are left."""
+    state, deadline = shared_state(request), time.monotonic() + seconds
+    begun = await run_in_threadpool(Drain, state.reader, state.settings, target)
+    while (remaining := await run_in_threadpool(begun.remaining)) and time.monotonic() < deadline:
+        await asyncio.sleep(DRAIN_INTERVAL_SECONDS)
+    return DrainAnswer(not remaining, remaining)
+
+
+@router.get("/jobs/{id}")
+def job(request: Request, id: str) -> Job:  # noqa: A002  its name in the address
+    """Return how far a replay or drop is."""
+    found = shared_state(request).jobs.find(id)
+    return found_or_404(found, "this job is not known here: see the audit for what was done")

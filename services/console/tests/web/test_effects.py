@@ -1,0 +1,25 @@
+"""What an action would do, in the sentences that a person confirms."""
+
+from __future__ import annotations
+
+from writegate.contract.targets import parse
+from writegate_console.gate.overview.services import LaneRow, ServiceRow
+from writegate_console.gate.parked.search import ParkedGroup
+from writegate_console.web.views import effects
+
+LANES = [LaneRow(lane, "flights", "serving", "w1", messages, 3.0, None) for lane, messages in enumerate((0, 120))]
+SERVICES = [ServiceRow("flights", "serving", ["w1"], LANES, 120, 6.0, 10.0, 100.0, None, 12.0, 4, 0, [])]
+
+
+def test_what_a_hold_would_stop_is_counted() -> None:
+    of_lane = effects.of_hold(parse("flights.1"), SERVICES, {})
+    assert of_lane[0].startswith("1 lane of flights")
+    assert "stay in their queues: 120." in of_lane[1]
+    of_table = effects.of_hold(parse("table:flights.flight"), SERVICES, {"flights": ["flights.flight"]})
+    assert "Services: flights." in of_table[0]
+
+
+def test_what_a_replay_moves_is_counted() -> None:
+    groups = [ParkedGroup("flights", "flights.record_departure", "23514", 1, 7, 7)]
+    assert effects.of_replay(groups)[0].startswith("1 parked command ")
+    assert effects.of_drop([*groups, *groups])[0].startswith("2 parked commands will be dropped")
