@@ -175,3 +175,19 @@ def _comments_before(lines: list[str], start: int) -> Iterator[tuple[str, str]]:
             return
         yield found[1], found[2]
         end = begin
+
+
+def tables_of(page: Page, first_heading: str) -> list[list[list[str]]]:
+    """Return the rows of each table whose first column has this heading, each a list of cells."""
+    found: list[list[list[str]]] = []
+    lines = page.prose.splitlines()
+    for number, line in enumerate(lines):
+        if not re.match(rf"\| {re.escape(first_heading)} \|", line):
+            continue
+        rows = []
+        for row in lines[number + 2 :]:
+            if not row.startswith("|"):
+                break
+            rows.append([cell.strip() for cell in row.strip().strip("|").split(" | ")])
+        found.append(rows)
+    return found
