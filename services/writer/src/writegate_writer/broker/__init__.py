@@ -1,5 +1,5 @@
-"""The AMQP edge of consuming: channels, deliveries, acknowledgements. On the hub thread. No SQL here.
+"""The AMQP edge: consuming lanes and dead-letter queues, and acknowledging. On the hub thread. No SQL here.
 
-In: frames, and work that other threads post. Out: deliveries to the scheduler, acknowledgements to the broker. What is
-changed in py-amqp and kombu stands in one module.
+In: frames from the broker, and work that other threads post. Out: deliveries to the scheduler, acknowledgements to the
+broker. All changes to py-amqp and kombu are in :mod:`writegate_writer.broker.patches`.
 """

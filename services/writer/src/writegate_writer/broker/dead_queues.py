@@ -1,6 +1,6 @@
-"""The AMQP edge of dead-letter queues: a service's is consumed by whoever consumes its lane 0. On the hub thread.
+"""Consuming dead-letter queues: whoever consumes a service's lane 0 consumes its dead-letter queue. On the hub thread.
 
-On channels of their own, with a small window: when such a queue is missing, or may not be read, the lanes go on.
+They have channels of their own, with a small window: the lanes go on when such a queue is missing or may not be read.
 """
 
 from __future__ import annotations
@@ -11,29 +11,34 @@ from typing import Any
 import structlog
 
 from writegate.message.topology import dead_queue_name
+from writegate_writer.broker.memory_size import MemoryBudget, memory_size
 from writegate_writer.receive.reading import Delivery
 from writegate_writer.schedule.domain import Domain
 
 log = structlog.get_logger(__name__)
 
-PREFETCH = 20  # there is no hurry, and each may be as large as a message may be
+PREFETCH = 20  # they are not urgent, and each may be as large as a message may be
 
 OpenChannel = Callable[[Any, int], Any]
 Deliver = Callable[[Domain, Delivery], bool]
 
 
 class DeadQueues:
-    """The channels of dead-letter queues, one a domain."""
+    """The channels of dead-letter queues, one for each domain.
 
-    def __init__(self, open_channel: OpenChannel, deliver: Deliver) -> None:
+    What a message takes is counted in ``memory`` until it is settled or its channel is gone.
+    """
+
+    def __init__(self, open_channel: OpenChannel, deliver: Deliver, memory: MemoryBudget) -> None:
         self._open_channel = open_channel
         self._deliver = deliver
+        self._memory = memory
         self._channels: dict[str, Any] = {}  # by domain
-        # Where what is not acknowledged came from: a tag means nothing on another channel.
-        self._from: dict[Delivery, Any] = {}
+        # The channel of each unacknowledged message: its tag means nothing on another one.
+        self._unacknowledged: dict[Delivery, Any] = {}
 
     def open(self, connection: Any, domain: Domain, lanes: Iterable[tuple[str, int]]) -> None:
-        """Consume those of the services whose lane 0 is among ``lanes``."""
+        """Consume the dead-letter queues of the services whose lane 0 is among ``lanes``."""
         services = [service for service, lane in lanes if lane == 0]
         if not services:
             return
@@ -50,30 +55,35 @@ class DeadQueues:
         delivery.tag = message.delivery_info["delivery_tag"]
         delivery.properties = dict(message.properties)
         delivery.headers = delivery.properties.pop("application_headers", None) or {}
-        delivery.body = message.body or b""
+        delivery.body = message.body or b""  # without a body py-amqp has a text there, not bytes
         if self._deliver(domain, delivery):
-            self._from[delivery] = channel
+            self._unacknowledged[delivery] = channel
+            delivery.held_bytes = memory_size(delivery.body, delivery.headers, delivery.properties)
+            self._memory.held_bytes += delivery.held_bytes
 
     def settle(self, delivery: Delivery) -> None:
-        """Acknowledge one, if its channel is still there: else it comes again, and is known then."""
-        channel = self._from.pop(delivery, None)
-        if channel is not None and channel.is_open:
+        """Acknowledge a message. If its channel is gone, it is delivered again and then recognised."""
+        channel = self._unacknowledged.pop(delivery, None)
+        if channel is None:
+            return
+        self._memory.held_bytes -= delivery.held_bytes
+        if channel.is_open:
             channel.basic_ack(delivery.tag, False)
 
     def close(self, domain: Domain) -> None:
-        """Let go of a domain's."""
+        """Close a domain's channel."""
         self._close(domain.name)
 
-    def look(self, error: Exception) -> None:
-        """The broker has closed some channel: if it is one of these, its domain does without until it starts again."""
+    def close_broken(self, error: Exception) -> None:
+        """Close those channels that the broker has closed: their domains go on without until they start again."""
         for name, channel in list(self._channels.items()):
             if not channel.is_open:
                 self._lost(name, str(error))
 
-    def gone(self) -> None:
-        """The connection is gone."""
+    def connection_lost(self) -> None:
+        """Forget all channels: the connection is gone."""
         self._channels.clear()
-        self._from.clear()
+        self._release(list(self._unacknowledged))
 
     def _lost(self, name: str, text: str) -> None:
         log.error("dead_letters.channel_lost", domain=name, error=text, cure="writegate plan")
@@ -81,7 +91,13 @@ class DeadQueues:
 
     def _close(self, name: str) -> None:
         channel = self._channels.pop(name, None)
-        if channel is not None:
-            self._from = {delivery: of for delivery, of in self._from.items() if of is not channel}
-            if channel.is_open:
-                channel.leave()
+        if channel is None:
+            return
+        self._release([delivery for delivery, source in self._unacknowledged.items() if source is channel])
+        if channel.is_open:
+            channel.leave()
+
+    def _release(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
+            del self._unacknowledged[delivery]
+            self._memory.held_bytes -= delivery.held_bytes

@@ -1,7 +1,8 @@
-"""The AMQP edge of consuming. It runs on the hub thread; other threads hand in work with :meth:`Lanes.post`.
+"""Consuming the lanes. It runs on the hub thread; other threads hand in work with :meth:`Lanes.post`.
 
-A channel per domain: closing one returns its unacknowledged messages in order and disturbs no other. `basic.cancel`
-is never used: the cancelled consumer would keep its unacknowledged messages while the next one is given later ones.
+Each domain has a channel of its own: closing it returns its unacknowledged messages in order and disturbs no other.
+`basic.cancel` is never used: the cancelled consumer would keep its unacknowledged messages while the next consumer
+is given later ones.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ from writegate.message.topology import exchange_name, queue_name
 from writegate_writer.broker.acknowledgements import Acks
 from writegate_writer.broker.channel import LaneChannel
 from writegate_writer.broker.dead_queues import DeadQueues
-from writegate_writer.broker.frames import read_in_bulk
-from writegate_writer.broker.memory_size import memory_size
-from writegate_writer.broker.patches import accept_malformed_properties, suspend_heartbeat_check
+from writegate_writer.broker.memory_size import MemoryBudget, memory_size
+from writegate_writer.broker.patches import accept_malformed_properties, read_in_bulk, suspend_heartbeat_check
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.receive.reading import Delivery
 from writegate_writer.schedule.domain import Domain, Phase
@@ -28,14 +28,14 @@ from writegate_writer.schedule.scheduler import DomainScheduler
 log = structlog.get_logger(__name__)
 
 # Of each lane: enough to fill the next batch while one is being applied. It cannot be changed while a lane is consumed,
-# and nobody knows how large the messages will be: so bytes are bounded by pausing, see `_read`.
+# and it counts messages, whatever their size: so bytes are bounded by not reading, see `_read`.
 PREFETCH = 2000
-# Frames handled before the hub gets a turn, so that monitors are answered under load.
-_FRAMES_A_TURN = 200
+# Methods read before the hub handles other events, so that monitors are answered under load.
+_METHODS_A_TURN = 200
 _SUSPENDED_SECONDS = 1.0
 
 
-class _Open:
+class _OpenChannel:
     """A domain's open channel."""
 
     def __init__(self, domain: Domain, channel: Any) -> None:
@@ -44,41 +44,45 @@ class _Open:
         self.generation = domain.generation
         self.lanes = tuple(lane for lane in domain.lanes if lane not in domain.stopped)
         self.acks = Acks()
-        self.held_bytes = 0  # of what came on it and is not acknowledged
+        self.held_bytes = 0  # by its unacknowledged messages
 
 
 class Lanes:
-    """The lanes this process consumes.
+    """The lanes that this process consumes.
 
-    It stands where Celery keeps its task consumer, so that `inspect active_queues` lists them.
+    It takes the place of Celery's task consumer, so that `inspect active_queues` lists the lanes.
 
-    Nothing on the hub thread waits for the broker: while it read on for an answer, more would come than may be held.
+    Nothing on the hub thread waits for an answer of the broker: reading on until it came, more messages would arrive
+    than may be held.
+
+    Which thread: the hub thread owns all fields. Others call :meth:`post`, :meth:`refresh`, :meth:`settle` and
+    :meth:`report`, which only append to ``_posts`` (a deque is safe for that), and read the properties.
     """
 
     def __init__(
         self, scheduler: DomainScheduler, memory_bytes: int, open_channel: Callable[[Any, int], Any] = LaneChannel
     ) -> None:
         self._scheduler = scheduler
-        self._memory_bytes = memory_bytes
+        self._memory = MemoryBudget(memory_bytes)
         self._open_channel_on = open_channel
-        self._held_bytes = 0
         self._paused = False
         self._domains: dict[str, Domain] = {}
-        self._open: dict[str, _Open] = {}
-        self._dead_queues = DeadQueues(open_channel, scheduler.deliver)
+        self._open: dict[str, _OpenChannel] = {}
+        self._dead_queues = DeadQueues(open_channel, scheduler.deliver, self._memory)
         self._posts: deque[Callable[[], None]] = deque()
         self._connection: Any = None
         self._hub: Any = None
         self.on_message: Any = None  # set by Celery's loop; our messages do not take that way
         self.report_to: Callable[[BatchResult], None] | None = None
-        self.shown_to: Callable[[BatchResult], None] | None = None  # on the thread that decided
+        self.shown_to: Callable[[BatchResult], None] | None = None  # called on the slot's thread
 
     # From any thread.
 
     def post(self, work: Callable[[], None]) -> None:
-        """Run ``work`` on the hub thread; what is posted is run in the order of posting."""
+        """Run ``work`` on the hub thread, in the order of posting."""
         self._posts.append(work)
         hub = self._hub
+        # The hub keeps its callbacks in a set, so the order is kept here. kombu's `call_soon` wakes a hub that polls.
         if hub is not None:
             hub.call_soon(self.run_posts)
 
@@ -87,12 +91,12 @@ class Lanes:
         self.post(lambda: self._refresh(domain))
 
     def settle(self, domain: Domain, decided: Mapping[Delivery, int]) -> None:
-        """So many more parts of each of these are decided."""
+        """Count so many more parts of each delivery as decided; acknowledge those of which no part is left."""
         if decided:
             self.post(lambda: self._settle(domain, decided))
 
     def report(self, done: BatchResult) -> None:
-        """Tell Celery's monitors, and who takes samples, what was decided."""
+        """Show what was decided to Celery's monitors and to whoever takes samples."""
         if self.shown_to is not None:
             self.shown_to(done)
         if self.report_to is not None:
@@ -100,12 +104,12 @@ class Lanes:
 
     @property
     def held_bytes(self) -> int:
-        """What the messages that are not acknowledged take in memory."""
-        return self._held_bytes
+        """Memory that unacknowledged messages take, dead-lettered ones included."""
+        return self._memory.held_bytes
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection to consume on."""
+        """Whether there is a connection to the broker."""
         return self._connection is not None
 
     # What Celery asks of a task consumer.
@@ -132,7 +136,7 @@ class Lanes:
     # On the hub thread.
 
     def attach(self, connection: Any, hub: Any) -> None:
-        """Take over reading from a connection."""
+        """Read from a new connection from now on, in place of kombu's transport."""
         self._connection, self._hub = connection, hub
         accept_malformed_properties(connection.connection)
         read_in_bulk(connection.connection)
@@ -147,31 +151,32 @@ class Lanes:
         hub.call_soon(self.run_posts)
 
     def detach(self) -> None:
-        """The connection is gone, and with it every channel."""
+        """Forget the channels: the connection is gone."""
         self._connection = None
+        for opened in self._open.values():
+            self._memory.held_bytes -= opened.held_bytes
         self._open.clear()
-        self._dead_queues.gone()
-        self._held_bytes = 0
+        self._dead_queues.connection_lost()
         for domain in self._domains.values():
             self._scheduler.drop(domain)
 
     def close_all(self) -> None:
-        """Let go of everything."""
+        """Close all channels: what is unacknowledged goes back to the broker, in order."""
         for opened in list(self._open.values()):
             self._close_channel(opened)
 
     def run_posts(self) -> None:
-        """Do what other threads asked for."""
+        """Do the work that other threads posted."""
         while self._posts:
             self._posts.popleft()()
 
     def _read(self) -> None:
-        """Read frames until there are none, or until enough bytes are held: then the broker keeps the rest."""
+        """Read until nothing is left, or until enough bytes are held: the rest stays with the broker then."""
         connection = self._connection
         if connection is None:
             return
-        for _ in range(_FRAMES_A_TURN):
-            if self._held_bytes > self._memory_bytes:
+        for _ in range(_METHODS_A_TURN):
+            if self._memory.exceeded:
                 self._paused = True
                 self._hub.remove_reader(connection.connection.sock)
                 return
@@ -181,11 +186,11 @@ class Lanes:
                 return
             except connection.channel_errors as error:
                 self._channel_lost(error)
-        # There may be more in a buffer, of which the poller knows nothing.
+        # More may be in the read buffer, where the poller does not see it.
         self._hub.call_soon(self._read)
 
     def _resume(self) -> None:
-        if self._paused and self._held_bytes <= self._memory_bytes and self._connection is not None:
+        if self._paused and not self._memory.exceeded and self._connection is not None:
             self._paused = False
             self._hub.add_reader(self._connection.connection.sock, self._read)
             self._hub.call_soon(self._read)
@@ -206,9 +211,9 @@ class Lanes:
         if serving and self._connection is not None:
             self._open_channel(domain)
 
-    def _close_channel(self, opened: _Open) -> None:
+    def _close_channel(self, opened: _OpenChannel) -> None:
         del self._open[opened.domain.name]
-        self._held_bytes -= opened.held_bytes
+        self._memory.held_bytes -= opened.held_bytes
         if self._connection is None:
             return
         if opened.channel.is_open:
@@ -218,7 +223,7 @@ class Lanes:
 
     def _open_channel(self, domain: Domain) -> None:
         channel = self._open_channel_on(self._connection, PREFETCH)
-        opened = self._open[domain.name] = _Open(domain, channel)
+        opened = self._open[domain.name] = _OpenChannel(domain, channel)
         for service, lane in opened.lanes:
             channel.consume(
                 queue_name(service, lane),
@@ -227,23 +232,23 @@ class Lanes:
             )
         self._dead_queues.open(self._connection, domain, opened.lanes)
 
-    def _delivered(self, domain: Domain, opened: _Open, service: str, lane: int, message: Any) -> None:
+    def _delivered(self, domain: Domain, opened: _OpenChannel, service: str, lane: int, message: Any) -> None:
         tag = message.delivery_info["delivery_tag"]
         properties = dict(message.properties)
         headers = properties.pop("application_headers", None) or {}
-        body = message.body or b""  # without a body it has text there, not bytes
+        body = message.body or b""  # without a body py-amqp has a text there, not bytes
         delivery = Delivery(service, lane, tag, opened.generation, body, headers, properties)
         if self._scheduler.deliver(domain, delivery):
             opened.acks.delivered(tag)
             delivery.held_bytes = memory_size(body, headers, properties)
             opened.held_bytes += delivery.held_bytes
-            self._held_bytes += delivery.held_bytes
+            self._memory.held_bytes += delivery.held_bytes
 
     def _settle(self, domain: Domain, decided: Mapping[Delivery, int]) -> None:
         tags = []
         opened = self._open.get(domain.name)
         if opened is not None and opened.domain is not domain:
-            opened = None  # it was lost and claimed again meanwhile: tags and generations count anew
+            opened = None  # the domain was lost and claimed again meanwhile: tags and generations start anew
         for delivery, parts in decided.items():
             delivery.open -= parts
             if delivery.open < 0:
@@ -252,19 +257,19 @@ class Lanes:
                 if delivery.open == 0:
                     self._dead_queues.settle(delivery)
                 continue
-            # A channel that is gone has given its messages back: there is nothing to acknowledge.
+            # The messages of an earlier channel went back to the broker: there is nothing to acknowledge.
             if delivery.open == 0 and opened is not None and delivery.generation == opened.generation:
                 tags.append(delivery.tag)
                 opened.held_bytes -= delivery.held_bytes
-                self._held_bytes -= delivery.held_bytes
+                self._memory.held_bytes -= delivery.held_bytes
         if opened is not None and tags:
             for tag, multiple in opened.acks.settle(tags):
                 opened.channel.basic_ack(tag, multiple)
-            self._resume()
+        self._resume()
 
     def _channel_lost(self, error: Exception) -> None:
-        """The broker closed a channel, such as for holding messages too long: start its domain again."""
-        self._dead_queues.look(error)
+        """Start the domain of each closed channel again. The broker closes one that holds messages for too long."""
+        self._dead_queues.close_broken(error)
         for opened in list(self._open.values()):
             if not opened.channel.is_open:
                 self._lost(opened.domain, str(error))

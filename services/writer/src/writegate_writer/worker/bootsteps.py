@@ -8,7 +8,6 @@ What is taken out:
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from typing import Any, ClassVar, Final
 
@@ -23,6 +22,7 @@ from kombu.common import QoS
 
 from writegate.message.receipt import Receipt
 from writegate_writer import counters as figures
+from writegate_writer.broker.patches import retry_steadily
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.receive.reading import Arrived, Refused
 from writegate_writer.worker.process import Process
@@ -91,9 +91,8 @@ class GateConsumer(Consumer):
         ]
 
     def ensure_connected(self, conn: Any) -> Any:
-        """As Celery does it, but its pauses would grow to half a minute during a long outage, and the writes wait."""
-        steady = {"interval_start": RECONNECT_SECONDS, "interval_step": 0, "interval_max": RECONNECT_SECONDS}
-        conn.ensure_connection = functools.partial(conn.ensure_connection, **steady)
+        """Connect as Celery does, with pauses between the attempts that do not grow."""
+        retry_steadily(conn, RECONNECT_SECONDS)
         return super().ensure_connected(conn)
 
     def create_task_handler(self, *_: Any, **__: Any) -> Any:

@@ -12,7 +12,7 @@ import pytest
 from amqp.exceptions import UnexpectedFrame
 from amqp.transport import TCPTransport
 
-from writegate_writer.broker.frames import read_in_bulk
+from writegate_writer.broker.patches import read_in_bulk
 
 FRAMES = [(1, 1, b"method"), (2, 1, b""), (3, 7, b"x" * 200_000), (8, 0, b"")]
 
