@@ -20,11 +20,12 @@ test: setup  ## set up, then run every test; QUICK=1 leaves out those that take 
 	@# Two processes, each with servers of its own: most tests wait for a server, not for the machine.
 	@$(PYTHON) -m pytest -n 2 --dist loadfile -m "not long$(if $(filter 1,$(QUICK)), and not slow)"
 
-test-simulation: setup  ## run SEEDS=10000 simulated histories under faults
-	@SEEDS=$(or $(SEEDS),10000) $(PYTHON) -m pytest tests/simulation
+test-simulation: setup  ## run SEEDS=10000 simulated histories under faults, then show that each protection is needed
+	@$(PYTHON) -m tests.simulation --seeds $(or $(SEEDS),10000) --jobs $(shell nproc)
+	@$(if $(filter none,$(CONTROLS)),,$(PYTHON) -m pytest tests/simulation -k "not no_history")
 
-test-writers: setup  ## run the tests in which writers die, hang and change places for minutes
-	@$(PYTHON) -m pytest -m long
+test-writers: setup  ## run the tests in which writers die, hang and change places for minutes; ONLY= names some
+	@$(PYTHON) -m pytest -m long $(if $(ONLY),-k "$(ONLY)")
 
 bench:  ## measure Writegate beside every other way to write (an hour; QUICK=1: a few minutes)
 	@sh deploy/setup $(if $(filter 1,$(SMOKE)),test,bench)
@@ -41,7 +42,7 @@ bench-ledger: setup  ## measure what the ledger costs with ROWS=10000000 rows
 
 test-faults: setup  ## inject FAULTS=200 real faults (SEED= chooses them) into a cluster, then show that each protection is needed
 	@$(PYTHON) -m tests.faults --faults $(or $(FAULTS),200) $(if $(SEED),--seed $(SEED))
-	@CONTROLS=all $(PYTHON) -m pytest tests/faults/test_controls.py
+	@$(if $(filter none,$(CONTROLS)),,CONTROLS=$(or $(CONTROLS),all) $(PYTHON) -m pytest tests/faults/test_controls.py)
 
 test-bank: setup  ## move money for SECONDS=150 while writers, broker and database fail, from SEED=1
 	@$(PYTHON) -m tests.faults.bank --seconds $(or $(SECONDS),150) --seed $(or $(SEED),1)
