@@ -9,7 +9,8 @@ import pika
 import pytest
 from pika.frame import decode_frame
 
-from tests.repository.documents import page
+from tests.checkout import tracked
+from tests.repository.documents import page, tables_of
 from tests.repository.generated import COMMAND, PARTS, written
 from writegate.message.envelope import decode
 
@@ -36,3 +37,13 @@ def test_the_bytes_on_the_page_are_a_message_that_the_writer_reads() -> None:
     assert (item.task, item.key, item.version) == ("invoices.pay_invoice", "2026-117", 1)
     assert json.loads(item.fields) == {"invoice": "2026-117", "cents": 4200}
     assert header.body_size == len(body.fragment)
+
+
+def test_every_cause_of_a_malformed_message_is_on_the_page() -> None:
+    [rows] = tables_of(page("shared/docs/wire-format.md"), "cause")
+    named = set(re.findall(r"`([a-z-]+)`", " ".join(row[0] for row in rows)))
+    folders = ("shared/src/writegate/message/*.py", "services/writer/src/writegate_writer/receive/*.py")
+    source = "\n".join(path.read_text() for path in tracked(*folders))
+    raised = set(re.findall(r'MalformedMessage\(\s*"([a-z-]+)"', source))
+    assert raised, "expected causes in the code that reads messages"
+    assert raised <= named, f"shared/docs/wire-format.md says nothing of {sorted(raised - named)}"
