@@ -32,10 +32,10 @@ def connections(
         direct = [{**asdict(writer), "revoke": writer.revoke} for writer in report.direct]
         print_json({**asdict(report), "direct": direct, "compared": [asdict(count) for count in differences]})
         return
-    _show(report, differences, Console(soft_wrap=True))
+    _print_report(report, differences, Console(soft_wrap=True))
 
 
-def _show(report: ConnectionsReport, differences: list[CountDifference], console: Console) -> None:
+def _print_report(report: ConnectionsReport, differences: list[CountDifference], console: Console) -> None:
     columns = ("role", "application", "sessions", "idle in transaction", "waiting for locks")
     print_table(console, columns, (tuple(asdict(count).values()) for count in report.sessions))
     console.print(f"\n{report.writers}")

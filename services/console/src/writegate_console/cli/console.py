@@ -66,7 +66,7 @@ def remove(name: Name) -> None:
 
 
 @user.command("list")
-def list_(*, json_: Json = False) -> None:
+def list_names(*, json_: Json = False) -> None:
     """List the users."""
     found = users.list_users(_users_file())
     if json_:

@@ -36,13 +36,13 @@ def status(
                 return
             if watch:
                 console.clear()
-            _show(found, console)
+            _print_status(found, console)
             if not watch:
                 return
             time.sleep(REFRESH_SECONDS)
 
 
-def _show(found: GateStatus, console: Console) -> None:
+def _print_status(found: GateStatus, console: Console) -> None:
     columns = ("service", "lane", "domain", "owner", "messages", "in/s")
     print_table(console, columns, (tuple(asdict(lane).values()) for lane in found.lanes))
     if found.broker is not None:

@@ -28,7 +28,7 @@ from writegate_console.gate.parked.fields import body_digest, fields_of
 from writegate_console.gate.parked.listing import full_rows, single_commands, summarize
 
 
-def list_(  # noqa: PLR0913, PLR0917  options
+def list_parked(  # noqa: PLR0913, PLR0917  options
     numbers: Numbers = None,
     service: OfService = None,
     cause: OfCause = None,

@@ -44,8 +44,8 @@ async def events(
         current = (snapshot.number, snapshot.database is None)
         if current != previous or since_event_seconds >= KEEP_ALIVE_SECONDS:
             parts = await run_in_threadpool(render_parts, state, snapshot, None if only else period, viewer)
-            changed = {name: text for name, text in parts.items() if sent.get(name) != _digest(text)}
-            sent |= {name: _digest(text) for name, text in changed.items()}
+            changed = {name: text for name, text in parts.items() if sent.get(name) != _text_digest(text)}
+            sent |= {name: _text_digest(text) for name, text in changed.items()}
             yield parts_event(changed, snapshot)
             previous, since_event_seconds = current, 0.0
         await asyncio.sleep(INTERVAL_SECONDS)
@@ -79,5 +79,5 @@ def render_parts(state: SharedState, snapshot: Snapshot, period: Period | None, 
     return parts | {name: part(f"parts/{name}.html", **context) for name in _PARTS}
 
 
-def _digest(text: str) -> str:
+def _text_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()

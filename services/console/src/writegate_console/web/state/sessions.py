@@ -43,7 +43,7 @@ class SessionTable:
         with self._lock:
             if len(self._sessions) >= MAX_SESSIONS:
                 self._make_room(now)
-            self._sessions[_digest(token)] = LoginSession(user, secrets.token_urlsafe(32), now, now)
+            self._sessions[_token_digest(token)] = LoginSession(user, secrets.token_urlsafe(32), now, now)
         return token
 
     def find(self, token: str | None) -> LoginSession | None:
@@ -52,7 +52,7 @@ class SessionTable:
             return None
         now = self._clock()
         with self._lock:
-            session = self._sessions.get(_digest(token))
+            session = self._sessions.get(_token_digest(token))
             if session is None or _is_over(session, now):
                 return None
             session.used_at = now
@@ -61,7 +61,7 @@ class SessionTable:
     def end(self, token: str | None) -> None:
         """End a session."""
         with self._lock:
-            self._sessions.pop(_digest(token or ""), None)
+            self._sessions.pop(_token_digest(token or ""), None)
 
     def end_all(self) -> None:
         """End all sessions, as a restart does."""
@@ -80,5 +80,5 @@ def _is_over(session: LoginSession, now: float) -> bool:
     return now - session.used_at > IDLE_SECONDS or now - session.began_at > MAX_SECONDS
 
 
-def _digest(token: str) -> bytes:
+def _token_digest(token: str) -> bytes:
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
