@@ -90,6 +90,16 @@ def test_files_that_a_document_names_exist(document: Page) -> None:
     assert not missing, f"{document.name}: no file ends with any of {missing}"
 
 
+@pytest.mark.parametrize("document", ALL, ids=lambda document: document.name)
+def test_make_targets_that_a_document_names_exist(document: Page) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    code = [block.text for block in document.blocks if block.language == "console"]
+    code += re.findall(r"`([^`]+)`", document.prose)
+    calls = [found for text in code for found in re.findall(r"(?:^|[$;&] )make ((?:[a-z-]+ ?)+)", text, re.MULTILINE)]
+    missing = sorted({name for names in calls for name in names.split()} - targets)
+    assert not missing, f"{document.name}: the Makefile has no {missing}"
+
+
 def test_every_decision_has_a_number_of_its_own() -> None:
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "shared/adr").glob("*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
