@@ -1,1 +1,1 @@
-"""The smallest application of each framework that publishes. Documentation that the tests run."""
+"""The smallest application of each framework that publishes. They are documentation, and the tests run them."""

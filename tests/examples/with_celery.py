@@ -1,4 +1,4 @@
-"""Celery: a worker of one's own whose tasks send commands (``celery -A tests.examples.with_celery worker -Q shop``)."""
+"""Celery: an application whose tasks send commands (``celery -A tests.examples.with_celery worker -Q shop``)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from celery import Celery
 
 from tests.services.trial.contract import Deposit, trial
 from writegate import publish
-from writegate.integrations.celery import configure, task
+from writegate.celery import configure, task
 
 app = Celery("shop", broker=os.environ["WRITEGATE_BROKER_URL"])
 configure(app, services=[trial])

@@ -24,19 +24,19 @@ USE_TZ = True
 DATABASES: dict[str, Any] = json.loads(
     os.environ.get("DATABASES", '{"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}')
 )
-# What the environment does not say.
+# The environment wins over these.
 WRITEGATE: dict[str, Any] = {"PUBLISH_TIMEOUT_SECONDS": 30, "APP_ID": "with-django"}
 
 
 @require_POST
 def deposit(request: HttpRequest, account: str) -> HttpResponse:
-    """Answer 202 with the id, or what became of it when the client prefers to wait."""
+    """Answer 202 with the id, or with the receipt when the client prefers to wait."""
     return respond(request, Deposit, account=account)
 
 
 @require_POST
 def bonus(_: HttpRequest, account: str) -> HttpResponse:
-    """A view of another kind: it has a local transaction, and publishes once that is committed."""
+    """A view with a local transaction: it publishes when that is committed."""
     command = Deposit(account=account, seq=0, amount=10)
     with transaction.atomic():
         publish_on_commit(command)

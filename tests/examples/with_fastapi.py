@@ -1,4 +1,4 @@
-"""FastAPI."""
+"""FastAPI: commands are posted, and a route that publishes a command of its own."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ app.include_router(router(trial))
 
 @app.post("/accounts/{account}/deposits", **takes(Deposit))
 async def deposit(request: Request, account: str) -> Response:
-    """Answer 202 with the id, or what became of it when the client prefers to wait."""
+    """Answer 202 with the id, or with the receipt when the client prefers to wait."""
     return await respond(request, Deposit, account=account)
 
 
 @app.post("/accounts/{account}/bonus")
 async def bonus(account: str, publisher: PublisherDep) -> dict[str, str]:
-    """A route of another kind: what is published is not what was sent."""
+    """A route whose command is not the request's body."""
     accepted = await publisher.apublish(Deposit(account=account, seq=0, amount=10))
     return {"id": accepted.command_id}

@@ -20,12 +20,12 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
 
     @app.post("/accounts/<account>/deposits")
     def deposit(account: str) -> Response:
-        """Answer 202 with the id, or what became of it when the client prefers to wait."""
+        """Answer 202 with the id, or with the receipt when the client prefers to wait."""
         return gate.respond(Deposit, account=account)
 
     @app.post("/accounts/<account>/bonus")
     def bonus(account: str) -> dict[str, str]:
-        """A route of another kind: what is published is not what was sent."""
+        """A route whose command is not the request's body."""
         return {"id": publish(Deposit(account=account, seq=0, amount=10)).command_id}
 
     @app.get("/receipts/<command_id>")

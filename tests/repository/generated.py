@@ -6,6 +6,7 @@ A part stands between two invisible comments; tests compare it with what would b
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pika
@@ -15,6 +16,7 @@ from pika.spec import Basic
 from tests.checkout import ROOT
 from writegate.config import PREFIX, Settings
 from writegate.message.envelope import Item, Message, encode, encode_many
+from writegate.message.receipt import Receipt, to_result_message
 from writegate.message.topology import route_of
 
 COMMAND = "make docs"
@@ -77,10 +79,17 @@ def many() -> str:
     return _fenced("json", f'[{json.dumps(args)},\n {{"commands": [\n    {rows}]}},\n {json.dumps(embed)}]')
 
 
+def receipt() -> str:
+    """Return the body of the reply for a command that was applied."""
+    applied = Receipt(_ITEM.id, "applied", 4711, "0/1A2B3C4D", datetime(2025, 11, 28, 12, 0, 0, 123456, tzinfo=UTC))
+    return _fenced("json", json.dumps(json.loads(to_result_message(applied)), indent=2))
+
+
 PARTS = {
     "settings": ("shared/docs/settings.md", settings),
     "message": ("shared/docs/wire-format.md", message),
     "many": ("shared/docs/wire-format.md", many),
+    "receipt": ("shared/docs/wire-format.md", receipt),
 }
 
 
