@@ -68,16 +68,18 @@ class Drain:
     def measure(self, commands: Iterable[Command], count: int, publish: Publish) -> Drained:
         """Publish ``count`` commands, then have them applied. The ledger is left as it is."""
         gate = self._gate
-        before = gate.value("select coalesce(max(id), 0) from writegate.batch")
+        before = gate.database.value("select coalesce(max(id), 0) from writegate.batch")
         [effects] = self._place.row(WORKLOAD.effects)
         with Watch(self._place.url, {"writer": [self._pid], **self._place.server_processes()}) as watch:
-            with self._held(), Publisher(settings_of(gate.broker_url(WORKLOAD.service))) as publisher:
+            with self._held(), Publisher(settings_of(gate.broker.url(WORKLOAD.service))) as publisher:
                 publish(publisher, commands)
             decided = "select coalesce(sum(commands), 0) >= %s from writegate.batch where id > %s"
             gate.wait(
-                lambda: gate.value(decided, [count, before]), f"{count} commands decided", _patience_seconds(count)
+                lambda: gate.database.value(decided, [count, before]),
+                f"{count} commands decided",
+                _patience_seconds(count),
             )
-        seconds = gate.value(
+        seconds = gate.database.value(
             "select extract(epoch from max(committed_at) - min(started_at))::float8 from writegate.batch where id > %s",
             [before],
         )
@@ -88,13 +90,13 @@ class Drain:
     def _held(self) -> Iterator[None]:
         service = WORKLOAD.service
         insert = "insert into writegate.hold (target, reason, holder) values (%s, 'a backlog is made', 'benchmark')"
-        self._gate.sql(insert, [service])
+        self._gate.database.sql(insert, [service])
         self._gate.wait(lambda: not self._consumers(), f"{service} is not consumed")
         yield
-        self._gate.sql("delete from writegate.hold where target = %s", [service])
+        self._gate.database.sql("delete from writegate.hold where target = %s", [service])
 
     def _consumers(self) -> int:
-        with self._gate.channel() as channel:
+        with self._gate.broker.channel() as channel:
             declared = channel.queue_declare(queue_name(WORKLOAD.service, 0), passive=True)
             return int(declared.method.consumer_count)
 
@@ -109,4 +111,4 @@ def draining(place: Place) -> Iterator[Drain]:
     try:
         yield Drain(place, start_writer(place.gate).process.pid)
     finally:
-        place.gate.stop(WRITER)
+        place.gate.writers.stop(WRITER)

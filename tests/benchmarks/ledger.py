@@ -65,7 +65,9 @@ class Ledger:
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
         self.settings = Settings.load({"WRITEGATE_DATABASE_URL": gate.servers.database_url(WRITER, gate.name)})
-        gate.sql("UPDATE writegate.domain SET owner = 'benchmark', epoch = 1, lease_until = now() + interval '1 day'")
+        gate.database.sql(
+            "UPDATE writegate.domain SET owner = 'benchmark', epoch = 1, lease_until = now() + interval '1 day'"
+        )
         make_days(gate)
 
     @contextmanager
@@ -97,10 +99,10 @@ class Ledger:
         return Costs(*((after - before) * 1000 for before, after in itertools.pairwise(marks)))
 
     def rows(self) -> int:
-        return int(self.gate.value("SELECT count(*) FROM writegate.ledger"))
+        return int(self.gate.database.value("SELECT count(*) FROM writegate.ledger"))
 
     def bytes(self) -> int:
-        return int(self.gate.value(_SIZE))
+        return int(self.gate.database.value(_SIZE))
 
 
 class Load:
@@ -163,7 +165,7 @@ def drop(session: Session) -> date:
 def measure_drops(measured: Ledger, console: Console) -> None:
     """Drop some days under load."""
     retention = timedelta(days=DAYS - DROPPED_DAYS - 2)  # two days of margin
-    measured.gate.sql("UPDATE writegate.service SET retention = %s", [retention])
+    measured.gate.database.sql("UPDATE writegate.service SET retention = %s", [retention])
     table = Table("dropped", "the call, ms", "longest batch meanwhile, ms", box=None)
     with Load(measured) as load, measured.session() as session:
         began = time.perf_counter()

@@ -31,7 +31,7 @@ from generate_series(%(first)s + 1, %(last)s) n
 def make_days(gate: Gate) -> None:
     """Make the partitions of the retention."""
     for ago in range(DAYS + 1):
-        gate.sql(f"SET ROLE {OWNER}; {_MAKE_DAY.format(ago=ago)}; RESET ROLE")
+        gate.database.sql(f"SET ROLE {OWNER}; {_MAKE_DAY.format(ago=ago)}; RESET ROLE")
 
 
 def fill(gate: Gate, rows: int, *, ordered: str, random: str) -> None:
@@ -40,7 +40,7 @@ def fill(gate: Gate, rows: int, *, ordered: str, random: str) -> None:
     for ago in range(DAYS, -1, -1):
         for first in range(0, share, _SLICE_ROWS):
             more = {"ago": ago, "of": share, "first": first, "last": min(first + _SLICE_ROWS, share)}
-            gate.sql(_FILL, {**more, "service": ordered, "random": False})
-            gate.sql(_FILL, {**more, "service": random, "random": True})
-    gate.sql("VACUUM (ANALYZE) writegate.ledger")
-    gate.sql("CHECKPOINT")
+            gate.database.sql(_FILL, {**more, "service": ordered, "random": False})
+            gate.database.sql(_FILL, {**more, "service": random, "random": True})
+    gate.database.sql("VACUUM (ANALYZE) writegate.ledger")
+    gate.database.sql("CHECKPOINT")

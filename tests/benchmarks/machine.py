@@ -28,7 +28,7 @@ def machine(place: Place) -> dict[str, object]:
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "postgresql": place.gate.value("show server_version"),
+        "postgresql": place.gate.database.value("show server_version"),
         "rabbitmq": broker["rabbitmq_version"],
         "erlang": broker["erlang_version"],
         "pgbouncer": _first_line("pgbouncer", "--version"),

@@ -22,7 +22,7 @@ _LOAD = "tests.benchmarks.loads.growth:ManyPublishers"
 def measure_publishers(place: Place, count: int) -> Point:
     """Publish single commands in an open loop from so many connections."""
     gate = place.gate
-    url = gate.broker_url(WORKLOAD.service)
+    url = gate.broker.url(WORKLOAD.service)
     processes = min(_PROCESSES, count)
     each = [{"url": url, "count": count // processes}] * processes
     writer = start_writer(gate)
@@ -31,7 +31,7 @@ def measure_publishers(place: Place, count: int) -> Point:
             running = Running(started, "publisher", others={"writer": [writer.process.pid]}, queued=True)
             one = measure(place, running, Job(WORKLOAD.name, seconds=_SECONDS, rate=_RATE))
     finally:
-        gate.stop(WRITER)
+        gate.writers.stop(WRITER)
     return Point(
         "publishers", count, [one.effects_per_s], cost_of([one.seen], one.applied), exact=one.exact,
         latency_ms=one.latency_ms, call_ms=one.call_ms, note=f"{_RATE:,.0f} commands/s are due",

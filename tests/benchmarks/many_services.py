@@ -31,18 +31,18 @@ def measure_services(place: Place, count: int) -> Point:
         with gate_running(
             place.servers, name, CONNECTIONS, Path(folder), WRITEGATE_LEASE_SECONDS=LEASE_SECONDS
         ) as gate:
-            gate.sql(f"set application_name = '{OWN_SESSIONS}'")
+            gate.database.sql(f"set application_name = '{OWN_SESSIONS}'")
             applied = time.monotonic() - began
             return _measure(place, gate, count, f"applied in {applied:.0f} s")
 
 
 def _measure(place: Place, gate: Gate, count: int, note: str) -> Point:
     began = time.monotonic()
-    writer = gate.start(wait=False)
+    writer = gate.writers.start(wait=False)
     # The example services are installed beside them and served too.
     gate.wait(lambda: writer.serving() >= set(names(count)), f"the writer serves {count} services", _PATIENCE_SECONDS)
     ready = time.monotonic() - began
-    arguments = {"url": gate.broker_url(), "services": names(count)}
+    arguments = {"url": gate.broker.url(), "services": names(count)}
     environment = {**os.environ, "PYTHONPATH": gate.environment(SUPERUSER)["PYTHONPATH"]}
     url = place.servers.database_url(SUPERUSER, gate.name)
     decided = "select coalesce(sum(commands), 0) from writegate.batch"
@@ -51,10 +51,12 @@ def _measure(place: Place, gate: Gate, count: int, note: str) -> Point:
         with Watch(url, groups) as watch:
             publisher.start(Job("", seconds=_SECONDS))
             report = publisher.report()
-            gate.wait(lambda: gate.value(decided) >= report.sent, "all commands decided", _PATIENCE_SECONDS)
-    ended = gate.value("select extract(epoch from coalesce(max(committed_at), now()))::float8 from writegate.batch")
-    applied = sum(gate.value(f"select count(*) from {name}.event") for name in names(count))
-    [(batches, middle)] = gate.sql(
+            gate.wait(lambda: gate.database.value(decided) >= report.sent, "all commands decided", _PATIENCE_SECONDS)
+    ended = gate.database.value(
+        "select extract(epoch from coalesce(max(committed_at), now()))::float8 from writegate.batch"
+    )
+    applied = sum(gate.database.value(f"select count(*) from {name}.event") for name in names(count))
+    [(batches, middle)] = gate.database.sql(
         "select count(*), percentile_disc(0.5) within group (order by commands) from writegate.batch"
     )
     return Point(

@@ -91,7 +91,7 @@ def _rate(reports: list[Report], applied: int, ended: float | None) -> float:
 
 def _latency(place: Place, workload: Workload) -> Percentiles:
     schema = f"{workload.name.replace('-', '_')}"
-    [row] = place.gate.sql(_LATENCY.format(schema=schema))
+    [row] = place.gate.database.sql(_LATENCY.format(schema=schema))
     if None in row:
         return {}  # nothing was committed
     return dict(zip(("p50", "p95", "p99", "max"), map(float, row), strict=True))

@@ -39,7 +39,7 @@ class Place:
         self.servers = servers
         self.gate = gate
         self.programs = binaries(servers.stack.home)
-        gate.sql(f"set application_name = '{OWN_SESSIONS}'")
+        gate.database.sql(f"set application_name = '{OWN_SESSIONS}'")
 
     @property
     def url(self) -> str:
@@ -54,11 +54,11 @@ class Place:
     def sql(self, text: str) -> None:
         """Run statements, each in a transaction of its own."""
         for statement in filter(str.strip, text.split(";")):
-            self.gate.sql(statement)
+            self.gate.database.sql(statement)
 
     def row(self, query: str) -> tuple[int, ...]:
         """Return the one row of a query."""
-        [row] = self.gate.sql(query)
+        [row] = self.gate.database.sql(query)
         return tuple(int(value) for value in row)
 
     def server_processes(self) -> dict[str, list[int]]:

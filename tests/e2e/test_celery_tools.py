@@ -32,7 +32,7 @@ LANES = {name: service.lanes for name, service in installed_services().items()} 
 @pytest.fixture(scope="module")
 def gate(servers: Servers) -> Iterator[Gate]:
     with gate_running(servers, "gate_tools") as running:
-        running.start()
+        running.writers.start()
         running.wait_shared("writer-1")
         yield running
         for service in LANES:
@@ -42,13 +42,13 @@ def gate(servers: Servers) -> Iterator[Gate]:
 @pytest.fixture
 def stock(gate: Gate) -> Iterator[Celery]:
     """A Celery application that knows nothing of Writegate."""
-    with Celery("stock", broker=gate.broker_url(), set_as_current=False) as app:
+    with Celery("stock", broker=gate.broker.url(), set_as_current=False) as app:
         yield app
 
 
 def celery(gate: Gate, *words: str) -> Any:
     """Run Celery's command as the administrator; return what the one writer answered."""
-    line = [sys.executable, "-m", "celery", "-b", gate.broker_url(), *words, "--json"]
+    line = [sys.executable, "-m", "celery", "-b", gate.broker.url(), *words, "--json"]
     done = subprocess.run(line, cwd="/", env=plain(), capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     [answer] = json.loads(done.stdout).values()
@@ -68,13 +68,13 @@ def test_active_queues_are_the_lanes(gate: Gate) -> None:
 
 def test_stats_are_answered_under_load(gate: Gate, stock: Celery) -> None:
     with Load(gate, "stats", pace_seconds=0) as load:
-        before, began = gate.batches()[1], time.monotonic()
+        before, began = gate.database.batches()[1], time.monotonic()
         waits: list[float] = []
         while time.monotonic() < began + 2:
             asked = time.monotonic()
             answers: dict[str, Any] = stock.control.inspect(timeout=STATS_SECONDS, limit=1).stats() or {}
             waits.append(time.monotonic() - asked)
-        rate = (gate.batches()[1] - before) / (time.monotonic() - began)
+        rate = (gate.database.batches()[1] - before) / (time.monotonic() - began)
     print(f"inspect stats: {max(waits):.2f} s at worst, at {rate:,.0f} commands a second")  # noqa: T201  for people
     assert rate > 500
     assert max(waits) < STATS_SECONDS
@@ -103,7 +103,7 @@ def test_what_would_change_consumption_is_refused(gate: Gate, stock: Celery) -> 
         answers: Any = stock.control.broadcast(name, arguments, reply=True, timeout=10, limit=1)
         [said] = answers[0].values()
         assert "a writer does not take" in said["error"], name
-    with gate.publisher() as publisher:
+    with gate.broker.publisher() as publisher:
         for account, seq in (("neighbour", 1), ("afar", 2)):  # one in each lane
             command = Deposit(account=account, seq=seq).with_id("the-revoked" if seq == 2 else new_id())
             assert publisher.publish(command, receipt=True).wait(20).outcome == "applied"
@@ -121,7 +121,7 @@ def test_events_tell_what_became_of_commands(gate: Gate, stock: Celery) -> None:
 
     with stock.connection_for_read() as connection:
         receiver = stock.events.Receiver(connection, handlers={"*": note})
-        receiver.on_consume_ready = lambda *_, **__: gate.publish([good, bad])
+        receiver.on_consume_ready = lambda *_, **__: gate.broker.publish([good, bad])
         stock.control.enable_events(reply=True, timeout=10, limit=1)
         receiver.capture(limit=None, timeout=20, wakeup=False)
     stock.control.disable_events(reply=True, timeout=10, limit=1)
@@ -133,7 +133,7 @@ def test_events_tell_what_became_of_commands(gate: Gate, stock: Celery) -> None:
 
 def test_flower_shows_the_writer(gate: Gate) -> None:
     port = choose(("flower",), {})["flower"]
-    line = [sys.executable, "-m", "celery", "-b", gate.broker_url(), "flower", f"--port={port}", "--address=127.0.0.1"]
+    line = [sys.executable, "-m", "celery", "-b", gate.broker.url(), "flower", f"--port={port}", "--address=127.0.0.1"]
     log = gate.servers.stack.home.logs / "flower.log"
     with log.open("wb") as output:
         environment = {**plain(), "FLOWER_UNAUTHENTICATED_API": "true"}
@@ -205,23 +205,23 @@ def test_a_stock_producer_as_a_service_s_user(gate: Gate) -> None:
     lanes = set()
     for number in range(1, 5):
         task_id = f"stock-{number}"
-        send_departures(gate.broker_url("flights"), task_id, number=number)
+        send_departures(gate.broker.url("flights"), task_id, number=number)
         lanes.add(lane_of(f"UA{number}/2013-01-01/EWR", LANES["flights"]))
         gate.wait(lambda number=number: departures(gate, number) == 1, f"flight {number}")  # type: ignore[misc]
     assert len(lanes) > 1, "some of them were not of lane 0, to which `any` is bound"
     gate.assert_drained("flights")
-    gate.start()
+    gate.writers.start()
     assert [departures(gate, number) for number in range(1, 5)] == [1] * 4
-    assert gate.value("SELECT departures FROM flights.airport_day WHERE airport = 'EWR'") == 4
+    assert gate.database.value("SELECT departures FROM flights.airport_day WHERE airport = 'EWR'") == 4
 
 
 def departures(gate: Gate, number: int) -> int:
-    return int(gate.value("SELECT count(*) FROM flights.flight WHERE number = %s", [number]))
+    return int(gate.database.value("SELECT count(*) FROM flights.flight WHERE number = %s", [number]))
 
 
 def test_a_stock_producer_s_result_is_the_receipt(gate: Gate) -> None:
     # rpc:// declares a queue for the replies, which a service's own user may not.
-    url = gate.broker_url()
+    url = gate.broker.url()
     first, second = send_departures(url, "stock-result", backend="rpc://", number=101)
     assert (first[0], second[0]) == ("SUCCESS", "SUCCESS")
     assert "'outcome': 'applied'" in first[1]

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.checkout import ROOT, copied
-from tests.integration.gate import PASSWORD, SERVICES, Gate, gate_running
+from tests.integration.gate import SERVICES, Gate, gate_running
+from tests.integration.gate_broker import PASSWORD
 from tests.servers import OWNER, Servers
 
 LINE = ("service", "new", "newcomer", "--lanes", "2", "--key", "customer_id")
@@ -87,12 +88,12 @@ def test_plan_shows_what_it_adds_apply_makes_it_and_a_command_flows(servers: Ser
         assert all("newcomer" in json.dumps(one) and one["action"] == "create" for one in changes), changes
         assert writegate(gate, "apply", "--yes", **with_it).returncode == 0
         assert planned(gate, **with_it) == []
-        gate.start(PYTHONPATH=with_it["PYTHONPATH"])
+        gate.writers.start(PYTHONPATH=with_it["PYTHONPATH"])
         own = {**with_it, "WRITEGATE_BROKER_URL": servers.broker_url("newcomer", gate.name, PASSWORD)}
         fields = json.dumps({"customer_id": "a", "amount": 5})
         done = writegate(gate, "publish", "newcomer.record", fields, "--wait", "60", "--json", **own)
         assert (done.returncode, json.loads(done.stdout)["outcome"]) == (0, "applied"), done.stderr
-        assert gate.sql("SELECT customer_id, amount FROM newcomer.entry") == [("a", 5)]
+        assert gate.database.sql("SELECT customer_id, amount FROM newcomer.entry") == [("a", 5)]
 
 
 def writegate(gate: Gate, *words: str, **more: str) -> subprocess.CompletedProcess[str]:

@@ -39,7 +39,7 @@ def loaded(gate: Gate, name: str) -> Iterator[tuple[Load, Load]]:
         load.check()
     gate.assert_drained()
     gate.assert_drained("shards")
-    assert gate.value("SELECT count(*) FROM writegate.parked") == 0
+    assert gate.database.value("SELECT count(*) FROM writegate.parked") == 0
 
 
 def go_on(loads: tuple[Load, Load]) -> None:
@@ -49,13 +49,13 @@ def go_on(loads: tuple[Load, Load]) -> None:
 
 @pytest.mark.slow
 def test_scaling_from_one_to_four_to_two(gate: Gate) -> None:
-    gate.start("writer-1", writegate_slots=1)
+    gate.writers.start("writer-1", writegate_slots=1)
     with loaded(gate, "scaled") as loads:
         for name in NAMES[1:]:
-            gate.start(name, wait=False, writegate_slots=1)
+            gate.writers.start(name, wait=False, writegate_slots=1)
         gate.wait_shared(*NAMES)
         go_on(loads)
-        assert [gate.stop(name) for name in NAMES[2:]] == [0, 0]
+        assert [gate.writers.stop(name) for name in NAMES[2:]] == [0, 0]
         gate.wait_shared(*NAMES[:2])
         go_on(loads)
 
@@ -64,13 +64,13 @@ def test_scaling_from_one_to_four_to_two(gate: Gate) -> None:
 def test_a_rolling_restart_twice(gate: Gate) -> None:
     names = NAMES[:3]
     for name in names:
-        gate.start(name, wait=False, writegate_slots=1)
+        gate.writers.start(name, wait=False, writegate_slots=1)
     gate.wait_shared(*names)
     with loaded(gate, "rolling") as loads:
         for name in (*names, *names):
-            assert gate.stop(name) == 0
+            assert gate.writers.stop(name) == 0
             go_on(loads)
-            gate.start(name, wait=False, writegate_slots=1)
+            gate.writers.start(name, wait=False, writegate_slots=1)
             gate.wait_shared(*names)
             go_on(loads)
 
@@ -81,11 +81,11 @@ def test_three_times_as_many_writers_as_the_budget_is_for(gate: Gate) -> None:
     names = [f"writer-{number}" for number in range(1, 7)]
     with Budget(gate):
         for name in names:
-            gate.start(name, wait=False, writegate_slots=3)
+            gate.writers.start(name, wait=False, writegate_slots=3)
 
         def all_served() -> bool:
             served = [domain for writer in gate.writers.values() if writer.alive for domain in writer.serving()]
-            count = gate.value("SELECT count(*) FROM writegate.domain")
+            count = gate.database.value("SELECT count(*) FROM writegate.domain")
             return bool(len(served) == len(set(served)) == count)
 
         gate.wait(all_served, "every domain is served once", 120)
@@ -99,17 +99,19 @@ def test_a_killed_writers_domains_are_served_again_within_ten_seconds(gate: Gate
     names = NAMES[:3]
     settings: dict[str, Any] = {"writegate_slots": 1, "writegate_lease_seconds": LEASE_SECONDS}
     for name in names:
-        gate.start(name, wait=False, **settings)
+        gate.writers.start(name, wait=False, **settings)
     gate.wait_shared(*names)
     gaps = []
     with loaded(gate, "killed") as loads:
         for _ in range(2):
-            victim = str(gate.value("SELECT split_part(owner, '@', 1) FROM writegate.domain WHERE name = 'trial'"))
-            began = gate.value("SELECT clock_timestamp()")
-            gate.kill(victim)
+            victim = str(
+                gate.database.value("SELECT split_part(owner, '@', 1) FROM writegate.domain WHERE name = 'trial'")
+            )
+            began = gate.database.value("SELECT clock_timestamp()")
+            gate.writers.kill(victim)
             go_on(loads)
             gaps.append(longest_gap(gate, "trial", began))
-            gate.start(victim, wait=False, **settings)
+            gate.writers.start(victim, wait=False, **settings)
             gate.wait_shared(*names)
             go_on(loads)
     print(f"served again after {', '.join(f'{gap:.1f}' for gap in gaps)} s")  # noqa: T201  a figure for people
@@ -123,4 +125,6 @@ def longest_gap(gate: Gate, domain: str, since: object) -> float:
         "SELECT committed_at - lag(committed_at) OVER (ORDER BY committed_at) AS gap FROM writegate.batch "
         "WHERE domain = %s AND committed_at > %s::timestamptz - interval '5 s'"
     )
-    return float(gate.value(f"SELECT extract(epoch FROM max(gap))::float8 FROM ({gaps}) AS gaps", [domain, since]))
+    return float(
+        gate.database.value(f"SELECT extract(epoch FROM max(gap))::float8 FROM ({gaps}) AS gaps", [domain, since])
+    )

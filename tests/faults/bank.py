@@ -81,7 +81,7 @@ def _publishing(gate: Gate, publishers: int, seed: int) -> Iterator[Accepted]:
     accepted = Accepted()
     context = multiprocessing.get_context("spawn")  # not a copy of this process, its threads and connections
     stop = context.Event()
-    urls = gate.broker_url("bank"), gate.broker_url("wallets")
+    urls = gate.broker.url("bank"), gate.broker.url("wallets")
     with tempfile.TemporaryDirectory() as directory:
         results = [Path(directory) / f"{number}.json" for number in range(publishers)]
         processes = [
@@ -110,10 +110,10 @@ def _wait_progress(gate: Gate) -> None:
         SELECT (SELECT coalesce(max(position), 0) FROM bank.transfer),
                (SELECT coalesce(max(position), 0) FROM wallets.movement)
     """
-    [before] = gate.sql(query)
+    [before] = gate.database.sql(query)
 
     def more() -> bool:
-        [now] = gate.sql(query)
+        [now] = gate.database.sql(query)
         return all(new > old for new, old in zip(now, before, strict=True))
 
     gate.wait(more, "more transfers and moves", PATIENCE_SECONDS)
@@ -122,7 +122,7 @@ def _wait_progress(gate: Gate) -> None:
 def _wait_decided(gate: Gate, accepted: Accepted) -> None:
     count = len(accepted.transfers) + len(accepted.moves)
     query = "SELECT count(*) >= %s FROM writegate.ledger"
-    gate.wait(lambda: bool(gate.value(query, [count])), f"all {count} commands are decided", DRAIN_SECONDS)
+    gate.wait(lambda: bool(gate.database.value(query, [count])), f"all {count} commands are decided", DRAIN_SECONDS)
 
 
 def _faults_for(seconds: float, seed: int) -> Iterator[Fault]:

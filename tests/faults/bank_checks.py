@@ -39,7 +39,7 @@ class Reader(Sampling):
 
 def deadlocks(gate: Gate) -> int:
     """Return how many deadlocks the database has counted."""
-    return int(gate.value("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"))
+    return int(gate.database.value("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"))
 
 
 def check_no_deadlock(gate: Gate, before: int) -> None:
@@ -52,7 +52,7 @@ def check_transfers(gate: Gate, accepted: Accepted) -> int:
 
     Returns how many were rejected.
     """
-    rows = gate.sql("SELECT id, source, target, cents FROM bank.transfer")
+    rows = gate.database.sql("SELECT id, source, target, cents FROM bank.transfer")
     made = {id_: (source, target, cents) for id_, source, target, cents in rows}
     rejected = _check_decided(gate, "bank", [id_ for id_, *_ in rows], set(accepted.transfers))
     assert all(accepted.transfers[id_] == what for id_, what in made.items()), "another transfer than was asked for"
@@ -60,13 +60,13 @@ def check_transfers(gate: Gate, accepted: Accepted) -> int:
     for source, target, cents in made.values():
         balances[source] -= cents
         balances[target] += cents
-    assert dict(gate.sql("SELECT number, cents FROM bank.account")) == balances
+    assert dict(gate.database.sql("SELECT number, cents FROM bank.account")) == balances
     return rejected
 
 
 def check_moves(gate: Gate, accepted: Accepted) -> int:
     """The same for the wallets, and each wallet's commands were applied in order. Returns how many were rejected."""
-    rows = gate.sql("SELECT wallet, seq, cents FROM wallets.movement ORDER BY position")
+    rows = gate.database.sql("SELECT wallet, seq, cents FROM wallets.movement ORDER BY position")
     ids = {move: id_ for id_, move in accepted.moves.items()}
     rejected = _check_decided(gate, "wallets", [ids[wallet, seq] for wallet, seq, _ in rows], set(accepted.moves))
     order: dict[str, list[int]] = defaultdict(list)
@@ -76,7 +76,7 @@ def check_moves(gate: Gate, accepted: Accepted) -> int:
         balances[wallet] += cents
     inverted = [wallet for wallet, seqs in order.items() if any(one > next_ for one, next_ in pairwise(seqs))]
     assert not inverted, f"applied in another order: {inverted[:5]}"
-    assert dict(gate.sql("SELECT name, cents FROM wallets.wallet")) == dict(balances)
+    assert dict(gate.database.sql("SELECT name, cents FROM wallets.wallet")) == dict(balances)
     return rejected
 
 
@@ -96,4 +96,4 @@ def _check_decided(gate: Gate, service: str, applied: list[str], accepted: set[s
 
 
 def _pairs(gate: Gate, query: str, service: str) -> dict[str, Any]:
-    return dict(gate.sql(query, [service]))
+    return dict(gate.database.sql(query, [service]))

@@ -17,13 +17,13 @@ _TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usena
 
 def start_writer(gate: Gate, name: str) -> None:
     """Start a writer whose batches are small, since a transfer takes four statements, and which nobody hurries."""
-    gate.start(name, wait=False, writegate_batch_commands=100, writegate_lease_seconds=6)
+    gate.writers.start(name, wait=False, writegate_batch_commands=100, writegate_lease_seconds=6)
 
 
 def kill_writer(gate: Gate) -> None:
     """The writer that makes the transfers dies, and is started again."""
     victim = _owner(gate)
-    gate.kill(victim)
+    gate.writers.kill(victim)
     start_writer(gate, victim)
 
 
@@ -33,20 +33,22 @@ def freeze_writer(gate: Gate) -> None:
     process = gate.writers[victim].process
     process.send_signal(signal.SIGSTOP)
     try:
-        gate.wait(lambda: gate.value(_OWNS, [victim]) == 0, f"the leases of {victim} run out", PATIENCE_SECONDS)
+        gate.wait(
+            lambda: gate.database.value(_OWNS, [victim]) == 0, f"the leases of {victim} run out", PATIENCE_SECONDS
+        )
     finally:
         process.send_signal(signal.SIGCONT)
 
 
 def end_sessions(gate: Gate) -> None:
     """The database ends every session of the writers."""
-    gate.sql(_TERMINATE, [WRITER])
+    gate.database.sql(_TERMINATE, [WRITER])
 
 
 def restart_database(gate: Gate) -> None:
     """In order, so that it does not forget its count of deadlocks."""
     gate.servers.stack.restart("postgres")
-    gate.reconnect()
+    gate.database.reconnect()
 
 
 def kill_broker(gate: Gate) -> None:
@@ -60,5 +62,5 @@ ALL: Final[tuple[Fault, ...]] = (kill_writer, freeze_writer, end_sessions, resta
 
 
 def _owner(gate: Gate) -> str:
-    gate.wait(lambda: gate.value(_OWNER) in gate.writers, "somebody makes the transfers", PATIENCE_SECONDS)
-    return str(gate.value(_OWNER))
+    gate.wait(lambda: gate.database.value(_OWNER) in gate.writers, "somebody makes the transfers", PATIENCE_SECONDS)
+    return str(gate.database.value(_OWNER))

@@ -55,14 +55,14 @@ class Traces:
 def run(servers: Servers, messages: int, seed: int) -> Counter[str]:
     """Send so many messages; return how many of each fate. Raises :class:`AssertionError` for what does not hold."""
     with gate_running(servers, "fuzz") as gate:
-        writer = gate.start()
+        writer = gate.writers.start()
         probes = send_all(gate, messages, seed)
         settle(gate)
         assert writer.alive, f"the writer ended: {writer.log[-3000:]}"
         assert "Traceback" not in writer.log, f"an error of the writer's own: {_around_traceback(writer.log)}"
-        gate.stop_all()
+        gate.writers.stop_all()
         lanes = [queue_name("trial", lane) for lane in range(trial.lanes)]
-        assert {name: gate.waiting()[name] for name in lanes} == dict.fromkeys(lanes, 0)
+        assert {name: gate.broker.ready_counts()[name] for name in lanes} == dict.fromkeys(lanes, 0)
         traces = read_traces(gate)
         check_good(gate, probes)
         check_nothing_twice(gate)
@@ -94,7 +94,7 @@ def send_all(gate: Gate, messages: int, seed: int) -> list[Probe]:
 @contextmanager
 def raw_channel(gate: Gate) -> Iterator[Any]:
     """Yield a channel of py-amqp, which sends what is no text as it is."""
-    url = urlsplit(gate.broker_url())
+    url = urlsplit(gate.broker.url())
     with amqp.Connection(
         f"{url.hostname}:{url.port}", url.username or "", url.password or "", virtual_host=unquote(url.path[1:])
     ) as connection:
@@ -110,9 +110,9 @@ def settle(gate: Gate) -> None:
     """Wait until each lane has come to its end; twice: what was in the wrong lane has reached the right one then."""
     for lap in range(2):
         ends = [Deposit(account=account, seq=0) for account in _account_of_each_lane(f"end-{lap}")]
-        gate.publish(ends)
+        gate.broker.publish(ends)
         for end in ends:
-            gate.wait_entries(end.account, 1, PATIENCE_SECONDS)
+            gate.database.wait_entries(end.account, 1, PATIENCE_SECONDS)
 
 
 def _account_of_each_lane(prefix: str) -> Iterator[str]:
@@ -123,11 +123,11 @@ def _account_of_each_lane(prefix: str) -> Iterator[str]:
 def read_traces(gate: Gate) -> Traces:
     """Return what the database and the dead-letter queue hold."""
     traces = Traces(
-        applied={id_ for (id_,) in gate.sql("SELECT id::text FROM writegate.ledger WHERE outcome = 'a'")},
-        parked=dict(gate.sql("SELECT id, cause FROM writegate.parked")),
-        deferred={id_ for (id_,) in gate.sql("SELECT ledger_id::text FROM writegate.deferred")},
+        applied={id_ for (id_,) in gate.database.sql("SELECT id::text FROM writegate.ledger WHERE outcome = 'a'")},
+        parked=dict(gate.database.sql("SELECT id, cause FROM writegate.parked")),
+        deferred={id_ for (id_,) in gate.database.sql("SELECT ledger_id::text FROM writegate.deferred")},
     )
-    with gate.channel() as channel:
+    with gate.broker.channel() as channel:
         while True:
             method, properties, body = channel.basic_get(dead_queue_name("trial"), auto_ack=True)
             if method is None:
@@ -169,12 +169,12 @@ def check_good(gate: Gate, probes: Sequence[Probe]) -> None:
         if probe.kind == GOOD:
             expected[good_account(probe.serial)].append(probe.serial)
     for account, seqs in expected.items():
-        gate.assert_exactly_once(account, seqs)
+        gate.database.assert_exactly_once(account, seqs)
 
 
 def check_nothing_twice(gate: Gate) -> None:
     """No message says the same of an account as another, so nothing may be booked twice."""
-    twice = gate.sql("SELECT account, seq FROM trial.entry GROUP BY 1, 2 HAVING count(*) > 1 LIMIT 5")
+    twice = gate.database.sql("SELECT account, seq FROM trial.entry GROUP BY 1, 2 HAVING count(*) > 1 LIMIT 5")
     assert twice == [], f"booked twice: {twice}"
 
 

@@ -19,13 +19,13 @@ EXTRA_WRITER = "writer-extra"
 
 def kill_writer(rig: Rig) -> None:
     name = rig.victim()
-    rig.gate.kill(name)
+    rig.gate.writers.kill(name)
     rig.start_writer(name)
 
 
 def kill_writer_in_transaction(rig: Rig) -> None:
     with rig.held_up() as name:
-        rig.gate.kill(name)
+        rig.gate.writers.kill(name)
     rig.start_writer(name)
 
 
@@ -65,7 +65,7 @@ def add_writer(rig: Rig) -> None:
     writer = rig.start_writer(EXTRA_WRITER)
     rig.wait(lambda: bool(writer.serving() or writer.state().get("standing_by")), "it serves or stands by")
     rig.go_on(1.0, 3.0)
-    assert rig.gate.stop(EXTRA_WRITER) == 0
+    assert rig.gate.writers.stop(EXTRA_WRITER) == 0
 
 
 # Publishers.
@@ -112,23 +112,23 @@ def alarm_memory(rig: Rig) -> None:
 
 
 def end_sessions(rig: Rig) -> None:
-    rig.gate.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [WRITER])
+    rig.gate.database.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [WRITER])
 
 
 def restart_database(rig: Rig) -> None:
     rig.stack.restart("postgres")
-    rig.gate.reconnect()
+    rig.gate.database.reconnect()
 
 
 def crash_database(rig: Rig) -> None:
     killed = rig.stack.kill("postgres", signal.SIGQUIT)
     rig.stack.wait_ready("postgres", other_than=killed)
-    rig.gate.reconnect()
+    rig.gate.database.reconnect()
 
 
 def fill_disk(rig: Rig) -> None:
     """No disk is filled: a trigger raises what the server raises then."""
-    rig.gate.sql(
+    rig.gate.database.sql(
         """
         CREATE OR REPLACE FUNCTION trial.fill() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
@@ -136,13 +136,13 @@ def fill_disk(rig: Rig) -> None:
         """
     )
     rig.go_on(1.0, 4.0)
-    rig.gate.sql("DROP TRIGGER fill ON trial.step")
+    rig.gate.database.sql("DROP TRIGGER fill ON trial.step")
 
 
 def make_read_only(rig: Rig) -> None:
     for setting in ("on", "off"):
-        rig.gate.sql(f"ALTER SYSTEM SET default_transaction_read_only = {setting}")
-        rig.gate.sql("SELECT pg_reload_conf()")
+        rig.gate.database.sql(f"ALTER SYSTEM SET default_transaction_read_only = {setting}")
+        rig.gate.database.sql("SELECT pg_reload_conf()")
         rig.go_on(1.0, 4.0)
 
 

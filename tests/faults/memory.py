@@ -15,7 +15,8 @@ from typing import Final
 
 from tests.faults.services.bank.contract import ACCOUNTS, Transfer
 from tests.faults.services.wallets.contract import Deposit
-from tests.integration.gate import WRITER, Gate, Writer, gate_running
+from tests.integration.gate import WRITER, Gate, gate_running
+from tests.integration.writer_processes import WriterProcess
 from tests.servers import Servers, servers_running
 from writegate.publishing import Publisher
 
@@ -56,8 +57,8 @@ def run(servers: Servers, commands: int) -> Figures:
     """Have one writer apply so many commands."""
     figures = Figures()
     with gate_running(servers, "memory", CONNECTIONS, SERVICES) as gate:
-        writer = gate.start(wait=False, writegate_slots=CONNECTIONS - 1)
-        with gate.publisher("wallets") as wallets, gate.publisher("bank") as bank:
+        writer = gate.writers.start(wait=False, writegate_slots=CONNECTIONS - 1)
+        with gate.broker.publisher("wallets") as wallets, gate.broker.publisher("bank") as bank:
             for number in range(ROUNDS):
                 half = commands // ROUNDS // 2
                 _publish(wallets, bank, half)
@@ -103,9 +104,11 @@ def _cut_connections(gate: Gate) -> None:
         gate.wait(lambda: all_but(before), "the writer connects again", PATIENCE_SECONDS)
 
 
-def _wait_quiet(gate: Gate, writer: Writer, commands: int) -> None:
+def _wait_quiet(gate: Gate, writer: WriterProcess, commands: int) -> None:
     decided = "SELECT coalesce(sum(commands), 0) = %s FROM writegate.batch"
-    gate.wait(lambda: bool(gate.value(decided, [commands])), f"{commands} commands are decided", PATIENCE_SECONDS)
+    gate.wait(
+        lambda: bool(gate.database.value(decided, [commands])), f"{commands} commands are decided", PATIENCE_SECONDS
+    )
     gate.wait(
         lambda: all(one["waiting"] == 0 for one in writer.state()["domains"].values()),
         "nothing waits",

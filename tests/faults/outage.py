@@ -88,7 +88,7 @@ class Negligent:
     QUEUE: Final = "negligent"
 
     def __init__(self, gate: Gate) -> None:
-        self._parameters = pika.URLParameters(gate.broker_url())
+        self._parameters = pika.URLParameters(gate.broker.url())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._consume, daemon=True)
         self.thrown_out = False
@@ -124,7 +124,7 @@ def run(servers: Servers, down_seconds: float, limit_seconds: float) -> Figures:
         Budget(gate) as budget,
     ):
         for name in WRITERS:
-            gate.start(name, wait=False)
+            gate.writers.start(name, wait=False)
         with Load(gate, "outage", PACE_SECONDS) as load, Negligent(gate) as negligent:
             load.wait_applied(20)
             with _database_down(gate, load, figures):
@@ -149,7 +149,7 @@ def _database_down(gate: Gate, load: Load, figures: Figures) -> Iterator[None]:
         yield
     finally:
         gate.servers.stack.start("postgres")
-        gate.reconnect()
+        gate.database.reconnect()
 
 
 def _watch(gate: Gate, load: Load, negligent: Negligent, figures: Figures, down_seconds: float) -> None:
@@ -180,7 +180,7 @@ def check(gate: Gate, figures: Figures) -> None:
         assert "channel_lost" not in writer.log, f"{writer.name} lost a channel"
     growth = figures.resident_most - figures.resident_before
     assert growth < Settings.load({}).memory_bytes, f"a writer grew by {growth} bytes"
-    assert gate.value("SELECT count(*) FROM writegate.parked") == 0
+    assert gate.database.value("SELECT count(*) FROM writegate.parked") == 0
 
 
 def check_only_the_negligent(closed: list[str]) -> None:

@@ -16,7 +16,8 @@ from tests.faults.history import History, Record
 from tests.faults.publishers import Publishers
 from tests.faults.publishing import TRUSTING, Stream
 from tests.faults.watch import Watch
-from tests.integration.gate import WRITER, Gate, Writer, gate_running
+from tests.integration.gate import WRITER, Gate, gate_running
+from tests.integration.writer_processes import WriterProcess
 from tests.relay import Relay
 from tests.servers import Servers
 from tests.services.trial.contract import trial
@@ -67,7 +68,7 @@ class Rig:
         self.relays = (self.database, self.broker, self.publishing)
         environment = gate.environment(
             DOMAIN,
-            writegate_broker_url=self.publishing.in_place(gate.broker_url(DOMAIN)),
+            writegate_broker_url=self.publishing.in_place(gate.broker.url(DOMAIN)),
             writegate_publish_timeout_seconds=PUBLISH_TIMEOUT_SECONDS,
             writegate_heartbeat_seconds=HEARTBEAT_SECONDS,
             **({TRUSTING: "1"} if without == "confirms" else {}),
@@ -78,21 +79,23 @@ class Rig:
 
     # Writers.
 
-    def start_writer(self, name: str) -> Writer:
+    def start_writer(self, name: str) -> WriterProcess:
         """Start a writer as its supervisor would, without waiting for it."""
-        return self.gate.start(
+        return self.gate.writers.start(
             name,
             altered=self._altered,
             wait=False,
             writegate_database_url=self.database.in_place(self.servers.database_url(WRITER, self.gate.name)),
-            writegate_broker_url=self.broker.in_place(self.gate.broker_url(WRITER)),
+            writegate_broker_url=self.broker.in_place(self.gate.broker.url(WRITER)),
             writegate_lease_seconds=LEASE_SECONDS,
             writegate_heartbeat_seconds=HEARTBEAT_SECONDS,
         )
 
     def owner(self) -> str:
         """Return the name of the writer that holds the domain, or held it last; nothing when it was given back."""
-        name = self.gate.value("SELECT split_part(owner, '@', 1) FROM writegate.domain WHERE name = %s", [DOMAIN])
+        name = self.gate.database.value(
+            "SELECT split_part(owner, '@', 1) FROM writegate.domain WHERE name = %s", [DOMAIN]
+        )
         return name or ""
 
     def at_work(self) -> str:
@@ -131,7 +134,7 @@ class Rig:
             yield name
 
     def _waiting(self) -> list[str]:
-        rows = self.gate.sql(
+        rows = self.gate.database.sql(
             "SELECT substring(application_name FROM 'writegate-writer (.*)@') FROM pg_stat_activity"
             " WHERE usename = %s AND wait_event_type = 'Lock' AND query LIKE '%%trial.step%%'",
             [WRITER],
@@ -170,10 +173,10 @@ class Rig:
             record.close()
         ids = [step.command_id for step in steps]
         found = "SELECT count(DISTINCT id) = %s FROM trial.step WHERE id = ANY(%s)"
-        self.wait(lambda: bool(self.gate.value(found, [len(ids), ids])), "what is published is applied")
+        self.wait(lambda: bool(self.gate.database.value(found, [len(ids), ids])), "what is published is applied")
 
     def _publisher(self) -> Publisher:
-        return self.gate.publisher(WRITEGATE_PUBLISH_TIMEOUT_SECONDS=str(PUBLISH_TIMEOUT_SECONDS))
+        return self.gate.broker.publisher(WRITEGATE_PUBLISH_TIMEOUT_SECONDS=str(PUBLISH_TIMEOUT_SECONDS))
 
     # The end.
 
@@ -182,17 +185,17 @@ class Rig:
         self.publishers.stop()
         self.probe()
         left = "SELECT count(*) = 0 FROM writegate.deferred WHERE state = 'deferred'"
-        self.wait(lambda: bool(self.gate.value(left)), "nothing is deferred any more")
-        self.gate.stop_all()
+        self.wait(lambda: bool(self.gate.database.value(left)), "nothing is deferred any more")
+        self.gate.writers.stop_all()
         return check(History.read(self._directory.glob("*.jsonl")), self._end())
 
     def _end(self) -> End:
-        sql = self.gate.sql
+        sql = self.gate.database.sql
         return End(
             effects=[Effect(*row) for row in sql("SELECT id, stream, account, seq FROM trial.step ORDER BY position")],
             parked={id_ for (id_,) in sql("SELECT id FROM writegate.parked")},
             deferred={id_ for (id_,) in sql("SELECT id FROM writegate.deferred WHERE state = 'deferred'")},
-            queued=sum(self.gate.waiting().values()),
+            queued=sum(self.gate.broker.ready_counts().values()),
             deadlocks=self._deadlocks() - self._deadlocks_before,
             collisions=self.watch.collisions,
             peak_connections=self.watch.peak_connections,

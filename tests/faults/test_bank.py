@@ -39,14 +39,14 @@ def test_without_the_ledger_a_transfer_is_made_twice(gate: Gate) -> None:
     random = Random(1)
     transfers = [random_transfer(random) for _ in range(20)]
     accepted = Accepted({one.command_id: (one.source, one.target, one.cents) for one in transfers})
-    gate.publish(transfers, "bank")
-    gate.start(altered="dies_before_ack", wait=False)
+    gate.broker.publish(transfers, "bank")
+    gate.writers.start(altered="dies_before_ack", wait=False)
     gate.wait(lambda: not gate.writers["writer-1"].alive, "the writer dies", PATIENCE_SECONDS)
-    made = gate.value("SELECT count(*) FROM bank.transfer")
-    gate.start(altered="without_ledger", wait=False)
+    made = gate.database.value("SELECT count(*) FROM bank.transfer")
+    gate.writers.start(altered="without_ledger", wait=False)
     more = f"SELECT count(*) > {made} FROM bank.transfer"
-    gate.wait(lambda: bool(gate.value(more)), "they are made again", PATIENCE_SECONDS)
-    gate.stop_all()
+    gate.wait(lambda: bool(gate.database.value(more)), "they are made again", PATIENCE_SECONDS)
+    gate.writers.stop_all()
     with pytest.raises(AssertionError, match="applied more than once"):
         check_transfers(gate, accepted)
 

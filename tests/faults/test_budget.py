@@ -24,7 +24,7 @@ def gate(servers: Servers) -> Iterator[Gate]:
 
 def start_all(gate: Gate) -> None:
     for name in TWICE:
-        gate.start(name, wait=False)
+        gate.writers.start(name, wait=False)
 
     def settled() -> bool:
         states = [writer.state() for writer in gate.writers.values()]
@@ -53,11 +53,11 @@ def start_all_and_wait(gate: Gate, budget: Budget) -> None:
 
 @pytest.mark.slow
 def test_without_the_limit_of_the_role_they_would_have_more(gate: Gate) -> None:
-    gate.sql(f"ALTER ROLE {WRITER} CONNECTION LIMIT -1")
+    gate.database.sql(f"ALTER ROLE {WRITER} CONNECTION LIMIT -1")
     try:
         budget = Budget(gate)
         with pytest.raises(AssertionError, match="connections at once"):
             start_all_and_wait(gate, budget)
-        gate.stop_all()
+        gate.writers.stop_all()
     finally:
-        gate.sql(f"ALTER ROLE {WRITER} CONNECTION LIMIT {CONNECTIONS}")
+        gate.database.sql(f"ALTER ROLE {WRITER} CONNECTION LIMIT {CONNECTIONS}")

@@ -31,7 +31,7 @@ def test_writers_that_held_on_would_lose_their_channels(servers: Servers) -> Non
         consumer_timeout(servers, 5) as closed,
         Negligent(gate) as negligent,
     ):
-        gate.start(altered="keeps_channels")
+        gate.writers.start(altered="keeps_channels")
         with Load(gate, "held", PACE_SECONDS):
             servers.stack.stop("postgres")
             try:

@@ -46,18 +46,18 @@ class Load:
     def wait_applied(self, more: int, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until so many more commands of an account are applied: what was broken works again."""
         [account, *_] = self._accounts
-        count = len(self._gate.entries(account, service=self._service)[account]) + more
-        self._gate.wait_entries(account, count, seconds, service=self._service)
+        count = len(self._gate.database.entries(account, service=self._service)[account]) + more
+        self._gate.database.wait_entries(account, count, seconds, service=self._service)
 
     def check(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Every accepted command has its effect, once, in the order of its key."""
         for account in self._accounts:
-            self._gate.wait_entries(account, self.accepted, seconds, service=self._service)
+            self._gate.database.wait_entries(account, self.accepted, seconds, service=self._service)
         for account in self._accounts:
-            self._gate.assert_exactly_once(account, range(self.accepted), self._service)
+            self._gate.database.assert_exactly_once(account, range(self.accepted), self._service)
 
     def _publish(self) -> None:
-        with self._gate.publisher(self._service, WRITEGATE_PUBLISH_TIMEOUT_SECONDS="2") as publisher:
+        with self._gate.broker.publisher(self._service, WRITEGATE_PUBLISH_TIMEOUT_SECONDS="2") as publisher:
             for first in itertools.count(step=5):
                 commands = [
                     self._command(account=account, seq=seq)

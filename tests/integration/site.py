@@ -35,7 +35,7 @@ class Site:
         path = directory / "users.json"
         users.add_user(path, OPERATOR, "operator", PASSWORD)
         users.add_user(path, READER, "reader", PASSWORD)
-        loaded = Settings.load({**gate.operator(), "WRITEGATE_CONSOLE_USERS": str(path), **settings})
+        loaded = Settings.load({**gate.operator.settings(), "WRITEGATE_CONSOLE_USERS": str(path), **settings})
         self._operator = Operator(loaded)
         self.app = application(loaded, self._operator.operate)
 

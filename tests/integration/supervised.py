@@ -53,7 +53,7 @@ def supervised(gate: Gate, *, altered: str | None = None, **settings: Any) -> It
     }
     supervisor = Supervisor(home)
     writer = Supervised(supervisor, home.logs / f"{NAME}.log")
-    supervisor.start([Program(NAME, tuple(gate.command(NAME, altered)), "", own, CHECKOUT, priority=1)])
+    supervisor.start([Program(NAME, tuple(gate.writers.command(NAME, altered)), "", own, CHECKOUT, priority=1)])
     try:
         supervisor.start_program(NAME)
         yield writer

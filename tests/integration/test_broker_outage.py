@@ -57,7 +57,7 @@ def told(directory: Path) -> list[tuple[str, int, str, float]]:
 @pytest.mark.timeout(300 + OUTAGE_SECONDS)
 def test_no_call_fails_or_is_late_and_all_is_applied_once_and_in_order(gate: Gate, tmp_path: Path) -> None:
     stack = gate.servers.stack
-    gate.start()
+    gate.writers.start()
     running = [publisher(gate, tmp_path, f"p{number}") for number in range(PROCESSES)]
     try:
         gate.wait(lambda: len(told(tmp_path)) > PROCESSES * RATE * BEFORE_SECONDS / 2, "commands before the outage")
@@ -89,7 +89,7 @@ def test_no_call_fails_or_is_late_and_all_is_applied_once_and_in_order(gate: Gat
     for account, seq, _, _ in calls:
         accepted[account].append(seq)
     for account, seqs in accepted.items():
-        gate.wait_entries(account, len(seqs), DEADLINE_SECONDS)
+        gate.database.wait_entries(account, len(seqs), DEADLINE_SECONDS)
     print(  # noqa: T201  shown with -s, and when it fails
         f"{dict(figures)}, slowest call {slowest:.2f} s, {len(calls)} commands applied "
         f"{time.monotonic() - back:.1f} s after the broker was back (publishing went on for {AFTER_SECONDS} s)"
@@ -97,8 +97,8 @@ def test_no_call_fails_or_is_late_and_all_is_applied_once_and_in_order(gate: Gat
     for account, seqs in accepted.items():
         if account.startswith("p0-"):
             # Its last call may have been taken without its having been told.
-            booked = gate.entries(account)[account]
+            booked = gate.database.entries(account)[account]
             assert booked[: len(seqs)] == seqs
             assert len(booked) <= len(seqs) + 1
         else:
-            gate.assert_exactly_once(account, seqs)
+            gate.database.assert_exactly_once(account, seqs)

@@ -141,7 +141,7 @@ def test_what_a_full_lane_refuses_is_an_error(vhost: Vhost, app: Celery) -> None
 @pytest.fixture(scope="module")
 def gate(servers: Servers) -> Iterator[Gate]:
     with gate_running(servers, "gate_celery") as running:
-        running.start()
+        running.writers.start()
         yield running
         running.assert_drained()
 
@@ -149,7 +149,7 @@ def gate(servers: Servers) -> Iterator[Gate]:
 @pytest.fixture
 def shop(gate: Gate) -> Iterator[Celery]:
     """An application with results, for which its user must be one that may declare a queue."""
-    with Celery("shop", broker=gate.broker_url(), backend="rpc://", set_as_current=False) as app:
+    with Celery("shop", broker=gate.broker.url(), backend="rpc://", set_as_current=False) as app:
         configure(app, services=[trial])
         yield app
         app.backend.result_consumer.stop()  # type: ignore[attr-defined]  # Celery leaves its connection open
@@ -168,7 +168,7 @@ def test_a_result_is_the_receipt(gate: Gate, shop: Celery) -> None:
     ]
     with pytest.raises(Parked, match="entry_amount_check"):
         deposit.delay(account="result", seq=3, amount=-1).get(timeout=PATIENCE_SECONDS)
-    gate.assert_exactly_once("result", [1, 2])
+    gate.database.assert_exactly_once("result", [1, 2])
 
 
 def test_from_within_prefork_workers(gate: Gate, tmp_path: Path) -> None:
@@ -176,18 +176,18 @@ def test_from_within_prefork_workers(gate: Gate, tmp_path: Path) -> None:
     line = [sys.executable, "-m", "celery", "-A", "tests.examples.with_celery", "worker", "--pool=prefork"]
     line += ["--concurrency=2", "--loglevel=INFO", "--queues=shop", "--hostname=shop@%h"]
     log = gate.servers.stack.home.logs / "shop.log"
-    environment = {**os.environ, "WRITEGATE_BROKER_URL": gate.broker_url(), "WRITEGATE_SPOOL_DIRECTORY": str(tmp_path)}
+    environment = {**os.environ, "WRITEGATE_BROKER_URL": gate.broker.url(), "WRITEGATE_SPOOL_DIRECTORY": str(tmp_path)}
     with log.open("wb") as output:
         worker = subprocess.Popen(line, env=environment, stdout=output, stderr=subprocess.STDOUT)
     try:
-        with Celery("caller", broker=gate.broker_url(), set_as_current=False) as caller:
+        with Celery("caller", broker=gate.broker.url(), set_as_current=False) as caller:
             for number in range(20):
                 caller.send_task("shop.sell", kwargs={"account": f"prefork-{number}"}, queue="shop")
             for number in range(20):
-                gate.wait_entries(f"prefork-{number}", 2, PATIENCE_SECONDS)
+                gate.database.wait_entries(f"prefork-{number}", 2, PATIENCE_SECONDS)
     except AssertionError as error:
         raise AssertionError(f"{error}\n--- {log}\n{Path(log).read_text()[-3000:]}") from None
     finally:
         worker.terminate()
         worker.wait(PATIENCE_SECONDS)
-    gate.assert_exactly_once("prefork-7", [1, 2])
+    gate.database.assert_exactly_once("prefork-7", [1, 2])

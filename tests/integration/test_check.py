@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.gate import SERVICES, Gate, gate_running, send
+from tests.integration.gate import SERVICES, Gate, gate_running
+from tests.integration.gate_broker import send
 from tests.servers import Servers
 from tests.services.trial.contract import Choose, Deposit, trial
 from writegate.contract.ids import new_id
@@ -31,16 +32,16 @@ def gate(servers: Servers) -> Iterator[Gate]:
     """Two deposits that the database refused, one parked for its id, a command that a hold defers, and an old one."""
     with gate_running(servers, "gate_check") as running:
         hold = "INSERT INTO writegate.hold (target, reason, holder) VALUES (%s, 'a test', 'me')"
-        running.sql(hold, [f"trial key={HELD.account}"])
-        running.start()
+        running.database.sql(hold, [f"trial key={HELD.account}"])
+        running.writers.start()
         other = Deposit(account="check", seq=3).with_id(BAD[0].command_id)
-        running.publish([*BAD, HELD, other])
-        running.wait(lambda: running.value("SELECT count(*) FROM writegate.parked") == 3, "3 parked")
-        running.wait(lambda: running.value("SELECT count(*) FROM writegate.deferred") == 1, "1 deferred")
+        running.broker.publish([*BAD, HELD, other])
+        running.wait(lambda: running.database.value("SELECT count(*) FROM writegate.parked") == 3, "3 parked")
+        running.wait(lambda: running.database.value("SELECT count(*) FROM writegate.deferred") == 1, "1 deferred")
         # Applied, by way of two upgrades.
-        with running.channel() as channel:
+        with running.broker.channel() as channel:
             send(channel, queue_name("trial", lane_of("check-old", trial.lanes)), encode(OLD))
-        running.wait(lambda: running.value("SELECT count(*) FROM writegate.recent") == 1, "it is noted")
+        running.wait(lambda: running.database.value("SELECT count(*) FROM writegate.recent") == 1, "it is noted")
         yield running
 
 
@@ -76,14 +77,14 @@ def test_the_contracts_as_they_are_break_nothing_and_can_be_recorded(gate: Gate,
 
 
 def test_what_the_broker_gave_up_is_read_as_well(gate: Gate) -> None:
-    gate.sql(
+    gate.database.sql(
         "INSERT INTO writegate.parked (service, lane, id, task, version, key, hash, cause, message, headers, raw) "
         "SELECT service, lane, 'dead-1', task, version, key, hash, 'dead-letter: delivery_limit', '', headers, raw "
         "FROM writegate.parked WHERE id = %s AND sqlstate IS NOT NULL",
         [BAD[0].command_id],
     )
     assert check(gate, SERVICES)[1]["kept"] == 5
-    gate.sql("DELETE FROM writegate.parked WHERE id = 'dead-1'")
+    gate.database.sql("DELETE FROM writegate.parked WHERE id = 'dead-1'")
     assert check(gate, SERVICES)[1]["kept"] == 4
 
 
@@ -130,9 +131,9 @@ def test_an_upgrade_that_is_gone_breaks_what_was_applied_of_late(gate: Gate, tmp
 
 
 def test_what_was_not_seen_for_a_week_is_not_recent(gate: Gate) -> None:
-    gate.sql("UPDATE writegate.recent SET seen_at = seen_at - interval '8 days'")
+    gate.database.sql("UPDATE writegate.recent SET seen_at = seen_at - interval '8 days'")
     assert check(gate, SERVICES)[1]["kept"] == 3
-    gate.sql("UPDATE writegate.recent SET seen_at = seen_at + interval '8 days'")
+    gate.database.sql("UPDATE writegate.recent SET seen_at = seen_at + interval '8 days'")
 
 
 def test_an_upgrade_that_takes_them_mends_it(gate: Gate, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ WHOLE, LEFT = (("trial", 0), ("trial", 1)), (("trial", 0),)
 @pytest.fixture
 def gate(servers: Servers) -> Iterator[Gate]:
     with gate_running(servers, "gate_claims") as running:
-        running.sql(WAITING)
+        running.database.sql(WAITING)
         yield running
 
 
@@ -57,14 +57,14 @@ def claim_while_parted(gate: Gate) -> list[Claimed]:
     environment = gate.environment(WRITER)
     settings = Settings.model_validate({"database_url": environment["WRITEGATE_DATABASE_URL"]})
     with closing(Session(engine_of(settings, "claims"))) as session, ThreadPoolExecutor() as pool:
-        gate.sql(f"SELECT pg_advisory_lock({PLACE})")
+        gate.database.sql(f"SELECT pg_advisory_lock({PLACE})")
         claiming = pool.submit(SqlLeases(session).claim, "me", ["trial", "fleet"], 60)
         waits = (
             "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'claims' AND wait_event = 'advisory'"
         )
-        gate.wait(lambda: bool(gate.value(waits)), "the claim has taken its snapshot")
-        gate.sql(PART)
-        gate.sql(f"SELECT pg_advisory_unlock({PLACE})")
+        gate.wait(lambda: bool(gate.database.value(waits)), "the claim has taken its snapshot")
+        gate.database.sql(PART)
+        gate.database.sql(f"SELECT pg_advisory_unlock({PLACE})")
         return sorted(claiming.result(60), key=lambda one: one.domain)
 
 

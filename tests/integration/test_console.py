@@ -25,7 +25,7 @@ READER = "writegate_reader"
 @pytest.fixture(scope="module")
 def gate(servers: Servers) -> Iterator[Gate]:
     with gate_running(servers, "gate_console") as running:
-        running.start()
+        running.writers.start()
         yield running
         running.assert_drained()
 
@@ -45,24 +45,24 @@ def read(gate: Gate, *arguments: str, **more: str) -> Any:
 
 
 def deposit(gate: Gate, account: str, amount: int = 1) -> str:
-    with gate.publisher() as publisher:
+    with gate.broker.publisher() as publisher:
         return publisher.publish(Deposit(account=account, seq=1, amount=amount)).command_id
 
 
 def test_a_trace_shows_publishing_and_the_batch(gate: Gate) -> None:
     id_ = deposit(gate, "traced")
-    gate.wait_entries("traced", 1)
+    gate.database.wait_entries("traced", 1)
     published, applied = read(gate, "trace", id_)["events"]
     assert (published["what"], applied["what"], applied["service"]) == ("published", "applied", "trial")
     batch = "SELECT xid, writer FROM writegate.batch WHERE id = %s"
-    assert gate.sql(batch, [applied["batch"]]) == [(applied["xid"], applied["writer"])]
+    assert gate.database.sql(batch, [applied["batch"]]) == [(applied["xid"], applied["writer"])]
     assert "applied" in run(gate, "trace", id_).stdout
 
 
 def test_a_trace_shows_what_was_emitted_and_what_became_of_it(gate: Gate) -> None:
-    with gate.publisher() as publisher:
+    with gate.broker.publisher() as publisher:
         id_ = publisher.publish(Split(account="emits", into="is-emitted", first=0, count=2)).command_id
-    gate.wait_entries("is-emitted", 2)
+    gate.database.wait_entries("is-emitted", 2)
     emitted = [event for event in read(gate, "trace", id_)["events"] if event["what"] == "emitted"]
     assert [(event["service"], event["state"]) for event in emitted] == [("trial", "applied")] * 2
     assert read(gate, "trace", emitted[0]["id"])["events"][-1]["what"] == "applied"
@@ -70,7 +70,7 @@ def test_a_trace_shows_what_was_emitted_and_what_became_of_it(gate: Gate) -> Non
 
 def test_a_trace_of_a_parked_command_shows_why_and_by_whom(gate: Gate) -> None:
     id_ = deposit(gate, "bad", -1)
-    gate.wait_parked(id_)
+    gate.database.wait_parked(id_)
     parked = next(event for event in read(gate, "trace", id_)["events"] if event["what"] == "parked")
     assert (parked["origin"], parked["sqlstate"], parked["key"]) == ("trial", "23514", "bad")
 
@@ -83,19 +83,19 @@ def test_a_trace_of_an_unknown_id_says_what_was_searched(gate: Gate) -> None:
 
 def test_who_wrote_a_row(gate: Gate) -> None:
     id_ = deposit(gate, "written")
-    gate.wait_entries("written", 1)
+    gate.database.wait_entries("written", 1)
     written = read(gate, "who", "trial.balance", "written")
     assert (written["batch"]["service"], id_ in written["commands"]) == ("trial", True)
-    gate.sql("UPDATE trial.balance SET total = total WHERE account = 'written'")
+    gate.database.sql("UPDATE trial.balance SET total = total WHERE account = 'written'")
     outside = run(gate, "who", "trial.balance", "written")
     assert (outside.returncode, outside.stdout.partition(":")[0]) == (3, "unknown")
 
 
 def test_who_names_some_commands_of_a_large_batch_and_counts_the_others(gate: Gate) -> None:
     id_ = deposit(gate, "large")
-    gate.wait_entries("large", 1)
+    gate.database.wait_entries("large", 1)
     # As many more as a large batch would have finished with it.
-    gate.sql(
+    gate.database.sql(
         "INSERT INTO writegate.ledger SELECT (jsonb_populate_record(l, jsonb_build_object('id', gen_random_uuid()))).* "
         f"FROM writegate.ledger l, generate_series(1, {MAX_IDS}) WHERE l.id = %s",
         [id_],
@@ -119,9 +119,9 @@ def test_who_says_what_there_is_instead(gate: Gate) -> None:
 
 def test_who_still_writes_directly_and_what_ends_it(gate: Gate, tmp_path: Path) -> None:
     assert read(gate, "connections")["direct"] == []
-    gate.sql("CREATE ROLE legacy_shop; GRANT USAGE ON SCHEMA trial TO legacy_shop")
+    gate.database.sql("CREATE ROLE legacy_shop; GRANT USAGE ON SCHEMA trial TO legacy_shop")
     try:
-        gate.sql("GRANT UPDATE (total) ON trial.balance TO legacy_shop")
+        gate.database.sql("GRANT UPDATE (total) ON trial.balance TO legacy_shop")
         found = read(gate, "connections", "--baseline", str(tmp_path / "before.json"))
         [direct] = found["direct"]
         assert (direct["role"], found["writers"]["budget"], found["writers"]["used"] > 0) == (
@@ -129,17 +129,17 @@ def test_who_still_writes_directly_and_what_ends_it(gate: Gate, tmp_path: Path) 
             gate.connections,
             True,
         )
-        gate.sql(direct["revoke"])
+        gate.database.sql(direct["revoke"])
         after = read(gate, "connections", "--baseline", str(tmp_path / "before.json"))
         assert after["direct"] == []
         assert {count["name"] for count in after["compared"]} >= {"connections", "deadlocks"}
     finally:
-        gate.sql("DROP OWNED BY legacy_shop; DROP ROLE legacy_shop")
+        gate.database.sql("DROP OWNED BY legacy_shop; DROP ROLE legacy_shop")
 
 
 def test_status_shows_lanes_holds_and_what_is_parked(gate: Gate) -> None:
-    gate.wait_parked(deposit(gate, "shown", -1))
-    gate.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('flights', 'migration', 'dba')")
+    gate.database.wait_parked(deposit(gate, "shown", -1))
+    gate.database.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('flights', 'migration', 'dba')")
     try:
         found = read(gate, "status")
         assert [hold["target"] for hold in found["holds"]] == ["flights"]
@@ -148,7 +148,7 @@ def test_status_shows_lanes_holds_and_what_is_parked(gate: Gate) -> None:
         assert found["broker"] == "WRITEGATE_BROKER_API_URL is not set: no depths"
         assert "holds: 1" in run(gate, "status").stdout
     finally:
-        gate.sql("DELETE FROM writegate.hold")
+        gate.database.sql("DELETE FROM writegate.hold")
 
 
 def test_status_shows_depths_with_the_readers_broker_account(gate: Gate) -> None:

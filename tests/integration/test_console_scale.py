@@ -46,8 +46,8 @@ INSERT INTO writegate.history (at, name, labels, value)
 @pytest.fixture(scope="module")
 def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with gate_running(servers, "gate_scale") as gate:
-        gate.sql(FILL)
-        gate.sql("VACUUM ANALYZE")  # as the server does by itself after a minute
+        gate.database.sql(FILL)
+        gate.database.sql("VACUUM ANALYZE")  # as the server does by itself after a minute
         with site_of(gate, tmp_path_factory.mktemp("scale")) as made:
             yield made
 

@@ -41,9 +41,9 @@ PAGE_QUERIES = {
 @pytest.fixture(scope="module")
 def gate(servers: Servers) -> Iterator[Gate]:
     with gate_running(servers, "gate_site") as running:
-        running.start()
+        running.writers.start()
         yield running
-        running.sql("DELETE FROM writegate.hold")
+        running.database.sql("DELETE FROM writegate.hold")
         running.assert_drained()
 
 
@@ -59,14 +59,16 @@ def test_a_hold_is_confirmed_placed_seen_and_released(gate: Gate, site: Site) ->
     assert "Commands that touch trial.entry are deferred in order. Services: trial." in confirmation
     assert "did you mean" in browser.page("/act/hold?target=trail", 409)
     browser.act("/act/hold", target="table:trial.entry", **{"for": "1h"})
-    assert gate.sql("SELECT target, holder FROM writegate.hold") == [("table:trial.entry", OPERATOR)]
-    gate.publish([Deposit(account="site-held", seq=0)])
-    gate.wait(lambda: gate.value("SELECT count(*) FROM writegate.deferred WHERE key = 'site-held'") == 1, "it waits")
+    assert gate.database.sql("SELECT target, holder FROM writegate.hold") == [("table:trial.entry", OPERATOR)]
+    gate.broker.publish([Deposit(account="site-held", seq=0)])
+    gate.wait(
+        lambda: gate.database.value("SELECT count(*) FROM writegate.deferred WHERE key = 'site-held'") == 1, "it waits"
+    )
     assert wait_until(lambda: "table:trial.entry" in browser.page("/"), PATIENCE_SECONDS)
     assert "Deferred in the whole gate: 1 command;" in browser.page("/act/release?target=table:trial.entry")
-    assert gate.entries("site-held") == {"site-held": []}
+    assert gate.database.entries("site-held") == {"site-held": []}
     browser.act("/act/release", target="table:trial.entry")
-    gate.wait_entries("site-held", 1)
+    gate.database.wait_entries("site-held", 1)
     again = browser.act("/act/release", target="table:trial.entry")
     assert (again.status_code, "there is no hold on table:trial.entry" in html.unescape(again.text)) == (409, True)
     acts = browser.page("/audit?target=trial.entry")
@@ -74,7 +76,7 @@ def test_a_hold_is_confirmed_placed_seen_and_released(gate: Gate, site: Site) ->
 
 
 def test_the_api_returns_when_a_target_is_drained(gate: Gate, site: Site) -> None:
-    gate.publish(Deposit(account="site-drained", seq=seq) for seq in range(100))
+    gate.broker.publish(Deposit(account="site-drained", seq=seq) for seq in range(100))
     browser = site.client()
 
     def drained(**more: Any) -> Any:
@@ -82,15 +84,15 @@ def test_the_api_returns_when_a_target_is_drained(gate: Gate, site: Site) -> Non
 
     assert drained(seconds=0) == {"drained": False, "left": {"the broker is counting": 1}}
     assert drained(seconds=30) == {"drained": True, "left": {}}
-    assert len(gate.entries("site-drained")["site-drained"]) == 100
+    assert len(gate.database.entries("site-drained")["site-drained"]) == 100
     assert "did you mean trial" in drained(target="trail")["detail"]
 
 
 def test_a_parked_command_is_found_tried_edited_and_replayed(gate: Gate, site: Site) -> None:
     browser, account = site.client(), "site-edited"
-    gate.publish([bad := Careful(account=account, seq=1, amount=-77), Careful(account=account, seq=2)])
-    gate.wait_parked(bad.command_id)
-    number = gate.value("SELECT seq FROM writegate.parked WHERE id = %s", [bad.command_id])
+    gate.broker.publish([bad := Careful(account=account, seq=1, amount=-77), Careful(account=account, seq=2)])
+    gate.database.wait_parked(bad.command_id)
+    number = gate.database.value("SELECT seq FROM writegate.parked WHERE id = %s", [bad.command_id])
     for query in (f"key={account}", f"id={bad.command_id}", "text=-77", f"number={number}"):
         assert f'href="/parked/{number}"' in browser.page(f"/parked?{query}"), query
     assert f"/parked/{number}" in browser.page(f"/commands/{bad.command_id}")
@@ -101,9 +103,9 @@ def test_a_parked_command_is_found_tried_edited_and_replayed(gate: Gate, site: S
     tried = browser.act("/act/dry-run", query=query).text
     assert "1 parked" in tried
     assert "23514" in tried
-    assert gate.entries(account) == {account: []}, "it was only tried"
+    assert gate.database.entries(account) == {account: []}, "it was only tried"
 
-    was = gate.value("SELECT encode(sha256(raw), 'hex') FROM writegate.parked WHERE seq = %s", [number])
+    was = gate.database.value("SELECT encode(sha256(raw), 'hex') FROM writegate.parked WHERE seq = %s", [number])
     fields = json.dumps({"account": account, "seq": 1, "amount": 5})
     shown = browser.act(f"/act/edit/{number}", fields=fields, was=was)
     assert (shown.status_code, "<code>-77</code>" in shown.text, "<code>5</code>" in shown.text) == (200, True, True)
@@ -113,35 +115,35 @@ def test_a_parked_command_is_found_tried_edited_and_replayed(gate: Gate, site: S
     assert f"<b>edit</b> by {OPERATOR}" in browser.page(f"/parked/{number}")
 
     assert "1 of 1" in browser.finish(browser.act("/act/replay", query=query))
-    gate.wait_entries(account, 2)
-    assert gate.entries(account) == {account: [1, 2]}
+    gate.database.wait_entries(account, 2)
+    assert gate.database.entries(account) == {account: [1, 2]}
     assert f"/parked/{number}" in browser.page(f"/parked?state=replayed&{query}")
     assert "No parked command matches any more." in browser.page(f"/act/replay?{query}")
 
 
 def test_all_that_match_are_dropped_and_no_others(gate: Gate, site: Site) -> None:
     bad = [Deposit(account=f"site-drop-{number % 2}", seq=number, amount=-1) for number in range(20)]
-    gate.publish(bad)
-    gate.wait_parked(*(command.command_id for command in bad))
+    gate.broker.publish(bad)
+    gate.database.wait_parked(*(command.command_id for command in bad))
     browser = site.client()
     query = urlencode({"key": "site-drop-1"})
     assert "10 parked commands will be dropped for good" in browser.page(f"/act/drop?{query}")
     assert "10 of 10" in browser.finish(browser.act("/act/drop", query=query))
     states = "SELECT key, state, count(*)::int FROM writegate.parked WHERE key ~ '^site-drop' GROUP BY 1, 2 ORDER BY 1"
-    assert gate.sql(states) == [("site-drop-0", "parked", 10), ("site-drop-1", "dropped", 10)]
+    assert gate.database.sql(states) == [("site-drop-0", "parked", 10), ("site-drop-1", "dropped", 10)]
 
 
 def test_only_what_was_shown_is_dropped(gate: Gate, site: Site) -> None:
     browser, query = site.client(), urlencode({"key": "site-shown"})
-    gate.publish([first := Deposit(account="site-shown", seq=0, amount=-1)])
-    gate.wait_parked(first.command_id)
+    gate.broker.publish([first := Deposit(account="site-shown", seq=0, amount=-1)])
+    gate.database.wait_parked(first.command_id)
     shown = browser.page(f"/act/drop?{query}")
     carried = dict(re.findall(r'name="(total|up_to)" value="(\d+)"', shown))
-    gate.publish([later := Deposit(account="site-shown", seq=1, amount=-1)])
-    gate.wait_parked(later.command_id)
+    gate.broker.publish([later := Deposit(account="site-shown", seq=1, amount=-1)])
+    gate.database.wait_parked(later.command_id)
     assert "1 of 1" in browser.finish(browser.act("/act/drop", query=query, **carried))
     states = "SELECT state FROM writegate.parked WHERE key = 'site-shown' ORDER BY seq"
-    assert gate.sql(states) == [("dropped",), ("parked",)]
+    assert gate.database.sql(states) == [("dropped",), ("parked",)]
     # None chosen is not all, and neither is what cannot be read or is not parked any more.
     assert 'name="number" value=""' in browser.page(f"/parked?{query}")
     assert "No parked command matches any more." in browser.page("/act/drop?number=")
@@ -164,13 +166,13 @@ TAGS = ("<script>alert", "<img src=x", "onfocus='alert")
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_is_written_into_a_parked_command_is_only_shown(gate: Gate, site: Site, text: str) -> None:
     body = json.dumps({"account": text, text: [text]}).encode()
-    [(number,)] = gate.sql(
+    [(number,)] = gate.database.sql(
         "INSERT INTO writegate.parked "
         "(service, lane, id, task, version, key, hash, cause, sqlstate, message, origin, headers, raw) "
         "VALUES (%(t)s, 0, %(t)s, %(t)s, 1, %(t)s, 1, %(t)s, %(t)s, %(t)s, %(t)s, %(j)s, %(b)s) RETURNING seq",
         {"t": text, "j": Json({text: text, "parent_id": text}), "b": body},
     )
-    gate.sql(
+    gate.database.sql(
         "INSERT INTO writegate.audit (who, action, target, detail) VALUES (%(t)s, %(t)s, %(t)s, %(j)s);"
         "INSERT INTO writegate.hold (target, reason, holder) VALUES (%(t)s, %(t)s, %(t)s)",
         {"t": text, "j": Json({"reason": text})},
@@ -193,8 +195,8 @@ def test_what_is_written_into_a_parked_command_is_only_shown(gate: Gate, site: S
         assert not [tag for tag in TAGS if tag in page], path
     detail = browser.get(f"/api/v1/parked/{number}").json()
     assert (detail["service"], detail["key"], detail["fields"]["account"]) == (text, text, text)
-    assert gate.value("SELECT count(*) FROM writegate.parked WHERE seq = %s", [number]) == 1
-    gate.sql("DELETE FROM writegate.hold")
+    assert gate.database.value("SELECT count(*) FROM writegate.parked WHERE seq = %s", [number]) == 1
+    gate.database.sql("DELETE FROM writegate.hold")
 
 
 def html_of(page: str) -> str:
@@ -212,7 +214,7 @@ def test_bodies_that_are_no_text_or_endless_are_shown_too(gate: Gate, site: Site
         (b"[" * 200_000, "200,000 bytes"),
         (b"", "0 bytes"),
     ):
-        number = gate.value(insert, [body])
+        number = gate.database.value(insert, [body])
         assert expected in site.client().page(f"/parked/{number}")
 
 
@@ -249,12 +251,12 @@ def test_each_page_sends_few_queries_over_the_one_connection(gate: Gate, site: S
             browser.page(path)
         assert len(queries) <= most, (path, len(queries))
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'writegate console' AND datname = %s"
-    assert gate.value(sessions, [gate.name]) == 1
+    assert gate.database.value(sessions, [gate.name]) == 1
 
 
 def test_a_database_that_does_not_answer_is_shown_and_comes_back(gate: Gate, tmp_path: Path) -> None:
     port = gate.servers.stack.state.ports["postgres"]
-    usual = gate.operator()["WRITEGATE_DATABASE_URL"]
+    usual = gate.operator.settings()["WRITEGATE_DATABASE_URL"]
     with relay_to(port) as relay, site_of(gate, tmp_path, WRITEGATE_DATABASE_URL=relay.in_place(usual)) as site:
         browser = site.client()
         assert "The database does not answer." not in browser.page("/")

@@ -11,7 +11,8 @@ import pytest
 
 from tests.broker import Vhost, vhost_of
 from tests.frames import FrameRelay
-from tests.integration.gate import WRITER, gate_running, send
+from tests.integration.gate import WRITER, gate_running
+from tests.integration.gate_broker import send
 from tests.sample import Note, accounts
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, trial
@@ -75,12 +76,12 @@ def test_a_message_for_each_call_is_seen(vhost: Vhost, relay: FrameRelay) -> Non
 def test_frames_of_a_writer(servers: Servers, relay: FrameRelay) -> None:
     with gate_running(servers, "gate_costs_broker") as gate:
         lane = queue_name("trial", lane_of("busy", trial.lanes))
-        with gate.channel() as channel:
+        with gate.broker.channel() as channel:
             for seq in range(1000):
                 send(channel, lane, encode(item_of(Deposit(account="busy", seq=seq))))
-        gate.start(slots=1, writegate_broker_url=relay.in_place(gate.broker_url(WRITER)))
-        gate.wait_entries("busy", 1000)
-        batches, _ = gate.batches()
+        gate.writers.start(slots=1, writegate_broker_url=relay.in_place(gate.broker.url(WRITER)))
+        gate.database.wait_entries("busy", 1000)
+        batches, _ = gate.database.batches()
 
         def acks() -> list[bool]:
             return [one.multiple for one in relay.frames if one.from_client and one.name == "basic.ack"]
@@ -92,10 +93,10 @@ def test_frames_of_a_writer(servers: Servers, relay: FrameRelay) -> None:
         assert acks() == [True] * batches
         consumed = [one for one in relay.frames if one.name == "basic.consume" and b"writes." in one.payload]
         dead = [one for one in consumed if b".dead" in one.payload]
-        assert len(consumed) - len(dead) == gate.value("SELECT count(*) FROM writegate.lane")
-        assert len(dead) == gate.value("SELECT count(DISTINCT service) FROM writegate.lane")
+        assert len(consumed) - len(dead) == gate.database.value("SELECT count(*) FROM writegate.lane")
+        assert len(dead) == gate.database.value("SELECT count(DISTINCT service) FROM writegate.lane")
         assert len({one.connection for one in consumed}) == 1
-        domains = gate.value("SELECT count(*) FROM writegate.domain")
+        domains = gate.database.value("SELECT count(*) FROM writegate.domain")
         channels = domains + len(dead) + OTHER_CHANNELS
         gate.wait(lambda: opened() >= channels, "the writer has all its channels")
         assert opened() == channels

@@ -12,7 +12,8 @@ from itertools import dropwhile
 import pytest
 
 from tests.asked import AskedRelay, RoundTrip
-from tests.integration.gate import WRITER, Gate, gate_running, send
+from tests.integration.gate import WRITER, Gate, gate_running
+from tests.integration.gate_broker import send
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, Run, trial
 from writegate import Command
@@ -49,7 +50,7 @@ class Counted:
         self.gate = gate
         self._relay = relay
         url = relay.in_place(gate.servers.database_url(WRITER, gate.name))
-        gate.start(slots=1, writegate_database_url=url)
+        gate.writers.start(slots=1, writegate_database_url=url)
         gate.wait_shared("writer-1")  # to start a domain costs something as well
 
     def cost(self, commands: Sequence[Command]) -> Cost:
@@ -72,7 +73,7 @@ class Counted:
 
     def _send(self, commands: Sequence[Command]) -> None:
         lane = queue_name("trial", lane_of(ACCOUNT, trial.lanes))
-        with self.gate.channel() as channel:
+        with self.gate.broker.channel() as channel:
             send(channel, lane, encode_many(new_id(), [item_of(one) for one in commands]))
 
 
@@ -132,6 +133,6 @@ def test_five_bad_commands_in_512_cost_less_than_five_times_one(counted: Counted
 
 def test_a_handler_that_asks_for_each_command_is_seen(counted: Counted) -> None:
     """The negative control: `Run` reads its script and executes it, one command at a time."""
-    counted.gate.sql("INSERT INTO trial.script VALUES ('nothing', 'SELECT 1')")
+    counted.gate.database.sql("INSERT INTO trial.script VALUES ('nothing', 'SELECT 1')")
     one, ten = (counted.cost([Run(account=ACCOUNT, name="nothing") for _ in range(count)]) for count in (1, 10))
     assert ten.round_trips - one.round_trips == 2 * 9

@@ -84,8 +84,8 @@ def with_django() -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def gate(servers: Servers) -> Iterator[Gate]:
     with gate_running(servers, "gate_integrations") as running, pytest.MonkeyPatch.context() as patch:
-        running.start()
-        patch.setenv("WRITEGATE_BROKER_URL", running.broker_url("trial"))
+        running.writers.start()
+        patch.setenv("WRITEGATE_BROKER_URL", running.broker.url("trial"))
         patch.setenv("WRITEGATE_SPOOL_DIRECTORY", "off")  # what the broker does not take is to be seen
         yield running
         process.close()
@@ -115,7 +115,7 @@ def test_accepted_and_then_its_receipt(site: Site, gate: Gate) -> None:
     assert answer.headers["content-type"] == "application/json"
     assert wait_until(lambda: site("GET", answer.headers["location"]).status == 200, PATIENCE_SECONDS)
     assert site("GET", answer.headers["location"]).body["outcome"] == "applied"
-    gate.assert_exactly_once(account, [1])
+    gate.database.assert_exactly_once(account, [1])
 
 
 def test_whoever_prefers_to_wait_learns_what_became_of_it(site: Site, gate: Gate) -> None:
@@ -123,7 +123,7 @@ def test_whoever_prefers_to_wait_learns_what_became_of_it(site: Site, gate: Gate
     answer = site("POST", f"/accounts/{account}/deposits", b'{"seq": 1}', prefer="wait=30")
     assert (answer.status, answer.body["outcome"], answer.body["result"]) == (201, "applied", {"booked": 1})
     assert answer.headers["preference-applied"] == "wait"
-    gate.assert_exactly_once(account, [1])
+    gate.database.assert_exactly_once(account, [1])
     answer = site("POST", f"/accounts/{account}/deposits", b'{"seq": 2, "amount": -1}', prefer="wait=30")
     assert (answer.status, answer.body["cause"]["sqlstate"]) == (422, "23514")
 
@@ -141,13 +141,13 @@ def test_the_path_wins_over_the_body(site: Site, gate: Gate) -> None:
     account = an_account()
     answer = site("POST", f"/accounts/{account}/deposits", b'{"seq": 1, "account": "other"}', prefer="wait=30")
     assert answer.status == 201
-    gate.assert_exactly_once(account, [1])
+    gate.database.assert_exactly_once(account, [1])
 
 
 def test_a_view_of_its_own_publishes(site: Site, gate: Gate) -> None:
     account = an_account()
     site("POST", f"/accounts/{account}/bonus")
-    gate.wait_entries(account, 1, PATIENCE_SECONDS)
+    gate.database.wait_entries(account, 1, PATIENCE_SECONDS)
 
 
 def test_nothing_is_known_of_an_unknown_id(site: Site) -> None:

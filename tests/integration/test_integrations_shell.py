@@ -22,13 +22,13 @@ NOWHERE = "amqp://user:secret@127.0.0.1:1/"
 @pytest.fixture(scope="module")
 def gate(servers: Servers) -> Iterator[Gate]:
     with gate_running(servers, "gate_shell") as running:
-        running.start()
+        running.writers.start()
         yield running
         running.assert_drained()
 
 
 def run(gate: Gate, module: str, *arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-    own = {"WRITEGATE_BROKER_URL": gate.broker_url("trial"), "WRITEGATE_SPOOL_DIRECTORY": "off"}
+    own = {"WRITEGATE_BROKER_URL": gate.broker.url("trial"), "WRITEGATE_SPOOL_DIRECTORY": "off"}
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         env={**os.environ, "PYTHONPATH": str(SERVICES), **own, **settings},
@@ -50,7 +50,7 @@ def test_one_command(gate: Gate) -> None:
     assert done.stdout.startswith("confirmed 0")
     done = publish(gate, "trial.deposit", '{"account": "one", "seq": 2}', "--wait", "60", "--json")
     assert (done.returncode, json.loads(done.stdout)["outcome"]) == (0, "applied")
-    gate.assert_exactly_once("one", [1, 2])
+    gate.database.assert_exactly_once("one", [1, 2])
 
 
 def test_a_parked_command_is_a_failure_and_says_why(gate: Gate) -> None:
@@ -82,8 +82,8 @@ def test_a_stream_of_lines_in_order(gate: Gate) -> None:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["commands"] == 700
     assert "700 commands accepted" in done.stderr
-    gate.wait_entries("stream", 700, 60)
-    gate.assert_exactly_once("stream", range(700))
+    gate.database.wait_entries("stream", 700, 60)
+    gate.database.assert_exactly_once("stream", range(700))
 
 
 def test_what_stands_before_an_invalid_line_is_published(gate: Gate) -> None:
@@ -91,8 +91,8 @@ def test_what_stands_before_an_invalid_line_is_published(gate: Gate) -> None:
     done = publish(gate, "trial.deposit", "-", stdin=stdin)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("writegate: line 3: trial.deposit: seq: Input should be a valid int")
-    gate.wait_entries("broken", 2, 60)
-    gate.assert_exactly_once("broken", [1, 2])
+    gate.database.wait_entries("broken", 2, 60)
+    gate.database.assert_exactly_once("broken", [1, 2])
 
 
 def test_a_line_that_is_refused_is_named(gate: Gate) -> None:
@@ -108,17 +108,17 @@ def test_receipts_of_a_stream_are_counted_and_parked_lines_named(gate: Gate) -> 
     assert done.returncode == 1
     assert json.loads(done.stdout) == {"commands": 250, "applied": 249, "parked": 1}
     assert done.stderr.startswith("line 250: parked ")
-    gate.assert_exactly_once("waited", range(1, 250))
+    gate.database.assert_exactly_once("waited", range(1, 250))
 
 
 def test_a_receipt_that_does_not_come_is_a_time_out(gate: Gate) -> None:
-    gate.stop()
+    gate.writers.stop()
     for arguments, stdin in ((('{"account": "late", "seq": 1}',), ""), ((), deposits("late", 2))):
         done = publish(gate, "trial.deposit", *arguments, "--wait", "0.1", stdin=stdin)
         assert done.returncode == 3, done.stderr
         assert "no receipt of" in done.stderr
-    gate.start()
-    gate.wait_entries("late", 2, 60)
+    gate.writers.start()
+    gate.database.wait_entries("late", 2, 60)
 
 
 # Django's commands.
@@ -139,7 +139,7 @@ def test_django_publishes_from_the_shell(gate: Gate) -> None:
     assert "entry_amount_check" in done.stderr
     done = manage(gate, "writegate_publish", "trial.deposit", '{"account": "django"}')
     assert (done.returncode, done.stderr) == (1, "CommandError: trial.deposit: seq: Field required\n")
-    gate.assert_exactly_once("django", [1])
+    gate.database.assert_exactly_once("django", [1])
 
 
 def test_django_says_whether_the_broker_takes_commands(gate: Gate) -> None:
@@ -156,8 +156,8 @@ def test_django_says_whether_the_broker_takes_commands(gate: Gate) -> None:
 def legacy(gate: Gate) -> Iterator[str]:
     """A role as a service had it before: it may write one column of a table that is the gate's now."""
     role, password = "legacy_app", new_id()
-    gate.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'; GRANT USAGE ON SCHEMA trial TO {role}")
-    gate.sql(f"GRANT SELECT, UPDATE (total) ON trial.balance TO {role}")
+    gate.database.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'; GRANT USAGE ON SCHEMA trial TO {role}")
+    gate.database.sql(f"GRANT SELECT, UPDATE (total) ON trial.balance TO {role}")
     yield password
     with closing(gate.servers.superuser(gate.name)) as connection, connection.cursor() as cursor:
         cursor.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")

@@ -21,14 +21,14 @@ PATIENCE_SECONDS = 90.0  # what is put off is tried again after a minute
 @pytest.fixture(scope="module")
 def gate(servers: Servers) -> Iterator[Gate]:
     with gate_running(servers, "gate_care", connections=6) as running:
-        running.start()
+        running.writers.start()
         yield running
 
 
 def make_day(gate: Gate, ago: int) -> str:
     """Make the partition of a day that is past, as if it had been made then; return its name."""
     name = f"writegate.ledger_{(datetime.now(UTC) - timedelta(days=ago)).strftime('%Y%m%d')}"
-    gate.sql(
+    gate.database.sql(
         f"SET ROLE {OWNER}; CREATE TABLE {name} PARTITION OF writegate.ledger "
         f"FOR VALUES FROM (current_date - {ago}) TO (current_date - {ago - 1}); RESET ROLE"
     )
@@ -36,12 +36,12 @@ def make_day(gate: Gate, ago: int) -> str:
 
 
 def exists(gate: Gate, name: str) -> bool:
-    return bool(gate.value("SELECT to_regclass(%s) IS NOT NULL", [name]))
+    return bool(gate.database.value("SELECT to_regclass(%s) IS NOT NULL", [name]))
 
 
 def take_care(gate: Gate) -> None:
     """Start a second writer: the first thing it does is what is due."""
-    gate.start("writer-2", wait=False)
+    gate.writers.start("writer-2", wait=False)
 
 
 @pytest.mark.slow
@@ -54,9 +54,9 @@ def test_old_days_vanish_while_a_writer_applies(gate: Gate) -> None:
         load.wait_applied(20)
     load.check()
     assert exists(gate, kept)
-    assert gate.sql("SELECT * FROM writegate.hold") == []
+    assert gate.database.sql("SELECT * FROM writegate.hold") == []
     assert "domain.conflict" not in gate.writers["writer-1"].log
-    gate.stop("writer-2")
+    gate.writers.stop("writer-2")
 
 
 @pytest.mark.slow
@@ -73,18 +73,18 @@ def test_a_reader_of_the_ledger_puts_it_off_and_stops_no_writer(gate: Gate) -> N
         gate.wait(lambda: not exists(gate, old), "it is dropped when nobody reads", PATIENCE_SECONDS)
         load.wait_applied(20)
     load.check()
-    gate.stop("writer-2")
+    gate.writers.stop("writer-2")
 
 
 def test_nothing_goes_while_the_retention_of_some_service_is_not_known(gate: Gate) -> None:
     old = make_day(gate, 30)
-    gate.sql("DELETE FROM writegate.service WHERE name = 'weather'")
+    gate.database.sql("DELETE FROM writegate.service WHERE name = 'weather'")
     call = "SELECT writegate.drop_ledger_partition()::text, writegate.forget_rows(10)"
-    assert gate.sql(call) == [(None, False)]
-    gate.sql("INSERT INTO writegate.service VALUES ('weather', '40 days')")
-    assert gate.sql(call) == [(None, False)]
-    gate.sql("UPDATE writegate.service SET retention = '7 days' WHERE name = 'weather'")
-    gate.wait(lambda: gate.sql(call) is not None and not exists(gate, old), "it is dropped", PATIENCE_SECONDS)
+    assert gate.database.sql(call) == [(None, False)]
+    gate.database.sql("INSERT INTO writegate.service VALUES ('weather', '40 days')")
+    assert gate.database.sql(call) == [(None, False)]
+    gate.database.sql("UPDATE writegate.service SET retention = '7 days' WHERE name = 'weather'")
+    gate.wait(lambda: gate.database.sql(call) is not None and not exists(gate, old), "it is dropped", PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("new", [new_id, lambda: str(uuid.uuid4())], ids=["uuid7", "uuid4"])
@@ -92,15 +92,17 @@ def test_a_duplicate_is_found_on_the_last_day_of_the_retention(gate: Gate, new: 
     then = datetime.now(UTC) - trial.retention + timedelta(minutes=5)
     first, second = aged(str(new()), then), str(uuid.uuid4())  # type: ignore[operator]
     account = f"last day {first}"
-    gate.publish([Deposit(account=account, seq=1).with_id(first)])
-    gate.wait_entries(account, 1)
+    gate.broker.publish([Deposit(account=account, seq=1).with_id(first)])
+    gate.database.wait_entries(account, 1)
     day = (datetime.now(UTC) - then).days + 1
     if not exists(gate, f"writegate.ledger_{then.strftime('%Y%m%d')}"):
         make_day(gate, day)
-    gate.sql("UPDATE writegate.ledger SET day = %s WHERE id = %s", [then.date(), first])
-    gate.publish([Deposit(account=account, seq=1).with_id(first), Deposit(account=account, seq=2).with_id(second)])
-    gate.wait_entries(account, 2)
-    gate.assert_exactly_once(account, [1, 2])
+    gate.database.sql("UPDATE writegate.ledger SET day = %s WHERE id = %s", [then.date(), first])
+    gate.broker.publish(
+        [Deposit(account=account, seq=1).with_id(first), Deposit(account=account, seq=2).with_id(second)]
+    )
+    gate.database.wait_entries(account, 2)
+    gate.database.assert_exactly_once(account, [1, 2])
 
 
 def aged(command_id: str, then: datetime) -> str:
@@ -131,19 +133,19 @@ ROWS = {
 
 
 def test_rows_whose_time_is_over_are_deleted_a_few_at_a_time(gate: Gate) -> None:
-    gate.stop_all()
+    gate.writers.stop_all()
     counts = {name: f"SELECT count(*) FROM writegate.{name}" for name in ROWS}
-    before = {name: gate.value(count) for name, count in counts.items()}
+    before = {name: gate.database.value(count) for name, count in counts.items()}
     for sql in ROWS.values():
-        gate.sql(sql.format(at="now() - interval '20 days'"))
+        gate.database.sql(sql.format(at="now() - interval '20 days'"))
     for sql in ROWS.values():
-        gate.sql(sql.format(at="now()"))
+        gate.database.sql(sql.format(at="now()"))
     waiting = "UPDATE writegate.deferred SET state = 'deferred' WHERE seq = (SELECT min(seq) FROM writegate.deferred)"
-    gate.sql(waiting)
-    assert gate.value("SELECT writegate.forget_rows(2)") is True
-    while gate.value("SELECT writegate.forget_rows(2)"):
+    gate.database.sql(waiting)
+    assert gate.database.value("SELECT writegate.forget_rows(2)") is True
+    while gate.database.value("SELECT writegate.forget_rows(2)"):
         pass
-    after = {name: gate.value(count) - before[name] for name, count in counts.items()}
+    after = {name: gate.database.value(count) - before[name] for name, count in counts.items()}
     assert after == {
         "batch": 3,
         "emission": 3,

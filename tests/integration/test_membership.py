@@ -67,12 +67,12 @@ class Notes:
 
     def _noted(self) -> dict[str, list[int]]:
         noted: dict[str, list[int]] = {account: [] for account in self._accounts}
-        for account, seq in self._gate.sql("SELECT account, seq FROM partner.note ORDER BY position"):
+        for account, seq in self._gate.database.sql("SELECT account, seq FROM partner.note ORDER BY position"):
             noted[account].append(seq)
         return noted
 
     def _publish(self) -> None:
-        with self._gate.publisher("partner", WRITEGATE_PUBLISH_TIMEOUT_SECONDS="2") as publisher:
+        with self._gate.broker.publisher("partner", WRITEGATE_PUBLISH_TIMEOUT_SECONDS="2") as publisher:
             for seq in itertools.count():
                 commands = [Note(account=account, seq=seq) for account in self._accounts]
                 while True:
@@ -89,25 +89,25 @@ class Notes:
 def domains(gate: Gate) -> dict[str, str]:
     """Return the domain of each service's first lane, of those that are told apart here."""
     query = "SELECT service, domain FROM writegate.lane WHERE service IN ('partner', 'trial') AND lane = 0"
-    return dict(gate.sql(query))
+    return dict(gate.database.sql(query))
 
 
 def restart(gate: Gate) -> None:
     """Deploy: one writer after the other starts anew with today's settings."""
     for name in ("writer-1", "writer-2"):
-        gate.stop(name)
-        gate.start(name, wait=False)
+        gate.writers.stop(name)
+        gate.writers.start(name, wait=False)
 
 
 @pytest.mark.slow
 def test_services_share_a_table_and_part_again_under_load(gate: Gate) -> None:
     first = itertools.count(step=50)
-    gate.start("writer-1")
-    gate.start("writer-2", wait=False)
+    gate.writers.start("writer-1")
+    gate.writers.start("writer-2", wait=False)
     with Load(gate, "shared", PACE_SECONDS) as load, Notes(gate, "shared") as notes:
         for shares, expected in (("1", {"partner": "partner+trial", "trial": "partner+trial"}),
                                  ("0", {"partner": "partner", "trial": "trial"})):  # fmt: skip
-            gate.publish(Split(account="source", into="emitted", first=next(first), count=50) for _ in range(4))
+            gate.broker.publish(Split(account="source", into="emitted", first=next(first), count=50) for _ in range(4))
             gate.settings[SHARES] = shares
             gate.apply()
             assert domains(gate) == expected
@@ -116,26 +116,31 @@ def test_services_share_a_table_and_part_again_under_load(gate: Gate) -> None:
             notes.wait_applied(20)
     load.check()
     notes.check()
-    gate.wait_entries("emitted", 400, PATIENCE_SECONDS)
-    gate.assert_exactly_once("emitted", range(400))
-    assert gate.sql("SELECT * FROM writegate.hold") == gate.sql("SELECT * FROM writegate.parked") == []
+    gate.database.wait_entries("emitted", 400, PATIENCE_SECONDS)
+    gate.database.assert_exactly_once("emitted", range(400))
+    assert (
+        gate.database.sql("SELECT * FROM writegate.hold") == gate.database.sql("SELECT * FROM writegate.parked") == []
+    )
     gate.assert_drained()
     assert not any("40P01" in writer.log for writer in gate.writers.values())
-    assert gate.sql("SELECT name FROM writegate.domain WHERE name NOT IN (SELECT domain FROM writegate.lane)") == []
+    assert (
+        gate.database.sql("SELECT name FROM writegate.domain WHERE name NOT IN (SELECT domain FROM writegate.lane)")
+        == []
+    )
 
 
 @pytest.mark.slow
 def test_a_writer_leaves_lanes_alone_that_its_handlers_would_bring_together(gate: Gate) -> None:
     """It was deployed before `apply`. Without that rule there are deadlocks."""
     gate.settings[SHARES] = "1"
-    writer = gate.start("too-early", wait=False)
+    writer = gate.writers.start("too-early", wait=False)
     gate.wait(lambda: "flights" in writer.serving(), "it serves the others", PATIENCE_SECONDS)
     gate.wait(lambda: writer.log.count("domain.lanes_apart") == 2, "it leaves both", PATIENCE_SECONDS)
     assert not {"trial", "partner"} & writer.serving()
-    gate.stop("too-early")
-    gate.sql("GRANT USAGE ON SCHEMA trial TO writegate_service_partner")
-    gate.sql("GRANT SELECT, UPDATE ON trial.balance TO writegate_service_partner")
-    altered = gate.start("reckless", altered="serves_lanes_apart")
+    gate.writers.stop("too-early")
+    gate.database.sql("GRANT USAGE ON SCHEMA trial TO writegate_service_partner")
+    gate.database.sql("GRANT SELECT, UPDATE ON trial.balance TO writegate_service_partner")
+    altered = gate.writers.start("reckless", altered="serves_lanes_apart")
     with Load(gate, "apart"), Notes(gate, "apart"):
         gate.wait(lambda: "40P01" in altered.log, "two domains at the same rows deadlock", PATIENCE_SECONDS)
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.integration.altered import SAMPLE_SECONDS
-from tests.integration.gate import Gate, gate_running, send
+from tests.integration.gate import Gate, gate_running
+from tests.integration.gate_broker import send
 from tests.servers import Servers
 from tests.services.trial.contract import Careful, Deposit, Run, trial
 from writegate.contract.lanes import lane_of
@@ -26,7 +27,7 @@ OF_THE_CLIENT = ("python_", "process_")
 @pytest.fixture(scope="module")
 def gate(servers: Servers) -> Iterator[Gate]:
     with gate_running(servers, "gate_metrics", connections=4) as running:
-        running.start(altered="samples_often", writegate_slots=3)
+        running.writers.start(altered="samples_often", writegate_slots=3)
         yield running
         running.assert_drained()
 
@@ -59,10 +60,10 @@ def test_commands_are_counted_by_service_lane_and_outcome(gate: Gate) -> None:
     commits = told(gate, "writegate_commits_total").get(("trial",), 0)
     lane = str(lane_of("counted", trial.lanes))
     good, [bad] = deposits("counted", *range(50)), deposits("counted", 50, amount=-1)
-    gate.publish([*good, bad])
-    gate.wait_parked(bad.command_id)
-    gate.wait_entries("counted", 50)
-    gate.publish(good[:7])  # again
+    gate.broker.publish([*good, bad])
+    gate.database.wait_parked(bad.command_id)
+    gate.database.wait_entries("counted", 50)
+    gate.broker.publish(good[:7])  # again
     expected = {("applied", 50), ("parked", 1), ("duplicate", 7)}
     counts = {(lane, outcome, "trial"): before.get((lane, outcome, "trial"), 0.0) + n for outcome, n in expected}
     wait_told(gate, "writegate_decided_commands_total", counts)
@@ -71,20 +72,20 @@ def test_commands_are_counted_by_service_lane_and_outcome(gate: Gate) -> None:
     assert told(gate, "writegate_batch_seconds_count") == told(gate, "writegate_batch_commands_count")
     faults = told(gate, "writegate_database_faults_total")
     assert faults["23",] >= 1
-    last = gate.value("SELECT extract(epoch FROM max(committed_at))::float8 FROM writegate.batch")
+    last = gate.database.value("SELECT extract(epoch FROM max(committed_at))::float8 FROM writegate.batch")
     assert told(gate, "writegate_last_commit_timestamp_seconds")["trial",] == pytest.approx(last, abs=5)
 
 
 def test_what_came_in_the_wrong_lane_is_counted(gate: Gate) -> None:
     lane = lane_of("astray", trial.lanes)
-    with gate.channel() as channel:
+    with gate.broker.channel() as channel:
         send(channel, queue_name("trial", 1 - lane), encode(item_of(Deposit(account="astray", seq=1))))
-    gate.wait_entries("astray", 1)
+    gate.database.wait_entries("astray", 1)
     wait_told(gate, "writegate_forwarded_commands_total", {("trial",): 1})
 
 
 def test_a_writer_tells_what_it_is(gate: Gate) -> None:
-    domains = gate.value("SELECT count(*) FROM writegate.domain")
+    domains = gate.database.value("SELECT count(*) FROM writegate.domain")
     assert told(gate, "writegate_domains") == {("starting",): 0, ("serving",): domains, ("leaving",): 0}
     assert told(gate, "writegate_standing_by") == {(): 0}
     assert told(gate, "writegate_broker_connected") == {(): 1}
@@ -95,8 +96,8 @@ def test_a_writer_tells_what_it_is(gate: Gate) -> None:
 
 def test_every_writer_tells_the_figures_of_the_whole_gate(gate: Gate) -> None:
     first = Careful(account="waits", seq=1, amount=-1)
-    gate.publish([first, Careful(account="waits", seq=2), Run(account="held", name="nothing of this name")])
-    gate.wait_parked(first.command_id)
+    gate.broker.publish([first, Careful(account="waits", seq=2), Run(account="held", name="nothing of this name")])
+    gate.database.wait_parked(first.command_id)
     wait_told(gate, "writegate_held_type", {("trial.run",): 1})
     wait_told(gate, "writegate_deferred_commands", {("trial", "trial"): 2})
     assert told(gate, "writegate_parked_commands")["sqlstate-23514", "trial"] >= 1
@@ -107,13 +108,13 @@ def test_every_writer_tells_the_figures_of_the_whole_gate(gate: Gate) -> None:
     assert told(gate, "writegate_unowned_domain") == {}
     assert told(gate, "writegate_ledger_days_ahead")[()] >= 7
     # One without a connection knows none of it, and says so.
-    gate.start("writer-2", wait=False)
+    gate.writers.start("writer-2", wait=False)
     gate.wait(lambda: gate.writers["writer-2"].state().get("standing_by") is True, "writer-2 stands by")
     assert told(gate, "writegate_standing_by", "writer-2") == {(): 1}
     assert told(gate, "writegate_sample_timestamp_seconds", "writer-2") == {}
     assert told(gate, "writegate_sample_timestamp_seconds")[()] > 0
-    gate.stop("writer-2")
-    gate.sql("INSERT INTO trial.script VALUES ('nothing of this name', 'SELECT 1')")
+    gate.writers.stop("writer-2")
+    gate.database.sql("INSERT INTO trial.script VALUES ('nothing of this name', 'SELECT 1')")
     gate.wait(lambda: told(gate, "writegate_held_type") == {}, "the type works again")
 
 
@@ -122,30 +123,32 @@ def test_what_waits_is_told_by_the_writer_that_serves_it(gate: Gate) -> None:
     kept = "SELECT max(value) FROM writegate.history WHERE name = 'oldest_waiting_seconds'"
     with closing(gate.servers.superuser(gate.name)) as outsider, outsider.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE trial.balance")
-        gate.publish(deposits("waiting", 1))
-        gate.wait(lambda: bool(gate.value(stuck)), "the handler waits for the lock")
-        gate.publish(deposits("waiting", 2))
+        gate.broker.publish(deposits("waiting", 1))
+        gate.wait(lambda: bool(gate.database.value(stuck)), "the handler waits for the lock")
+        gate.broker.publish(deposits("waiting", 2))
         gate.wait(lambda: told(gate, "writegate_waiting_messages")["trial",] == 1, "the next one waits")
         gate.wait(lambda: told(gate, "writegate_oldest_waiting_seconds")["trial",] > 1, "and is a second old")
-        gate.wait(lambda: (gate.value(kept) or 0) > 1, "which is kept")
+        gate.wait(lambda: (gate.database.value(kept) or 0) > 1, "which is kept")
         cursor.execute("COMMIT")
-    gate.wait_entries("waiting", 2)
+    gate.database.wait_entries("waiting", 2)
     gate.wait(lambda: told(gate, "writegate_waiting_messages")["trial",] == 0, "nothing waits")
     assert told(gate, "writegate_oldest_waiting_seconds")["trial",] == 0
 
 
 def test_a_schema_older_than_the_writer_stops_no_command(gate: Gate) -> None:
-    gate.sql("ALTER FUNCTION writegate.take_sample RENAME TO not_yet")
+    gate.database.sql("ALTER FUNCTION writegate.take_sample RENAME TO not_yet")
     gate.wait(lambda: "history.put_off" in gate.writers["writer-1"].log, "it is put off")
-    gate.publish(deposits("meanwhile", 1))
-    gate.wait_entries("meanwhile", 1)
-    gate.sql("ALTER FUNCTION writegate.not_yet RENAME TO take_sample")
+    gate.broker.publish(deposits("meanwhile", 1))
+    gate.database.wait_entries("meanwhile", 1)
+    gate.database.sql("ALTER FUNCTION writegate.not_yet RENAME TO take_sample")
     count = sampled(gate)
     gate.wait(lambda: sampled(gate) > count, "samples are taken again")
 
 
 def test_no_label_tells_what_a_command_says(gate: Gate) -> None:
-    gate.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('trial key=secret', 'test', 'tester')")
+    gate.database.sql(
+        "INSERT INTO writegate.hold (target, reason, holder) VALUES ('trial key=secret', 'test', 'tester')"
+    )
     wait_told(gate, "writegate_holds", {("key",): 1})
     metrics = [metric for metric in gate.writers["writer-1"].metrics() if not metric.name.startswith(OF_THE_CLIENT)]
     samples = [sample for metric in metrics for sample in metric.samples]
@@ -153,15 +156,15 @@ def test_no_label_tells_what_a_command_says(gate: Gate) -> None:
     assert not any("secret" in value for sample in samples for value in sample.labels.values())
     assert {figure.metric for figure in FIGURES.values()} <= {metric.name for metric in metrics}
     assert all(metric.documentation for metric in metrics)
-    gate.sql("DELETE FROM writegate.hold WHERE holder = 'tester'")
+    gate.database.sql("DELETE FROM writegate.hold WHERE holder = 'tester'")
 
 
 def sample(gate: Gate, every: str = "0") -> None:
-    gate.sql("SELECT writegate.take_sample(%s)", [every])
+    gate.database.sql("SELECT writegate.take_sample(%s)", [every])
 
 
 def sampled(gate: Gate) -> int:
-    return int(gate.value("SELECT count(*) FROM writegate.history WHERE name = 'sampled'"))
+    return int(gate.database.value("SELECT count(*) FROM writegate.history WHERE name = 'sampled'"))
 
 
 def test_no_two_writers_take_the_same_sample(gate: Gate) -> None:
@@ -181,13 +184,13 @@ def test_no_two_writers_take_the_same_sample(gate: Gate) -> None:
 def test_each_batch_is_in_one_sample(gate: Gate) -> None:
     """Rates times their times are the commands of the batches, over any number of samples."""
     sample(gate)
-    start = gate.value("SELECT max(at) FROM writegate.history WHERE name = 'sampled'")
+    start = gate.database.value("SELECT max(at) FROM writegate.history WHERE name = 'sampled'")
     for number in range(3):
-        gate.publish(deposits("rated", *range(number * 40, number * 40 + 40)))
-        gate.wait_entries("rated", number * 40 + 40)
+        gate.broker.publish(deposits("rated", *range(number * 40, number * 40 + 40)))
+        gate.database.wait_entries("rated", number * 40 + 40)
         sample(gate)
     settled = "SELECT max(committed_at) < clock_timestamp() - interval '1.5 seconds' FROM writegate.batch"
-    gate.wait(lambda: bool(gate.value(settled)), "the last batch is old enough for a sample")
+    gate.wait(lambda: bool(gate.database.value(settled)), "the last batch is old enough for a sample")
     sample(gate)
     totals = """
         WITH span AS (SELECT at, extract(epoch FROM at - lag(at) OVER (ORDER BY at)) AS seconds
@@ -198,9 +201,9 @@ def test_each_batch_is_in_one_sample(gate: Gate) -> None:
     batches = (
         "SELECT sum(commands)::int, count(*)::int FROM writegate.batch WHERE service = 'trial' AND committed_at > %s"
     )
-    [(commands, commits)] = gate.sql(batches, [start])
+    [(commands, commits)] = gate.database.sql(batches, [start])
     assert commands >= 120
-    assert gate.sql(totals, [start]) == [("commands_per_second", commands), ("commits_per_second", commits)]
+    assert gate.database.sql(totals, [start]) == [("commands_per_second", commands), ("commits_per_second", commits)]
 
 
 def read_of_batches(gate: Gate, query: str) -> int:
@@ -214,13 +217,13 @@ def read_of_batches(gate: Gate, query: str) -> int:
 
 
 def test_a_sample_does_not_read_the_batches_of_other_days(gate: Gate) -> None:
-    gate.sql("""
+    gate.database.sql("""
         INSERT INTO writegate.batch (id, domain, service, writer, xid, commands, started_at, committed_at)
         OVERRIDING SYSTEM VALUE
         SELECT -n, 'old', 'old', 'w', 1, 1, now() - interval '1 day', now() - interval '1 day'
         FROM generate_series(1, 20000) n
     """)
-    recent = gate.value("SELECT count(*) FROM writegate.batch WHERE id > 0")
+    recent = gate.database.value("SELECT count(*) FROM writegate.batch WHERE id > 0")
     assert read_of_batches(gate, "SELECT writegate.take_sample('0')") <= 2 * recent + 100
     # The negative control: asked by their times alone.
     by_time = "SELECT count(*) FROM writegate.batch WHERE committed_at > clock_timestamp() - interval '10 seconds'"
@@ -228,14 +231,14 @@ def test_a_sample_does_not_read_the_batches_of_other_days(gate: Gate) -> None:
 
 
 def test_history_goes_on_after_a_restart_and_with_two_writers_at_it(gate: Gate) -> None:
-    gate.stop()
-    before = gate.value("SELECT max(at) FROM writegate.history WHERE name = 'sampled'")
+    gate.writers.stop()
+    before = gate.database.value("SELECT max(at) FROM writegate.history WHERE name = 'sampled'")
     count = sampled(gate)
     for name in ("writer-1", "writer-2"):
-        gate.start(name, altered="samples_often", wait=False, writegate_slots=1)
+        gate.writers.start(name, altered="samples_often", wait=False, writegate_slots=1)
     gate.wait_shared("writer-1", "writer-2")
     times = "SELECT at FROM writegate.history WHERE name = 'sampled' AND at > %s ORDER BY at"
-    gate.wait(lambda: len(gate.sql(times, [before])) >= 3, "three samples more")
-    taken = [at for (at,) in gate.sql(times, [before])]
+    gate.wait(lambda: len(gate.database.sql(times, [before])) >= 3, "three samples more")
+    taken = [at for (at,) in gate.database.sql(times, [before])]
     assert sampled(gate) >= count + len(taken)
     assert all((later - at).total_seconds() >= SAMPLE_SECONDS - 1 for at, later in pairwise(taken))

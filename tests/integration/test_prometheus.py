@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def gate(servers: Servers) -> Iterator[Gate]:
     with gate_running(servers, "gate_prometheus", WRITEGATE_TELEMETRY="prometheus") as running:
-        running.start(altered="samples_often")
+        running.writers.start(altered="samples_often")
         yield running
         running.assert_drained()
 
@@ -106,9 +106,9 @@ def test_every_expression_of_the_dashboard_is_one(prometheus: httpx.Client) -> N
 
 def test_an_alert_fires_when_a_type_is_held_and_ends_when_it_is_not(gate: Gate, prometheus: httpx.Client) -> None:
     alert = ("WritegateTypeHeld", "trial.run")
-    gate.publish([Run(account="held", name="of no script")])
+    gate.broker.publish([Run(account="held", name="of no script")])
     gate.wait(lambda: alert in firing(prometheus), "the alert fires")
-    gate.sql("INSERT INTO trial.script VALUES ('of no script', 'SELECT 1')")
+    gate.database.sql("INSERT INTO trial.script VALUES ('of no script', 'SELECT 1')")
     gate.wait(lambda: alert not in firing(prometheus), "the alert ends")
 
 
@@ -130,6 +130,6 @@ def test_rules_and_dashboard_name_what_a_writer_tells(gate: Gate) -> None:
 
 
 def test_an_alert_fires_when_the_writer_is_gone(gate: Gate, prometheus: httpx.Client) -> None:
-    gate.stop()
+    gate.writers.stop()
     gone = {("WritegateNoWriter", ""), ("WritegateWriterDown", "")}
     gate.wait(lambda: gone <= firing(prometheus), "the alerts fire")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.gate import CHECKOUT, PATIENCE_SECONDS, SERVICES, Gate, Writer, gate_running
+from tests.integration.gate import CHECKOUT, PATIENCE_SECONDS, SERVICES, Gate, gate_running
 from tests.integration.restarted_publisher import ACCOUNTS, EMITTED, account
+from tests.integration.writer_processes import WriterProcess
 from tests.servers import OWNER, Servers
 
 NAMES = ("trial", "shards")
@@ -82,13 +83,13 @@ class Publishers:
         """Wait until all that were accepted so far are applied."""
         for service in self._accepted:
             for number in range(ACCOUNTS):
-                self._gate.wait_entries(account(number), self.accepted(service), service=service)
+                self._gate.database.wait_entries(account(number), self.accepted(service), service=service)
 
     def check(self) -> None:
         """Each accepted command had its effect, once, in the order of its key."""
         for service in self._accepted:
             for number in range(ACCOUNTS):
-                self._gate.assert_exactly_once(account(number), range(self.accepted(service)), service)
+                self._gate.database.assert_exactly_once(account(number), range(self.accepted(service)), service)
 
 
 def apply(gate: Gate, *arguments: str, altered: str = "") -> subprocess.CompletedProcess[str]:
@@ -103,10 +104,10 @@ def apply(gate: Gate, *arguments: str, altered: str = "") -> subprocess.Complete
 def lanes(gate: Gate) -> dict[str, int]:
     """Return how many lanes the database has of each service."""
     query = "SELECT service, count(*)::int FROM writegate.lane WHERE service = ANY(%s) GROUP BY service"
-    return dict(gate.sql(query, [[*NAMES]]))
+    return dict(gate.database.sql(query, [[*NAMES]]))
 
 
-def served(writer: Writer, services: Sequence[str]) -> set[str]:
+def served(writer: WriterProcess, services: Sequence[str]) -> set[str]:
     """Return the domains of these services that a writer serves."""
     return {domain for domain in writer.serving() if domain.partition(".")[0] in services}
 
@@ -117,7 +118,7 @@ SWITCH = tuple(argument for service in NAMES for argument in ("--switch", servic
 @pytest.mark.slow
 def test_the_number_of_lanes_changes_under_load(gate: Gate, tmp_path: Path) -> None:
     for name in WRITERS:
-        gate.start(name, wait=False)
+        gate.writers.start(name, wait=False)
     with Publishers(gate, tmp_path) as publishers:
         publishers.wait_accepted()
         for number in (4, 2):
@@ -135,18 +136,20 @@ def test_the_number_of_lanes_changes_under_load(gate: Gate, tmp_path: Path) -> N
             gate.wait(lambda: any("domain.other_lanes" in one.log for one in gate.writers.values()), "left alone")
             assert not any(served(one, NAMES) for one in gate.writers.values())
             for name in WRITERS:
-                gate.stop(name)
-                gate.start(name, wait=False)
+                gate.writers.stop(name)
+                gate.writers.start(name, wait=False)
             publishers.wait_applied()
     publishers.wait_applied()
-    gate.wait_entries(EMITTED, publishers.accepted("trial"))
+    gate.database.wait_entries(EMITTED, publishers.accepted("trial"))
     publishers.check()
-    gate.assert_exactly_once(EMITTED, range(publishers.accepted("trial")))
-    assert gate.sql("SELECT * FROM writegate.parked") == gate.sql("SELECT * FROM writegate.hold") == []
+    gate.database.assert_exactly_once(EMITTED, range(publishers.accepted("trial")))
+    assert (
+        gate.database.sql("SELECT * FROM writegate.parked") == gate.database.sql("SELECT * FROM writegate.hold") == []
+    )
     assert apply(gate).stdout == "nothing to change: broker and database are as declared\n"
     for service in NAMES:
         gate.assert_drained(service)
-        assert set(gate.waiting(service)) == {f"writes.{service}.{queue}" for queue in (0, 1, "dead")}
+        assert set(gate.broker.ready_counts(service)) == {f"writes.{service}.{queue}" for queue in (0, 1, "dead")}
 
 
 @pytest.mark.long
@@ -159,22 +162,22 @@ def test_a_publisher_that_is_restarted_while_it_is_shut_out_goes_on_in_order(gat
         publishers.wait_accepted(100)
         publishers.stop()
         gate.settings |= {"TRIAL_LANES": "4"}
-        gate.start(wait=False, TRIAL_LANES="1")
+        gate.writers.start(wait=False, TRIAL_LANES="1")
         switched = apply(gate, "--switch", "trial")
         assert switched.returncode == 0, switched.stdout + switched.stderr
-        gate.stop()
+        gate.writers.stop()
         publishers.start()
         publishers.wait_accepted(100)
-        gate.start(wait=False)
+        gate.writers.start(wait=False)
         publishers.wait_applied()
     publishers.wait_applied()
     publishers.check()
-    assert gate.sql("SELECT * FROM writegate.parked") == []
+    assert gate.database.sql("SELECT * FROM writegate.parked") == []
 
 
 def overtaken(gate: Gate) -> bool:
     """Whether commands of some account were applied in another order than they were published."""
-    entries = gate.entries(*(account(number) for number in range(ACCOUNTS)))
+    entries = gate.database.entries(*(account(number) for number in range(ACCOUNTS)))
     return any(booked != sorted(booked) for booked in entries.values())
 
 
@@ -196,7 +199,7 @@ def test_lanes_that_do_not_run_empty_are_not_switched_and_would_be_overtaken(gat
         publishers.restart()
         publishers.wait_accepted()
     gate.settings |= {"SHARDS_LANES": "1"}
-    gate.start(wait=False)
+    gate.writers.start(wait=False)
     publishers.wait_applied()
     assert overtaken(gate)
 
@@ -209,22 +212,26 @@ def test_a_writer_of_another_number_leaves_the_lanes_alone(gate: Gate, tmp_path:
     apply(gate)
     switched = apply(gate, *SWITCH)
     assert switched.returncode == 0, switched.stdout + switched.stderr
-    gate.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('trial.0', 'what comes there waits', 'test')")
-    old = gate.start("writer-1", altered=altered, wait=False, **declared(1))
+    gate.database.sql(
+        "INSERT INTO writegate.hold (target, reason, holder) VALUES ('trial.0', 'what comes there waits', 'test')"
+    )
+    old = gate.writers.start("writer-1", altered=altered, wait=False, **declared(1))
     ready = "domain.other_lanes" if altered is None else "lanes.held"
     gate.wait(lambda: ready in old.log, "it has found out")
     with Publishers(gate, tmp_path, ["trial"]) as publishers:
         publishers.wait_accepted()
     forwarded = [f"writes.trial.{lane}" for lane in (1, 2, 3)]
     if altered is not None:
-        gate.wait(lambda: not any(gate.waiting()[queue] for queue in forwarded), "it has forwarded what came")
-    gate.stop("writer-1")
-    gate.sql("DELETE FROM writegate.hold")
-    gate.start("writer-2", wait=False)
+        gate.wait(
+            lambda: not any(gate.broker.ready_counts()[queue] for queue in forwarded), "it has forwarded what came"
+        )
+    gate.writers.stop("writer-1")
+    gate.database.sql("DELETE FROM writegate.hold")
+    gate.writers.start("writer-2", wait=False)
     second_hops = "SELECT count(*) FROM writegate.parked WHERE cause = 'second-hop'"
     if altered is None:
         publishers.wait_applied()
         publishers.check()
-        assert gate.value(second_hops) == 0
+        assert gate.database.value(second_hops) == 0
     else:
-        gate.wait(lambda: gate.value(second_hops) > 0, "its successor finds them")
+        gate.wait(lambda: gate.database.value(second_hops) > 0, "its successor finds them")

@@ -30,7 +30,7 @@ SECONDS = 60.0
 @pytest.fixture(scope="module")
 def gate(servers: Servers) -> Iterator[Gate]:
     with gate_running(servers, "gate_visible") as running:
-        running.start()
+        running.writers.start()
         yield running
 
 
@@ -41,7 +41,7 @@ def standby(gate: Gate) -> Iterator[Standby]:
 
 
 def receipt_of(gate: Gate, account: str) -> Receipt:
-    with gate.publisher() as publisher:
+    with gate.broker.publisher() as publisher:
         return publisher.publish(Deposit(account=account, seq=1), receipt=True).wait(SECONDS)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.gate import Gate, gate_running, send
+from tests.integration.gate import Gate, gate_running
+from tests.integration.gate_broker import send
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, trial
 from writegate.contract.ids import new_id
@@ -132,21 +133,21 @@ def _deep() -> Iterator[None]:
 @pytest.mark.usefixtures("_deep")
 def test_each_is_parked_with_its_cause_and_the_writer_goes_on(gate: Gate) -> None:
     assert lane_of("afar", trial.lanes) != lane_of(ACCOUNT, trial.lanes)
-    writer = gate.start()
+    writer = gate.writers.start()
     parked = {}
-    with gate.channel() as channel:
+    with gate.broker.channel() as channel:
         send(channel, LANE, good(0))
         for seq, (name, bad) in enumerate(BAD.items(), start=1):
             message = bad.message(seq)
-            before = gate.value("SELECT coalesce(max(seq), 0) FROM writegate.parked")
+            before = gate.database.value("SELECT coalesce(max(seq), 0) FROM writegate.parked")
             send(channel, LANE, message)
             send(channel, LANE, good(seq))
-            gate.wait_entries(ACCOUNT, seq + 1)
-            rows = gate.sql("SELECT cause, raw FROM writegate.parked WHERE seq > %s", [before])
+            gate.database.wait_entries(ACCOUNT, seq + 1)
+            rows = gate.database.sql("SELECT cause, raw FROM writegate.parked WHERE seq > %s", [before])
             # Its whole body, or when that could be read, the fields in it.
             parked[name] = [(cause, bytes(raw) in message.body) for cause, raw in rows]
     assert parked == {name: [(bad.cause, True)] for name, bad in BAD.items()}
-    assert gate.entries(ACCOUNT) == {ACCOUNT: list(range(len(BAD) + 1))}
+    assert gate.database.entries(ACCOUNT) == {ACCOUNT: list(range(len(BAD) + 1))}
     assert writer.alive
     assert "Traceback" not in writer.log
     gate.assert_drained()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.gate import Gate, gate_running, send
+from tests.integration.gate import Gate, gate_running
+from tests.integration.gate_broker import send
 from tests.integration.supervised import Supervised, supervised
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, Wreck, trial
@@ -32,7 +33,7 @@ def put(gate: Gate, command: Command, *, stock: bool = False) -> Command:
     """Put a command straight into its lane, a message of its own; ``stock``: with the id of a stock producer."""
     command = command.with_id(str(uuid.uuid4())) if stock else command
     item = item_of(command)
-    with gate.channel() as channel:
+    with gate.broker.channel() as channel:
         send(channel, queue_name("trial", lane_of(item.key, trial.lanes)), encode(item))
     return command
 
@@ -40,28 +41,30 @@ def put(gate: Gate, command: Command, *, stock: bool = False) -> Command:
 def put_many(gate: Gate, commands: list[Command]) -> None:
     """Put commands of one lane into it, packed in one message."""
     items = [item_of(one) for one in commands]
-    with gate.channel() as channel:
+    with gate.broker.channel() as channel:
         send(channel, queue_name("trial", lane_of(items[0].key, trial.lanes)), encode_many("packed", items))
 
 
 def assert_parked_for_crashes(gate: Gate, writer: Supervised, *killers: Command) -> None:
     ids = [one.command_id for one in killers]
-    gate.wait(lambda: len(gate.parked(*ids)) == len(ids), f"parked, after {writer.starts} starts", PATIENCE_SECONDS)
-    for cause, sqlstate, message, _ in gate.parked(*ids).values():
+    gate.wait(
+        lambda: len(gate.database.parked(*ids)) == len(ids), f"parked, after {writer.starts} starts", PATIENCE_SECONDS
+    )
+    for cause, sqlstate, message, _ in gate.database.parked(*ids).values():
         assert (cause, sqlstate) == ("crash", None)
         assert message == "the writer died 3 times while it applied this command alone"
     others = "SELECT id, message FROM writegate.parked WHERE task <> 'trial.wreck'"
-    assert gate.sql(others) == [], "nothing else is parked"
+    assert gate.database.sql(others) == [], "nothing else is parked"
 
 
 def assert_lives(gate: Gate, writer: Supervised, account: str) -> None:
     """The writer that is there now goes on, and nothing is left of the search."""
     starts = writer.starts
-    gate.publish([Deposit(account=account, seq=0)])
-    gate.wait_entries(account, 1)
+    gate.broker.publish([Deposit(account=account, seq=0)])
+    gate.database.wait_entries(account, 1)
     assert writer.running.state == "RUNNING"
     assert writer.starts == starts
-    assert gate.sql("SELECT * FROM writegate.suspect") == []
+    assert gate.database.sql("SELECT * FROM writegate.suspect") == []
 
 
 @pytest.mark.timeout(600)
@@ -80,21 +83,21 @@ def test_commands_that_end_the_process_are_cornered_and_harm_nobody(
     good = {account: [Deposit(account=account, seq=seq) for seq in range(100)] for account in (single, packed)}
     good |= {account: [Deposit(account=account, seq=seq) for seq in range(50)] for account in others}
     for account in (single, *others):
-        gate.publish(good[account][:25])
+        gate.broker.publish(good[account][:25])
     stock_killer = put(gate, Wreck(account=single, seq=-1, how="kill"), stock=True)
     packed_killer = Wreck(account=packed, seq=-1, how="exit")
     put_many(gate, [*good[packed][:60], packed_killer, *good[packed][60:99]])
     for account in (single, *others):
-        gate.publish(good[account][25:])
-    gate.publish(good[packed][99:])
+        gate.broker.publish(good[account][25:])
+    gate.broker.publish(good[packed][99:])
     with supervised(gate, altered=altered, writegate_lease_seconds=1) as writer:
         assert_parked_for_crashes(gate, writer, stock_killer, packed_killer)
         for account, deposits in good.items():
-            gate.wait_entries(account, len(deposits))
+            gate.database.wait_entries(account, len(deposits))
         assert writer.starts - 1 <= halvings + 2 * ALONE
         assert_lives(gate, writer, f"after {halvings}")
     for account, deposits in good.items():
-        gate.assert_exactly_once(account, range(len(deposits)))
+        gate.database.assert_exactly_once(account, range(len(deposits)))
     gate.assert_drained()
 
 
@@ -102,19 +105,19 @@ def test_commands_that_end_the_process_are_cornered_and_harm_nobody(
 @pytest.mark.timeout(600)
 def test_a_deferred_command_that_ends_the_process_is_cornered_too(gate: Gate, tmp_path: Path) -> None:
     harmless = str(tmp_path)
-    gate.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('trial.wreck', 'a test', 'me')")
+    gate.database.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('trial.wreck', 'a test', 'me')")
     good = [Wreck(account="deferred", seq=seq, how="kill", unless=harmless) for seq in range(50)]
     killer = Wreck(account="deferred", seq=-1, how="kill")
-    gate.publish([*good[:30], killer, *good[30:]])
+    gate.broker.publish([*good[:30], killer, *good[30:]])
     with supervised(gate, writegate_lease_seconds=1) as writer:
         waiting = "SELECT count(*) = 51 FROM writegate.deferred WHERE key = 'deferred' AND state = 'deferred'"
-        gate.wait(lambda: bool(gate.value(waiting)), "51 deferred")
-        gate.sql("DELETE FROM writegate.hold")
+        gate.wait(lambda: bool(gate.database.value(waiting)), "51 deferred")
+        gate.database.sql("DELETE FROM writegate.hold")
         assert_parked_for_crashes(gate, writer, killer)
-        gate.wait_entries("deferred", 50)
+        gate.database.wait_entries("deferred", 50)
         assert writer.starts - 1 <= HALVINGS + ALONE
         assert_lives(gate, writer, "after the deferred")
-    gate.assert_exactly_once("deferred", range(50))
+    gate.database.assert_exactly_once("deferred", range(50))
     gate.assert_drained()
 
 
@@ -125,7 +128,7 @@ def test_without_the_corner_writers_die_for_ever(gate: Gate) -> None:
     with supervised(gate, altered="without_corner", writegate_lease_seconds=1) as writer:
         bound = HALVINGS + ALONE
         gate.wait(lambda: writer.starts - 1 > bound, f"more than {bound} deaths", PATIENCE_SECONDS)
-        assert gate.parked(killer.command_id) == {}
+        assert gate.database.parked(killer.command_id) == {}
     # The next one with a corner finds it at once: the broker has counted.
     with supervised(gate, writegate_lease_seconds=1) as writer:
         assert_parked_for_crashes(gate, writer, killer)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.gate import Gate, Writer, gate_running
+from tests.integration.gate import Gate, gate_running
+from tests.integration.writer_processes import WriterProcess
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit
 from writegate_devkit.stack.readiness import wait_until
@@ -25,10 +26,10 @@ def gate(servers: Servers) -> Iterator[Gate]:
 
 
 def publish(gate: Gate, account: str, seqs: Iterable[int]) -> None:
-    gate.publish(Deposit(account=account, seq=seq) for seq in seqs)
+    gate.broker.publish(Deposit(account=account, seq=seq) for seq in seqs)
 
 
-def frozen(gate: Gate, file: Path) -> Writer:
+def frozen(gate: Gate, file: Path) -> WriterProcess:
     """Wait until a writer has stopped; return it."""
     gate.wait(lambda: file.exists() and bool(file.read_text()), "a writer stops", PATIENCE_SECONDS)
     pid = int(file.read_text())
@@ -49,15 +50,15 @@ def test_a_writer_that_was_frozen_past_its_lease_does_no_harm_and_rejoins(
 ) -> None:
     for name in ("writer-1", "writer-2"):
         settings = {"writegate_heartbeat_seconds": 2, "FROZEN": tmp_path / "frozen"}
-        gate.start(name, altered=f"freezes_{moment}", wait=False, **settings)
+        gate.writers.start(name, altered=f"freezes_{moment}", wait=False, **settings)
     gate.wait_shared("writer-1", "writer-2")
-    before = gate.batches()[1]
+    before = gate.database.batches()[1]
     publish(gate, moment, range(10))
     sleeper = frozen(gate, tmp_path / "frozen")
     try:
         publish(gate, moment, range(10, 20))
-        gate.wait_entries(moment, 20, PATIENCE_SECONDS)
-        owner = gate.value("SELECT owner FROM writegate.domain WHERE name = 'trial'")
+        gate.database.wait_entries(moment, 20, PATIENCE_SECONDS)
+        owner = gate.database.value("SELECT owner FROM writegate.domain WHERE name = 'trial'")
         assert not owner.startswith(f"{sleeper.name}@")
     finally:
         os.kill(sleeper.process.pid, signal.SIGCONT)
@@ -65,23 +66,23 @@ def test_a_writer_that_was_frozen_past_its_lease_does_no_harm_and_rejoins(
     gate.wait(lambda: "event=domain.lost domain=trial" in sleeper.log, "it learns that it has lost its domain")
     gate.wait_shared("writer-1", "writer-2")
     publish(gate, moment, range(30, 40))
-    gate.wait_entries(moment, 40, PATIENCE_SECONDS)
-    gate.assert_exactly_once(moment, range(40))
-    assert gate.batches()[1] - before == 40, "what came again was recognised"
+    gate.database.wait_entries(moment, 40, PATIENCE_SECONDS)
+    gate.database.assert_exactly_once(moment, range(40))
+    assert gate.database.batches()[1] - before == 40, "what came again was recognised"
     gate.assert_drained()
 
 
 def test_a_database_that_is_silent_makes_a_writer_let_go(servers: Servers) -> None:
     """It neither answers nor refuses: the control thread waits, and the broker would wait for acknowledgements."""
     with gate_running(servers, "gate_silent") as gate:
-        writer = gate.start()
-        pid = gate.value("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'writegate-control %'")
+        writer = gate.writers.start()
+        pid = gate.database.value("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'writegate-control %'")
         os.kill(pid, signal.SIGSTOP)
         try:
             gate.wait(lambda: not writer.state()["domains"], "it lets go of its domains")
-            gate.publish([Deposit(account="silent", seq=0)])
+            gate.broker.publish([Deposit(account="silent", seq=0)])
         finally:
             os.kill(pid, signal.SIGCONT)
-        gate.wait_entries("silent", 1)
-        gate.assert_exactly_once("silent", [0])
+        gate.database.wait_entries("silent", 1)
+        gate.database.assert_exactly_once("silent", [0])
         assert writer.alive

@@ -50,7 +50,7 @@ BROKEN = {
 @pytest.fixture(scope="module")
 def gate(servers: Servers) -> Iterator[Gate]:
     with gate_running(servers, "gate_handlers") as running:
-        running.start()
+        running.writers.start()
         yield running
         running.assert_drained()
 
@@ -59,31 +59,31 @@ def gate(servers: Servers) -> Iterator[Gate]:
 def test_it_holds_its_type_and_recovers_by_itself(gate: Gate, name: str) -> None:
     broken = BROKEN[name]
     if broken.sql is not None:
-        gate.sql("INSERT INTO trial.script VALUES (%s, %s)", [name, broken.sql])
+        gate.database.sql("INSERT INTO trial.script VALUES (%s, %s)", [name, broken.sql])
     seen = len(gate.writers["writer-1"].log)
-    gate.publish([Deposit(account=name, seq=0), Run(account=name, name=name), Deposit(account=name, seq=1)])
+    gate.broker.publish([Deposit(account=name, seq=0), Run(account=name, name=name), Deposit(account=name, seq=1)])
     gate.wait(lambda: broken.alarm in gate.writers["writer-1"].log[seen:], f"an alarm: {broken.alarm}")
     assert departed(gate, name) == "applied"
-    assert gate.entries(name)[name] in ([], [0]), "what comes after it in its key waits for it"
-    gate.sql(broken.cure, {"name": name})
-    gate.wait_entries(name, 2)
-    gate.assert_exactly_once(name, [0, 1])
-    assert gate.value("SELECT count(*) FROM writegate.parked") == 0
+    assert gate.database.entries(name)[name] in ([], [0]), "what comes after it in its key waits for it"
+    gate.database.sql(broken.cure, {"name": name})
+    gate.database.wait_entries(name, 2)
+    gate.database.assert_exactly_once(name, [0, 1])
+    assert gate.database.value("SELECT count(*) FROM writegate.parked") == 0
 
 
 def test_a_transaction_that_a_handler_replaced_is_not_committed(gate: Gate) -> None:
     insert = "INSERT INTO trial.entry (account, seq, amount) VALUES ('replaced', 1, 1)"
     sql = f"ROLLBACK; BEGIN; SET LOCAL ROLE writegate_service_trial; {insert}"
-    gate.sql("INSERT INTO trial.script VALUES ('replaced', %s)", [sql])
+    gate.database.sql("INSERT INTO trial.script VALUES ('replaced', %s)", [sql])
     command = Run(account="replaced", name="replaced")
-    gate.publish([command])
+    gate.broker.publish([command])
     alarm = "a handler ended the writer's transaction and began another"
     gate.wait(lambda: alarm in gate.writers["writer-1"].log, alarm)
-    assert gate.entries("replaced") == {"replaced": []}
-    gate.sql("UPDATE trial.script SET sql = %s WHERE name = 'replaced'", [insert])
-    gate.wait_entries("replaced", 1)
-    assert gate.value("SELECT outcome FROM writegate.ledger WHERE id = %s", [command.command_id]) == "a"
-    assert gate.entries("replaced") == {"replaced": [1]}
+    assert gate.database.entries("replaced") == {"replaced": []}
+    gate.database.sql("UPDATE trial.script SET sql = %s WHERE name = 'replaced'", [insert])
+    gate.database.wait_entries("replaced", 1)
+    assert gate.database.value("SELECT outcome FROM writegate.ledger WHERE id = %s", [command.command_id]) == "a"
+    assert gate.database.entries("replaced") == {"replaced": [1]}
 
 
 def departed(gate: Gate, name: str) -> str:
@@ -98,14 +98,16 @@ def departed(gate: Gate, name: str) -> str:
         scheduled_at=datetime(2013, 1, 1, 10, 15, tzinfo=UTC),
         departed_at=datetime(2013, 1, 1, 10, 17, tzinfo=UTC),
     )
-    with gate.publisher("flights") as publisher:
+    with gate.broker.publisher("flights") as publisher:
         return publisher.publish(command, receipt=True).wait(20).outcome
 
 
 def test_emitting_what_cannot_be_sent_holds_the_type_and_nothing_else(gate: Gate) -> None:
     seen = len(gate.writers["writer-1"].log)
-    gate.publish([Split(account="emits", into="k" * 513, first=0, count=1), Deposit(account="beside", seq=0)])
+    gate.broker.publish([Split(account="emits", into="k" * 513, first=0, count=1), Deposit(account="beside", seq=0)])
     alarm = "it emitted a command that cannot be sent: trial.deposit, key: expected text of at most 512 characters"
     gate.wait(lambda: alarm in gate.writers["writer-1"].log[seen:], f"an alarm: {alarm}")
-    gate.wait_entries("beside", 1)
-    assert gate.value("SELECT count(*) FROM writegate.deferred WHERE key = 'emits' AND state = 'deferred'") == 1
+    gate.database.wait_entries("beside", 1)
+    assert (
+        gate.database.value("SELECT count(*) FROM writegate.deferred WHERE key = 'emits' AND state = 'deferred'") == 1
+    )

@@ -14,7 +14,8 @@ from kombu import Connection
 from kombu.asynchronous import Hub
 
 from tests.broker import Vhost, vhost_of
-from tests.integration.gate import PATIENCE_SECONDS, send
+from tests.integration.gate import PATIENCE_SECONDS
+from tests.integration.gate_broker import send
 from tests.sample import LANES, Note, accounts
 from tests.servers import Servers
 from writegate.message.envelope import encode, item_of

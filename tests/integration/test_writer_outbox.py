@@ -25,27 +25,27 @@ def splits(into: str) -> list[Split]:
 
 
 def test_what_is_emitted_goes_out_in_order_and_is_forgotten(gate: Gate) -> None:
-    gate.start()
-    gate.publish(splits("first"))
-    gate.wait_entries("first", 1000)
-    gate.assert_exactly_once("first", range(1000))
-    gate.wait(lambda: gate.value(WAITING) == 0, "an empty outbox")
+    gate.writers.start()
+    gate.broker.publish(splits("first"))
+    gate.database.wait_entries("first", 1000)
+    gate.database.assert_exactly_once("first", range(1000))
+    gate.wait(lambda: gate.database.value(WAITING) == 0, "an empty outbox")
     gate.assert_drained()
 
 
 def test_what_a_dead_writer_left_goes_out_first_and_once(gate: Gate) -> None:
-    gate.publish(splits("second"))
-    gate.start(altered="dies_before_ack", wait=False)
+    gate.broker.publish(splits("second"))
+    gate.writers.start(altered="dies_before_ack", wait=False)
     gate.wait(lambda: not gate.writers["writer-1"].alive, "the writer dies")
-    left = gate.value(WAITING)
+    left = gate.database.value(WAITING)
     assert left > 0
-    assert gate.entries("second") == {"second": []}
-    gate.start("writer-2")
-    gate.publish([Deposit(account="second", seq=1000)])
-    gate.wait_entries("second", 1001)
-    booked = gate.entries("second")["second"]
+    assert gate.database.entries("second") == {"second": []}
+    gate.writers.start("writer-2")
+    gate.broker.publish([Deposit(account="second", seq=1000)])
+    gate.database.wait_entries("second", 1001)
+    booked = gate.database.entries("second")["second"]
     booked.remove(1000)  # of another publisher, so anywhere
     assert booked == list(range(1000))
-    gate.wait(lambda: gate.value(WAITING) == 0, "an empty outbox")
+    gate.wait(lambda: gate.database.value(WAITING) == 0, "an empty outbox")
     assert f"leftovers={left}" in gate.writers["writer-2"].log
     gate.assert_drained()

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.gate import PATIENCE_SECONDS, Gate, Writer, gate_running, send
+from tests.integration.gate import PATIENCE_SECONDS, Gate, gate_running
+from tests.integration.gate_broker import send
+from tests.integration.writer_processes import WriterProcess
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, trial
 from writegate.contract.lanes import lane_of
@@ -28,7 +30,7 @@ def traced(item: Item, number: int) -> tuple[Item, str]:
     return Item(item.id, item.task, item.version, item.key, item.fields, context), context
 
 
-def batches(writer: Writer) -> list[dict[str, Any]]:
+def batches(writer: WriterProcess) -> list[dict[str, Any]]:
     """The spans that the writer has sent, as its exporter writes them."""
     lines = (line for line in writer.log.splitlines() if line.startswith('{"name": "process writes.trial"'))
     return [json.loads(line) for line in lines]
@@ -45,7 +47,7 @@ def test_a_batch_links_to_every_publisher_and_survives_what_is_no_context(gate: 
     queue = queue_name("trial", lane)
     items = [item_of(Deposit(account=account, seq=seq)) for seq in range(9)]
     contexts = set()
-    with gate.channel() as channel:
+    with gate.broker.channel() as channel:
         for number, one in enumerate(items[:6], 1):
             given, context = traced(one, number)
             contexts.add(context)
@@ -58,8 +60,8 @@ def test_a_batch_links_to_every_publisher_and_survives_what_is_no_context(gate: 
             message = encode(one)
             message.headers.update(hostile)
             send(channel, queue, message)
-    writer = gate.start(altered="traced", writegate_telemetry="opentelemetry")
-    gate.wait_entries(account, len(items))
+    writer = gate.writers.start(altered="traced", writegate_telemetry="opentelemetry")
+    gate.database.wait_entries(account, len(items))
     assert wait_until(lambda: linked(batches(writer)) == contexts, PATIENCE_SECONDS), linked(batches(writer))
     spans = batches(writer)
     assert sum(span["attributes"]["messaging.batch.message_count"] for span in spans) == len(items)

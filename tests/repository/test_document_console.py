@@ -77,9 +77,9 @@ def desk(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         for name, settings in _accounts(gate).items():
             text = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in settings.items())
             (accounts / name).write_text(text)
-        writer = gate.start(wait=False)
+        writer = gate.writers.start(wait=False)
         gate.wait(lambda: NAME in writer.serving(), "the writer serves the service of the documents")
-        gate.sql(f"SELECT setval(pg_get_serial_sequence('writegate.parked', 'seq'), {FIRST_PARKED}, false)")
+        gate.database.sql(f"SELECT setval(pg_get_serial_sequence('writegate.parked', 'seq'), {FIRST_PARKED}, false)")
         _publish_what_the_pages_name(gate)
         yield Desk(gate, accounts)
 
@@ -90,7 +90,7 @@ def _publish_what_the_pages_name(gate: Gate) -> None:
         env=gate.environment(NAME), cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    gate.wait(lambda: gate.value("SELECT count(*) FROM writegate.parked") == 3, "three commands are parked")
+    gate.wait(lambda: gate.database.value("SELECT count(*) FROM writegate.parked") == 3, "three commands are parked")
 
 
 def _accounts(gate: Gate) -> dict[str, dict[str, str]]:
@@ -100,7 +100,7 @@ def _accounts(gate: Gate) -> dict[str, dict[str, str]]:
         settings = gate.environment(user).items()
         return {name: value for name, value in settings if name.startswith(("WRITEGATE_", "PYTHONPATH"))}
 
-    operator = {**own(OPERATOR), **gate.operator()}
+    operator = {**own(OPERATOR), **gate.operator.settings()}
     reader = {name: value for name, value in operator.items() if name != "WRITEGATE_BROKER_URL"}
     return {"owner": own(OWNER), "writer": own(WRITER), NAME: own(NAME), "operator": operator, "reader": reader}
 

@@ -11,16 +11,17 @@ from tests.benchmarks.place import Place
 from tests.benchmarks.systems.base import Running, System
 from tests.benchmarks.systems.direct import drivers
 from tests.benchmarks.workloads import WORKLOADS
-from tests.integration.gate import Gate, Writer
+from tests.integration.gate import Gate
+from tests.integration.writer_processes import WriterProcess
 from tests.relay import Relay, relay_to
 
 WRITER = "writer-1"
 _SERVICES = frozenset(one.service for one in WORKLOADS.values())
 
 
-def start_writer(gate: Gate, **settings: str) -> Writer:
+def start_writer(gate: Gate, **settings: str) -> WriterProcess:
     """Start a writer, until it serves every service."""
-    writer = gate.start(WRITER, wait=False, **settings)
+    writer = gate.writers.start(WRITER, wait=False, **settings)
     gate.wait(lambda: writer.serving() >= _SERVICES, f"{WRITER} serves all services")
     return writer
 
@@ -44,7 +45,7 @@ class _Writer:
         """A real network between writer and database, or none: as the variant asks."""
         far = job.variant == ROUND_TRIPS
         if far != self._far:
-            self._gate.stop(WRITER)
+            self._gate.writers.stop(WRITER)
             self.start(through_relay=far)
 
 
@@ -68,7 +69,7 @@ def writegate(name: str, load: str, about: str) -> System:
                     prepare=writer.prepare,
                 )
             finally:
-                place.gate.stop_all()
+                place.gate.writers.stop_all()
 
     return System(name, about, running, variants=True)
 
