@@ -1,4 +1,17 @@
-"""Writegate: publish database writes as typed commands; one small pool of writers applies them."""
+"""Writegate: publish database writes as typed commands; one small pool of writers applies them.
+
+The public names of the library:
+
+- here: :class:`Command`, :class:`Service`, :func:`upgrades` declare a contract; :func:`publish`, :func:`publish_many`
+  and their asyncio twins publish with :func:`publisher`, the one of this process; :func:`publish_on_commit` publishes
+  after a local transaction; :func:`contract_of` and :func:`key_of` answer questions about a command;
+- :class:`writegate.publishing.Publisher` for a publisher of your own;
+- :mod:`writegate.errors`: everything that can be raised; :mod:`writegate.receipt`: what became of a command;
+- :mod:`writegate.celery` and :mod:`writegate.integrations`: Celery's own producer, FastAPI, Flask, Django, SQLAlchemy;
+- :mod:`writegate.testing`: a broker in memory for the tests of a service.
+
+Other modules are internal and may change in any release.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +42,10 @@ __all__ = [
 
 _ON_COMMIT, _PROCESS = "writegate.integrations.on_commit", "writegate.publishing.process"
 
-if not TYPE_CHECKING:  # a type checker is to know what there is not
+if not TYPE_CHECKING:  # with a module's __getattr__ a type checker would accept any name
 
     def __getattr__(name: str) -> Any:
-        # At first use: whoever needs a contract only does not pay for an AMQP client.
+        # Imported at first use: a program that only needs a contract does not load an AMQP client.
         if name in __all__:
             return getattr(import_module(_ON_COMMIT if name == "publish_on_commit" else _PROCESS), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

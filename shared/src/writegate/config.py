@@ -1,4 +1,7 @@
-"""Settings: read from the environment once, here, typed. The README's table is made from this module."""
+"""Settings: typed, and read from environment variables in this module only.
+
+The table of settings in the documentation is generated from the fields and their descriptions.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from writegate.errors import SettingsError
+from writegate.errors import SettingsError, wrong_fields
 
 PREFIX = "WRITEGATE_"
 
@@ -54,7 +57,7 @@ def _url(*schemes: str) -> AfterValidator:
 
 
 class Settings(BaseModel):
-    """Every setting, with its default. ``Settings.load()`` reads ``WRITEGATE_<NAME>`` for each."""
+    """All settings with their defaults. :meth:`load` reads ``WRITEGATE_<NAME>`` for each field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,7 +72,7 @@ class Settings(BaseModel):
     slots: int = Field(4, ge=1, le=64, description="transactions one writer process may run at once, a connection each")
     batch_commands: int = Field(1000, ge=1, description="most commands in one transaction")
     batch_bytes: int = Field(4 * 1024**2, ge=1024, description="most bytes of messages in one transaction")
-    # Two full batches for each of the slots, or ten thousand small messages.
+    # Enough for two full batches in each slot, or for ten thousand small messages.
     memory_bytes: int = Field(
         32 * 1024**2, ge=1024**2, description="most memory that the messages may take which a writer holds at once"
     )
@@ -130,8 +133,9 @@ class Settings(BaseModel):
     ) -> Self:
         """Read the settings; ``need`` names those that must be given.
 
-        ``defaults`` (``broker_url`` …, in any case) are for what the environment does not say. Raises
-        :class:`SettingsError` with one line that names the variable, what was expected and what came.
+        ``environ`` is the process's own environment by default. ``defaults`` are values for variables that are not
+        set, by field name in upper or lower case (``broker_url`` …). Raises :class:`SettingsError` with one line that
+        names the variable, what was expected and what was found.
         """
         environ = os.environ if environ is None else environ
         given = _known({name.lower(): value for name, value in (defaults or {}).items()}, cls) | {
@@ -143,13 +147,12 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = str(first["loc"][0])
-            # A URL may carry a password: say what is wrong with it, not what it is.
-            came = "" if name.endswith("_url") else f", not {first['input']!r}"
-            text = first["msg"].removeprefix("Value error, ")
+            wrong = wrong_fields(error)[0]
+            name, text = wrong["path"], wrong["message"].removeprefix("Value error, ")
+            # The value of a URL is left out: it may contain a password.
+            found = "" if name.endswith("_url") else f", not {given[name]!r}"
             raise SettingsError(
-                f"{PREFIX}{name.upper()}: {text}{came} ({cls.model_fields[name].description})"
+                f"{PREFIX}{name.upper()}: {text}{found} ({cls.model_fields[name].description})"
             ) from None
 
 

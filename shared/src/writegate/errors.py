@@ -8,7 +8,7 @@
     ├── MalformedMessage         a message is not a command (the writer parks it)
     ├── ReceiptTimeout           no receipt yet: the write may still happen
     └── PublishError             this command was not accepted
-        ├── InvalidCommand       its fields, id or key are such that the writer would park it (a ValueError too)
+        ├── InvalidCommand       the writer would park it because of a field, the id or the key (a ValueError too)
         ├── TooLarge             over the size cap
         ├── Unroutable           no such service or lane at the broker
         ├── AccessDenied         this user may not publish there
@@ -17,7 +17,7 @@
         └── RetryablePublishError    the same call, with the same id, may succeed later
             ├── QueueFull            the broker refused: the lane is full
             ├── PublisherBusy        too much is waiting in this process already
-            ├── SpoolFull            the broker does not take it, and the local spool has no room
+            ├── SpoolFull            the broker does not take it, and the local spool is full
             ├── SpoolBroken          the broker does not take it, and the local disk fails
             └── PublishTimeout       no confirm in time: it may or may not have arrived
 
@@ -42,7 +42,7 @@ class WritegateError(Exception):
 
 
 class SettingsError(WritegateError):
-    """A setting is missing or not of the expected form. One line: which, what was expected, what came."""
+    """A setting is missing or wrong. The text is one line: which setting, what was expected, what was found."""
 
 
 class DeclarationError(WritegateError):
@@ -52,7 +52,7 @@ class DeclarationError(WritegateError):
 class MalformedMessage(WritegateError):
     """A message that is not an acceptable command.
 
-    ``cause`` is a short stable word for grouping (``"invalid-json"``); the text says what was expected and what came.
+    ``cause`` is a short stable word for grouping (``"invalid-json"``); the text says what was expected and found.
     """
 
     def __init__(self, cause: str, text: str) -> None:
@@ -75,14 +75,14 @@ class PublishError(WritegateError):
         self._text = text
 
     def about(self, command_id: str) -> Self:
-        """Return the same error of another command: of one that travelled in the same message."""
+        """Return a new error of the same kind for another command that travelled in the same message."""
         return type(self)(command_id, self._text)
 
 
 class InvalidCommand(PublishError, ValueError):
-    """The command says what no writer takes and no type forbids, such as a text with a NUL. Another try cannot help.
+    """A value that no type forbids and no writer accepts, such as a text with a NUL. A retry cannot help.
 
-    ``path`` leads to what is wrong, as ``passengers.3.name``; it is ``id`` or ``key`` when that is.
+    ``path`` is the dotted path of the wrong value, such as ``passengers.3.name``, or ``id`` or ``key``.
     """
 
     def __init__(self, command_id: str, task: str, path: str, reason: str) -> None:
@@ -100,7 +100,7 @@ class Unroutable(PublishError):
 
 
 class AccessDenied(PublishError):
-    """The broker user may not publish there: a service publishes to its own exchange only."""
+    """The broker user has no permission for this exchange: a service publishes to its own exchange only."""
 
 
 class PublisherClosed(PublishError):
@@ -112,7 +112,7 @@ class UsedAfterFork(PublishError):
 
 
 class RetryablePublishError(PublishError):
-    """Not accepted now; the same command, which keeps its id, may be published again without harm."""
+    """Not accepted now. Publishing the same object again is safe: it keeps its id."""
 
     retryable = True
 
@@ -122,7 +122,7 @@ class QueueFull(RetryablePublishError):
 
 
 class PublisherBusy(RetryablePublishError):
-    """This process already has as much waiting for the broker as it may keep in memory."""
+    """As many commands as this process may keep in memory are waiting for the broker already."""
 
 
 class SpoolFull(RetryablePublishError):
@@ -130,23 +130,26 @@ class SpoolFull(RetryablePublishError):
 
 
 class SpoolBroken(RetryablePublishError):
-    """The spool's directory or file cannot be used: mend the disk or its rights, or switch the spool off."""
+    """The spool's directory or file cannot be used: repair the disk or its permissions, or switch the spool off."""
 
 
 class PublishTimeout(RetryablePublishError):
-    """No confirm within the time limit: it may have arrived. The ledger makes a retry with the same id harmless."""
+    """No confirm within the time limit: the command may have arrived. A retry with the same id is safe."""
 
 
 def wrong_fields(error: ValidationError) -> list[dict[str, str]]:
-    """Return ``{"path", "message"}`` of each field that pydantic refused; the path is dotted, empty for the whole."""
+    """Return ``{"path", "message"}`` for each field that pydantic refused.
+
+    The path is dotted; it is empty when the error concerns the value as a whole.
+    """
     return [
-        {"path": ".".join(str(step) for step in one["loc"]), "message": one["msg"]}
-        for one in error.errors(include_url=False, include_input=False)
+        {"path": ".".join(str(step) for step in detail["loc"]), "message": detail["msg"]}
+        for detail in error.errors(include_url=False, include_input=False)
     ]
 
 
 def first_wrong_field(error: ValidationError) -> str:
-    """Return the first field that pydantic refused and why, in one line, with how many more there are."""
+    """Return one line: the first field that pydantic refused, why, and how many more there are."""
     first, *others = wrong_fields(error)
     more = f" (and {len(others)} more)" if others else ""
     return f"{first['path'] or 'fields'}: {first['message']}{more}"

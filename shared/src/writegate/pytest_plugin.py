@@ -1,6 +1,7 @@
-"""Fixtures for the tests of services that publish. pytest finds them by itself where this package is installed.
+"""Fixtures for the tests of services that publish. pytest finds them wherever this package is installed.
 
-Apart from :mod:`writegate.testing`, because pytest imports this one in every run, whether or not a test wants it.
+Separate from :mod:`writegate.testing`, because pytest imports a plugin in every run, used or not: this module loads
+neither the AMQP client nor the broker in memory until a test asks for them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def writegate_services() -> Sequence[Service]:
-    """The services whose queues ``writegate_broker`` has. To be defined by whoever uses it."""
+    """The services whose queues ``writegate_broker`` has. Each project defines this fixture itself."""
     raise pytest.UsageError(
         "writegate_broker needs to know your services: define in conftest.py a fixture `writegate_services` that "
         "returns them, such as `return [accounts]`"
@@ -26,9 +27,9 @@ def writegate_services() -> Sequence[Service]:
 
 @pytest.fixture
 def writegate_broker(writegate_services: Sequence[Service]) -> Iterator[MemoryBroker]:
-    """A broker in memory, to which the publisher of this process publishes for the time of the test."""
-    from writegate.publishing.process import replace  # noqa: PLC0415  only for the tests that want it
-    from writegate.testing import MemoryBroker  # noqa: PLC0415  the same
+    """A broker in memory. The publisher of this process publishes to it for the duration of the test."""
+    from writegate.publishing.process import replace  # noqa: PLC0415  loaded only for tests that use the fixture
+    from writegate.testing import MemoryBroker  # noqa: PLC0415  loaded only for tests that use the fixture
 
     with MemoryBroker(writegate_services) as broker, replace(broker.publisher()):
         yield broker

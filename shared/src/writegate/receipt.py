@@ -1,7 +1,7 @@
-"""What becomes of a command, for those who ask.
+"""Receipts: what became of a command. The public names of :mod:`writegate.message.receipt`.
 
-This name is part of the wire format: a result message names ``writegate.receipt.Parked``, and Celery's client imports
-it from there to raise it.
+The name of this module is part of the wire format: the result message of a parked command names
+``writegate.receipt.Parked``, and Celery's client imports that class to raise it.
 """
 
 from writegate.message.receipt import Cause, Outcome, Parked, Receipt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from writegate.publishing.call_deadlines import Deadlines
+from writegate.publishing.call_deadlines import CallDeadlines
 from writegate.publishing.pipeline import Call
 
 TICK_SECONDS = 0.05
@@ -13,7 +13,7 @@ def call() -> Call:
 
 
 def test_a_call_is_due_once_its_time_has_come() -> None:
-    deadlines, late, later = Deadlines(TICK_SECONDS), call(), call()
+    deadlines, late, later = CallDeadlines(TICK_SECONDS), call(), call()
     deadlines.add(late, 10.0)
     deadlines.add(later, 20.0)
     assert deadlines.due(9.9) == []
@@ -24,7 +24,7 @@ def test_a_call_is_due_once_its_time_has_come() -> None:
 
 def test_nothing_is_looked_for_once_every_call_has_ended() -> None:
     # A publisher that goes on looking until the time limit wakes up twenty times a second for nothing.
-    deadlines, one = Deadlines(TICK_SECONDS), call()
+    deadlines, one = CallDeadlines(TICK_SECONDS), call()
     deadlines.add(one, 10.0)
     assert deadlines
     one.end(None)

@@ -13,6 +13,7 @@ from tests.sample import Deposit, accounts
 from writegate.errors import PublisherClosed
 from writegate.publishing import Accepted
 from writegate.testing import MemoryBroker
+from writegate_devkit.stack.readiness import wait_until
 
 LONG = 30.0
 
@@ -29,8 +30,8 @@ def called_and_closed(broker: MemoryBroker, **settings: Any) -> Future[Accepted]
     publisher.publish(Deposit(account="a", amount=1))
     with broker.blocked(), ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(publisher.publish, Deposit(account="a", amount=2))
-        while not publisher._capacity._used:  # noqa: SLF001  it has handed in its command
-            pass
+        capacity = publisher._capacity  # noqa: SLF001  nothing public shows that the call has handed in its command
+        assert wait_until(lambda: not capacity.wait_empty(0), LONG)
         publisher.close(timeout=0.1)
         waiting.exception(LONG)
     return waiting

@@ -124,6 +124,6 @@ def test_without_taking_back_the_second_overtakes_the_first(chain: Chain, monkey
 
 
 def test_without_turning_off_what_came_later_overtakes_all(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Engine, "_turn_off", lambda *_: None)
+    monkeypatch.setattr(Engine, "_divert", lambda *_: None)
     chain.fail()
     assert chain.hand.sent == [["one"], ["four"]]

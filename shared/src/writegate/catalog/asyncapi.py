@@ -1,7 +1,7 @@
-"""Contracts as an AsyncAPI document (asyncapi.com, version 3.0.0), for producers in any language.
+"""Contracts as an AsyncAPI document (asyncapi.com, version 3.0.0), for producers in any language. Pure.
 
 The application is the gate, which receives. A channel is a service's exchange; its address, the routing key, is the
-lane. A payload is the whole body of a Celery message, in the words of JSON Schema draft 7, which AsyncAPI builds on.
+lane. A payload is the whole body of a Celery message, described in JSON Schema draft 7, on which AsyncAPI builds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NOTHING = {"type": "null"}
 
 
 def asyncapi(services: Iterable[Service]) -> dict[str, Any]:
-    """Return the document."""
+    """Return the AsyncAPI document of these services."""
     listed = list(services)
     kinds = [kind for service in listed for kind in service.commands.values()]
     refs, schemas = models_json_schema(
@@ -95,7 +95,7 @@ def _message(kind: type[Command], fields: dict[str, Any]) -> dict[str, Any]:
 
 def _headers(kind: type[Command]) -> dict[str, Any]:
     contract = contract_of(kind)
-    # A message that does not say its version is of the first.
+    # A message without a version header has version 1.
     required = ["task", "id"] if contract.version == 1 else ["task", "id", VERSION_HEADER]
     properties: dict[str, Any] = {
         "task": {"const": contract.task},

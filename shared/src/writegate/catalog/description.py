@@ -1,4 +1,4 @@
-"""Contracts as plain data: what ``writegate contracts --json`` prints."""
+"""Contracts as plain data, as ``writegate contracts --json`` prints them. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from writegate.message.topology import exchange_name
 
 
 def describe(services: Iterable[Service]) -> dict[str, Any]:
-    """Return ``{"services": [...]}``, each with its route and its commands."""
-    return {"services": [_service(one) for one in services]}
+    """Return ``{"services": [...]}``: each service with its exchange, lanes and commands."""
+    return {"services": [_service(service) for service in services]}
 
 
 def _service(service: Service) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def _service(service: Service) -> dict[str, Any]:
         "lanes": service.lanes,
         "keys_own_rows": service.keys_own_rows,
         "retention_days": service.retention.days,
-        "commands": [_command(one) for one in service.commands.values()],
+        "commands": [_command(kind) for kind in service.commands.values()],
     }
 
 
@@ -39,7 +39,7 @@ def _command(kind: type[Command]) -> dict[str, Any]:
 
 
 def key_rule(key: KeyRule) -> dict[str, Any] | None:
-    """Return how a key is made: of these fields, joined by ``/``, or by a function; None: there is none."""
+    """Return how a key is made: ``{"fields": [...]}``, joined by ``/``, or ``{"function": name}``; None: no key."""
     match key:
         case None:
             return None

@@ -13,7 +13,7 @@ from writegate.errors import DeclarationError, WritegateError, wrong_fields
 
 
 def find_command(task: str, services: Iterable[Service]) -> type[Command]:
-    """Return the command type of this task name; :class:`DeclarationError` names the nearest when there is none."""
+    """Return the command type of a task name. Raises :class:`DeclarationError`, which suggests similar names."""
     commands = {name: command for service in services for name, command in service.commands.items()}
     if task in commands:
         return commands[task]
@@ -23,16 +23,16 @@ def find_command(task: str, services: Iterable[Service]) -> type[Command]:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return what to tell somebody who typed a name that there is not: those like it, or all there are."""
+    """Return a hint for somebody who typed an unknown name: similar names, or all known ones."""
     known = sorted(known)
     near = get_close_matches(name, known, cutoff=0.5)
     return f"did you mean {' or '.join(near)}?" if near else f"expected one of {', '.join(known)}"
 
 
 def read_command(kind: type[Command], text: str) -> Command:
-    """Read a command from JSON that a person wrote; :class:`WritegateError` with one line that says what is wrong."""
+    """Read a command from JSON that a person wrote. Raises :class:`WritegateError` with one line: all wrong fields."""
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        wrong = "; ".join(f"{one['path'] or 'all of it'}: {one['message']}" for one in wrong_fields(error))
+        wrong = "; ".join(f"{field['path'] or 'fields'}: {field['message']}" for field in wrong_fields(error))
         raise WritegateError(f"{contract_of(kind).task}: {wrong}") from error

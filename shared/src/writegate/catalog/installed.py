@@ -1,7 +1,7 @@
-"""Finding the contracts: entry points of the group ``writegate.contracts``.
+"""The installed contracts: entry points of the group ``writegate.contracts``.
 
-They are in the base distribution of a service, so that whoever publishes finds them without a writer or a driver. The
-group ``writegate.services`` names the same services' handlers, for writers.
+The base distribution of a service has one, so that a publisher finds the contract without a writer or a driver. The
+group ``writegate.services`` names the handlers of the same services, for writers.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ GROUP = "writegate.contracts"
 def installed_services() -> dict[str, Service]:
     """Return the services whose contracts are installed, by name.
 
-    Raises :class:`DeclarationError` when one cannot be imported, or is none.
+    Raises :class:`DeclarationError` when one cannot be imported, or is not a :class:`Service`.
     """
     found: dict[str, Service] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda one: one.name):
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
             service = point.load()
         except (ImportError, AttributeError) as error:

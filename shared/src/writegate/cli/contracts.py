@@ -1,4 +1,4 @@
-"""``writegate contracts``."""
+"""``writegate contracts``: the installed contracts as a table, as JSON, or as an AsyncAPI document."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def contracts(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, with the schema of each command.")] = False,
     asyncapi_: Annotated[bool, typer.Option("--asyncapi", help="Print an AsyncAPI 3.0 document.")] = False,
 ) -> None:
-    """Show what may be asked of the services installed here. Exit code 0: shown, 1: failed."""
+    """Show the commands of the services that are installed here. Exit code 0: shown, 1: failed."""
     chosen = _chosen(service)
     if asyncapi_:
         typer.echo(json.dumps(asyncapi(chosen), indent=2))
@@ -37,8 +37,8 @@ def _chosen(name: str | None) -> list[Service]:
     if name is None:
         return list(installed.values())
     if name not in installed:
-        there = ", ".join(installed) or "none"
-        raise DeclarationError(f"no contract of {name!r} is installed here; there are: {there}")
+        names = ", ".join(installed) or "none"
+        raise DeclarationError(f"no contract of {name!r} is installed here; there are: {names}")
     return [installed[name]]
 
 

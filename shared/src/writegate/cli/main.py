@@ -1,4 +1,4 @@
-"""The command ``writegate``. Each sub-command is an entry point; only the one that is called is imported."""
+"""The command line ``writegate``. Each sub-command is an entry point; only the one that is called is imported."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     import typer
 
 GROUP = "writegate.commands"
-# These live in this distribution, behind extras; whoever writes another command registers it the same way.
+# The commands of this distribution. Other distributions register theirs as entry points of the same group.
 OWN = (
     EntryPoint("contracts", "writegate.cli.contracts:contracts", GROUP),
     EntryPoint("publish", "writegate.cli.publish:publish", GROUP),
 )
+# Commands for development are in a distribution of their own, which no service installs.
+DEVKIT, DEVKIT_COMMANDS = "writegate-devkit", ("service", "stack")
 
 
 def main() -> None:
@@ -28,14 +30,14 @@ def main() -> None:
     except WritegateError as error:
         sys.exit(f"writegate: {error}")
     except ValidationError as error:
-        # What was typed became part of a command, and its contract does not take it.
+        # A value that was typed became a field of a command, and the contract refuses it.
         sys.exit(f"writegate: {first_wrong_field(error)}")
 
 
 def app(arguments: list[str]) -> typer.Typer:
     """Build the application with the sub-command that ``arguments`` name, or with all of them for the overview.
 
-    Raises :class:`WritegateError` when the command line's own packages, or the named sub-command's, are missing.
+    Raises :class:`WritegateError` when a package is missing that the command line or the named sub-command needs.
     """
     try:
         import typer  # noqa: PLC0415  an optional extra: its absence is reported in one line
@@ -45,6 +47,8 @@ def app(arguments: list[str]) -> typer.Typer:
     root.callback(help="Publish database writes as typed commands; one small pool of writers applies them.")(_root)
     commands = {command.name: command for command in (*OWN, *sorted(entry_points(group=GROUP)))}
     named = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if named in DEVKIT_COMMANDS and named not in commands:
+        raise WritegateError(f"`{named}` is a command of {DEVKIT}, which is not installed here: install {DEVKIT}")
     for name, command in commands.items():
         if named is None or named == name or named not in commands:
             _add(root, command, required=named == name)
@@ -52,7 +56,7 @@ def app(arguments: list[str]) -> typer.Typer:
 
 
 def _root() -> None:
-    """Carry the application's help; sub-commands do the work."""
+    """Do nothing: this function holds the application's help, and stands in for commands that cannot be loaded."""
 
 
 def _add(root: typer.Typer, command: EntryPoint, *, required: bool) -> None:

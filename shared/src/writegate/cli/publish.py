@@ -1,4 +1,4 @@
-"""``writegate publish``: commands from a shell, one or a stream of them."""
+"""``writegate publish``: publish one command, or a stream of them, from a shell."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from writegate.message.receipt import Receipt
 from writegate.publishing.process import publisher
 
 REFUSED, LATE = 1, 3  # exit codes
-WAITING = 200  # so many receipts are waited for together: a batch for the writer, little for us
+RECEIPTS_AT_ONCE = 200  # commands published together whose receipts are then awaited: a fair batch for the writer
 
 
 def publish(
@@ -36,25 +36,25 @@ def publish(
     """Publish a command, or one for each line of stdin.
 
     Exit code 0: accepted by the broker or the spool, and with --wait committed; 1: refused, invalid or parked, with the
-    line's number; 2: wrong usage; 3: no confirm or no receipt in time. What stands before an invalid line is published.
+    line's number; 2: wrong usage; 3: no confirm or no receipt in time. The lines before an invalid one are published.
     """
     kind = find_command(task, installed_services().values())
     if fields != "-":
         _publish_one(read_command(kind, fields), wait, json_=json_)
         return
     if wait is not None and rate is not None:
-        raise typer.BadParameter("--wait goes at the pace of the writer: expected it, or --rate, not both")
+        raise typer.BadParameter("with --wait the writer sets the pace: expected --wait or --rate, not both")
     lines = _Lines(kind, sys.stdin)
     try:
-        told = _publish_all(lines, rate) if wait is None else _await_all(lines, wait)
+        counts = _publish_all(lines, rate) if wait is None else _await_all(lines, wait)
     except PublishError as error:
         raise WritegateError(f"line {lines.number_of(error.command_id)}: {error}") from error
-    typer.echo(json.dumps(told) if json_ else "  ".join(f"{name} {value}" for name, value in told.items()))
+    typer.echo(json.dumps(counts) if json_ else "  ".join(f"{name} {value}" for name, value in counts.items()))
     if lines.wrong is not None:
         raise lines.wrong
-    if told.get("late"):
+    if counts.get("late"):
         raise typer.Exit(LATE)
-    if told.get("parked"):
+    if counts.get("parked"):
         raise typer.Exit(REFUSED)
 
 
@@ -72,15 +72,15 @@ def _publish_one(command: Command, wait: float | None, *, json_: bool) -> None:
     except (PublishTimeout, ReceiptTimeout) as error:
         typer.echo(f"writegate: {error}", err=True)
         raise typer.Exit(LATE) from error
-    typer.echo(to_json(receipt).decode() if json_ else _told(receipt))
+    typer.echo(to_json(receipt).decode() if json_ else _as_text(receipt))
     if receipt.outcome == "parked":
         raise typer.Exit(REFUSED)
 
 
 class _Lines:
-    """The commands of a stream, a JSON object a line; they end at the first line that is none.
+    """The commands in a stream of JSON objects, one a line. They end at the first line that cannot be read.
 
-    ``wrong`` says then which and why: what stands before it is published first.
+    ``wrong`` is then the error to raise, once the commands before that line are published.
     """
 
     def __init__(self, kind: type[Command], stream: Iterable[str]) -> None:
@@ -102,11 +102,11 @@ class _Lines:
             yield command
 
     def number_of(self, command_id: str) -> int:
-        """Return the line of a command that is not settled."""
+        """Return the line number of a command that is not settled."""
         return self._numbers[command_id]
 
     def settle(self) -> None:
-        """Forget those that came so far: a stream may be long."""
+        """Drop the line numbers so far: all their commands are settled, and a stream may be long."""
         self._numbers.clear()
 
 
@@ -125,22 +125,22 @@ def _publish_all(lines: _Lines, rate: float | None) -> dict[str, Any]:
 def _await_all(lines: _Lines, wait: float) -> dict[str, int]:
     outcomes: Counter[str] = Counter()
     remaining = iter(lines)
-    while some := list(islice(remaining, WAITING)):
-        for one in publisher().publish_many(some, receipt=True):
+    while commands := list(islice(remaining, RECEIPTS_AT_ONCE)):
+        for pending in publisher().publish_many(commands, receipt=True):
             try:
-                receipt = one.wait(wait)
+                receipt = pending.wait(wait)
             except ReceiptTimeout as error:
                 outcomes["late"] += 1
-                typer.echo(f"line {lines.number_of(one.command_id)}: {error}", err=True)
+                typer.echo(f"line {lines.number_of(pending.command_id)}: {error}", err=True)
                 continue
             outcomes[receipt.outcome] += 1
             if receipt.outcome == "parked":
-                typer.echo(f"line {lines.number_of(receipt.id)}: {_told(receipt)}", err=True)
+                typer.echo(f"line {lines.number_of(receipt.id)}: {_as_text(receipt)}", err=True)
         lines.settle()
     return {"commands": outcomes.total(), **outcomes}
 
 
-def _told(receipt: Receipt) -> str:
+def _as_text(receipt: Receipt) -> str:
     if receipt.cause is not None:
         return f"{receipt.outcome} {receipt.id}: {receipt.cause.cause}: {receipt.cause.message}"
     return f"{receipt.outcome} {receipt.id} xid {receipt.xid} at {receipt.committed_at}"

@@ -1,4 +1,5 @@
-"""What may be asked for: commands, the services that own them, their versions, keys, lanes and ids. Pure.
+"""Contracts: commands, the services that own them, their versions, keys, lanes and ids. Pure.
 
-It imports pydantic and nothing else: this is all that a contract of another team costs.
+In: what a team declares. Out: answers about a command (its task name, key, lane, id). Nothing here does I/O, and any
+thread may call it. pydantic is the only dependency, so importing another team's contract costs no more than that.
 """

@@ -1,4 +1,4 @@
-"""Commands: what a service asks to have written."""
+"""Commands: one database write each, as a typed and versioned model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KeyRule = str | tuple[str, ...] | Callable[[Any], str] | None
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What a command type declares. ``service`` is empty until a :class:`writegate.Service` takes it in."""
+    """What a command type declares. ``service`` is empty until a :class:`writegate.Service` lists the type."""
 
     name: str
     version: int
@@ -51,7 +51,7 @@ class Command(BaseModel):
     one is parked: they go on (``"continue"``) or wait behind it (``"park_key"``).
     """
 
-    # JSON has no NaN: where a field takes it all the same, it is written as such, so that publishing can refuse it.
+    # JSON has no NaN. A field that allows it is written as the constant NaN, which publishing finds and refuses.
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="constants"
     )
@@ -60,7 +60,7 @@ class Command(BaseModel):
     _command_id: str = PrivateAttr(default="")
 
     def __init_subclass__(cls, **_: Any) -> None:
-        # Python calls this one first, with the same arguments; the fields are not known yet.
+        # Python calls this before pydantic has collected the fields, with the same arguments: they are dropped here.
         super().__init_subclass__()
 
     @classmethod
@@ -86,28 +86,28 @@ class Command(BaseModel):
 
     @property
     def command_id(self) -> str:
-        """This command's id, given at first use: publishing the same object again is a retry, not a second write."""
-        # What `self._command_id` stands for, without pydantic's detours: every publish comes by here.
+        """This command's id, made at first use: publishing the same object again is a retry, not a second write."""
+        # The same as `self._command_id`, without pydantic's attribute look-up: every publish calls this.
         private = self.__pydantic_private__
-        assert private is not None  # noqa: S101  pydantic makes it with the model
+        assert private is not None  # noqa: S101  pydantic creates it with the model
         command_id: str = private["_command_id"]
         if not command_id:
             command_id = private["_command_id"] = new_id()
         return command_id
 
     def with_id(self, command_id: str) -> Self:
-        """Return the same command under an id you choose (for your own idempotency keys)."""
+        """Return a copy with an id of your choice, for your own idempotency keys."""
         copy = self.model_copy()
         copy._command_id = command_id  # noqa: SLF001  our own attribute, on our own copy
         return copy
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy. With other fields it is another command: they are checked, and it has an id of its own."""
+        """Return a copy. With ``update`` it is another command: its fields are validated and it has a new id."""
         if not update:
             return super().model_copy(deep=deep)
         return type(self).model_validate({**self.__dict__, **update})
 
-    # The id says which write, the fields say what: two commands that say the same are equal.
+    # Commands are equal when type and fields are equal; the id does not count.
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
@@ -115,7 +115,7 @@ class Command(BaseModel):
 
 
 def contract_of(command: Command | type[Command]) -> Contract:
-    """Return the contract of a command or command type; :class:`DeclarationError` when no service has taken it in."""
+    """Return the contract of a command or command type. Raises :class:`DeclarationError` when no service lists it."""
     contract: Contract | None = getattr(command, "__writegate__", None)
     if contract is None or not contract.service:
         name = command.__name__ if isinstance(command, type) else type(command).__name__
@@ -136,14 +136,14 @@ def key_of(command: Command) -> str | None:
 
 
 def identify(command: Command, command_id: str) -> None:
-    """Give an id to a command that nobody else knows yet: :meth:`Command.with_id` without the copy."""
+    """Set the id of a command that no other code holds yet: :meth:`Command.with_id` without the copy."""
     private = command.__pydantic_private__
-    assert private is not None  # noqa: S101  pydantic makes it with the model
+    assert private is not None  # noqa: S101  pydantic creates it with the model
     private["_command_id"] = command_id
 
 
 def bind(command: type[Command], service: str, lanes: int) -> None:
-    """Make ``command`` one of ``service``'s. A command type belongs to one service for good."""
+    """Assign a command type to a service. Raises :class:`DeclarationError` when it belongs to another one already."""
     contract: Contract | None = command.__dict__.get("__writegate__")
     if contract is None:
         raise DeclarationError(f"{command.__name__} is not a Command subclass of its own")

@@ -1,8 +1,7 @@
-"""The built-in service ``writegate``: what people do to a gate, as commands that the writer carries out and audits.
+"""The built-in service ``writegate``: operators' actions, as commands that the writer executes and audits.
 
-So the writer stays the only process with write connections, and an action is as durable, as ordered and as
-exactly-once as any other write. What cannot be done is refused in the result, ``{"refused": "why"}``: no action is
-parked for it.
+So the writer stays the only process with write connections, and an action is as durable, ordered and exactly-once as
+any other write. An action that cannot be done is refused in its result, ``{"refused": "why"}``; it is not parked.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from writegate.contract.command import Command
 from writegate.contract.service import RESERVED_NAMES, Service
 from writegate.contract.targets import BUILT_IN
 
-MOST_AT_ONCE = 1000  # parked commands that one action moves: its transaction stays short
+MOST_AT_ONCE = 1000  # parked commands that one action changes, so that its transaction stays short
 MOST_IN_DRY_RUN = 100
 _SHORT_CHARACTERS = 100
 
@@ -24,30 +23,30 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class Operation(Command):
-    """What every action tells: ``by`` whom and why."""
+    """The fields of every action: ``by`` whom, and the ``reason``."""
 
     by: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     reason: Text
 
 
 class Hold(Operation):
-    """Stop what ``target`` names, ``until`` then or until it is released. A hold on the same target is replaced."""
+    """Stop what ``target`` names, until a time or until it is released. It replaces a hold on the same target."""
 
     target: Text
     until: AwareDatetime | None = None
 
 
 class Release(Operation):
-    """End a hold, a person's or a writer's."""
+    """End a hold that a person or a writer set."""
 
     target: Text
 
 
 class Selection(BaseModel):
-    """Which parked commands: all that fit everything that is given.
+    """A filter for parked commands: those that match every field that is given.
 
-    ``numbers``: as `writegate parked list` shows them. ``since``, ``before``: of the time they were parked. ``text``:
-    anywhere in the body.
+    ``numbers``: as `writegate parked list` shows them. ``since`` and ``before`` limit the time at which they were
+    parked. ``text``: found anywhere in the message body.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -63,16 +62,16 @@ class Selection(BaseModel):
     numbers: tuple[int, ...] | None = Field(default=None, max_length=MOST_AT_ONCE)
 
     def sql(self) -> tuple[str, dict[str, Any]]:
-        """Return a condition on rows of ``writegate.parked`` and its parameters, as psycopg2 takes them.
+        """Return a condition on rows of ``writegate.parked`` and its parameters, in psycopg2's form.
 
-        Whoever reads sees by it what the writer would act on.
+        The console lists with the same condition with which the writer acts.
         """
         given = {name: value for name, value in self if value is not None}
         parameters = {name: list(value) if name == "numbers" else value for name, value in given.items()}
         return " AND ".join(["true", *(_CONDITIONS[name] for name in given)]), parameters
 
     def __str__(self) -> str:
-        """Return it in words, for people and for the audit."""
+        """Return the filter as text, for people and for the audit."""
         given = self.model_dump(mode="json", exclude_none=True)
         return " ".join(f"{name}={_short(value)}" for name, value in given.items()) or "all"
 
@@ -96,10 +95,10 @@ def _short(value: Any) -> str:
 
 
 class OnParked(Operation):
-    """On parked commands, a page at a time: the first ``limit`` of the selection with numbers above ``after``.
+    """An action on one page of parked commands: the first ``limit`` of the selection with numbers above ``after``.
 
-    ``up_to``: the highest number, so that what is parked meanwhile is not met again and again. The result is
-    ``{"done": n, "last": number, "skipped": {"why": n}}``: whoever has more to do goes on after ``last``.
+    ``up_to`` is the highest number, so that commands which are parked meanwhile do not extend the work. The result is
+    ``{"done": n, "last": number, "skipped": {"why": n}}``; the next page starts after ``last``.
     """
 
     selection: Selection
@@ -109,17 +108,18 @@ class OnParked(Operation):
 
 
 class Replay(OnParked):
-    """Let parked commands be decided again, in the order in which they were parked, ahead of what waits behind them."""
+    """Apply parked commands again, in the order in which they were parked and before those deferred behind them."""
 
 
 class Drop(OnParked):
-    """Give parked commands up for good: they stay readable, and what waits behind them goes on."""
+    """Give up parked commands for good. They stay readable, and the commands deferred behind them continue."""
 
 
 class DryRun(Operation, name="rehearse"):
     """Apply parked commands in a transaction that is rolled back, and report in the audit what a replay would do.
 
-    On the wire and in the audit its name is ``rehearse``: writers and consoles of different releases meet there.
+    On the wire and in the audit its name is ``rehearse``, so that writers and consoles of different releases understand
+    each other.
     """
 
     selection: Selection
@@ -127,7 +127,7 @@ class DryRun(Operation, name="rehearse"):
 
 
 class Edit(Operation):
-    """Give a parked command other fields, as JSON. ``was``: the SHA-256 (hexadecimal) of the body one looked at."""
+    """Replace the fields of a parked command, as JSON. ``was``: SHA-256 (hexadecimal) of the body that was edited."""
 
     number: int
     fields: Annotated[str, StringConstraints(min_length=2, max_length=256 * 1024)]
@@ -141,4 +141,4 @@ class _BuiltIn(Service):
 operations: Service = _BuiltIn(
     BUILT_IN, commands=[Hold, Release, Replay, Drop, DryRun, Edit], retention=timedelta(days=7)
 )
-"""The service, as the others are declared."""
+"""The declaration of the built-in service."""

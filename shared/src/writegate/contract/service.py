@@ -1,4 +1,4 @@
-"""Services: an owner of commands, tables and one route."""
+"""Services: each owns commands, tables and one route."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")  # also a role and a queue name: Pos
 
 
 def declared_lanes() -> dict[str, int]:
-    """Return how many lanes the services have that this process has declared, which is to say imported, by name."""
+    """Return the number of lanes by service name, for the services that this process has declared or imported."""
     return dict(_DECLARED)
 
 
 class Service:
-    """A service's declaration: its name, its commands and how they may be spread.
+    """The declaration of a service: its name, its commands and how they may be spread.
 
-    ``lanes``: FIFO queues the keys are spread over. ``keys_own_rows``: no row is touched by commands of two
-    different keys, so lanes may be applied in parallel. ``retention``: for how long a duplicate is recognised.
-    ``max_waiting`` and ``max_waiting_bytes`` limit each lane's queue; past them the broker refuses, it never drops.
+    ``lanes``: the number of FIFO queues over which its keys are spread. ``keys_own_rows``: no row is touched by
+    commands of two different keys, so that lanes may be applied in parallel. ``retention``: for how long a duplicate is
+    recognised, in whole days. ``max_waiting`` (messages) and ``max_waiting_bytes`` limit each lane's queue; beyond them
+    the broker refuses new messages and drops none.
+
+    Raises :class:`~writegate.errors.DeclarationError` when the declaration cannot work.
     """
 
     reserved: ClassVar[frozenset[str]] = RESERVED_NAMES

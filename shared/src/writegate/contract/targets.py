@@ -1,4 +1,4 @@
-"""What an operator's action aims at: a service, a lane, a command type, a key or a table. Pure."""
+"""Targets of operators' actions: a service, a lane, a command type, a key or a table. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from writegate.errors import WritegateError
 
-BUILT_IN = "writegate"  # the service by which people steer the gate: nothing stops that
+BUILT_IN = "writegate"  # the service of operators' actions: it cannot be held
 
 _FORMS = "flights | flights.0 | flights.record_departure | flights key=UA123 | table:airport_day"
 _PLAIN = re.compile(r"(?P<service>[a-z][a-z0-9_]*)(\.((?P<lane>\d+)|(?P<command>[a-z][a-z0-9_]*)))?")
@@ -20,12 +20,12 @@ _NEAREST = 3
 
 
 class TargetError(WritegateError):
-    """A target has no meaning, or there is no such thing."""
+    """A target cannot be read, or names something that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an action aims at. Exactly one of ``lane``, ``task``, ``key`` and ``table`` is set, or none: a service.
+    """The target of an action. Of ``lane``, ``task``, ``key`` and ``table`` at most one is set; none means the service.
 
     ``table`` is ``schema.table``.
     """
@@ -38,11 +38,11 @@ class Target:
 
     @property
     def stops_consuming(self) -> bool:
-        """Whether messages stay in their queue; else commands are taken and deferred one by one."""
+        """Whether a hold leaves messages in their queue; otherwise commands are consumed and deferred one by one."""
         return self.task is None and self.key is None and self.table is None
 
     def __str__(self) -> str:
-        """Return the one form in which it is stored, whatever was typed."""
+        """Return the canonical form, in which it is stored whatever was typed."""
         if self.table is not None:
             return f"{_TABLE}{self.table}"
         if self.key is not None:
@@ -53,7 +53,7 @@ class Target:
 
 
 def parse(text: str) -> Target:
-    """Read a target. Raises :class:`TargetError` with the forms there are."""
+    """Read a target. Raises :class:`TargetError`, which lists the possible forms."""
     if text.startswith(_TABLE) and len(text) > len(_TABLE):
         table = text.removeprefix(_TABLE)
         return Target(table=table if "." in table else f"{_DEFAULT_SCHEMA}.{table}")
@@ -67,16 +67,16 @@ def parse(text: str) -> Target:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What there is to aim at. ``lanes``: how many, by service; ``tables``: ``schema.table``."""
+    """The targets that exist. ``lanes``: their number by service; ``tables``: ``schema.table``."""
 
     lanes: Mapping[str, int]
     tasks: Collection[str]
     tables: Collection[str]
 
     def find(self, text: str) -> Target:
-        """Return the target that ``text`` names. Raises :class:`TargetError`, which names the nearest there are.
+        """Return the target that ``text`` names. Raises :class:`TargetError`, which suggests similar ones.
 
-        A table needs no schema as long as only one has that name.
+        The schema of a table may be left out while only one table has that name.
         """
         target = parse(text)
         if target.service == BUILT_IN:
@@ -97,12 +97,12 @@ class Known:
         if table in self.tables:
             return Target(table=table)
         name = text.removeprefix(_TABLE)
-        of_that_name = [] if "." in name else [one for one in self.tables if one.partition(".")[2] == name]
+        of_that_name = [] if "." in name else [known for known in self.tables if known.partition(".")[2] == name]
         if len(of_that_name) == 1:
             return Target(table=of_that_name[0])
         if of_that_name:
-            raise TargetError(f"{text!r} may be any of {', '.join(f'{_TABLE}{one}' for one in sorted(of_that_name))}")
-        raise self._unknown(text, "table", [f"{_TABLE}{one}" for one in self.tables])
+            raise TargetError(f"{text!r} may be any of {', '.join(f'{_TABLE}{full}' for full in sorted(of_that_name))}")
+        raise self._unknown(text, "table", [f"{_TABLE}{known}" for known in self.tables])
 
     @staticmethod
     def _unknown(text: str, what: str, there: Collection[str]) -> TargetError:
@@ -111,8 +111,8 @@ class Known:
 
 
 def _nearest(text: str, there: Collection[str]) -> Iterator[str]:
-    # By the last part, too: people leave out schema and service.
-    by_name = {one.rpartition(".")[2]: one for one in there}
+    # The last part is compared as well: people leave out schema and service.
+    by_name = {known.rpartition(".")[2]: known for known in there}
     names = get_close_matches(text.removeprefix(_TABLE).rpartition(".")[2], by_name, _NEAREST)
     yield from dict.fromkeys([*get_close_matches(text, there, _NEAREST), *(by_name[name] for name in names)])
 

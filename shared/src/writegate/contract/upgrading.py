@@ -1,4 +1,4 @@
-"""Versions of a contract: how the fields of an older one become those of the next."""
+"""Upgrades: how the fields of one version of a contract become those of the next. Pure."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ def upgrades(*, from_: int) -> Callable[[U], U]:
             def in_cents(fields: dict[str, Any]) -> dict[str, Any]:
                 return {"invoice": fields["invoice"], "cents": fields["euros"] * 100}
 
-    It is given the fields as JSON has them and returns those of version ``from_ + 1``; the writer calls one after the
-    other until the version is today's, and the contract checks the result. A ``ValueError`` or ``LookupError`` says
-    that the fields were none of that version: the command is parked. Any other error is a mistake in the upgrade
-    itself: the command waits, and is tried again, until a writer with a better one comes.
+    It receives the fields as plain JSON values and returns those of version ``from_ + 1``. The writer calls one upgrade
+    after the other until the version is the current one; then the contract validates the result. A ``ValueError`` or
+    ``LookupError`` means that the fields were not of that version: the command is parked. Any other error is a mistake
+    in the upgrade itself: the command is deferred and tried again, until a writer with a corrected upgrade is deployed.
 
-    The key must come out as it was: order per key hangs on it, and a key other than the message's own is parked.
+    An upgrade must not change the key: order per key depends on it, and a command whose key differs from the one in its
+    message is parked.
     """
 
     def register(method: U) -> U:
@@ -47,7 +48,7 @@ def upgrades(*, from_: int) -> Callable[[U], U]:
 def upgrades_of(command: type, version: int) -> Mapping[int, Upgrade]:
     """Return the upgrades that a command class declares, by the version they start from.
 
-    Raises :class:`DeclarationError` unless they lead from some version to today's without a gap.
+    Raises :class:`DeclarationError` unless they lead from some version to the current one without a gap.
     """
     found: dict[int, Upgrade] = {}
     for method in vars(command).values():
@@ -67,5 +68,5 @@ def upgrades_of(command: type, version: int) -> Mapping[int, Upgrade]:
 
 
 def _function(method: object) -> object:
-    # In the body of a class a static method is an object around its function.
+    # In the body of a class a static method is still an object that wraps its function.
     return method.__func__ if isinstance(method, staticmethod) else method

@@ -1,4 +1,4 @@
-"""Publishing what a local transaction has committed: too late to undo it, so a failure must be seen."""
+"""Reporting commands that could not be published after a local commit, which cannot be undone any more."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def report_unpublished(commands: Sequence[Command]) -> Iterator[None]:
-    """Publish ``commands`` inside: what fails is logged with their ids, since the local commit stays, and raised."""
+    """Log the ids of ``commands`` when publishing them inside the block fails, and raise the error again."""
     try:
         yield
     except WritegateError:
-        which = ", ".join(f"{contract_of(command).task} {command.command_id}" for command in commands)
-        log.exception("the local transaction is committed, and these may not be published: %s", which)
+        ids = ", ".join(f"{contract_of(command).task} {command.command_id}" for command in commands)
+        log.exception("the local transaction is committed, and these may not be published: %s", ids)
         raise

@@ -1,4 +1,4 @@
-"""Publishing from an existing Celery application, whose broker is the gate's, by its own means.
+"""Publishing with Celery's own producer, from an existing application that uses the gate's broker.
 
 ::
 
@@ -9,10 +9,11 @@
     record_departure = task(app, RecordDeparture)
     record_departure.delay(carrier="UA", …)
 
-Each goes to the exchange and lane of its key, confirmed, as JSON, with the key and the version in its headers; fields
-that fail the contract are an error at the call. What Celery itself raises when the broker does not take a message is
-not ours, and neither spool nor order per key is part of it: where these matter, use :func:`writegate.publish`.
-With a result backend ``AsyncResult.get()`` returns the receipt, and raises :class:`writegate.receipt.Parked`.
+Each command goes to the exchange and lane of its key, confirmed, as JSON, with the key and the version in its headers.
+Fields that fail the contract raise pydantic's ``ValidationError`` at the call. When the broker does not take a message,
+Celery's own errors are raised. There is no spool and no order per key here: where these matter, use
+:func:`writegate.publish`. With a result backend, ``AsyncResult.get()`` returns the receipt, and raises
+:class:`writegate.receipt.Parked` for a parked command.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from writegate.receipt import Parked  # noqa: F401  Celery raises it only from a
 
 P = ParamSpec("P")
 
-# Celery waits for a confirm without end otherwise. Twice: a connection that broke while it was idle is made again.
+# Without a time limit Celery would wait for a confirm for ever. One retry replaces a connection that broke while idle.
 CONFIRM_SECONDS = 10.0
 _TRIES = {"max_retries": 1}
 
@@ -42,7 +43,7 @@ _SERIALIZER = "writegate"
 
 
 def _json(value: Any) -> str:
-    """Return JSON as a contract reads it. Celery's own wraps a date in an object that tells its type."""
+    """Return JSON as a contract reads it. Celery's own serializer wraps a date in an object with its type."""
     return to_json(value).decode()
 
 
@@ -50,9 +51,9 @@ register(_SERIALIZER, _json, None, content_type="application/json", content_enco
 
 
 def configure(app: Celery, *, services: Iterable[Service]) -> None:
-    """Let ``app`` send the commands of these services where they belong.
+    """Route the commands of these services, sent by ``app``, to their exchanges and lanes.
 
-    Every message of the application is confirmed by the broker from then on. Raises
+    From then on the broker confirms every message of the application. Raises
     :class:`~writegate.errors.DeclarationError` when the application has sent messages already.
     """
     routes = _routes_of(app)
@@ -62,14 +63,17 @@ def configure(app: Celery, *, services: Iterable[Service]) -> None:
 
 
 def task(app: Celery, command: Callable[P, Command]) -> CommandTask[P]:
-    """Return a command as a Celery task that can be sent, and only that: writers apply it."""
+    """Return a command type as a Celery task that can be sent; the writers execute it.
+
+    Raises :class:`~writegate.errors.DeclarationError` when the application has sent messages already.
+    """
     kind = cast("type[Command]", command)
     _routes_of(app).add(kind)
     return CommandTask(app, kind)
 
 
 class CommandTask(Generic[P]):
-    """A command type, bound to an application."""
+    """A command type that is bound to a Celery application."""
 
     def __init__(self, app: Celery, kind: type[Command]) -> None:
         self._app = app
@@ -77,16 +81,16 @@ class CommandTask(Generic[P]):
         self.name = contract_of(kind).task
 
     def delay(self, *_: P.args, **fields: P.kwargs) -> AsyncResult[Any]:
-        """Send the command with these fields."""
+        """Send a command with these fields."""
         return self.send(self._kind(**fields))
 
     def send(self, command: Command) -> AsyncResult[Any]:
-        """Send a command that is there already. The same object again is a retry, and never a second write."""
+        """Send an existing command. Sending the same object again is a retry, never a second write."""
         return self._app.send_task(self.name, kwargs=command.model_dump(mode="json"), task_id=command.command_id)
 
 
 class _Routes:
-    """A router for ``task_routes``: says how a command of ours is sent, and nothing of other tasks."""
+    """A router for ``task_routes``: returns the options for commands, and None for all other tasks."""
 
     def __init__(self) -> None:
         self._commands: dict[str, type[Command]] = {}
@@ -101,11 +105,11 @@ class _Routes:
             return None
         if args:
             raise TypeError(f"{name} takes keyword arguments only, got {len(args)} positional ones")
-        # As the writer will read it.
+        # Read in the same way as the writer reads it.
         command = self._commands[name].model_validate_json(_json(kwargs or {}))
         contract, item = contract_of(command), item_of(command)
         ours = {VERSION_HEADER: item.version} | ({} if item.key is None else {KEY_HEADER: item.key})
-        # The caller's options win over a router's, and would lose our headers.
+        # Options of the caller replace those of a router, so the headers are merged here.
         options["headers"] = {**(options.get("headers") or {}), **ours}
         route = route_of(contract.service, item.key, contract.lanes)
         return {
@@ -116,7 +120,7 @@ class _Routes:
             "serializer": _SERIALIZER,
             "confirm_timeout": CONFIRM_SECONDS,
             "retry_policy": _TRIES,
-            # They would show data where logs and monitors see it.
+            # Celery's defaults would show the fields in logs and monitors.
             "argsrepr": "",
             "kwargsrepr": "",
         }
@@ -124,15 +128,15 @@ class _Routes:
 
 def _routes_of(app: Celery) -> _Routes:
     routes = app.conf.task_routes or ()
-    several = list(routes) if isinstance(routes, list | tuple) else [routes]
-    ours = next((one for one in several if isinstance(one, _Routes)), None)
+    routers = list(routes) if isinstance(routes, list | tuple) else [routes]
+    ours = next((router for router in routers if isinstance(router, _Routes)), None)
     if ours is None:
         if "router" in vars(app.amqp):
-            # Celery has made its router and its connections: ours would go unrouted and unconfirmed.
+            # Celery has made its router and connections already: commands would be neither routed nor confirmed.
             raise DeclarationError(
                 "this Celery application has sent messages already: call configure() or task() before its first one"
             )
         ours = _Routes()
-        app.conf.task_routes = [ours, *several]
+        app.conf.task_routes = [ours, *routers]
         app.conf.broker_transport_options = {**app.conf.broker_transport_options, "confirm_publish": True}
     return ours

@@ -1,4 +1,4 @@
-"""FastAPI: commands are posted, receipts and health are asked for.
+"""FastAPI: a lifespan, routes for receipts and health, and an answer for each posted command.
 
 ::
 
@@ -9,7 +9,7 @@
     async def record_departure(request: Request) -> Response:
         return await respond(request, RecordDeparture)
 
-A route of another kind takes the publisher as ``publisher: PublisherDep``; what it raises is answered all the same.
+Other routes get the publisher as ``publisher: PublisherDep``. The exception handlers answer what it raises.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ PublisherDep = Annotated[Publisher, Depends(_publisher)]
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     """Make the publisher of this process when the application starts, and close it when the application ends.
 
-    A wrong setting keeps the application from starting.
+    A wrong setting prevents the start: it raises :class:`~writegate.errors.SettingsError`.
     """
     process.publisher()
     yield
-    await to_thread.run_sync(process.close)  # what is on its way is waited for
+    await to_thread.run_sync(process.close)  # in a thread, because it waits for outstanding confirms
 
 
 async def respond(request: Request, kind: type[Command], **path: Any) -> Response:
-    """Publish the command in a request's body and answer as :mod:`writegate.integrations.http` says.
+    """Publish the command in a request's body and answer as :mod:`writegate.integrations.http` describes.
 
-    ``path`` are fields that the path names, such as ``account=account``.
+    ``path`` are fields from the request's path, such as ``account=account``.
     """
-    answer = await requests.apublish(kind, await request.body(), request.headers.get("prefer"), path)
+    answer = await requests.apublish_body(kind, await request.body(), request.headers.get("prefer"), path)
     return _response(answer)
 
 
 def takes(kind: type[Command]) -> dict[str, Any]:
-    """Return what a route's decorator needs for its documentation to say what the body is and what is answered."""
+    """Return arguments for a route's decorator: its OpenAPI documentation then has the body and the answers."""
     content = {"application/json": {"schema": kind.model_json_schema()}}
     answers = {201: "committed", 202: "accepted", 422: "wrong fields, or parked", 503: "not accepted now"}
     return {
@@ -68,27 +68,27 @@ def takes(kind: type[Command]) -> dict[str, Any]:
 
 
 def router(service: Service) -> APIRouter:
-    """Return the routes that tell what became of a service's commands, and whether this process lives and is ready."""
+    """Return the routes for receipts of a service's commands, and for this process's health and metrics."""
     routes = APIRouter()
 
     @routes.get("/receipts/{command_id}")
     async def receipt(command_id: str) -> Response:
-        """What became of a command: 404 while nothing is known of its id."""
+        """Answer what became of a command: 404 while nothing is known of its id."""
         return _response(await requests.alook_up(service.name, command_id))
 
     @routes.get("/livez")
     async def live() -> Response:
-        """Whether this process answers."""
+        """Answer that this process lives."""
         return _response(requests.live())
 
     @routes.get("/readyz")
     async def ready() -> Response:
-        """Whether a command posted now would leave at once."""
+        """Answer whether the broker takes commands of this process."""
         return _response(requests.ready())
 
     @routes.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        """What Prometheus asks for; 404 unless ``WRITEGATE_TELEMETRY`` names it."""
+        """Answer with the page for Prometheus; 404 unless ``WRITEGATE_TELEMETRY`` names it."""
         status, content, kind = requests.metrics()
         return Response(content, status, media_type=kind)
 
@@ -100,7 +100,7 @@ def _response(answer: Answer) -> Response:
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, PublishError)  # noqa: S101  it is registered for these
+    assert isinstance(error, PublishError)  # noqa: S101  it is registered for this class
     return _response(refused(error))
 
 

@@ -1,4 +1,4 @@
-"""Flask: an extension.
+"""Flask: an extension that publishes the command in a request, and answers for receipts and health.
 
 ::
 
@@ -12,8 +12,8 @@
     def receipt(command_id: str) -> Response:
         return writegate.receipt(flights, command_id)
 
-``app.config`` may hold settings (``WRITEGATE_BROKER_URL`` …); the environment wins. All applications of a process share
-its publisher, which outlives every request and application context.
+``app.config`` may hold settings (``WRITEGATE_BROKER_URL`` …); environment variables take precedence. All applications
+of a process share its publisher, which lives longer than any request or application context.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Writegate:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Take the settings from an application, and answer for its views what publishing raises."""
+        """Take the settings from an application's configuration, and answer the errors of publishing in its views."""
         process.configure(defaults=app.config.get_namespace(PREFIX), app_id=self._app_id)
         app.extensions["writegate"] = self
         app.register_error_handler(PublishError, lambda error: _response(refused(error)))
@@ -51,26 +51,26 @@ class Writegate:
         return process.publisher()
 
     def respond(self, kind: type[Command], **path: Any) -> Response:
-        """Publish the command in the request's body and answer as :mod:`writegate.integrations.http` says.
+        """Publish the command in the request's body and answer as :mod:`writegate.integrations.http` describes.
 
-        ``path`` are fields that the path names, such as ``account=account``.
+        ``path`` are fields from the request's path, such as ``account=account``.
         """
-        return _response(requests.publish(kind, request.get_data(), request.headers.get("Prefer"), path))
+        return _response(requests.publish_body(kind, request.get_data(), request.headers.get("Prefer"), path))
 
     def receipt(self, service: Service, command_id: str) -> Response:
-        """Tell what became of a command: 404 while nothing is known of its id."""
+        """Answer what became of a command: 404 while nothing is known of its id."""
         return _response(requests.look_up(service.name, command_id))
 
     def live(self) -> Response:
-        """Tell whether this process answers."""
+        """Answer that this process lives."""
         return _response(requests.live())
 
     def ready(self) -> Response:
-        """Tell whether a command published now would leave at once."""
+        """Answer whether the broker takes commands of this process."""
         return _response(requests.ready())
 
     def metrics(self) -> Response:
-        """Tell Prometheus what it asks for; 404 unless ``WRITEGATE_TELEMETRY`` names it."""
+        """Answer with the page for Prometheus; 404 unless ``WRITEGATE_TELEMETRY`` names it."""
         status, content, kind = requests.metrics()
         return Response(content, status, content_type=kind)
 

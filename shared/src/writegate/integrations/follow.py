@@ -1,4 +1,4 @@
-"""A process that follows a feed: publishes at a steady rate, and says over HTTP whether it lives and is ready."""
+"""A process that publishes a feed at a steady rate, with health and metrics over HTTP."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from writegate.telemetry import metrics_page
 
 
 def follow(name: str, commands: Iterable[Command], rate: float) -> None:
-    """Publish ``rate`` commands a second until they end, or SIGTERM or SIGINT."""
+    """Publish ``rate`` commands a second until they end, or until SIGTERM or SIGINT. Call it on the main thread.
+
+    ``name`` is the program's name in error messages. An error of publishing ends the process with one line.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -34,8 +37,10 @@ def follow(name: str, commands: Iterable[Command], rate: float) -> None:
 
 
 class HealthServer(ThreadingHTTPServer):
-    """Answers ``/livez``, which touches nothing, ``/readyz``: 200 when a command published now would leave, and
-    ``/metrics``, what Prometheus asks for."""
+    """Answers ``/livez``, ``/readyz`` and ``/metrics``, each request on a thread of its own.
+
+    ``/readyz`` is 200 while the broker takes commands, else 503. ``/metrics`` is 404 unless the settings name it.
+    """
 
     daemon_threads = True
 
@@ -71,4 +76,4 @@ class _Health(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its name in http.server
-        """Say nothing: probes come every second."""
+        """Write no log line: probes come every second."""

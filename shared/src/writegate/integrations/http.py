@@ -1,9 +1,9 @@
-"""How publishing looks over HTTP, in plain values: any framework turns an :class:`Answer` into its own response.
+"""HTTP answers to publishing, as plain values: each framework turns an :class:`Answer` into its own response. Pure.
 
-- accepted: 202, the id, and where its receipt will be;
+- accepted: 202 with the id, and the path of its receipt in ``Location``;
 - with ``Prefer: wait=N`` (RFC 7240) and committed within N seconds: 201 with the receipt, or 422 with the cause when
   the command was parked;
-- fields that fail the contract, or that no writer takes: 422, naming each path;
+- fields that fail the contract or that no writer takes: 422, with the path of each;
 - not accepted: 503 with ``Retry-After`` when the same request may succeed later, else 500 (413 when it is too large).
 """
 
@@ -20,7 +20,7 @@ from pydantic_core import to_json
 from writegate.errors import InvalidCommand, PublishError, ReceiptTimeout, TooLarge, wrong_fields
 from writegate.message.receipt import Receipt
 
-# A client that prefers to wait longer holds a connection of ours for nothing.
+# The most that a client may wait: it keeps a connection of this service busy for so long.
 LONGEST_WAIT_SECONDS = 30.0
 RETRY_AFTER_SECONDS = 1
 
@@ -29,7 +29,7 @@ _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])", re.I
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response: its status, a body of plain values, and extra headers."""
+    """A response: its status, a body of plain values, and additional headers."""
 
     status: int
     body: Mapping[str, Any]
@@ -47,12 +47,12 @@ def preferred_wait(prefer: str | None) -> float | None:
 
 
 def accepted(command_id: str) -> Answer:
-    """The broker has it; what becomes of it is for the receipt to say."""
+    """Answer that a command is accepted; its receipt will say what became of it."""
     return Answer(202, {"id": command_id}, {"Location": _location(command_id)})
 
 
 def decided(receipt: Receipt) -> Answer:
-    """The outcome, or 202 while it is not final."""
+    """Answer with the outcome, or with 202 while it is not final."""
     if not receipt.final:
         return accepted(receipt.id)
     status = 422 if receipt.outcome == "parked" else 201
@@ -60,14 +60,14 @@ def decided(receipt: Receipt) -> Answer:
 
 
 def looked_up(command_id: str, receipt: Receipt | None) -> Answer:
-    """What ``GET /receipts/{id}`` says."""
+    """Answer ``GET /receipts/{id}``: the receipt, or 404 while nothing is known of the id."""
     if receipt is None:
         return Answer(404, {"id": command_id, "error": "nothing is known of this id yet: ask again, or check the id"})
     return Answer(200, _plain(receipt))
 
 
 def invalid(error: ValidationError) -> Answer:
-    """The fields that fail the contract."""
+    """Answer with the fields that fail the contract."""
     return _unprocessable(wrong_fields(error))
 
 
@@ -76,7 +76,7 @@ def _unprocessable(errors: list[dict[str, str]]) -> Answer:
 
 
 def refused(error: PublishError) -> Answer:
-    """The command was not accepted."""
+    """Answer that a command was not accepted."""
     if isinstance(error, InvalidCommand):
         return _unprocessable([{"path": error.path, "message": error.reason}])
     body = {"id": error.command_id, "error": str(error)}
@@ -86,7 +86,7 @@ def refused(error: PublishError) -> Answer:
 
 
 def undecided(command_id: str, error: ReceiptTimeout | PublishError) -> Answer:
-    """The writer could not be asked in time."""
+    """Answer that no writer could be asked in time."""
     return Answer(503, {"id": command_id, "error": str(error)}, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 

@@ -1,4 +1,4 @@
-"""Publishing after a local transaction has committed, for services that still have a database of their own."""
+"""Publishing after a local transaction, for services that have a database of their own: SQLAlchemy's or Django's."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 
 def publish_on_commit(command: Command, *, using: str | None = None, session: AnySession | None = None) -> None:
-    """Publish a command once the local transaction has committed; never if it rolls back.
+    """Publish a command once the local transaction has committed; do not publish it if that rolls back.
 
-    ``session``: a SQLAlchemy session, plain or asyncio. Without one: Django's ``transaction.on_commit`` on the database
-    ``using`` (default: Django's default). What is undone with a savepoint is not published. A wrong command or setting
-    is an error here. A :class:`~writegate.errors.PublishError` after the commit is logged with the id and raised to
-    whoever committed: what was committed stays.
+    ``session``: a SQLAlchemy session, plain or asyncio. Without one, Django's ``transaction.on_commit`` is used for the
+    database ``using`` (default: Django's default). A command inside a savepoint that is rolled back is not published.
+    A wrong command or setting raises here. A :class:`~writegate.errors.PublishError` after the commit is logged with
+    the id and raised to the code that committed; the local commit stays.
 
     This is no outbox: a process that dies between the commit and the broker's confirm loses the command. Where both
-    must happen, let the gate do both: publish one command, and let its handler emit the other.
+    writes must happen, publish one command, and let its handler emit the other.
     """
     item_of(command)
     publisher()
     if session is not None:
-        from writegate.integrations import sqlalchemy  # noqa: PLC0415  for those who have it
+        from writegate.integrations.sqlalchemy import publish_after_session  # noqa: PLC0415  SQLAlchemy is optional
 
-        sqlalchemy.publish_on_commit(command, session)
+        publish_after_session(command, session)
         return
     try:
-        from writegate.integrations.django import publish_on_commit as django_publish_on_commit  # noqa: PLC0415
+        from writegate.integrations.django import publish_after_transaction  # noqa: PLC0415  Django is optional
     except ModuleNotFoundError as error:
         raise DeclarationError(
             "publish_on_commit waits for Django's transaction: install Django, or give session="
         ) from error
-    django_publish_on_commit(command, using)
+    publish_after_transaction(command, using)

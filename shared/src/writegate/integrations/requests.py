@@ -1,7 +1,7 @@
-"""Serving requests with the publisher of this process: what every framework's integration has in common.
+"""Serving HTTP requests with the publisher of this process: what all web frameworks have in common.
 
-A request's body is read by the command's contract, not by the framework: a strict model takes a date from JSON, not
-from JSON that somebody else has parsed.
+The command's contract reads the request's body, not the framework: a strict model reads a date from JSON text, but not
+from values that were parsed already.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from writegate.telemetry import metrics_page
 LOOKUP_SECONDS = 5.0
 
 
-def publish(kind: type[Command], body: bytes, prefer: str | None, path: Mapping[str, Any]) -> Answer:
-    """Publish the command that a request asks for, and answer; ``prefer`` is the header of that name.
+def publish_body(kind: type[Command], body: bytes, prefer: str | None, path: Mapping[str, Any]) -> Answer:
+    """Publish the command in a request's body and return the answer; ``prefer`` is the header of that name.
 
-    ``path`` are the fields that the request's path names; what the body says of them does not count.
+    ``path`` are the fields from the request's path; they replace those of the body.
     """
     seconds = preferred_wait(prefer)
     try:
@@ -51,8 +51,8 @@ def publish(kind: type[Command], body: bytes, prefer: str | None, path: Mapping[
         return refused(error)
 
 
-async def apublish(kind: type[Command], body: bytes, prefer: str | None, path: Mapping[str, Any]) -> Answer:
-    """:func:`publish` for event loops."""
+async def apublish_body(kind: type[Command], body: bytes, prefer: str | None, path: Mapping[str, Any]) -> Answer:
+    """:func:`publish_body` for event loops."""
     seconds = preferred_wait(prefer)
     try:
         command = _command(kind, body, path)
@@ -70,7 +70,7 @@ async def apublish(kind: type[Command], body: bytes, prefer: str | None, path: M
 
 
 def look_up(service: str, command_id: str) -> Answer:
-    """Tell what became of a command: 404 while nothing is known of its id."""
+    """Answer what became of a command: 404 while nothing is known of its id, 503 when no writer answers in time."""
     try:
         return looked_up(command_id, process.publisher().lookup(service, command_id, LOOKUP_SECONDS))
     except (ReceiptTimeout, PublishError) as error:
@@ -86,18 +86,18 @@ async def alook_up(service: str, command_id: str) -> Answer:
 
 
 def live() -> Answer:
-    """Whether this process answers. Touches nothing: a broker that is down is no reason to restart it."""
+    """Answer that this process lives. It asks nobody: a broker that is down is no reason to restart this process."""
     return Answer(200, {"live": True})
 
 
 def ready() -> Answer:
-    """Whether a command published now would leave at once."""
+    """Answer whether the broker takes commands of this process: 200, or 503."""
     connected = process.publisher().connected
     return Answer(200 if connected else 503, {"broker": connected})
 
 
 def metrics() -> tuple[int, bytes, str]:
-    """What Prometheus asks for: status, content and its type; 404 when the settings do not name it."""
+    """Return status, content and content type of the page for Prometheus; 404 unless the settings name it."""
     page = metrics_page(process.settings())
     return (200, *page) if page else (404, b"WRITEGATE_TELEMETRY does not name prometheus\n", "text/plain")
 
@@ -107,7 +107,7 @@ def _command(kind: type[Command], body: bytes, path: Mapping[str, Any]) -> Comma
         try:
             fields = from_json(body)
         except ValueError:
-            pass  # the contract says below what is wrong with it
+            pass  # the contract raises below, with what is wrong
         else:
             body = to_json(fields | dict(path) if isinstance(fields, dict) else fields)
     return kind.model_validate_json(body)

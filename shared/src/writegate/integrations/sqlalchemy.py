@@ -1,4 +1,4 @@
-"""Publishing after the commit of a SQLAlchemy session, for services that still have one."""
+"""Publishing after the commit of a SQLAlchemy session. On the session's thread, or in its event loop."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from writegate.publishing import process
 
 AnySession = Session | scoped_session[Any] | AsyncSession | async_scoped_session[Any]
 
-_INFO = "writegate"  # where a session keeps what waits: it goes away with the session
+_INFO = "writegate"  # the key in a session's `info`, which is freed with the session
 
 
-def publish_on_commit(command: Command, session: AnySession) -> None:
+def publish_after_session(command: Command, session: AnySession) -> None:
     """Publish ``command`` when the session's transaction commits; see :func:`writegate.publish_on_commit`."""
-    one = session() if isinstance(session, scoped_session | async_scoped_session) else session
-    plain: Session = one.sync_session if isinstance(one, AsyncSession) else one
+    current = session() if isinstance(session, scoped_session | async_scoped_session) else session
+    plain: Session = current.sync_session if isinstance(current, AsyncSession) else current
     if _INFO not in plain.info:
-        plain.info[_INFO] = _Waiting(plain)
+        plain.info[_INFO] = _Pending(plain)
     plain.info[_INFO].add(plain, command)
 
 
-class _Waiting:
-    """The commands that wait for the end of one session's transactions: of the outer one, and of each savepoint."""
+class _Pending:
+    """The commands of one session, by the transaction or savepoint whose end decides whether they are published."""
 
     def __init__(self, session: Session) -> None:
         self._commands: dict[SessionTransaction, list[Command]] = {}
@@ -47,17 +47,17 @@ class _Waiting:
         self._committed.add(_innermost(session))
 
     def _end(self, _: Session, transaction: SessionTransaction) -> None:
-        # Not in after_commit: by now the connection is back in its pool, and an error finds the session in order.
-        lasting = transaction in self._committed
+        # Not in after_commit: only here is the connection back in its pool, and the session usable after an error.
+        committed = transaction in self._committed
         self._committed.discard(transaction)
         commands = self._commands.pop(transaction, [])
-        if not lasting or not commands:
+        if not committed or not commands:
             return
         if transaction.parent is not None:
             self._commands.setdefault(transaction.parent, []).extend(commands)
             return
         with report_unpublished(commands):
-            # An asyncio session runs this in a greenlet of its event loop, which must not be blocked.
+            # An asyncio session calls this in a greenlet on its event loop, which must not be blocked.
             if "greenlet" in sys.modules and in_greenlet():
                 await_only(process.apublish_many(commands))
             else:
@@ -66,5 +66,5 @@ class _Waiting:
 
 def _innermost(session: Session) -> SessionTransaction:
     transaction = session.get_nested_transaction() or session.get_transaction()
-    assert transaction is not None  # noqa: S101  asked inside one only
+    assert transaction is not None  # noqa: S101  called inside a transaction only
     return transaction

@@ -1,4 +1,4 @@
-"""Publishing a long stream of commands in order, at full speed or at a steady rate, with counters."""
+"""Publishing a long stream of commands in order, at full speed or at a steady rate, with progress."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TextIO
 
-from tenacity import Retrying, retry_if_exception_type, sleep_using_event, stop_when_event_set, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event, stop_when_event_set
 
+from writegate.backoff import backoff_seconds
 from writegate.config import Settings
 from writegate.contract.command import Command
 from writegate.errors import RetryablePublishError, WritegateError
 from writegate.publishing import Publisher
 
-CALL_COMMANDS = 500  # so many travel in one call at full speed: a few messages of each lane
-CALLS_PER_SECOND = 10.0  # at a steady rate: smooth enough, and still packed
+CALL_COMMANDS = 500  # in one call at full speed: a few messages for each lane
+CALLS_PER_SECOND = 10.0  # at a steady rate: even, and several commands still share a message
+_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 0.2, 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class StreamCounters:
-    """What was published. ``longest_call_s``: the longest wait for a call to be accepted, its retries included."""
+    """What was published so far. ``longest_call_s``: the longest time until a call was accepted, with its retries."""
 
     commands: int
     seconds: float
@@ -32,9 +34,9 @@ class StreamCounters:
 
 
 def replay(name: str, commands: Iterable[Command], *, rate: float | None = None) -> None:
-    """Publish ``commands`` as a command line does: progress on stderr, then the counters as a line of JSON on stdout.
+    """Publish ``commands`` as a command line: progress on stderr, then the counters as a line of JSON on stdout.
 
-    Ends the process with one line that says why when it cannot.
+    ``rate`` is in commands a second (default: full speed). An error ends the process with one line that says why.
     """
     progress = Progress(name, sys.stderr)
     try:
@@ -56,20 +58,21 @@ def publish_stream(
 ) -> StreamCounters:
     """Publish ``commands`` in order until they end or ``stop`` is set.
 
-    ``rate`` is in commands a second. What the broker does not take now is published again, under the same ids, until
-    it does: nothing overtakes it. ``report`` gets the counters after every call. Other publish errors are raised.
+    ``rate`` is in commands a second (default: full speed). Commands that the broker does not take now are published
+    again, under the same ids, before any later ones. ``report`` gets the counters after every call. Errors that a retry
+    cannot help are raised.
     """
     stop = stop or threading.Event()
     remaining = iter(commands)
     size = CALL_COMMANDS if rate is None else max(1, round(rate / CALLS_PER_SECOND))
     started = time.monotonic()
     counters = StreamCounters(0, 0.0, 0.0)
-    while not stop.is_set() and (some := list(itertools.islice(remaining, size))):
-        longest = max(counters.longest_call_s, _until_accepted(publisher, some, stop))
-        counters = StreamCounters(counters.commands + len(some), time.monotonic() - started, longest)
+    while not stop.is_set() and (batch := list(itertools.islice(remaining, size))):
+        longest = max(counters.longest_call_s, _until_accepted(publisher, batch, stop))
+        counters = StreamCounters(counters.commands + len(batch), time.monotonic() - started, longest)
         report(counters)
         if rate is not None:
-            # By the clock, not by a fixed pause: a slow call does not lower the rate for good.
+            # Until a time of the clock, not for a fixed pause: a slow call must not lower the average rate.
             stop.wait(max(0.0, started + counters.commands / rate - time.monotonic()))
     return counters
 
@@ -78,7 +81,7 @@ def _until_accepted(publisher: Publisher, commands: Sequence[Command], stop: thr
     started = time.monotonic()
     again = Retrying(
         retry=retry_if_exception_type(RetryablePublishError),
-        wait=wait_random_exponential(multiplier=0.2, max=2.0),
+        wait=_wait_seconds,
         stop=stop_when_event_set(stop),
         sleep=sleep_using_event(stop),
         reraise=True,
@@ -87,8 +90,12 @@ def _until_accepted(publisher: Publisher, commands: Sequence[Command], stop: thr
     return time.monotonic() - started
 
 
+def _wait_seconds(state: RetryCallState) -> float:
+    return backoff_seconds(state.attempt_number, first=_FIRST_RETRY_SECONDS, longest=_LONGEST_RETRY_SECONDS)
+
+
 class Progress:
-    """Tells how far a stream is: one line that is written over on a terminal, a plain line now and then elsewhere."""
+    """Shows the progress of a stream: one line that is rewritten on a terminal, elsewhere a line every 5 seconds."""
 
     def __init__(self, name: str, stream: TextIO) -> None:
         self._name = name
@@ -98,7 +105,7 @@ class Progress:
         self._due = 0.0
 
     def __call__(self, counters: StreamCounters) -> None:
-        """Write the counters if it is time to."""
+        """Write the counters, unless they were written a short time ago."""
         now = time.monotonic()
         if now >= self._due:
             self._due = now + self._every_seconds

@@ -1,7 +1,7 @@
 """The wire format: Celery message protocol 2, JSON, with three headers of our own.
 
-``encode`` and ``encode_many`` make messages as Celery's own producer would; ``decode`` reads what any producer sent,
-trusting nothing. Both are pure: no broker library is imported here.
+``encode`` and ``encode_many`` make messages as Celery's own producer would; ``decode`` reads the message of any
+producer and checks everything in it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KEY_HEADER = "writegate-key"
 VERSION_HEADER = "writegate-version"
 USER_HEADER = "writegate-user"
 HOPS_HEADER = "writegate-hops"  # set by a writer that forwards a command to its right lane
-TRACE_HEADER = "traceparent"  # of whoever published; a list where several calls travel in one message
+TRACE_HEADER = "traceparent"  # of the publish call; a list when one message carries the commands of several calls
 
 MANY_TASK = "writegate.many"
 LOOKUP_TASK = "writegate.lookup"
@@ -34,16 +34,16 @@ MAX_TRACEPARENTS = 128  # in one message: as many links as a span may have by de
 # W3C Trace Context, section 3.2: version 00, trace id, span id, flags.
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
-# What every Celery message carries at the end of its body; anything else in it is a canvas we do not run.
+# The end of every Celery message's body. Other values are a Celery canvas, which is not supported.
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _ORIGIN = f"gen{os.getpid()}@{socket.gethostname()}"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One command as it travels: its id, task name, version, key and fields as JSON bytes.
+    """One command in a message: its id, task name, version, key and fields as JSON bytes.
 
-    ``traceparent`` is that of the call it was published in, when that is traced.
+    ``traceparent`` is the trace context of the publish call, when it is traced.
     """
 
     id: str
@@ -56,7 +56,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message ready for any AMQP client. ``properties`` are the AMQP basic properties but ``headers``."""
+    """A message ready for any AMQP client. ``properties`` are the AMQP basic properties without ``headers``."""
 
     body: bytes
     headers: dict[str, Any]
@@ -65,7 +65,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A decoded message: the commands in it, and what was said around them."""
+    """A decoded message: its commands, who sent it, where a reply goes, and how often it was forwarded."""
 
     items: tuple[Item, ...]
     user: str | None
@@ -75,10 +75,7 @@ class Envelope:
 
 
 def item_of(command: Command) -> Item:
-    """Return a command as it travels.
-
-    Raises :class:`InvalidCommand` for an id, key or field that the writer would refuse.
-    """
+    """Return the item of a command. Raises :class:`InvalidCommand` for an id, key or field the writer would refuse."""
     contract, key, command_id = contract_of(command), key_of(command), command.command_id
     if not is_id(command_id):
         raise InvalidCommand(repr(command_id), contract.task, "id", f"expected text of 1 to {MAX_ID_BYTES} bytes")
@@ -98,7 +95,7 @@ def encode(item: Item, *, parent: str | None = None) -> Message:
 
 
 def encode_many(message_id: str, items: Sequence[Item]) -> Message:
-    """Return one message that carries many commands of one lane. Each keeps its own id and outcome."""
+    """Return one message that carries many commands of one lane. Each has its own id and outcome."""
     rows = b",".join(_row(item) for item in items)
     headers = _headers(MANY_TASK, message_id, None) | _traced(items)
     return _message(message_id, headers, b'{"commands":[' + rows + b"]}")
@@ -109,20 +106,20 @@ def _traced(items: Sequence[Item]) -> dict[str, Any]:
 
 
 def trace_header(traceparents: Iterable[str]) -> dict[str, Any]:
-    """Return the header of a message that carries these trace contexts; none for none."""
+    """Return the header for these trace contexts: one value, a list, or no header when there is none."""
     found = list(dict.fromkeys(traceparents))[:MAX_TRACEPARENTS]
     return {TRACE_HEADER: found if len(found) > 1 else found[0]} if found else {}
 
 
 def traceparents_of(headers: Mapping[str, Any]) -> list[str]:
-    """Return the trace contexts that a message carries, leaving out what is none: anybody may have sent it."""
+    """Return the valid trace contexts of a message. Others are ignored: anybody may have sent it."""
     given = headers.get(TRACE_HEADER)
     found = given[:MAX_TRACEPARENTS] if isinstance(given, list) else [given]
-    return [one for one in found if isinstance(one, str) and _TRACEPARENT.fullmatch(one)]
+    return [value for value in found if isinstance(value, str) and _TRACEPARENT.fullmatch(value)]
 
 
 def row_bytes(item: Item) -> int:
-    """Upper bound of what an item adds to a message of many, in bytes."""
+    """Return an upper bound in bytes of what an item adds to a message of many."""
     return len(item.fields) + len(item.task) + 2 * len((item.key or "").encode()) + 96
 
 
@@ -143,7 +140,7 @@ def _message(message_id: str, headers: dict[str, Any], kwargs: bytes) -> Message
 
 
 def _headers(task: str, message_id: str, parent: str | None) -> dict[str, Any]:
-    # argsrepr and kwargsrepr are left out: they put data where logs and monitors show it.
+    # argsrepr and kwargsrepr are left out: they would show data in logs and monitors.
     return {
         "lang": "py",
         "task": task,
@@ -193,8 +190,8 @@ def decode(body: bytes, headers: Mapping[str, Any], properties: Mapping[str, Any
 
 
 def reply_to_of(properties: Mapping[str, Any]) -> str | None:
-    """Return where a message asks for a reply; None when it does not, or names what is no address."""
-    # AMQP clients differ in what text they read and what they can send.
+    """Return the address to which a message asks for a reply; None when it does not or the address is unusable."""
+    # AMQP clients can read text here that they cannot send.
     address = properties.get("reply_to")
     return address if is_text(address) and address else None
 
@@ -224,7 +221,7 @@ def _kwargs(body: bytes, properties: Mapping[str, Any]) -> dict[str, Any]:
             "not-json", f"expected content type application/json, got {_short(properties.get('content_type'))}"
         )
     try:
-        # inf_nan: JSON has no such numbers, and neither has a jsonb column.
+        # Neither JSON nor a jsonb column has NaN and infinity.
         parsed = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         raise MalformedMessage("invalid-json", f"expected a JSON body: {error}") from error
@@ -285,7 +282,7 @@ def _items(kwargs: Mapping[str, Any]) -> tuple[Item, ...]:
 
 def _fields(fields: Mapping[str, Any]) -> bytes:
     written = to_json(fields)
-    # 1e999 is JSON, and was read as a number that is none.
+    # 1e999 is valid JSON, and was read as infinity.
     if b"Infinity" in written:
         try:
             from_json(written, allow_inf_nan=False)

@@ -15,7 +15,7 @@ Outcome = Literal["applied", "duplicate", "parked", "deferred"]
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a command was parked or deferred. ``sqlstate`` is given when PostgreSQL said so."""
+    """Why a command was parked or deferred. ``sqlstate`` is set when the error came from PostgreSQL."""
 
     cause: str
     message: str
@@ -26,12 +26,13 @@ class Cause:
 class Receipt:
     """The outcome of one command.
 
-    ``applied`` and ``duplicate`` (it had been applied before) are the good ends; ``parked`` is the bad one, with its
-    ``cause``; ``deferred`` is not final, and its ``cause`` says what it waits for.
+    ``applied`` and ``duplicate`` (applied before) mean success; ``parked`` means failure, with its ``cause``;
+    ``deferred`` is not final, and its ``cause`` says why.
 
-    ``xid`` and ``committed_at`` are those of the transaction that decided it, for a duplicate too: the first one.
-    ``commit_lsn`` is read after that commit: an upper bound of the commit's own position, the lowest in the receipt of
-    the decision itself. ``result`` is what the handler returned for it; it is not kept, so it comes once.
+    ``xid`` and ``committed_at`` belong to the transaction that decided it; for a duplicate, to the first one.
+    ``commit_lsn`` is read after that commit: it is an upper bound of the commit's own position, and lowest in the
+    receipt of the decision itself. ``result`` is what the handler returned for the command; it is not stored, so only
+    the receipt of the decision has it.
     """
 
     id: str
@@ -44,19 +45,19 @@ class Receipt:
 
     @property
     def final(self) -> bool:
-        """Whether this outcome stays."""
+        """Whether this outcome cannot change any more."""
         return self.outcome != "deferred"
 
     def visible_on(self, connection: Any) -> bool:
-        """Whether the server behind a connection shows the effect: at once on the primary, on a replica after a while.
+        """Whether the effect can be read over a connection: always on the primary, on a replica once it has caught up.
 
-        For statements that begin now: one of an older snapshot (REPEATABLE READ) may not see it yet. ``connection`` is
-        any DB-API connection, or a connection or session of SQLAlchemy.
+        This holds for statements that begin now; an older snapshot (REPEATABLE READ) may not contain it. ``connection``
+        is any DB-API connection, or a connection or session of SQLAlchemy. It runs one query and blocks for it.
         """
         return self.commit_lsn is not None and shows(connection, self.commit_lsn)
 
     async def avisible_on(self, connection: Any) -> bool:
-        """:meth:`visible_on` for connections of asyncpg, and async ones of psycopg and SQLAlchemy."""
+        """:meth:`visible_on` for asyncio: connections of asyncpg, psycopg and SQLAlchemy."""
         return self.commit_lsn is not None and await ashows(connection, self.commit_lsn)
 
 
@@ -82,12 +83,12 @@ def to_result_message(receipt: Receipt) -> bytes:
 
 
 def unknown_result_message(command_id: str) -> bytes:
-    """Return the answer to a look-up of a command that the writer never decided."""
+    """Return the answer to a question about a command that no writer has decided."""
     return to_json({"task_id": command_id, "status": "SUCCESS", "result": None, "traceback": None, "children": []})
 
 
 def from_result_message(body: bytes) -> Receipt | None:
-    """Read what :func:`to_result_message` or :func:`unknown_result_message` wrote."""
+    """Read the body that :func:`to_result_message` or :func:`unknown_result_message` made; None for the latter."""
     result = from_json(body)["result"]
     if result is None:
         return None
@@ -100,4 +101,4 @@ def from_result_message(body: bytes) -> Receipt | None:
 
 
 class Parked(Exception):
-    """What ``AsyncResult.get()`` raises for a parked command."""
+    """Raised by Celery's ``AsyncResult.get()`` for a parked command. The text is the cause's message."""

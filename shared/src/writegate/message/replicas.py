@@ -1,6 +1,6 @@
-"""Whether a commit can be seen over a connection, which may lead to a replica that is behind.
+"""Whether a commit can be read over a connection, which may lead to a replica that lags behind.
 
-Connections are taken as they come: the library pulls no driver.
+Connections are recognised by their methods, since the library depends on no database driver.
 """
 
 from __future__ import annotations
@@ -13,51 +13,52 @@ _LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
 
 
 def shows(connection: Any, lsn: str) -> bool:
-    """Whether the server behind a connection shows what was committed up to a WAL position.
+    """Whether a connection's server shows everything that was committed up to a WAL position.
 
-    ``connection``: any DB-API connection, such as psycopg's or Django's; a SQLAlchemy connection or session.
+    ``connection``: any DB-API connection, such as psycopg's or Django's; a SQLAlchemy connection or session. Raises
+    :class:`TypeError` for anything else, and :class:`ValueError` when ``lsn`` is not a WAL position.
     """
-    return bool(_asked(connection, _question(lsn)))
+    return bool(_scalar(connection, _query(lsn)))
 
 
 async def ashows(connection: Any, lsn: str) -> bool:
-    """:func:`shows` for connections and pools of asyncpg, psycopg's and SQLAlchemy's async connections and sessions."""
-    return bool(await _aasked(connection, _question(lsn)))
+    """:func:`shows` for asyncio: connections of asyncpg (or its pools), psycopg and SQLAlchemy (or its sessions)."""
+    return bool(await _ascalar(connection, _query(lsn)))
 
 
-def _question(lsn: str) -> str:
-    # Written into the statement, since every driver marks parameters in another way.
+def _query(lsn: str) -> str:
+    # The position is part of the statement, since drivers mark parameters in different ways.
     if not _LSN.fullmatch(lsn):
         raise ValueError(f"expected a WAL position such as 0/16B3748, got {lsn!r}")
     return f"SELECT NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() >= '{lsn}'::pg_lsn"
 
 
-def _asked(connection: Any, question: str) -> Any:
-    if hasattr(connection, "exec_driver_sql"):  # SQLAlchemy's
-        return connection.exec_driver_sql(question).scalar()
+def _scalar(connection: Any, query: str) -> Any:
+    if hasattr(connection, "exec_driver_sql"):  # a connection of SQLAlchemy
+        return connection.exec_driver_sql(query).scalar()
     if hasattr(connection, "cursor"):
         cursor = connection.cursor()
         try:
-            cursor.execute(question)
+            cursor.execute(query)
             return _first(cursor.fetchone())
         finally:
             cursor.close()
-    if callable(getattr(connection, "connection", None)):  # a session of SQLAlchemy's
-        return _asked(connection.connection(), question)
+    if callable(getattr(connection, "connection", None)):  # a session of SQLAlchemy
+        return _scalar(connection.connection(), query)
     raise _unknown(connection)
 
 
-async def _aasked(connection: Any, question: str) -> Any:
-    if hasattr(connection, "fetchval"):  # asyncpg's
-        return await connection.fetchval(question)
+async def _ascalar(connection: Any, query: str) -> Any:
+    if hasattr(connection, "fetchval"):  # a connection or pool of asyncpg
+        return await connection.fetchval(query)
     if hasattr(connection, "exec_driver_sql"):
-        return (await connection.exec_driver_sql(question)).scalar()
+        return (await connection.exec_driver_sql(query)).scalar()
     if hasattr(connection, "cursor"):
         async with connection.cursor() as cursor:
-            await cursor.execute(question)
+            await cursor.execute(query)
             return _first(await cursor.fetchone())
     if callable(getattr(connection, "connection", None)):
-        return await _aasked(await connection.connection(), question)
+        return await _ascalar(await connection.connection(), query)
     raise _unknown(connection)
 
 

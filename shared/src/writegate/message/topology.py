@@ -1,4 +1,4 @@
-"""What must exist at the broker for a service: plain data, made so by ``writegate apply``."""
+"""What must exist at the broker for a service, as plain data. ``writegate apply`` creates it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from writegate.contract.service import Service, declared_lanes
 DEAD_EXCHANGE = "writes.dead"
 ANY = "any"  # the routing key of producers that cannot compute a lane
 
-# From RabbitMQ 4.0 a quorum queue counts a delivery for every message that was prefetched when a channel goes down, and
-# drops past its limit (20 by default); queue arguments cannot be raised later.
+# From RabbitMQ 4.0 on, a quorum queue counts a delivery for every message that was prefetched when a channel closes,
+# and drops messages past its limit (20 by default). Queue arguments cannot be changed later.
 DELIVERY_LIMIT = 1000
-# What is dead already has nowhere to go: past a limit it would be dropped. As good as none, which older brokers do not
-# let one say.
+# A dead-lettered message would be dropped past a limit. Older brokers cannot be told "no limit"; this is the highest.
 NO_DELIVERY_LIMIT = 2**31 - 1
 
 
@@ -37,7 +36,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """``exchange`` sends ``routing_key`` to ``queue``."""
+    """``exchange`` routes messages with ``routing_key`` to ``queue``."""
 
     exchange: str
     queue: str
@@ -46,7 +45,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Everything one service needs at the broker."""
+    """All exchanges, queues and bindings of one service."""
 
     exchanges: tuple[Exchange, ...]
     queues: tuple[Queue, ...]
@@ -55,29 +54,29 @@ class Topology:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a command goes."""
+    """The exchange and routing key to which a command is published."""
 
     exchange: str
     routing_key: str
 
 
 def exchange_name(service: str) -> str:
-    """The exchange a service publishes to."""
+    """Return the exchange to which a service's commands are published."""
     return f"writes.{service}"
 
 
 def queue_name(service: str, lane: int) -> str:
-    """The queue of one lane."""
+    """Return the queue of one lane."""
     return f"writes.{service}.{lane}"
 
 
 def dead_queue_name(service: str) -> str:
-    """Where the broker puts what it gave up delivering."""
+    """Return the queue for messages that the broker gave up delivering."""
     return f"writes.{service}.dead"
 
 
 def route_of(service: str, key: str | None, lanes: int) -> Route:
-    """Return the route of a key of a service with so many lanes."""
+    """Return the route of a key, for a service with ``lanes`` lanes."""
     return _lane_route(service, lane_of(key, lanes))
 
 
@@ -87,9 +86,10 @@ def _lane_route(service: str, lane: int) -> Route:
 
 
 def rerouted(route: Route, key: str | None) -> Route:
-    """Return the route that a command has today, of which ``route`` was the one when it was published.
+    """Return the current route of a command that was published to ``route``.
 
-    Its service may have another number of lanes by now. What is not known in this process stays as it was.
+    Its service may have a different number of lanes by now. The route of a service that this process does not know is
+    returned unchanged.
     """
     service = route.exchange.removeprefix(exchange_name(""))
     lanes = declared_lanes().get(service)
@@ -99,10 +99,10 @@ def rerouted(route: Route, key: str | None) -> Route:
 def topology_of(service: Service, lanes: int | None = None) -> Topology:
     """Return the exchanges, queues and bindings of a service.
 
-    ``lanes``: how many it has now, by default as many as it declares. Until it has those, what is published to them
-    goes to the ones there are: the writers forward it.
+    ``lanes``: how many it has now, by default as many as it declares. Routing keys of lanes that do not exist yet are
+    bound to existing ones; the writers forward those commands later.
     """
-    there = service.lanes if lanes is None else lanes
+    existing = service.lanes if lanes is None else lanes
     exchange = exchange_name(service.name)
     arguments = {
         "x-queue-type": "quorum",
@@ -110,13 +110,13 @@ def topology_of(service: Service, lanes: int | None = None) -> Topology:
         "x-delivery-limit": DELIVERY_LIMIT,
         "x-max-length": service.max_waiting,
         "x-max-length-bytes": service.max_waiting_bytes,
-        # Refusing is what makes both "nothing is dropped" and dead-lettering at least once possible.
+        # Required for at-least-once dead-lettering, and so that a full queue refuses instead of dropping.
         "x-overflow": "reject-publish",
         "x-dead-letter-exchange": DEAD_EXCHANGE,
         "x-dead-letter-routing-key": service.name,
         "x-dead-letter-strategy": "at-least-once",
     }
-    queues = [queue_name(service.name, lane) for lane in range(there)]
+    queues = [queue_name(service.name, lane) for lane in range(existing)]
     dead = dead_queue_name(service.name)
     return Topology(
         exchanges=(Exchange(exchange), Exchange(DEAD_EXCHANGE)),
@@ -125,7 +125,7 @@ def topology_of(service: Service, lanes: int | None = None) -> Topology:
             Queue(dead, {"x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT}),
         ),
         bindings=(
-            *(Binding(exchange, queues[lane % there], str(lane)) for lane in range(max(there, service.lanes))),
+            *(Binding(exchange, queues[lane % existing], str(lane)) for lane in range(max(existing, service.lanes))),
             Binding(exchange, queues[0], ANY),
             Binding(DEAD_EXCHANGE, dead, service.name),
         ),

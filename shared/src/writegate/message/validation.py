@@ -1,7 +1,7 @@
-"""What the writer would refuse of a command, found before it leaves.
+"""Values that the writer would refuse, found before a command is sent.
 
-Types cannot say all of it: PostgreSQL stores no NUL, UTF-8 has no lone surrogates, JSON has no NaN. In a message of
-many such a command would also take its neighbours with it.
+Types cannot exclude them: PostgreSQL stores no NUL, UTF-8 has no lone surrogates, JSON has no NaN. In a message of many
+such a command would also make its neighbours unreadable.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 from writegate.contract.command import Command, contract_of
 from writegate.errors import InvalidCommand
 
-MAX_ID_BYTES = 128  # it is the AMQP correlation id too, which has room for 255
+MAX_ID_BYTES = 128  # it is also the AMQP correlation id, which is limited to 255 bytes
 MAX_KEY_CHARS = 512
 
 # PostgreSQL stores no NUL, UTF-8 has no lone surrogates; AMQP clients let both through.
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
-# JSON readers stop at a depth of 200 and at integers of 4300 digits; the message around the fields takes some depth.
+# JSON readers stop at a depth of 200 and at integers of 4300 digits. The message around the fields adds some depth.
 _MOST_BRACKETS, _MOST_DIGITS = 190, 4300
 _FRAME = b"[" * 8, b"]" * 8
 
@@ -50,7 +50,7 @@ def fields_of(command: Command) -> bytes:
         fields = to_json(command)
     except PydanticSerializationError as error:
         raise _invalid(command, _unfit(command.model_dump()) or ("fields", str(error))) from None
-    # Every publish comes by here: what may hold something unfit is told from the bytes, only then is it looked for.
+    # Every publish runs this: the cheap test of the bytes comes first, the search through the values only after it.
     if _suspicious(fields) and (unfit := _unfit(command.model_dump())):
         raise _invalid(command, unfit)
     if len(fields) > _MOST_DIGITS or fields.count(b"[") + fields.count(b"{") > _MOST_BRACKETS:
@@ -66,17 +66,17 @@ def _suspicious(fields: bytes) -> bool:
         b"\\u0000" in fields
         or b"NaN" in fields
         or b"Infinity" in fields
-        # A model inside a command has a configuration of its own, by default one that writes NaN as null.
+        # A nested model has its own configuration, which by default writes NaN as null.
         or (b"null" in fields and fields.count(b"{") > 1)
     )
 
 
 def _unfit(fields: dict[str, Any]) -> tuple[str, str] | None:
-    """Return the path of something that cannot travel, and why; None when there is nothing."""
-    left: list[tuple[str, Any]] = [("", fields)]
-    seen: set[int] = set()  # a list may hold itself
-    while left:
-        path, value = left.pop()
+    """Return the path of a value that cannot be sent, and why; None when there is no such value."""
+    remaining: list[tuple[str, Any]] = [("", fields)]
+    seen: set[int] = set()  # a list may contain itself
+    while remaining:
+        path, value = remaining.pop()
         if id(value) in seen:
             continue
         seen.add(id(value))
@@ -86,10 +86,10 @@ def _unfit(fields: dict[str, Any]) -> tuple[str, str] | None:
             case float() if not math.isfinite(value):
                 return path, f"expected a finite number, which JSON has only, got {value}"
             case dict():
-                left += [(_step(path, name), part) for name, part in value.items()]
-                left += [(_step(path, name), name) for name in value]
+                remaining += [(_step(path, name), part) for name, part in value.items()]
+                remaining += [(_step(path, name), name) for name in value]
             case list() | tuple() | set() | frozenset():
-                left += [(_step(path, position), part) for position, part in enumerate(value)]
+                remaining += [(_step(path, position), part) for position, part in enumerate(value)]
     return None
 
 

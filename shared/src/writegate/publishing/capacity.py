@@ -1,4 +1,4 @@
-"""AcceptedBy much may wait in this process: bounded memory for a publisher."""
+"""The limit on how many commands may wait in a publisher's memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 
 class CapacityLimiter:
-    """Counts what waits, up to ``limit``. Thread-safe."""
+    """Counts the commands that wait for the broker, up to ``limit``. Any thread may call any method."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -14,9 +14,9 @@ class CapacityLimiter:
         self._changed = threading.Condition()
 
     def take(self, count: int, timeout: float) -> bool:
-        """Take room for ``count``, waiting up to ``timeout`` seconds; return whether there was room.
+        """Reserve capacity for ``count`` commands; return whether there was enough within ``timeout`` seconds.
 
-        More than the limit at once is let in when nothing else waits: it is in the caller's memory already.
+        More than the limit at once is allowed when nothing else waits: those commands are in memory already.
         """
         with self._changed:
             fits = self._changed.wait_for(lambda: self._used == 0 or self._used + count <= self._limit, timeout)
@@ -25,12 +25,12 @@ class CapacityLimiter:
             return fits
 
     def give_back(self, count: int) -> None:
-        """Return room."""
+        """Release capacity that :meth:`take` reserved."""
         with self._changed:
             self._used -= count
             self._changed.notify_all()
 
     def wait_empty(self, timeout: float) -> bool:
-        """Wait until nothing waits any more."""
+        """Block until no command waits; return whether that happened within ``timeout`` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: self._used == 0, timeout)

@@ -1,11 +1,11 @@
-"""What happens on a publisher's I/O thread: calls come in, messages go out, confirms settle them.
+"""A publisher's I/O thread: calls come in, messages go out, confirms settle them.
 
-Order of a call's life: ``submit`` (any thread) → ``_take`` → the pipeline says when → ``_send`` → confirm, refusal
-or return → ``_settle``. When the connection is lost, every message in flight is sent again with the same ids: the
-ledger makes that harmless, and no later message of those keys has left meanwhile.
+The life of a call: ``submit`` (any thread) → ``_take`` → the pipeline says when → ``_send`` → confirm, refusal or
+return → ``_settle``. When the connection is lost, every unconfirmed message is sent again with the same ids. The ledger
+makes that safe, and no later message of those keys has been sent meanwhile.
 
-With a spool, a lane's messages turn off to it when the broker is away, refuses one for length, or has not confirmed
-one shortly before its call's time limit; see :mod:`writegate.publishing.spooling`.
+With a spool, a lane's messages are diverted to it when the broker cannot be reached, refuses a message because the
+lane is full, or has not confirmed one shortly before its call's time limit; see :mod:`writegate.publishing.spooling`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Literal
 
 import pika
 
+from writegate.backoff import backoff_seconds
 from writegate.contract.ids import new_id
 from writegate.errors import (
     AccessDenied,
@@ -33,7 +34,7 @@ from writegate.errors import (
 )
 from writegate.message.envelope import Message, encode, encode_many
 from writegate.message.topology import Route
-from writegate.publishing.call_deadlines import Deadlines
+from writegate.publishing.call_deadlines import CallDeadlines
 from writegate.publishing.pipeline import Call, Parcel, Pipeline
 from writegate.publishing.spool import Spool
 from writegate.publishing.spooling import Spooling
@@ -44,20 +45,24 @@ log = logging.getLogger(__name__)
 WhenFull = Literal["spool", "wait", "fail"]
 """What becomes of a command whose lane is full: it goes to the spool, waits until its time limit, or is refused."""
 
-# AcceptedBy often time limits are looked at: a call may overrun its limit by this much.
+# How often time limits are checked: a call may overrun its limit by this much.
 _TICK_SECONDS = 0.05
-# After so long a message that was refused is sent again, if it waits for a full lane.
-_AGAIN_SECONDS = 0.5
-# So many unconfirmed messages of a lane keep it busy; what else is ready travels together in the next one.
+# The wait before a message that a full lane refused is sent again: after the first refusal, and at most.
+_FIRST_RESEND_SECONDS, _LONGEST_RESEND_SECONDS = 0.25, 1.0
+# Unconfirmed messages of a lane at one time. They keep it busy; whatever else is ready is packed into the next message.
 _WINDOW = 4
-# A broker that is away for less is waited for; one that is away for longer is not, and nobody waits.
+# Calls wait for a broker that cannot be reached for less time than this. After that they go to the spool at once.
 _AWAY_SECONDS = 1.0
 
 
 class Engine:
-    """Sends parcels over a :class:`Carrier` in the order a :class:`Pipeline` allows."""
+    """Sends parcels over a :class:`Carrier` in the order that a :class:`Pipeline` allows.
 
-    def __init__(  # noqa: PLR0913  what it connects
+    Everything runs on the carrier's thread, except the methods that say "from any thread". ``_lock`` guards what
+    :meth:`submit` shares with that thread: ``_inbox``, ``_posted`` and ``_ended``.
+    """
+
+    def __init__(  # noqa: PLR0913  it connects these parts
         self,
         wire_to: Callable[[Listener], Carrier],
         app_id: str | None,
@@ -74,11 +79,11 @@ class Engine:
         self._pipeline = Pipeline()
         self._ready: dict[Route, deque[Parcel]] = {}  # may travel, in order
         self._unconfirmed: dict[int, Parcel] = {}  # by delivery tag, in order
-        self._on_their_way: dict[Route, int] = {}  # how many of these
-        self._returned: dict[str, str] = {}  # message id → why, until its confirm
+        self._unconfirmed_count: dict[Route, int] = {}  # the number of these by route
+        self._returned: dict[str, str] = {}  # message id → reason, until its confirm
         self._tag = 0
         self._blocked: str | None = None
-        self._deadlines = Deadlines(_TICK_SECONDS)
+        self._deadlines = CallDeadlines(_TICK_SECONDS)
         self._lock = threading.Lock()
         self._inbox: deque[tuple[Call, list[Parcel]]] = deque()
         self._posted = False
@@ -92,22 +97,22 @@ class Engine:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker is there and reads what we send."""
+        """Whether the channel is open and the broker does not block publishers. From any thread."""
         return self.wire.channel is not None and self._blocked is None
 
     @property
     def spool_empty(self) -> bool:
-        """Whether nothing waits in the spool."""
+        """Whether the spool holds no unconfirmed command. From any thread."""
         return self._spooling is None or self._spooling.empty
 
     def submit(self, call: Call, parcels: list[Parcel]) -> None:
-        """Hand in a call. From any thread; calls of one thread keep their order."""
+        """Accept a call for sending. From any thread; calls of one thread keep their order."""
         with self._lock:
             ended = self._ended
             if not ended:
                 self._inbox.append((call, parcels))
                 if self._posted:
-                    return  # one wake-up serves all that come before it is answered
+                    return  # the wake-up that is on its way takes this call too
                 self._posted = True
         if ended:
             call.end(_closed(call.first_id))
@@ -127,7 +132,7 @@ class Engine:
             self._posted = False
         away = self._spooling is not None and self._long_away()
         if away:
-            self._turn_off(self._pipeline.lanes)  # before what came later
+            self._divert(self._pipeline.lanes)  # the older parcels go to the spool first
         spooled: list[Parcel] = []
         for call, parcels in taken:
             self._watch(call, call.deadline if call.spool_at is None else call.spool_at)
@@ -141,7 +146,7 @@ class Engine:
         self._flush()
 
     def _admit(self, parcels: Sequence[Parcel]) -> None:
-        """Take in parcels that come from the spool."""
+        """Add parcels that come from the spool."""
         for parcel in parcels:
             if self._pipeline.add(parcel):
                 self._make_ready(parcel)
@@ -158,19 +163,19 @@ class Engine:
                 del self._ready[route]
 
     def _next(self) -> Route | None:
-        """Return a route that has something to send and may."""
+        """Return a route that has something to send and is below its window."""
         ready = (route for route, lane in self._ready.items() if lane)
-        return next((route for route in ready if self._on_their_way.get(route, 0) < _WINDOW), None)
+        return next((route for route in ready if self._unconfirmed_count.get(route, 0) < _WINDOW), None)
 
     def _send_first(self, lane: deque[Parcel]) -> None:
         parcel = lane.popleft()
         if parcel.superseded:
             return
         if parcel.abandoned and not parcel.sent:
-            # Its time limit passed before it left: the caller was told, so it must not arrive after all.
+            # Its time limit passed before it was sent. The caller has got that error: it must not be written later.
             self._settle(parcel, None)
             return
-        # What is ready behind it travels along: a message of many costs little more than a message of one.
+        # Parcels that are ready behind it are packed into its message, which costs little more than a message of one.
         while lane and (lane[0].superseded or self._pipeline.joins(parcel, lane[0])):
             lane.popleft()
         self._send(parcel)
@@ -182,14 +187,14 @@ class Engine:
                 parcel.route.exchange, parcel.route.routing_key, message.body, self._properties(message, parcel)
             )
         except Exception as error:
-            # Nothing of it has left: pika makes all frames of a message first. And this thread serves everybody.
+            # No frame of it was sent: pika makes all frames of a message first. The error must not end this thread.
             log.exception("a message cannot be sent", extra={"event": "publisher.cannot_send"})
-            parcel.sent = True  # as far as what waits behind it is concerned
+            parcel.sent = True  # for the pipeline: nothing may be joined to it any more
             self._settle(parcel, PublishError(parcel.items[0].id, f"it cannot be sent: {error!r}"))
             return
         self._tag += 1
         self._unconfirmed[self._tag] = parcel
-        self._on_their_way[parcel.route] = self._on_their_way.get(parcel.route, 0) + 1
+        self._unconfirmed_count[parcel.route] = self._unconfirmed_count.get(parcel.route, 0) + 1
         parcel.sent = True
 
     def _message(self, parcel: Parcel) -> Message:
@@ -217,36 +222,36 @@ class Engine:
             self._make_ready(freed)
 
     def _spool(self, parcels: Sequence[Parcel]) -> None:
-        assert self._spooling is not None  # noqa: S101  nothing is spoolable without one
+        assert self._spooling is not None  # noqa: S101  without a spool no parcel is spoolable
         self._spooling.append(parcels)
         if self.connected and not self._ended:
             self._spooling.send()
 
-    def _turn_off(self, lanes: Iterable[Route]) -> None:
-        """Let all that waits in these lanes go to the spool."""
+    def _divert(self, lanes: Iterable[Route]) -> None:
+        """Move everything that waits in these lanes to the spool."""
         parcels = [parcel for lane in lanes for parcel in self._pipeline.take_lane(lane)]
         if parcels:
             self._spool(parcels)
 
     def _stop_sending(self, lane: Route, call: Call, error: Exception) -> None:
-        """Something from the spool failed: what was read behind it must not leave before it, nor what waits here."""
+        """A command from the spool failed: neither those read behind it nor those waiting here may overtake it."""
         behind = self._pipeline.take_unsent(lane, call)
-        self._turn_off([lane])
+        self._divert([lane])
         for parcel in behind:
             parcel.settle(error)
 
     def end(self, timeout: float) -> None:
-        """Settle everything for good: what may goes to the spool, the rest fails. From any other thread."""
+        """Settle everything: spoolable parcels go to the spool, the others fail. From any thread but the I/O thread."""
         ended = threading.Event()
         self.wire.post(partial(self._end, ended))
         ended.wait(timeout)
 
     def _end(self, ended: threading.Event) -> None:
         with self._lock:
-            self._ended = True  # from now on calls fail where they are made
+            self._ended = True  # from now on `submit` fails a call at once
         self._take()
         if self._spooling is not None:
-            self._turn_off(self._pipeline.lanes)
+            self._divert(self._pipeline.lanes)
             self._spooling.close()
             self._spooling = None
         for lane in self._pipeline.lanes:
@@ -259,8 +264,8 @@ class Engine:
     def _long_away(self) -> bool:
         return self._away_since is not None and self._now() - self._away_since >= _AWAY_SECONDS
 
-    def _noticed(self) -> None:
-        """The broker came back, or went away."""
+    def _connection_changed(self) -> None:
+        """The broker became reachable, or ceased to be."""
         if not self.connected:
             self._away_since = self._now() if self._away_since is None else self._away_since
             return
@@ -269,23 +274,24 @@ class Engine:
         if self._spooling is not None:
             self._spooling.send()
 
-    # What the wire saw.
+    # The Listener's methods.
 
     def on_up(self) -> None:
+        """Start counting delivery tags anew, and send what is ready."""
         self._tag = 0
-        self._noticed()
+        self._connection_changed()
 
     def on_down(self) -> None:
-        # Back to the front, in the order in which they had left.
+        """Put unconfirmed messages back to the front, in the order in which they were sent."""
         for parcel in reversed(self._unconfirmed.values()):
             self._ready.setdefault(parcel.route, deque()).appendleft(parcel)
         self._unconfirmed.clear()
-        self._on_their_way.clear()
+        self._unconfirmed_count.clear()
         self._returned.clear()
-        self._noticed()
+        self._connection_changed()
 
     def on_channel_refused(self, code: int, text: str) -> None:
-        """Fail what the broker named; send the rest again: one bad message must not fail its neighbours."""
+        """Fail the messages that the broker's text names; the others are sent again."""
         error: type[PublishError] = {403: AccessDenied, 404: Unroutable, 406: TooLarge}.get(code, Unroutable)
         sent = [parcel for lane in self._ready.values() for parcel in lane if parcel.sent and not parcel.superseded]
         guilty = [parcel for parcel in sent if f"'{parcel.route.exchange}'" in text] or sent
@@ -294,13 +300,14 @@ class Engine:
             self._settle(parcel, error(parcel.items[0].id, text))
 
     def on_confirm(self, tag: int, *, multiple: bool, ok: bool) -> None:
-        tags = list(itertools.takewhile(lambda one: one <= tag, self._unconfirmed)) if multiple else [tag]
-        for one in tags:
-            parcel = self._unconfirmed.pop(one)
-            self._on_their_way[parcel.route] -= 1
+        """Settle the confirmed or refused messages, and send what they made room for."""
+        tags = list(itertools.takewhile(lambda earlier: earlier <= tag, self._unconfirmed)) if multiple else [tag]
+        for confirmed in tags:
+            parcel = self._unconfirmed.pop(confirmed)
+            self._unconfirmed_count[parcel.route] -= 1
             returned = self._returned.pop(parcel.message_id, None)
             if parcel.superseded:
-                continue  # it is in the spool: sent from there once more, it is a duplicate
+                continue  # it is in the spool too, and what is sent from there will be a duplicate
             if returned is not None:
                 text = f"{returned}: run `writegate apply` for that service"
                 self._settle(parcel, Unroutable(parcel.items[0].id, text))
@@ -311,13 +318,15 @@ class Engine:
         self._flush()
 
     def _refused(self, parcel: Parcel) -> None:
-        """Its lane is full."""
-        parcel.sent = False  # that much is known
+        """A message was refused because its lane is full."""
+        parcel.sent = False  # a refused message is not in the queue
         if parcel.no_deadline or (self._when_full == "wait" and not parcel.abandoned):
-            # Still the first of its keys: what comes behind it may not leave before it has been accepted.
-            self.wire.later(_AGAIN_SECONDS, partial(self._send_again, parcel))
+            # It stays the first of its keys: nothing behind it may be sent before it is accepted.
+            parcel.refusals += 1
+            seconds = backoff_seconds(parcel.refusals, first=_FIRST_RESEND_SECONDS, longest=_LONGEST_RESEND_SECONDS)
+            self.wire.later(seconds, partial(self._send_again, parcel))
         elif self._when_full == "spool" and parcel.spoolable:
-            self._turn_off([parcel.route])
+            self._divert([parcel.route])
         else:
             route = parcel.route
             text = f"the broker refused it: {route.exchange} lane {route.routing_key} is full"
@@ -328,19 +337,22 @@ class Engine:
         self._flush()
 
     def on_return(self, message_id: str, text: str) -> None:
+        """Remember that no queue took a message; its confirm settles it."""
         self._returned[message_id] = text
 
     def on_reply(self, correlation_id: str, body: bytes) -> None:
+        """Hand a reply to the publisher."""
         self._on_reply(correlation_id, body)
 
     def on_blocked(self, reason: str | None) -> None:
+        """Stop sending while the broker blocks publishers."""
         self._blocked = reason
-        self._noticed()
+        self._connection_changed()
 
-    def _watch(self, call: Call, until: float | None) -> None:
-        if until is None:
+    def _watch(self, call: Call, due_at: float | None) -> None:
+        if due_at is None:
             return
-        self._deadlines.add(call, until)
+        self._deadlines.add(call, due_at)
         if not self._ticking:
             self._ticking = True
             self.wire.later(_TICK_SECONDS, self._tick)
@@ -351,7 +363,7 @@ class Engine:
         if self._spooling is not None:
             late = {call for call in due if call.spool_at is not None}
             away = self._long_away()
-            self._turn_off([lane for lane in self._pipeline.lanes if away or self._waits_for(lane, late)])
+            self._divert([lane for lane in self._pipeline.lanes if away or self._holds(lane, late)])
         for call in due:
             if call.done:
                 continue
@@ -365,7 +377,7 @@ class Engine:
         if self._ticking:
             self.wire.later(_TICK_SECONDS, self._tick)
 
-    def _waits_for(self, lane: Route, calls: set[Call]) -> bool:
+    def _holds(self, lane: Route, calls: set[Call]) -> bool:
         return bool(calls) and any(not calls.isdisjoint(parcel.calls) for parcel in self._pipeline.of_lane(lane))
 
     def _state(self) -> str:

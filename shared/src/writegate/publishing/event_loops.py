@@ -1,4 +1,4 @@
-"""Results for event loops: many that come together wake a loop once."""
+"""Results of the I/O thread for asyncio tasks: results that arrive together wake an event loop only once."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ _mailboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, _Mailbox] = WeakKeyDict
 
 
 async def wait_for(future: Future[_T]) -> _T:
-    """Return a future's result once another thread has set it. A task that is cancelled stops waiting, no more."""
+    """Return a future's result once another thread has set it. Cancelling the task ends the waiting, not the work."""
     loop = asyncio.get_running_loop()
     with _lock:
         mailbox = _mailboxes.setdefault(loop, _Mailbox())
     waiter: asyncio.Future[_T] = loop.create_future()
-    # Not asyncio.wrap_future: it wakes the loop for each, and leaves the two futures referring to each other.
+    # asyncio.wrap_future would wake the loop for each result, and leave a reference cycle between the two futures.
     future.add_done_callback(partial(mailbox.put, loop, waiter))
     return await waiter
 
 
 class _Mailbox:
-    """What has come for a loop and was not looked at yet."""
+    """Results for one event loop that it has not taken yet. Other threads put, the loop's own thread takes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._letters: deque[tuple[asyncio.Future[Any], Future[Any]]] = deque()
+        self._results: deque[tuple[asyncio.Future[Any], Future[Any]]] = deque()
 
     def put(self, loop: asyncio.AbstractEventLoop, waiter: asyncio.Future[Any], future: Future[Any]) -> None:
-        """Leave a result. From any thread."""
+        """Add a result, and wake the loop if it is the first one. From any thread."""
         with self._lock:
-            self._letters.append((waiter, future))
-            if len(self._letters) > 1:
+            self._results.append((waiter, future))
+            if len(self._results) > 1:
                 return
         try:
-            loop.call_soon_threadsafe(self._open)
+            loop.call_soon_threadsafe(self._take)
         except RuntimeError:
             with self._lock:
-                self._letters.clear()  # the loop is closed: nobody waits any more, and letters would keep it
+                self._results.clear()  # the loop is closed: nobody waits, and the results would keep it in memory
 
-    def _open(self) -> None:
+    def _take(self) -> None:
         with self._lock:
-            letters, self._letters = self._letters, deque()
-        for waiter, future in letters:
+            results, self._results = self._results, deque()
+        for waiter, future in results:
             if waiter.cancelled():
                 continue
             error = future.exception()
@@ -61,8 +61,8 @@ class _Mailbox:
 
 
 def _start_anew() -> None:
-    """Another thread of the parent may have held the lock."""
-    global _lock  # noqa: PLW0603  one a process
+    """Replace the lock in a forked child: another thread of the parent may have held it."""
+    global _lock  # noqa: PLW0603  one for the process
     _lock = threading.Lock()
 
 

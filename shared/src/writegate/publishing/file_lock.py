@@ -1,4 +1,4 @@
-"""A lock on a file, held by one process until it ends, however it ends."""
+"""A lock on a file that one process holds; the operating system releases it when the process ends in any way."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import os
 from pathlib import Path
 from typing import Self
 
-# POSIX locks are the process's own: a forked child does not inherit them. They do not exclude within a process either,
-# and closing any descriptor of the file gives them up: so this process never opens a file that it has locked.
+# POSIX locks belong to the process: a forked child does not inherit them. Within one process they do not exclude, and
+# closing any descriptor of the file releases them. So this process never opens a file that it has locked.
 _held: set[str] = set()
 os.register_at_fork(after_in_child=_held.clear)
 
 
 class FileLock:
-    """Made by :meth:`take`."""
+    """A lock that this process holds. Made by :meth:`take`. Used by one thread at a time."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
@@ -22,7 +22,7 @@ class FileLock:
 
     @classmethod
     def take(cls, path: Path) -> Self | None:
-        """Lock a file, which is made when it is missing; None when somebody holds it. Raises :class:`OSError`."""
+        """Lock a file and create it when it is missing; None when another holder has it. Raises :class:`OSError`."""
         name = os.path.realpath(path)
         if name in _held:
             return None
@@ -41,7 +41,7 @@ class FileLock:
         return cls(path, descriptor)
 
     def release(self, *, delete: bool = False) -> None:
-        """Give it up; ``delete`` the file when nobody needs it any more."""
+        """Release the lock; ``delete`` also removes the file."""
         if delete:
             self._path.unlink(missing_ok=True)
         os.close(self._descriptor)

@@ -1,4 +1,4 @@
-"""What a publish call returns."""
+"""What a publish call returns: how the command was accepted, and a receipt that may still arrive."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ from writegate.errors import ReceiptTimeout
 from writegate.message.receipt import Receipt
 
 AcceptedBy = Literal["confirmed", "spooled"]
-"""Confirmed: on disk at a majority of the replicas of its queue. Spooled: on this machine's disk, to be sent."""
+"""``confirmed``: on disk at a majority of the queue's replicas; ``spooled``: on this machine's disk, to be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A command was accepted: it will be written, unless the writer parks it with a cause."""
+    """An accepted command: it will be written, unless the writer parks it with a cause."""
 
     command_id: str
     accepted_by: AcceptedBy = "confirmed"
 
 
-class Asking(Protocol):
-    """Whoever can ask the writers, such as a publisher."""
+class Lookup(Protocol):
+    """What can ask a writer about a command, such as a publisher."""
 
     def lookup(self, service: str, command_id: str, timeout: float = 5.0) -> Receipt | None:
         """Ask what became of a command."""
 
     async def alookup(self, service: str, command_id: str, timeout: float = 5.0) -> Receipt | None:
-        """The same without blocking the event loop."""
+        """:meth:`lookup` for event loops."""
 
 
 class PendingReceipt:
-    """A receipt that may arrive. The command is accepted already, whatever comes of the receipt.
+    """A receipt that may still arrive. The command is accepted, whether the receipt arrives or not.
 
-    ``wait()`` blocks for it; in an event loop it is awaited. It is sent once, when the command is first decided: after
-    one that says deferred, or none at all, ``lookup()`` asks again. That takes no more than the service and the id
-    (:meth:`writegate.publishing.Publisher.lookup`): another process, or the next one, can ask too.
+    ``wait()`` blocks for it; in an event loop, await it. The writer sends it once, when the command is first decided.
+    After a receipt that says deferred, or when none arrived, ``lookup()`` asks again. It needs the service and the id
+    only (:meth:`writegate.publishing.Publisher.lookup`), so another process can ask as well.
     """
 
     def __init__(
-        self, accepted: Accepted, service: str, answer: Future[Receipt | None], asking: Asking, timeout: float
+        self, accepted: Accepted, service: str, answer: Future[Receipt | None], publisher: Lookup, timeout: float
     ) -> None:
         self.command_id = accepted.command_id
         self.accepted_by: AcceptedBy = accepted.accepted_by
         self._service = service
         self._answer = answer
-        self._asking = asking
+        self._publisher = publisher
         self._timeout = timeout
 
     def wait(self, timeout: float | None = None) -> Receipt:
-        """Block until the receipt is there.
+        """Block until the receipt arrives.
 
-        Raises :class:`ReceiptTimeout` after ``timeout`` seconds (default: the publisher's time limit).
+        Raises :class:`~writegate.errors.ReceiptTimeout` after ``timeout`` seconds (default: the publisher's limit).
         """
         seconds = self._timeout if timeout is None else timeout
         try:
@@ -74,19 +74,19 @@ class PendingReceipt:
         return self._known(receipt)
 
     def __await__(self) -> Generator[Any, None, Receipt]:
-        """Wait within the publisher's time limit; :meth:`get` takes another."""
+        """Wait within the publisher's time limit; :meth:`get` takes a different one."""
         return self.get().__await__()
 
     def lookup(self, timeout: float = 5.0) -> Receipt | None:
         """Ask the writer what became of the command; None when it has not been decided."""
-        return self._asking.lookup(self._service, self.command_id, timeout)
+        return self._publisher.lookup(self._service, self.command_id, timeout)
 
     async def alookup(self, timeout: float = 5.0) -> Receipt | None:
         """:meth:`lookup` for event loops."""
-        return await self._asking.alookup(self._service, self.command_id, timeout)
+        return await self._publisher.alookup(self._service, self.command_id, timeout)
 
     def _known(self, receipt: Receipt | None) -> Receipt:
-        assert receipt is not None  # noqa: S101  only a look-up is answered with None
+        assert receipt is not None  # noqa: S101  only a lookup is answered with None
         return receipt
 
     def _late(self, timeout: float) -> ReceiptTimeout:

@@ -1,8 +1,8 @@
-"""Which message may travel when: the order rule of publishing, without I/O.
+"""The order rule of publishing: which message may be sent now. Pure; used on the publisher's I/O thread.
 
-At most one unconfirmed message per key. Later commands of that key wait, and travel packed together in the next
-message; different keys are pipelined. That is what keeps order per key when the broker refuses one message of a
-pipeline and accepts the next: with the rule, "the next" is never of the same key.
+There is at most one unconfirmed message per key. Later commands of that key wait, and are packed together into the
+next message; messages of different keys are pipelined. So order per key holds even when the broker refuses one message
+and accepts the next: the next one never has the same key.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from writegate.errors import PublishError
 from writegate.message.envelope import MAX_BODY_BYTES, Item, row_bytes
 from writegate.message.topology import Route
 
-# What a message of many may hold: the cap less what the frame around the commands takes.
+# The limit for the commands in one message: the size cap without the frame around them.
 PACK_BYTES = MAX_BODY_BYTES - 1024
 
 
 class Call:
-    """One call of a publisher, waiting for all its parcels.
+    """One publish call, which ends when all its parcels are settled.
 
-    ``finish`` is called once, from the I/O thread, with None or the first error. ``deadline`` is a time of the clock
-    that expires it, or None to wait for ever; from ``spool_at`` on its parcels go to the spool, if there is one; None:
-    never. ``spooled`` holds the ids of those commands that are in the spool, not at the broker.
+    ``finish`` is called once, on the I/O thread, with None or the first error. ``deadline`` is the clock's time at
+    which the call fails; None means never. ``spool_at`` is the time from which its parcels go to the spool; None means
+    that they may not. ``spooled`` holds the ids of its commands that are in the spool.
     """
 
     __slots__ = (
@@ -55,13 +55,13 @@ class Call:
         self.spool_at = spool_at
         self.receipt = receipt
         self.spooled: set[str] = set()
-        self.due_with: set[Call] | None = None  # those whose time comes at the same moment
+        self.due_with: set[Call] | None = None  # the calls that are due at the same tick, this one included
         self.parcels = 0
         self.error: Exception | None = None
         self.done = False
 
     def settle(self, error: Exception | None) -> None:
-        """Count one parcel as settled; the last one finishes the call."""
+        """Count one parcel as settled; the last one ends the call."""
         self.parcels -= 1
         if error is not None and self.error is None:
             self.error = error
@@ -69,19 +69,19 @@ class Call:
             self.end(self.error)
 
     def end(self, error: Exception | None) -> None:
-        """Finish the call now, once."""
+        """End the call now. Later calls of this method do nothing."""
         if self.done:
             return
         self.done = True
         if self.due_with is not None:
             self.due_with.discard(self)
-        # It may refer to this call: a circle of two that only the garbage collector would find.
+        # The function may refer to this call: without this, only the garbage collector would free the two.
         finish, self.finish = self.finish, None
         finish(error)
 
 
 class Parcel:
-    """What travels in one message: commands of one route, and the calls that wait for its confirm."""
+    """The content of one message: commands of one route, and the calls that wait for its confirm."""
 
     __slots__ = (
         "blockers",
@@ -91,6 +91,7 @@ class Parcel:
         "items",
         "keys",
         "message_id",
+        "refusals",
         "reply_to",
         "route",
         "sent",
@@ -109,24 +110,25 @@ class Parcel:
         self.items = list(items)
         self.calls = [call]
         call.parcels += 1
-        self.headers = headers  # beside those of the envelope; a parcel that has some is not joined to others
-        self.reply_to = reply_to  # where replies go instead of to this publisher
-        # Without a key nothing is promised, so nothing waits.
+        self.headers = headers  # added to those of the envelope; a parcel with such headers is not joined to others
+        self.reply_to = reply_to  # the address for replies, instead of this publisher's
+        # Commands without a key have no order to keep, so they never wait.
         self.keys = tuple(dict.fromkeys((route.exchange, item.key) for item in items if item.key is not None))
         self.bytes = sum(row_bytes(item) for item in items)
         self.blockers = 0
         self.sent = False
-        self.superseded = False  # into another parcel, or into the spool
+        self.superseded = False  # its commands are in another parcel or in the spool: it must not be sent
+        self.refusals = 0  # how often a full lane refused it
         self.message_id = ""
 
     @property
     def abandoned(self) -> bool:
-        """Whether nobody waits for it any more."""
+        """Whether all its calls have ended."""
         return all(call.done for call in self.calls)
 
     @property
     def no_deadline(self) -> bool:
-        """Whether somebody waits for ever, for whom no time limit decides: a full queue is waited out."""
+        """Whether one of its calls has no time limit and waits until a full lane takes it."""
         return any(call.deadline is None for call in self.calls)
 
     @property
@@ -135,7 +137,7 @@ class Parcel:
         return all(call.spool_at is not None for call in self.calls)
 
     def settle(self, error: Exception | None) -> None:
-        """Tell every call, each of its own command."""
+        """Settle it in every call; an error names the call's own command."""
         shared = len(self.calls) > 1
         for call in self.calls:
             call.settle(error.about(call.first_id) if shared and isinstance(error, PublishError) else error)
@@ -164,7 +166,7 @@ class Pipeline:
         return self._waiting
 
     def add(self, parcel: Parcel) -> bool:
-        """Take in a parcel; return whether it may travel now."""
+        """Add a parcel; return whether it may be sent now."""
         for key in parcel.keys:
             queue = self._queues.setdefault(key, deque())
             parcel.blockers += bool(queue)
@@ -174,8 +176,8 @@ class Pipeline:
         return parcel.blockers == 0
 
     def settle(self, parcel: Parcel) -> list[Parcel]:
-        """Let go of a parcel that was confirmed or has failed; return those that may travel now, packed."""
-        self._forget(parcel)
+        """Remove a parcel that was confirmed or has failed; return those that may be sent now, packed."""
+        self._remove(parcel)
         freed = []
         for key in parcel.keys:
             queue = self._queues[key]
@@ -193,33 +195,33 @@ class Pipeline:
         return freed
 
     def take_lane(self, route: Route) -> list[Parcel]:
-        """Take out what may go to the spool of a route's parcels; return them in the order of the calls."""
+        """Remove and return a route's spoolable parcels, in the order of the calls."""
         return self._take([parcel for parcel in self.of_lane(route) if parcel.spoolable])
 
     def take_unsent(self, route: Route, call: Call) -> list[Parcel]:
-        """Take out what has not left of a call's parcels."""
+        """Remove and return a call's parcels that have not been sent."""
         return self._take([parcel for parcel in self.of_lane(route) if call in parcel.calls and not parcel.sent])
 
     def _take(self, taken: list[Parcel]) -> list[Parcel]:
-        # From the last one on: then nothing that is still here ever seems to be free to travel.
+        # From the last one to the first: in this order no remaining parcel becomes free to be sent.
         for parcel in reversed(taken):
             parcel.superseded = True
             self.settle(parcel)
         return taken
 
     def joins(self, head: Parcel, other: Parcel) -> bool:
-        """Join ``other`` to ``head`` if both may travel now and one message carries them; return whether it did."""
+        """Join ``other`` to ``head`` if both may be sent now and fit one message; return whether that was done."""
         if not _fit(head, other):
             return False
         for key in other.keys:
             self._queues[key][0] = head
-        # Without a common key, or one of them would not be free to travel.
+        # They have no key in common: otherwise one of them would not be free to be sent.
         head.keys += other.keys
         self._take_over(head, other)
         return True
 
     def _packed(self, head: Parcel) -> Parcel:
-        """Join to ``head`` the parcels that wait right behind it, as far as one message goes."""
+        """Join to ``head`` the parcels that wait directly behind it, as many as fit one message."""
         if len(head.keys) != 1:
             return head
         queue = self._queues[head.keys[0]]
@@ -235,9 +237,9 @@ class Pipeline:
         head.calls += other.calls
         head.bytes += other.bytes
         other.superseded = True
-        self._forget(other)
+        self._remove(other)
 
-    def _forget(self, parcel: Parcel) -> None:
+    def _remove(self, parcel: Parcel) -> None:
         lane = self._lanes[parcel.route]
         del lane[parcel]
         if not lane:
@@ -258,16 +260,16 @@ def _fit(head: Parcel, other: Parcel) -> bool:
 
 
 def pack(items: Iterable[Item]) -> list[list[Item]]:
-    """Cut commands of one lane into message-sized lists, in order."""
+    """Split commands of one lane into lists that fit a message each, in order."""
     packs: list[list[Item]] = []
-    room = 0
+    free_bytes = 0
     for item in items:
         size = row_bytes(item)
-        if not packs or size > room:
+        if not packs or size > free_bytes:
             packs.append([])
-            room = PACK_BYTES
+            free_bytes = PACK_BYTES
         packs[-1].append(item)
-        room -= size
+        free_bytes -= size
     return packs
 
 
@@ -277,7 +279,7 @@ def parcels_of(
     headers: Mapping[str, Any] | None = None,
     reply_to: str | None = None,
 ) -> list[Parcel]:
-    """Return the parcels of a call: a route's items in order, as many to a message as fit."""
+    """Return the parcels of a call: each route's items in order, as many in a message as fit."""
     by_route: dict[Route, list[Item]] = {}
     for route, item in addressed:
         by_route.setdefault(route, []).append(item)

@@ -1,7 +1,7 @@
 """The publisher of this process, and functions that publish with it.
 
-There is one, made at first use and closed at exit. A forked child (of gunicorn, of a Celery worker) makes its own: a
-connection cannot be shared. Any number of threads and event loops may use it.
+There is one, made at first use and closed at exit. A forked child (of gunicorn or of a Celery worker) makes its own,
+since a connection cannot be shared. Any number of threads and event loops may use it.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _stand_in: Publisher | None = None
 def configure(
     *, settings: Settings | None = None, defaults: Mapping[str, Any] | None = None, app_id: str | None = None
 ) -> None:
-    """Say how the publisher of this process is made. Optional, and before its first use.
+    """Configure how the publisher of this process is made. Optional; call it before the first use.
 
-    By default everything comes from the environment. ``settings`` stand in its place; ``defaults`` (``broker_url`` …)
-    are for what the environment does not say. ``app_id`` names the publishing service in its messages.
-    Raises :class:`~writegate.errors.SettingsError` when the publisher was made already, in another way.
+    By default all settings come from the environment. ``settings`` replace it; ``defaults`` (``broker_url`` …) apply to
+    variables that are not set. ``app_id`` names the publishing service in its messages. Raises
+    :class:`~writegate.errors.SettingsError` when the publisher exists already with another configuration.
     """
-    global _configuration  # noqa: PLW0603  one a process is what this module is about
+    global _configuration  # noqa: PLW0603  this module holds the state of the process
     wanted = _Configuration(settings, dict(defaults or {}), app_id)
     with _lock:
         if _own is not None and wanted != _configuration:
@@ -72,7 +72,7 @@ def publisher() -> Publisher:
 
 
 def close() -> None:
-    """Close the publisher of this process, if there is one; the next use makes another. Happens by itself at exit."""
+    """Close the publisher of this process, if there is one. The next use makes another. Called at exit as well."""
     global _own
     with _lock:
         closing, _own = _own, None
@@ -82,7 +82,7 @@ def close() -> None:
 
 @contextmanager
 def replace(other: Publisher) -> Iterator[None]:
-    """Let the whole process publish with ``other`` for as long as the block lasts: for tests."""
+    """Let the whole process publish with ``other`` inside the block. For tests."""
     global _stand_in  # noqa: PLW0603  see configure
     before, _stand_in = _stand_in, other
     try:
@@ -96,7 +96,10 @@ def publish(command: Command, *, timeout: float | None = None) -> Accepted: ...
 @overload
 def publish(command: Command, *, receipt: Literal[True], timeout: float | None = None) -> PendingReceipt: ...
 def publish(command: Command, *, receipt: bool = False, timeout: float | None = None) -> Accepted | PendingReceipt:
-    """Publish one command; see :meth:`Publisher.publish <writegate.publishing.Publisher.publish>`."""
+    """Publish one command with the publisher of this process.
+
+    See :meth:`Publisher.publish <writegate.publishing.Publisher.publish>`.
+    """
     if receipt:
         return publisher().publish(command, receipt=True, timeout=timeout)
     return publisher().publish(command, timeout=timeout)
@@ -124,7 +127,10 @@ def publish_many(
 def publish_many(
     commands: Iterable[Command], *, receipt: bool = False, timeout: float | None = None
 ) -> list[Accepted] | list[PendingReceipt]:
-    """Publish many commands; see :meth:`Publisher.publish_many <writegate.publishing.Publisher.publish_many>`."""
+    """Publish many commands with the publisher of this process.
+
+    See :meth:`Publisher.publish_many <writegate.publishing.Publisher.publish_many>`.
+    """
     if receipt:
         return publisher().publish_many(commands, receipt=True, timeout=timeout)
     return publisher().publish_many(commands, timeout=timeout)
@@ -146,7 +152,7 @@ async def apublish_many(
 
 
 def _start_anew() -> None:
-    """Forget the parent's publisher in a forked child, which would share its connection."""
+    """Drop the parent's publisher in a forked child: the two must not share its connection."""
     global _lock, _own  # noqa: PLW0603  see configure
     _lock = threading.Lock()  # another thread of the parent may have held it
     _own = None

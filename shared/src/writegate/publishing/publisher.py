@@ -31,16 +31,16 @@ from writegate.publishing.spool import open_spool
 from writegate.publishing.wire import Carrier, Listener, Wire
 from writegate.telemetry import observed, observers_of
 
-_LOOK_SECONDS = 0.01
+_POLL_SECONDS = 0.01
 
 
 class Publisher:
     """Publishes commands over one connection, for any number of threads and event loops of one process.
 
-    ``app_id`` names the publishing service in its messages; by default it is the broker user's name. While the broker
-    does not take commands they go to the spool, unless it is switched off by its setting or by ``spool=False``.
-    Raises :class:`~writegate.errors.SpoolBroken` when the spool cannot be opened. ``wire`` stands in for the connection
-    to the broker, in tests.
+    It has one I/O thread of its own. ``app_id`` names the publishing service in its messages; the default is the name
+    of the broker user. While the broker does not take commands they go to the spool, unless that is switched off by its
+    setting or by ``spool=False``. ``wire`` replaces the connection to the broker in tests. Raises
+    :class:`~writegate.errors.SpoolBroken` when the spool cannot be opened.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Publisher:
         self._capacity = CapacityLimiter(settings.publish_waiting)
         self._pid = os.getpid()
         self._closed = False
-        # Nobody may ever answer: what the caller has let go of is not kept.
+        # Weak: an answer may never come, and a receipt that its caller has dropped must not stay in memory.
         self._receipts: WeakValueDictionary[str, Future[Receipt | None]] = WeakValueDictionary()
         self._engine = Engine(
             wire or partial(Wire, settings), app_id, self._replied, spool=self._spool, when_full=settings.when_full
@@ -73,12 +73,12 @@ class Publisher:
 
     @property
     def connected(self) -> bool:
-        """Whether a command published now would leave at once."""
+        """Whether the broker is connected and takes commands now."""
         return self._engine.connected
 
     @property
     def user(self) -> str:
-        """The broker user it publishes as."""
+        """The name of the broker user that it publishes as."""
         return self._engine.wire.user
 
     @overload
@@ -88,10 +88,11 @@ class Publisher:
     def publish(
         self, command: Command, *, receipt: bool = False, timeout: float | None = None
     ) -> Accepted | PendingReceipt:
-        """Publish one command; return once the broker has confirmed it, or it is in the spool.
+        """Publish one command; return once the broker has confirmed it, or the spool has it on disk.
 
-        ``timeout`` in seconds (default: the setting). Raises a :class:`~writegate.errors.PublishError`. Publishing the
-        same object again is a retry under the same id, and never a second write.
+        ``timeout`` in seconds (default: the setting). With ``receipt`` the writer sends a receipt, which the result
+        waits for. Raises a :class:`~writegate.errors.PublishError`, also after the time limit. Publishing the same
+        object again is a retry under the same id, never a second write.
         """
         item = item_of(command)
         answer = self._expect(item.id) if receipt else None
@@ -126,8 +127,8 @@ class Publisher:
     ) -> list[Accepted] | list[PendingReceipt]:
         """Publish many commands, packed by lane into few messages; return once all are confirmed or in the spool.
 
-        Order per key is the order given. When it raises, some of them may have been accepted: publish the same objects
-        again, which is harmless.
+        Commands of one key keep the given order. Raises a :class:`~writegate.errors.PublishError`; some commands may
+        have been accepted then. Publishing the same objects again is safe.
         """
         given = list(commands)
         addressed = [_addressed(command, item_of(command)) for command in given]
@@ -157,7 +158,8 @@ class Publisher:
     def lookup(self, service: str, command_id: str, timeout: float = 5.0) -> Receipt | None:
         """Ask the writer what became of a command; None when it has not been decided.
 
-        The question waits behind what waits in its lane. Raises :class:`~writegate.errors.ReceiptTimeout`.
+        The question is a message in the service's lane 0 and is answered after the messages before it. Raises
+        :class:`~writegate.errors.ReceiptTimeout` after ``timeout`` seconds.
         """
         answer = self._ask(service, command_id, timeout)
         try:
@@ -176,9 +178,10 @@ class Publisher:
     def forward(
         self, addressed: Sequence[tuple[Route, Item]], headers: Mapping[str, Any], reply_to: str | None = None
     ) -> Future[None]:
-        """Send items as they are, without a time limit: for writers, which pass on what others published.
+        """Send items unchanged and without a time limit. For writers, which forward what others published.
 
-        They wait for their turn among items of their keys like any command.
+        Items of one key keep their order among all others of that key. ``headers`` are added to each message. The
+        future ends when the broker has confirmed all of them, or with the first error.
         """
         future: Future[None] = _future()
         call = Call(partial(_finish, future, None), None, addressed[0][1].id)
@@ -186,13 +189,14 @@ class Publisher:
         return future
 
     def reply(self, reply_to: str, correlation_id: str, body: bytes) -> None:
-        """Send a Celery result message, without waiting for anything: whoever asked may be gone."""
+        """Send a Celery result message and do not wait: the process that asked may have ended."""
         self._engine.reply(reply_to, correlation_id, body)
 
     def close(self, timeout: float | None = None) -> None:
-        """Refuse new commands, wait for the confirms of those on their way, and disconnect. Harmless when repeated.
+        """Refuse new commands, wait for the confirms of those already sent, and disconnect. Safe to repeat.
 
-        While the broker takes them, what is in the spool is sent too. The rest stays on the disk for the next process.
+        ``timeout`` in seconds (default: the setting). While the broker takes commands, those in the spool are sent too;
+        the rest stays on disk for the next process.
         """
         if self._closed or os.getpid() != self._pid:
             return
@@ -201,7 +205,7 @@ class Publisher:
         deadline = time.monotonic() + (self._timeout_seconds if timeout is None else timeout)
         self._capacity.wait_empty(deadline - time.monotonic())
         while self.connected and not self._engine.spool_empty and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         self._engine.end(timeout=2.0)
         self._engine.wire.stop(timeout=2.0)
 
@@ -213,7 +217,7 @@ class Publisher:
         receipt: bool = False,
         may_block: bool = True,
     ) -> Future[Collection[str]]:
-        """Return the future set of those ids that went to the spool."""
+        """Return a future of the ids that went to the spool; it ends when every command is accepted."""
         submit = partial(self._submit, timeout=timeout, receipt=receipt, may_block=may_block)
         return observed(self._observers, addressed, submit) if self._observers else submit(addressed)
 
@@ -237,7 +241,7 @@ class Publisher:
             )
         future: Future[Collection[str]] = _future()
         future.add_done_callback(lambda _: self._capacity.give_back(count))
-        # Early enough that the disk has time to take it.
+        # Early enough to write the command to the disk within the time limit.
         spool_at = deadline - min(1.0, seconds / 2) if spool and self._spool is not None else None
         call: Call = Call(
             lambda error: _finish(future, call.spooled, error), deadline, first, spool_at=spool_at, receipt=receipt
@@ -258,7 +262,7 @@ class Publisher:
                 )
 
     def _expect(self, correlation_id: str) -> Future[Receipt | None]:
-        # Whoever publishes the same command again waits for the same answer.
+        # A second publish of the same command waits for the same answer.
         return self._receipts.setdefault(correlation_id, _future())
 
     def _pending(self, command: Command, accepted: Accepted, answer: Future[Receipt | None]) -> PendingReceipt:
@@ -269,7 +273,7 @@ class Publisher:
     ) -> list[Accepted] | list[PendingReceipt]:
         if answers is None:
             return accepted
-        return [self._pending(*one) for one in zip(commands, accepted, answers, strict=True)]
+        return [self._pending(*parts) for parts in zip(commands, accepted, answers, strict=True)]
 
     def _ask(self, service: str, command_id: str, timeout: float) -> Future[Receipt | None]:
         question = Item(new_id(), LOOKUP_TASK, 1, None, to_json({"id": command_id}))
@@ -285,7 +289,7 @@ class Publisher:
         try:
             receipt = from_result_message(body)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
-            # Such as one of a later version. This is the I/O thread: it serves everybody.
+            # A later version may have sent it. An error must not escape: this is the I/O thread, which serves all.
             answer.set_exception(ReceiptTimeout(f"the receipt of {correlation_id} cannot be read: {error!r}"))
         else:
             answer.set_result(receipt)
@@ -297,7 +301,7 @@ def _addressed(command: Command, item: Item) -> tuple[Route, Item]:
 
 
 def _future() -> Future[Any]:
-    """Return a future that cannot be cancelled: a task that is cancelled stops waiting, the message is on its way."""
+    """Return a future that cannot be cancelled: a cancelled task stops waiting, but its message is sent already."""
     future: Future[Any] = Future()
     future.set_running_or_notify_cancel()
     return future

@@ -1,8 +1,8 @@
-"""The spool: commands on the local disk, kept in order while the broker does not take them.
+"""The spool: commands on the local disk, in order, for the time in which the broker does not take them.
 
-One SQLite file a process, under a file lock. Files whose process is gone are taken over by the next one of the same
-user and broker. What :meth:`Spool.append` has returned from survives a crash; SQLite's journal drops a half-written
-rest.
+Each process has one SQLite file under a file lock. The file of a process that has ended is taken over by another
+process of the same user and broker. Once :meth:`Spool.append` has returned, its commands survive a crash; SQLite's
+journal drops a transaction that was only half written.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ create table if not exists command (
 create index if not exists lane on command (exchange, routing_key, seq);
 """
 _COLUMNS: Final = "exchange, routing_key, id, task, version, key, fields, headers, receipt, bytes, at"
-_ROW_BYTES = 256  # of a row beside its fields: an upper bound for what a limit in bytes is about
+_ROW_BYTES = 256  # counted for each row in addition to its fields: an upper bound
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A command in the spool. ``headers`` are those beside the envelope's."""
+    """A command in the spool. ``headers`` are added to those of the envelope."""
 
     route: Route
     item: Item
@@ -64,15 +64,15 @@ class Entry:
 
     @property
     def bytes(self) -> int:
-        """What it counts for."""
+        """Its size as counted against the limit."""
         return len(self.item.fields) + _ROW_BYTES
 
 
 class Spool:
-    """The spool of this process. Used by one thread at a time."""
+    """The spool of this process. Used by one thread at a time: first by its maker, then by the I/O thread."""
 
     def __init__(self, directory: Path, limit_bytes: int, limit_seconds: float) -> None:
-        """Open it in ``directory``, with all that processes before left there.
+        """Open it in ``directory``, and take over what earlier processes left there.
 
         Raises :class:`SpoolBroken` when the directory cannot be used.
         """
@@ -80,7 +80,7 @@ class Spool:
         self._limit_bytes = limit_bytes
         self._limit_seconds = limit_seconds
         self._bytes = 0
-        self._oldest: float | None = None  # when its oldest command came, in Unix time
+        self._oldest: float | None = None  # Unix time at which its oldest command was added
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = self._own_file()
@@ -98,19 +98,19 @@ class Spool:
 
     @property
     def bytes(self) -> int:
-        """What its commands count for."""
+        """The size of its commands as counted against the limit."""
         return self._bytes
 
     def lanes(self) -> list[Route]:
-        """Return the routes that have commands here."""
+        """Return the routes of the commands in it."""
         rows = self._database.execute("select distinct exchange, routing_key from command")
         return [Route(exchange, routing_key) for exchange, routing_key in rows]
 
     def append(self, groups: Sequence[Sequence[Entry]]) -> int:
-        """Put down groups of entries, in order; return how many groups, from the first on, are on disk now.
+        """Write groups of entries in order; return how many groups, from the first on, are on disk now.
 
-        Fewer than given: it is full, :meth:`why_full` says of what. Raises :class:`SpoolFull` or :class:`SpoolBroken`
-        when the disk does not take them; then none is kept.
+        Fewer than given means that it is full; :meth:`why_full` says which limit. Raises :class:`SpoolFull` or
+        :class:`SpoolBroken` when the disk refuses; then none of them is stored.
         """
         count = self._fitting(groups)
         fitting = [entry for group in groups[:count] for entry in group]
@@ -132,7 +132,7 @@ class Spool:
         return count
 
     def why_full(self) -> str:
-        """Say which limit it is at."""
+        """Return a sentence that names the limit it has reached."""
         if self._too_old():
             why = f"its oldest command has waited longer than {self._limit_seconds:.0f} s for the broker"
         else:
@@ -152,24 +152,24 @@ class Spool:
         ]
 
     def remove(self, route: Route, up_to: int) -> bool:
-        """Forget a lane's entries up to a number; return whether it has others."""
+        """Delete a lane's entries up to a number; return whether the lane has more."""
         lane = (route.exchange, route.routing_key)
         mine = "from command where exchange = ? and routing_key = ?"
         with self._database:
-            (gone,) = self._database.execute(f"select sum(bytes) {mine} and seq <= ?", (*lane, up_to)).fetchone()
+            (deleted,) = self._database.execute(f"select sum(bytes) {mine} and seq <= ?", (*lane, up_to)).fetchone()
             self._database.execute(f"delete {mine} and seq <= ?", (*lane, up_to))
-        self._bytes -= gone or 0
+        self._bytes -= deleted or 0
         self._oldest = self._first_at()
         return self._database.execute(f"select 1 {mine} limit 1", lane).fetchone() is not None
 
     def adopt(self) -> bool:
-        """Take over the files of processes that are gone; return whether there was anything in them."""
+        """Take over the files of processes that have ended; return whether there were commands in them."""
         found = False
         for path in sorted(self._directory.glob("*.sqlite")):
             try:
                 found |= self._adopt(path)
             except (OSError, sqlite3.Error):
-                # It may be somebody's only copy of something: it stays for a person to look at, and stops nobody.
+                # The file stays: it may hold the only copy of accepted commands. A person has to look at it.
                 log.exception(
                     "the spool file %s cannot be taken over",
                     path,
@@ -182,7 +182,7 @@ class Spool:
     def _adopt(self, path: Path) -> bool:
         lock = FileLock.take(path.with_suffix(".lock"))
         if lock is None:
-            return False  # its process lives, or it is our own
+            return False  # another process uses it, or it is our own
         done = found = False
         try:
             found = path.exists() and self._take_over(path)
@@ -192,7 +192,7 @@ class Spool:
         return found
 
     def close(self) -> None:
-        """Let go of it: what is in it waits for the next process."""
+        """Close it. The commands in it stay for the next process."""
         empty = self._oldest is None
         self._database.close()
         if empty:
@@ -207,13 +207,13 @@ class Spool:
         return lock
 
     def _open(self) -> None:
-        # Opened in one thread and used in another, one after the other.
+        # Opened in one thread and then used in another, never in both at once.
         self._database = sqlite3.connect(self._path, check_same_thread=False)
         self._database.create_function("routing_key_of", 3, _routing_key_of)
         self._database.executescript(_SCHEMA)
         descriptor = os.open(self._directory, os.O_RDONLY)
         try:
-            os.fsync(descriptor)  # the file's name too must survive
+            os.fsync(descriptor)  # the directory entry of the new file must survive a crash too
         finally:
             os.close(descriptor)
         self._count()
@@ -230,10 +230,10 @@ class Spool:
         self._database.execute("attach ? as orphan", (str(path),))
         copied = 0
         try:
-            # Without its table it died before it had put down anything.
+            # Without the table, its process ended before it had written anything.
             if self._database.execute("select 1 from orphan.sqlite_master where name = 'command'").fetchone():
                 with self._database:
-                    # To the lanes of today: in those of then they could be overtaken by what comes after them.
+                    # With today's number of lanes: in their old lanes, newer commands of a key could overtake them.
                     columns = _COLUMNS.replace("routing_key", "routing_key_of(exchange, routing_key, key)")
                     copied = self._database.execute(
                         f"insert into command ({_COLUMNS}) select {columns} from orphan.command order by seq"  # noqa: S608
@@ -244,11 +244,11 @@ class Spool:
         return copied > 0
 
     def _fitting(self, groups: Iterable[Iterable[Entry]]) -> int:
-        room = -1 if self._too_old() else self._limit_bytes - self._bytes
+        free_bytes = -1 if self._too_old() else self._limit_bytes - self._bytes
         count = 0
         for group in groups:
-            room -= sum(entry.bytes for entry in group)
-            if room < 0:
+            free_bytes -= sum(entry.bytes for entry in group)
+            if free_bytes < 0:
                 break
             count += 1
         return count
@@ -264,9 +264,9 @@ def open_spool(settings: Settings) -> Spool | None:
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     base = Path(settings.spool_directory or f"{state}/writegate/spool").expanduser()
     broker = urlsplit(settings.broker_url)
-    # What was meant for one broker is never sent to another, nor as another user.
-    whose = f"{unquote(broker.username or 'guest')}@{broker.hostname}:{broker.port or 5672}{broker.path}"
-    return Spool(base / quote(whose, safe="@:"), settings.spool_bytes, settings.spool_hours * 3600)
+    # One directory for each user and broker: commands must not be sent to another broker, or as another user.
+    owner = f"{unquote(broker.username or 'guest')}@{broker.hostname}:{broker.port or 5672}{broker.path}"
+    return Spool(base / quote(owner, safe="@:"), settings.spool_bytes, settings.spool_hours * 3600)
 
 
 def _routing_key_of(exchange: str, routing_key: str, key: str | None) -> str:
@@ -288,10 +288,10 @@ def _delete(path: Path) -> None:
 _OPEN: weakref.WeakSet[Spool] = weakref.WeakSet()
 
 
-def _let_go_in_child() -> None:
-    """Never close an inherited database in a forked child: SQLite would tidy up what the parent is still using."""
+def _keep_open_in_child() -> None:
+    """Never close an inherited database in a forked child: SQLite would remove files that the parent still uses."""
     for spool in list(_OPEN):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(spool._database))  # noqa: SLF001
 
 
-os.register_at_fork(after_in_child=_let_go_in_child)
+os.register_at_fork(after_in_child=_keep_open_in_child)

@@ -1,7 +1,7 @@
-"""Which lanes go through the spool, and sending from there, in order.
+"""Which lanes go through the spool, and how their commands are sent from it in order.
 
-While a command of a lane waits in the spool, everything that is published to that lane goes there too, behind it. Once
-the last one is on its way to the broker, new ones wait for it in memory, key by key, as the pipeline has it.
+While commands of a lane wait in the spool, everything that is published to that lane is added behind them. Once the
+last of them has been given to the pipeline, new commands wait for it in memory by key, like any others.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby
 
+from writegate.backoff import backoff_seconds
 from writegate.errors import PublishError, SpoolFull
 from writegate.message.topology import Route
 from writegate.publishing.pipeline import Call, Parcel, parcels_of
@@ -20,14 +21,14 @@ from writegate.publishing.wire import REPLY_TO
 
 log = logging.getLogger(__name__)
 
-# Read and sent at once, of each lane: a few messages.
-_READ = 2000
-_AGAIN_SECONDS = 5.0
-_ADOPT_SECONDS = 30.0
+_READ_COMMANDS = 2000  # read and sent at a time for each lane: a few messages
+# The wait before a lane is sent again after a failure: after the first one, and at most.
+_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 1.0, 5.0
+_ADOPT_SECONDS = 30.0  # how often files of ended processes are looked for
 
 
-class _Sending(Call):
-    """Entries on their way. The first error stops their lane at once: what waits behind them must not leave."""
+class _SpoolCall(Call):
+    """The call for entries that are sent from the spool. Its first error stops the lane, so that order is kept."""
 
     __slots__ = ("_on_error",)
 
@@ -48,10 +49,10 @@ class _Sending(Call):
 
 
 class Spooling:
-    """Used on the publisher's I/O thread.
+    """Sends what is in a spool. Used on the publisher's I/O thread.
 
-    ``submit`` sends parcels, without a time limit; ``stop`` takes back what has not left of a call's parcels, and puts
-    what waits in that lane into the spool.
+    ``submit`` sends parcels without a time limit. ``stop`` removes a call's parcels that have not been sent, and puts
+    whatever else waits in that lane into the spool. ``later`` calls a function after some seconds.
     """
 
     def __init__(
@@ -65,27 +66,28 @@ class Spooling:
         self._submit = submit
         self._take_back = stop
         self._later = later
-        self._lanes = set(spool.lanes())  # with something that is not on its way yet
-        self._sending: set[Route] = set()
+        self._lanes = set(spool.lanes())  # with entries that have not been submitted yet
+        self._sending: set[Route] = set()  # with entries that are submitted, or that wait for their next attempt
+        self._failures: dict[Route, int] = {}  # attempts in a row that failed
         self._closed = False
         later(_ADOPT_SECONDS, self._adopt)
 
     def close(self) -> None:
-        """Let go of the spool; what is on its way from it is sent once more by the next process."""
+        """Close the spool. Entries that are not confirmed yet are sent once more by the next process."""
         self._closed = True
         self._spool.close()
 
     @property
     def empty(self) -> bool:
-        """Whether all it ever took has been confirmed."""
+        """Whether everything that was ever in it has been confirmed."""
         return not self._lanes and not self._sending
 
     def __contains__(self, route: Route) -> bool:
-        """Whether what is published to this lane has to go behind what is here."""
+        """Whether commands that are published to this lane must be added behind those in the spool."""
         return route in self._lanes
 
     def append(self, parcels: Sequence[Parcel]) -> None:
-        """Put parcels into the spool, in order, and tell their calls: each is there now, or was refused."""
+        """Write parcels to the spool in order, and settle each: it is on disk now, or it was refused."""
         error: PublishError | None = None
         try:
             taken = self._spool.append([_entries(parcel) for parcel in parcels])
@@ -102,7 +104,7 @@ class Spooling:
             parcel.settle(error.about(first) if error else SpoolFull(first, self._spool.why_full()))
 
     def send(self) -> None:
-        """Send what is next of every lane that has nothing on its way. To be called whenever the broker takes it."""
+        """Send the next entries of every lane that is not sending. To be called whenever the broker is reachable."""
         for route in sorted(self._lanes - self._sending, key=str):
             self._send(route)
 
@@ -110,23 +112,24 @@ class Spooling:
         if self._closed:
             return
         try:
-            read = self._spool.read(route, _READ)
+            read = self._spool.read(route, _READ_COMMANDS)
         except (sqlite3.Error, ValueError) as error:
             self._failed(route, error)
             return
         if not read:
             self._lanes.discard(route)
             return
-        if len(read) < _READ:
-            self._lanes.discard(route)  # all of it is on its way now
+        if len(read) < _READ_COMMANDS:
+            self._lanes.discard(route)  # everything in it is submitted now
         self._sending.add(route)
-        call = _Sending(partial(self._sent, route, read[-1][0]), read[0][1].item.id, partial(self._stop, route))
+        call = _SpoolCall(partial(self._sent, route, read[-1][0]), read[0][1].item.id, partial(self._stop, route))
+        entries = [entry for _, entry in read]
         self._submit(
             [
                 parcel
-                for (headers, receipt), some in groupby(read, lambda one: (one[1].headers, one[1].receipt))
+                for (headers, receipt), alike in groupby(entries, lambda entry: (entry.headers, entry.receipt))
                 for parcel in parcels_of(
-                    [(route, entry.item) for _, entry in some], call, headers, REPLY_TO if receipt else None
+                    [(route, entry.item) for entry in alike], call, headers, REPLY_TO if receipt else None
                 )
             ]
         )
@@ -146,18 +149,21 @@ class Spooling:
         if error is not None:
             self._failed(route, error)
             return
+        self._failures.pop(route, None)
         self._sending.discard(route)
         if more:
             self._send(route)
 
     def _failed(self, route: Route, error: Exception) -> None:
-        """Somebody has to mend it, such as a missing queue: what is in the spool was promised, so it is tried again."""
+        """Log it and try again later: the entries were accepted. A person may have to act, as for a missing queue."""
         fields = {"event": "spool.lane_refused", "exchange": route.exchange, "lane": route.routing_key}
         text = f"{route.exchange} lane {route.routing_key} cannot be sent from the spool: {error}"
         log.error("%s", text, extra=fields)
         self._lanes.add(route)
         self._sending.add(route)
-        self._later(_AGAIN_SECONDS, partial(self._again, route))
+        self._failures[route] = failures = self._failures.get(route, 0) + 1
+        seconds = backoff_seconds(failures, first=_FIRST_RETRY_SECONDS, longest=_LONGEST_RETRY_SECONDS)
+        self._later(seconds, partial(self._again, route))
 
     def _again(self, route: Route) -> None:
         self._sending.discard(route)

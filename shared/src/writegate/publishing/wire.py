@@ -1,13 +1,12 @@
-"""The AMQP edge of publishing: one thread, one connection, pika.
+"""The AMQP edge of publishing: one thread and one connection of pika's.
 
-Everything here runs on the I/O thread except what says otherwise. pika matches confirms to messages by delivery
-tag; a client that does not would take a late confirm for the next message's.
+Methods run on the I/O thread unless their docstring says otherwise. pika matches confirms to messages by delivery tag;
+without that, a late confirm would be taken for the confirm of the next message.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -17,36 +16,38 @@ from pika.adapters.select_connection import IOLoop
 from pika.channel import Channel
 from pika.exceptions import ChannelClosedByBroker
 
+from writegate.backoff import backoff_seconds
 from writegate.config import Settings
 from writegate.contract.service import declared_lanes
 
 log = logging.getLogger(__name__)
 
 REPLY_TO = "amq.rabbitmq.reply-to"
-LANES = "writegate-lanes"  # of a connection: how many lanes the services have, as its process knows them
+# A client property of the connection: the number of lanes by service, as this process knows it.
+LANES = "writegate-lanes"
 
-# A stalled peer is noticed by TCP itself; much less resets connections over a short stall.
+# TCP itself notices a stalled peer. A much shorter limit would reset connections over a short stall.
 _TCP_OPTIONS = {"TCP_USER_TIMEOUT": 10_000, "TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
-_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.1, 3.0
+_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 0.1, 3.0
 
 
 class Listener(Protocol):
-    """Who is told what the wire saw."""
+    """Receives the events of a wire, on the I/O thread."""
 
     def on_up(self) -> None:
-        """The channel is open: send what is due, from the start."""
+        """The channel is open: delivery tags start at 1 again, and unconfirmed messages must be sent again."""
 
     def on_down(self) -> None:
-        """Everything unconfirmed is unknown now; :meth:`on_up` comes when it can be sent again."""
+        """The channel is gone: unconfirmed messages may or may not have arrived. :meth:`on_up` follows."""
 
     def on_channel_refused(self, code: int, text: str) -> None:
-        """The broker closed the channel because of something we sent; it is opened again by itself."""
+        """The broker closed the channel because of a message. The wire opens a new one."""
 
     def on_confirm(self, tag: int, *, multiple: bool, ok: bool) -> None:
-        """The broker took (or, not ok, refused) the message with this tag, or all up to it."""
+        """The broker took (``ok``) or refused the message with this tag, or with ``multiple`` all up to it."""
 
     def on_return(self, message_id: str, text: str) -> None:
-        """No queue took this mandatory message; its confirm follows."""
+        """No queue is bound for this mandatory message. Its confirm follows."""
 
     def on_reply(self, correlation_id: str, body: bytes) -> None:
         """A reply arrived at our direct reply-to address."""
@@ -56,17 +57,17 @@ class Listener(Protocol):
 
 
 class Carrier(Protocol):
-    """What an engine sends over: :class:`Wire`, or what stands in for it where there is no broker.
+    """What an engine sends over: :class:`Wire`, or its replacement in tests without a broker.
 
-    It calls its listener on one thread of its own, never from inside a call of the listener's.
+    It calls its listener on one thread of its own, and never from inside a call that the listener makes.
     """
 
-    user: str  # whom the broker takes it for
+    user: str  # the broker user
     last_error: str  # why there is no channel
 
     @property
     def channel(self) -> object | None:
-        """Given between ``on_up`` and ``on_down``: messages may be sent."""
+        """The open channel, set between ``on_up`` and ``on_down``: messages may be sent."""
 
     @property
     def running(self) -> bool:
@@ -79,16 +80,16 @@ class Carrier(Protocol):
         """Run ``work`` on the thread, in the order of the calls. From any thread."""
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
-        """Run ``work`` on the thread after a while."""
+        """Run ``work`` on the thread after ``seconds``."""
 
     def publish(self, exchange: str, routing_key: str, body: bytes, properties: pika.BasicProperties) -> None:
-        """Send a mandatory message; each call is one more delivery tag since ``on_up``."""
+        """Send a mandatory message. Its delivery tag is the number of calls since ``on_up``."""
 
     def reply(self, reply_to: str, body: bytes, properties: pika.BasicProperties) -> None:
         """Send a reply, unconfirmed."""
 
     def stop(self, timeout: float) -> None:
-        """End the connection and the thread. From any other thread."""
+        """Close the connection and end the thread; wait up to ``timeout`` seconds. From any other thread."""
 
 
 class Wire:
@@ -106,7 +107,7 @@ class Wire:
         self._replies: Channel | None = None
         self._connection: pika.SelectConnection | None = None
         self._closing = False
-        self._retry_seconds = _FIRST_RETRY_SECONDS
+        self._failures = 0  # attempts to connect in a row that failed
         self._loop = IOLoop()
         self._thread = threading.Thread(target=self._run, name="writegate-publish", daemon=True)
 
@@ -124,11 +125,11 @@ class Wire:
         self._loop.add_callback_threadsafe(work)
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
-        """Run ``work`` on the I/O thread after a while."""
+        """Run ``work`` on the I/O thread after ``seconds``."""
         self._loop.call_later(seconds, work)
 
     def stop(self, timeout: float) -> None:
-        """Close the connection and end the thread. From any other thread."""
+        """Close the connection and end the thread; wait up to ``timeout`` seconds. From any other thread."""
         self.post(self._stop)
         self._thread.join(timeout)
 
@@ -138,7 +139,7 @@ class Wire:
         self.channel.basic_publish(exchange, routing_key, body, properties, mandatory=True)
 
     def reply(self, reply_to: str, body: bytes, properties: pika.BasicProperties) -> None:
-        """Send a reply, on a channel of its own and unconfirmed: that nobody is there any more must disturb nothing."""
+        """Send a reply, unconfirmed and on a channel of its own: a receiver that is gone must disturb nothing else."""
         if self._replies is not None and self._replies.is_open:
             self._replies.basic_publish("", reply_to, body, properties)
 
@@ -152,7 +153,7 @@ class Wire:
     def _connect(self) -> None:
         if self._closing:
             return
-        # By its lanes `apply` knows a publisher that has not been restarted with a new number of them.
+        # From the lanes `apply` recognises a publisher that still uses an old number of them.
         self._parameters.client_properties = {"connection_name": "writegate publisher", LANES: declared_lanes()}
         self._connection = pika.SelectConnection(
             self._parameters,
@@ -177,7 +178,7 @@ class Wire:
         channel.add_on_close_callback(self._replies_closed)
 
     def _replies_closed(self, _: Channel, __: Exception) -> None:
-        # One reply that the broker would not take must not end all others.
+        # One reply that the broker refuses must not prevent all later ones.
         if self._connection is not None and self._connection.is_open:
             self._connection.channel(on_open_callback=self._replies_opened)
 
@@ -188,7 +189,7 @@ class Wire:
         channel.confirm_delivery(self._confirmed, callback=lambda _: self._ready(channel))
 
     def _ready(self, channel: Channel) -> None:
-        self._retry_seconds = _FIRST_RETRY_SECONDS
+        self._failures = 0
         self.channel = channel
         self._listener.on_up()
 
@@ -223,9 +224,9 @@ class Wire:
         if self._closing:
             self._loop.stop()
             return
-        # Spread, so that a thousand publishers do not return at once.
-        self._loop.call_later(self._retry_seconds * random.uniform(0.5, 1.0), self._connect)  # noqa: S311
-        self._retry_seconds = min(self._retry_seconds * 2, _LAST_RETRY_SECONDS)
+        self._failures += 1
+        seconds = backoff_seconds(self._failures, first=_FIRST_RETRY_SECONDS, longest=_LONGEST_RETRY_SECONDS)
+        self._loop.call_later(seconds, self._connect)
         fields = {"event": "publisher.connection_lost", "error": self.last_error, "user": self.user}
         log.warning("broker connection lost: %s", self.last_error, extra=fields)
 
@@ -235,4 +236,4 @@ class Wire:
             self._loop.stop()
         elif self._connection.is_open:
             self._connection.close()
-        # Else it is opening or closing; pika cannot be told to stop that. The end of it stops the loop.
+        # Otherwise it is opening or closing, which pika cannot interrupt; `_lost` or `_opened` then stops the loop.

@@ -1,6 +1,7 @@
-"""Telling metrics and traces of publish calls and batches, for those who asked: the setting names which.
+"""Metrics and traces of publish calls and of the writer's batches. The setting ``telemetry`` names which are made.
 
-Neither library is imported before it was asked for, and a publisher without observers takes no detour.
+In: the start and end of each publish call, on the caller's thread and on the I/O thread. Out: spans
+(``opentelemetry``) and metrics (``prometheus``). Neither library is imported unless the setting names it.
 """
 
 from __future__ import annotations
@@ -30,20 +31,20 @@ class Observation(Protocol):
 
     @property
     def traceparent(self) -> str | None:
-        """What its commands carry of it (W3C Trace Context, section 3.2), if anything."""
+        """The trace context that its commands carry (W3C Trace Context, section 3.2), or None."""
 
     def end(self, commands: Mapping[tuple[str, str], int], seconds: float, error: BaseException | None) -> None:
-        """The call has ended: so many commands by service and outcome.
+        """The call has ended. ``commands`` is their number by service and outcome.
 
-        The outcome is ``confirmed``, ``spooled``, or the name of the error. On any thread; must not raise.
+        The outcome is ``confirmed``, ``spooled``, or the name of the error class. On any thread; must not raise.
         """
 
 
 class Observer(Protocol):
-    """Is told of every publish call of a publisher."""
+    """Observes every call of a publisher."""
 
     def start(self, commands: Mapping[str, int]) -> Observation:
-        """A call begins, in the caller's own context: so many commands by service."""
+        """A call begins, on the caller's thread and in its context. ``commands`` is their number by service."""
 
 
 def observers_of(settings: Settings) -> tuple[Observer, ...]:
@@ -51,11 +52,11 @@ def observers_of(settings: Settings) -> tuple[Observer, ...]:
 
     Raises :class:`~writegate.errors.SettingsError` when what one needs is not installed.
     """
-    return tuple(_module(name).Publishing() for name in settings.telemetry.split(",") if name)
+    return tuple(_module(name).OBSERVER for name in settings.telemetry.split(",") if name)
 
 
 def batch_span_of(settings: Settings) -> BatchSpan:
-    """Return what a writer puts around each batch. Raises as :func:`observers_of` does."""
+    """Return what makes a writer's span around a batch. Raises as :func:`observers_of` does."""
     if "opentelemetry" not in settings.telemetry.split(","):
         return untraced
     span: BatchSpan = _module("opentelemetry").batch_span
@@ -63,7 +64,7 @@ def batch_span_of(settings: Settings) -> BatchSpan:
 
 
 def metrics_page(settings: Settings) -> tuple[bytes, str] | None:
-    """Return what a process tells Prometheus and its content type; None when the settings do not ask for that."""
+    """Return the page that Prometheus reads and its content type; None unless the settings name ``prometheus``."""
     if "prometheus" not in settings.telemetry.split(","):
         return None
     page: tuple[bytes, str] = _module("prometheus").page()
@@ -71,7 +72,7 @@ def metrics_page(settings: Settings) -> tuple[bytes, str] | None:
 
 
 def untraced(*_: object) -> AbstractContextManager[object]:
-    """Put nothing around a batch."""
+    """Return a context that does nothing: batches are not traced."""
     return nullcontext()
 
 
@@ -87,18 +88,19 @@ def _module(name: str) -> Any:
 def observed(
     observers: Sequence[Observer], addressed: Addressed, hand_in: Callable[[Addressed], Accepting]
 ) -> Accepting:
-    """Hand in a call's commands, and tell the observers when it begins and how it ends."""
+    """Hand in a call's commands, and notify the observers of its start and end."""
     started = time.monotonic()
     services = Counter(_service(item) for _, item in addressed)
     observations = [observer.start(services) for observer in observers]
-    traceparent = next((one.traceparent for one in observations if one.traceparent is not None), None)
+    carried = (observation.traceparent for observation in observations)
+    traceparent = next((context for context in carried if context is not None), None)
     if traceparent is not None:
         addressed = [(route, replace(item, traceparent=traceparent)) for route, item in addressed]
 
     def end(error: BaseException | None, spooled: Collection[str]) -> None:
         commands = Counter((_service(item), _outcome(item, error, spooled)) for _, item in addressed)
-        for one in observations:
-            one.end(commands, time.monotonic() - started, error)
+        for observation in observations:
+            observation.end(commands, time.monotonic() - started, error)
 
     try:
         accepting = hand_in(addressed)

@@ -1,7 +1,7 @@
-"""Traces of publishing: a producer span for each call, whose context its messages carry to the writer.
+"""Traces: a producer span for each publish call, whose context its messages carry, and a consumer span for each batch.
 
-Spans go where the process's own OpenTelemetry set-up sends them. Names follow the messaging conventions (OpenTelemetry
-semantic conventions, "Messaging spans" and "RabbitMQ").
+Spans go where the OpenTelemetry set-up of the process sends them. Names follow the OpenTelemetry semantic conventions,
+"Messaging spans" and "RabbitMQ".
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ _tracer = trace.get_tracer("writegate")
 _propagator = TraceContextTextMapPropagator()
 
 
-class Publishing:
-    """An :class:`~writegate.telemetry.Observer`."""
+class TraceObserver:
+    """An :class:`~writegate.telemetry.Observer` that makes a span for each publish call."""
 
     def start(self, commands: Mapping[str, int]) -> PublishSpan:
+        """Start a span as a child of the caller's current one."""
         destination = exchange_name(next(iter(commands))) if len(commands) == 1 else None
         span = _tracer.start_span(
             f"publish {destination}" if destination else "publish",
@@ -34,7 +35,7 @@ class Publishing:
 
 
 class PublishSpan:
-    """An :class:`~writegate.telemetry.Observation`."""
+    """The :class:`~writegate.telemetry.Observation` of one publish call."""
 
     def __init__(self, span: Span) -> None:
         self._span = span
@@ -42,7 +43,8 @@ class PublishSpan:
         _propagator.inject(carrier, trace.set_span_in_context(span))
         self.traceparent = carrier.get("traceparent")
 
-    def end(self, commands: Mapping[tuple[str, str], int], seconds: float, error: BaseException | None) -> None:  # noqa: ARG002
+    def end(self, commands: Mapping[tuple[str, str], int], seconds: float, error: BaseException | None) -> None:  # noqa: ARG002  a span measures its own time
+        """End the span with the outcomes, or with the error."""
         if error is not None:
             self._span.set_status(Status(StatusCode.ERROR, str(error)))
             self._span.set_attribute("error.type", type(error).__name__)
@@ -52,8 +54,8 @@ class PublishSpan:
 
 
 def batch_span(service: str, domain: str, commands: int, traceparents: Iterable[str]) -> AbstractContextManager[Span]:
-    """Return a writer's span around a batch, as the current one; it links to the spans of those who published it."""
-    contexts = (_propagator.extract({"traceparent": one}) for one in dict.fromkeys(traceparents))
+    """Return a context that makes a span around a batch current; it links to the spans that published the commands."""
+    contexts = (_propagator.extract({"traceparent": traceparent}) for traceparent in dict.fromkeys(traceparents))
     links = [Link(trace.get_current_span(context).get_span_context()) for context in contexts]
     destination = exchange_name(service)
     return _tracer.start_as_current_span(
@@ -72,3 +74,6 @@ def _attributes(name: str, kind: str, destination: str | None, commands: int) ->
         "messaging.batch.message_count": commands,
     }
     return given | ({"messaging.destination.name": destination} if destination else {})
+
+
+OBSERVER = TraceObserver()

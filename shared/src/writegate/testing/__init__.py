@@ -1,4 +1,4 @@
-"""For the tests of services that publish: a broker in memory, which the real publisher talks to.
+"""For the tests of services that publish: a broker in memory, to which the real publisher connects.
 
 ::
 
@@ -6,10 +6,10 @@
         deposit("a-1", 300)  # the service's own code, which calls writegate.publish
         writegate_broker.assert_published(DepositMade, key="a-1", times=1, cents=300)
 
-The fixture is of the pytest plugin that comes with this package. Only the connection is replaced: commands are
-validated, encoded, packed, confirmed and refused by the code that runs in production, and the broker in memory passes
-the tests that RabbitMQ passes. ``writegate_writer.testing.drain`` applies what was published, where the writer is
-installed.
+The fixture belongs to the pytest plugin of this package. Only the connection is replaced: commands are validated,
+encoded, packed, confirmed and refused by the code that runs in production, and the broker in memory passes the same
+conformance tests as RabbitMQ. Where the writer is installed, ``writegate_writer.testing.drain`` applies what was
+published. Each publisher has an I/O thread of its own, as in production.
 """
 
 from writegate.testing.broker import MemoryBroker

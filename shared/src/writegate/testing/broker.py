@@ -1,4 +1,4 @@
-"""The broker in memory, as tests of a service use it."""
+"""The broker in memory, with the methods that the tests of a service use."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from writegate.testing.memory_node import Node, Stored
 from writegate.testing.memory_wire import MemoryWire
 from writegate.testing.published import commands_in, difference
 
-USER = "test"  # whom a publisher publishes as when the test does not care
+USER = "test"  # the broker user of publishers for which a test names none
 
 
 class MemoryBroker:
-    """A broker of this process, with the queues of ``services``."""
+    """A broker inside this process, with the queues of ``services``. Any thread may use it."""
 
     def __init__(self, services: Iterable[Service] = ()) -> None:
         self._node = Node()
@@ -40,33 +40,34 @@ class MemoryBroker:
     def close(self) -> None:
         """Close the publishers that were made here."""
         for publisher in self._publishers:
-            publisher.close(timeout=0)  # what nobody waits for any more need not arrive
+            publisher.close(timeout=0)  # no test waits for what is still on its way
 
-    # What is there.
+    # What exists at the broker.
 
     def declare(self, service: Service) -> None:
-        """Make what a service needs at the broker. What is there stays as it is."""
+        """Create the exchanges and queues of a service. Existing ones stay as they are."""
         self._services[service.name] = service
         self._node.declare(topology_of(service))
 
     def user(self, name: str, *, write: str, password: str = "") -> None:
-        """Make a user that may publish to exchanges whose name ``write``, a regular expression, matches."""
+        """Create a user who may publish to exchanges whose names match the regular expression ``write``."""
         self._node.allow(name, password, write)
 
     def publisher(
         self, user: str = USER, *, password: str = "", app_id: str | None = None, **settings: Any
     ) -> Publisher:
-        """Return a publisher that publishes here, with the default settings but for those given.
+        """Return a publisher that is connected to this broker, with the default settings except those given.
 
-        It has no spool unless it is given a directory: what the broker says is to be seen.
+        It has no spool unless a directory is given, so that a test sees what the broker answers.
         """
-        usual = {"spool_directory": "off"}
-        made = Publisher(Settings.model_validate(usual | settings), app_id=app_id, wire=self.wire(user, password))
+        without_spool = {"spool_directory": "off"}
+        validated = Settings.model_validate(without_spool | settings)
+        made = Publisher(validated, app_id=app_id, wire=self.wire(user, password))
         self._publishers.append(made)
         return made
 
     def wire(self, user: str = USER, password: str = "") -> Callable[[Listener], Carrier]:
-        """Return what a :class:`~writegate.publishing.Publisher` takes for its connection to this broker."""
+        """Return the ``wire`` argument that connects a :class:`~writegate.publishing.Publisher` to this broker."""
         return partial(MemoryWire, self._node, user, password)
 
     # What was published.
@@ -78,19 +79,18 @@ class MemoryBroker:
 
     @property
     def published(self) -> list[Command]:
-        """Every command that was accepted, in the order of acceptance, as read from the bytes that were sent.
+        """Every command that was accepted, in order, as read from the bytes of the messages.
 
-        A command is equal to another one that says the same, so ``in`` and ``count`` work.
+        Commands with the same fields are equal, so ``in`` and ``count`` work.
         """
-        sent = (one.sent for one in self._node.history())
-        return [command for one in sent for command in commands_in(one, self._services)]
+        return [command for stored in self._node.history() for command in commands_in(stored.sent, self._services)]
 
     def assert_published(
         self, kind: type[Command], *, key: str | None = None, times: int | None = None, **fields: Any
     ) -> None:
         """Fail unless commands of this type, with this key and these fields, were published.
 
-        ``times``: exactly so often; at least once when it is not given. Where a field is itself called ``key`` or
+        ``times`` is their exact number; without it, at least one is expected. For a field that is called ``key`` or
         ``times``, compare whole commands: ``assert Deposit(…) in broker.published``.
         """
         __tracebackhide__ = True
@@ -103,16 +103,20 @@ class MemoryBroker:
         return self._node.waiting(queue_name(service.name, lane))
 
     def take(self, service: Service | None = None, lane: int | None = None) -> list[Stored]:
-        """Consume what waits, oldest first: in one lane, in all lanes of a service, or in all there are."""
+        """Consume what waits, oldest first: in one lane, in all lanes of a service, or in all lanes."""
         services = self.services if service is None else (service,)
-        lanes = [(one, range(one.lanes) if lane is None else [lane]) for one in services]
-        return self._node.consume([queue_name(one.name, number) for one, numbers in lanes for number in numbers])
+        queues = [
+            queue_name(owner.name, number)
+            for owner in services
+            for number in (range(owner.lanes) if lane is None else [lane])
+        ]
+        return self._node.consume(queues)
 
-    # What goes wrong.
+    # Failures.
 
     @contextmanager
     def blocked(self, reason: str = "low on memory") -> Iterator[None]:
-        """Stop reading from publishers, as a broker does that is short of memory or disk."""
+        """Stop reading from publishers inside the block, like a broker that is low on memory or disk."""
         self._node.block(reason)
         try:
             yield
@@ -121,7 +125,7 @@ class MemoryBroker:
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Lose every connection and take none; what is stored stays."""
+        """Close every connection and refuse new ones inside the block. Stored messages stay."""
         self._node.go_away()
         try:
             yield

@@ -1,6 +1,6 @@
-"""What a publisher can notice of RabbitMQ, without RabbitMQ: exchanges, queues with limits, users, connections.
+"""The part of RabbitMQ that a publisher can observe, in memory: exchanges, queues with limits, users, connections.
 
-Texts and reply codes are those of RabbitMQ, as far as a publisher's errors show them.
+Texts and reply codes are RabbitMQ's, as far as a publisher's errors contain them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Taken(Enum):
-    """What became of a message at the broker."""
+    """What the broker did with a message."""
 
     STORED = "stored"
     FULL = "full"
@@ -31,7 +31,7 @@ class Taken(Enum):
 
 
 class ChannelRefused(Exception):
-    """The broker closes the channel for what came on it. ``code`` is AMQP's reply code."""
+    """The broker closes the channel because of a message. ``code`` is AMQP's reply code."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
@@ -64,7 +64,7 @@ class _Queue:
     ready: deque[Stored] = field(default_factory=deque)
     bytes: int = 0
 
-    def has_room(self, size: int) -> bool:
+    def takes(self, size: int) -> bool:
         return len(self.ready) < self.most_messages and self.bytes + size <= self.most_bytes
 
 
@@ -75,7 +75,7 @@ class _User:
 
 
 class Node:
-    """A broker. Its methods may be called from any thread; it calls wires back on their own threads only."""
+    """A broker. Any thread may call its methods; it calls wires back only on their own threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -83,13 +83,13 @@ class Node:
         self._queues: dict[str, _Queue] = {}
         self._users: dict[str, _User] = {}
         self._stored: list[Stored] = []
-        self._wires: dict[str, MemoryWire] = {}  # by address, those that are connected or want to be
+        self._wires: dict[str, MemoryWire] = {}  # started and not stopped, by address
         self._connected: set[str] = set()
         self._away = False
         self._blocked: str | None = None
 
     def declare(self, topology: Topology) -> None:
-        """Make what is not there yet."""
+        """Create what does not exist yet."""
         with self._lock:
             for exchange in topology.exchanges:
                 self._bindings.setdefault(exchange.name, {})
@@ -102,12 +102,12 @@ class Node:
                     bound.append(binding.queue)
 
     def allow(self, user: str, password: str, write: str) -> None:
-        """Make a user that may publish to exchanges whose name ``write``, a regular expression, matches."""
+        """Create a user who may publish to exchanges whose names match the regular expression ``write``."""
         with self._lock:
             self._users[user] = _User(password, re.compile(write))
 
     def history(self) -> list[Stored]:
-        """Return all that was ever stored, in that order."""
+        """Return every message that was ever stored, in order."""
         with self._lock:
             return list(self._stored)
 
@@ -125,9 +125,9 @@ class Node:
                 taken += queue.ready
                 queue.ready.clear()
                 queue.bytes = 0
-        return sorted(taken, key=lambda one: one.number)
+        return sorted(taken, key=lambda stored: stored.number)
 
-    # What goes wrong.
+    # Failures.
 
     def block(self, reason: str | None) -> None:
         """Stop (reason) or resume (None) reading from publishers."""
@@ -137,7 +137,7 @@ class Node:
                 self._wires[address].block(reason)
 
     def go_away(self) -> None:
-        """Lose every connection and take none; what is stored stays."""
+        """Close every connection and refuse new ones. Stored messages stay."""
         with self._lock:
             self._away = True
             for address in self._connected:
@@ -145,27 +145,27 @@ class Node:
             self._connected.clear()
 
     def come_back(self) -> None:
-        """Take connections again."""
+        """Accept connections again."""
         with self._lock:
             self._away = False
             for wire in self._wires.values():
                 wire.post(wire.connect)
 
-    # What wires ask for.
+    # Requests of wires.
 
     def start(self, wire: MemoryWire) -> None:
-        """This one wants to be connected from now on."""
+        """Register a wire, which is connected again whenever the broker comes back."""
         with self._lock:
             self._wires[wire.address] = wire
 
     def stop(self, wire: MemoryWire) -> None:
-        """This one goes for good."""
+        """Remove a wire for good."""
         with self._lock:
             self._wires.pop(wire.address, None)
             self._connected.discard(wire.address)
 
     def connect(self, wire: MemoryWire, password: str) -> str | None:
-        """Take in a connection; return why publishers are blocked, if they are. Raises :class:`ConnectionError`."""
+        """Accept a connection; return why publishers are blocked, or None. Raises :class:`ConnectionError`."""
         with self._lock:
             if self._away:
                 raise ConnectionRefusedError("connection refused")
@@ -176,7 +176,7 @@ class Node:
             return self._blocked
 
     def store(self, wire: MemoryWire, sent: Sent) -> Taken:
-        """Take a mandatory message. Raises :class:`ChannelRefused`."""
+        """Store a mandatory message. Raises :class:`ChannelRefused`."""
         with self._lock:
             exchange = sent.exchange
             if not self._users[wire.user].write.search(exchange):
@@ -187,7 +187,7 @@ class Node:
             names = self._bindings[exchange].get(sent.routing_key, [])
             if not names:
                 return Taken.UNROUTABLE
-            if not all(self._queues[name].has_room(len(sent.body)) for name in names):
+            if not all(self._queues[name].takes(len(sent.body)) for name in names):
                 return Taken.FULL
             if sent.properties.reply_to == REPLY_TO:
                 sent.properties.reply_to = f"{REPLY_TO}.{wire.address}"
@@ -199,7 +199,7 @@ class Node:
             return Taken.STORED
 
     def reply(self, reply_to: str, correlation_id: str, body: bytes) -> None:
-        """Hand a reply to the publisher that asked for it, if it is still there."""
+        """Deliver a reply to the publisher that asked for it, if it is still connected."""
         with self._lock:
             address = reply_to.removeprefix(f"{REPLY_TO}.")
             if address in self._connected:

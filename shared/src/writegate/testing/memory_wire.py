@@ -1,4 +1,4 @@
-"""The wire of a publisher to a broker in memory: a thread, as the real one has, and no socket."""
+"""The wire between a publisher and the broker in memory: an I/O thread like the real one's, without a socket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from writegate.testing.memory_node import ChannelRefused, Node, Sent, Taken
 
 
 class MemoryWire:
-    """A :class:`~writegate.publishing.wire.Carrier`. It is connected again as soon as the broker is back."""
+    """A :class:`~writegate.publishing.wire.Carrier` that connects again as soon as the broker is back.
+
+    ``_changed`` guards ``_posts`` and ``_timers``, which any thread adds to; the rest belongs to the wire's thread.
+    """
 
     def __init__(self, node: Node, user: str, password: str, listener: Listener) -> None:
         self.user = user
@@ -38,47 +41,54 @@ class MemoryWire:
 
     @property
     def running(self) -> bool:
+        """Whether the thread runs."""
         return self._thread.is_alive()
 
     def start(self) -> None:
+        """Start the thread, and connect."""
         self._node.start(self)
         self.post(self.connect)
         self._thread.start()
 
     def post(self, work: Callable[[], None]) -> None:
+        """Run ``work`` on the thread, in the order of the calls. From any thread."""
         with self._changed:
             self._posts.append(work)
             self._changed.notify()
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Run ``work`` on the thread after ``seconds``."""
         with self._changed:
             heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._count), work))
             self._changed.notify()
 
     def publish(self, exchange: str, routing_key: str, body: bytes, properties: pika.BasicProperties) -> None:
+        """Send a mandatory message. It reaches the broker after the work that was posted before."""
         sent = Sent(exchange, routing_key, body, _as_it_arrives(properties))
         self._tag += 1
         self.post(partial(self._arrive, self.channel, self._tag, sent))
 
     def reply(self, reply_to: str, body: bytes, properties: pika.BasicProperties) -> None:
+        """Send a reply, unconfirmed."""
         self._node.reply(reply_to, properties.correlation_id or "", body)
 
     def stop(self, timeout: float) -> None:
+        """End the connection and the thread. From any other thread."""
         self.post(self._stop)
         self._thread.join(timeout)
 
-    # What the broker tells. From any thread.
+    # Events from the broker. From any thread.
 
     def block(self, reason: str | None) -> None:
-        """The broker stopped (reason) or resumed (None) reading."""
+        """Report that the broker stopped (reason) or resumed (None) reading."""
         self.post(partial(self._listener.on_blocked, reason))
 
     def lose(self) -> None:
-        """The connection is gone."""
+        """Report that the connection is lost."""
         self.post(self._lost)
 
     def answer(self, correlation_id: str, body: bytes) -> None:
-        """A reply arrived."""
+        """Report that a reply arrived."""
         self.post(partial(self._listener.on_reply, correlation_id, body))
 
     # On the I/O thread.
@@ -102,7 +112,7 @@ class MemoryWire:
 
     def _arrive(self, channel: object, tag: int, sent: Sent) -> None:
         if channel is not self.channel:
-            return  # it was closed meanwhile: nobody reads what came on it
+            return  # the channel was closed meanwhile: the broker reads nothing from it
         try:
             taken = self._node.store(self, sent)
         except ChannelRefused as refused:
@@ -145,7 +155,7 @@ class MemoryWire:
 
 
 def _as_it_arrives(properties: pika.BasicProperties) -> pika.BasicProperties:
-    """Return the properties as a consumer reads them; raises what pika does for those that cannot be sent."""
+    """Return the properties as a consumer would read them. Raises pika's error for those that cannot be sent."""
     read = pika.BasicProperties()
     read.decode(b"".join(properties.encode()))
     return read

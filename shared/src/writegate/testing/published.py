@@ -1,4 +1,4 @@
-"""Reading what was published, and saying how it differs from what a test expected."""
+"""Reads published messages, and explains how they differ from what a test expected. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_LISTED = 20
 
 
 def commands_in(sent: Sent, services: Mapping[str, Service]) -> list[Command]:
-    """Return the commands in a message. A question about a command is none."""
+    """Return the commands in a message. A lookup of a command is left out."""
     items = decode(sent.body, sent.properties.headers, {"content_type": sent.properties.content_type}).items
     return [_command(item, services) for item in items if item.task != LOOKUP_TASK]
 
@@ -31,15 +31,15 @@ def _command(item: Item, services: Mapping[str, Service]) -> Command:
 def difference(
     published: Sequence[Command], kind: type[Command], key: str | None, times: int | None, fields: Mapping[str, Any]
 ) -> str | None:
-    """Return what is wrong when not so many commands as expected are among those published, else None."""
+    """Return a message when the published commands do not contain the expected ones, else None."""
     if unknown := sorted(set(fields) - set(kind.model_fields)):
         known = ", ".join(kind.model_fields)
         raise TypeError(f"{kind.__name__} has no field {unknown[0]!r}: expected one of {known}")
     found = sum(
-        type(one) is kind
-        and (key is None or key_of(one) == key)
-        and all(getattr(one, name) == value for name, value in fields.items())
-        for one in published
+        type(command) is kind
+        and (key is None or key_of(command) == key)
+        and all(getattr(command, name) == value for name, value in fields.items())
+        for command in published
     )
     if found == times or (times is None and found):
         return None
@@ -55,7 +55,7 @@ def _times(number: int) -> str:
 
 
 def _listed(published: Sequence[Command]) -> str:
-    lines = [f"  {contract_of(one).task} key={key_of(one)!r} {one}" for one in published[:_MOST_LISTED]]
+    lines = [f"  {contract_of(command).task} key={key_of(command)!r} {command}" for command in published[:_MOST_LISTED]]
     if len(published) > _MOST_LISTED:
         lines.append(f"  and {len(published) - _MOST_LISTED} more")
     return "\n".join(lines) or "  nothing"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from writegate.backoff import backoff_seconds
 from writegate.contract.service import Service
 from writegate.message.envelope import Item
 from writegate.message.topology import Route
@@ -70,4 +71,4 @@ class Clock(Protocol):
 
 def backoff(clock: Clock, failures: int, *, longest: float) -> float:
     """Return for how many seconds to wait after so many failures in a row: longer each time, and spread."""
-    return float(min(longest, 0.25 * 2 ** min(failures, 10)) * (0.5 + clock.spread() / 2))
+    return backoff_seconds(failures, first=0.5, longest=longest, chance=clock.spread())

@@ -3,7 +3,7 @@
 ::
 
     INSTALLED_APPS = ["writegate.integrations.django"]
-    WRITEGATE = {"BROKER_URL": "amqp://…", "APP_ID": "fleet"}  # what the environment does not say
+    WRITEGATE = {"BROKER_URL": "amqp://…", "APP_ID": "fleet"}  # for settings that are not in the environment
 
     def airframe(request: HttpRequest, tail: str) -> HttpResponse:
         return respond(request, RegisterAirframe, tail=tail)
@@ -13,7 +13,7 @@
         path("receipts/<str:command_id>", receipt, {"service": "fleet"}),
     ]
 
-Whoever is listed gets ``manage.py check --database default``, which warns of a database user that may still write to
+The application adds to ``manage.py check --database default`` a warning about a database user that may still write to
 the gate's tables, and the commands ``writegate_publish`` and ``writegate_status``.
 """
 
@@ -31,10 +31,10 @@ from writegate.integrations.after_commit import report_unpublished
 from writegate.integrations.http import Answer
 from writegate.publishing import process
 
-__all__ = ["live", "metrics", "publish_on_commit", "ready", "receipt", "respond"]
+__all__ = ["live", "metrics", "publish_after_transaction", "ready", "receipt", "respond"]
 
 
-def publish_on_commit(command: Command, using: str | None = None) -> None:
+def publish_after_transaction(command: Command, using: str | None = None) -> None:
     """Publish ``command`` when the transaction on ``using`` commits; see :func:`writegate.publish_on_commit`."""
 
     def publish() -> None:
@@ -45,34 +45,34 @@ def publish_on_commit(command: Command, using: str | None = None) -> None:
 
 
 def respond(request: HttpRequest, kind: type[Command], **path: Any) -> HttpResponse:
-    """Publish the command in a request's body and answer as :mod:`writegate.integrations.http` says.
+    """Publish the command in a request's body and answer as :mod:`writegate.integrations.http` describes.
 
-    ``path`` are fields that the path names, such as ``tail=tail``.
+    ``path`` are fields from the request's path, such as ``tail=tail``.
     """
-    return _response(requests.publish(kind, request.body, request.headers.get("Prefer"), path))
+    return _response(requests.publish_body(kind, request.body, request.headers.get("Prefer"), path))
 
 
 @require_safe
 def receipt(_: HttpRequest, command_id: str, service: str) -> HttpResponse:
-    """A view: what became of a command; 404 while nothing is known of its id."""
+    """A view that answers what became of a command; 404 while nothing is known of its id."""
     return _response(requests.look_up(service, command_id))
 
 
 @require_safe
 def live(_: HttpRequest) -> HttpResponse:
-    """A view: whether this process answers."""
+    """A view that answers that this process lives."""
     return _response(requests.live())
 
 
 @require_safe
 def ready(_: HttpRequest) -> HttpResponse:
-    """A view: whether a command posted now would leave at once."""
+    """A view that answers whether the broker takes commands of this process."""
     return _response(requests.ready())
 
 
 @require_safe
 def metrics(_: HttpRequest) -> HttpResponse:
-    """A view: what Prometheus asks for; 404 unless ``WRITEGATE_TELEMETRY`` names it."""
+    """A view with the page for Prometheus; 404 unless ``WRITEGATE_TELEMETRY`` names it."""
     status, content, kind = requests.metrics()
     return HttpResponse(content, kind, status)
 

@@ -1,4 +1,4 @@
-"""What Django does with the application when it starts."""
+"""The configuration of the Django application, which Django runs when it starts."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from writegate.publishing import process
 
 
 class WritegateConfig(AppConfig):
-    """Hands the settings to the publisher of the process, and registers the checks."""
+    """Gives Django's settings to the publisher of the process, and registers the checks."""
 
     name = "writegate.integrations.django"
     label = "writegate"
 
     def ready(self) -> None:
-        """Nothing is connected, nothing is missing yet: commands such as ``collectstatic`` need no broker."""
+        """Configure the publisher without connecting: commands such as ``collectstatic`` need no broker."""
         from writegate.integrations.django import checks  # noqa: F401, PLC0415  importing it registers them
 
         process.configure(defaults=configured(), app_id=_written().get("APP_ID"))
 
 
 def configured() -> dict[str, Any]:
-    """Return the settings that ``WRITEGATE`` gives."""
+    """Return the settings in ``WRITEGATE``, without ``APP_ID``."""
     return {name: value for name, value in _written().items() if name != "APP_ID"}
 
 

@@ -1,4 +1,4 @@
-"""``manage.py check``: settings that cannot work, and, with ``--database``, users that may still write directly."""
+"""``manage.py check``: wrong settings and, with ``--database``, database users that may still write directly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from writegate.config import Settings
 from writegate.errors import SettingsError
 from writegate.integrations.django.apps import configured
 
-# A service's tables are those its role may change, and a service's role is one that the writer may act as.
+# The roles of services are those that the writer may act as; the tables of services are those such a role may change.
 _WRITABLE = """
 select distinct c.oid::regclass::text
 from pg_auth_members m
@@ -23,12 +23,12 @@ where c.relkind in ('r', 'p')
   and (has_table_privilege(c.oid, 'delete, truncate') or has_any_column_privilege(c.oid, 'insert, update'))
 order by 1
 """
-_NAMED = 3  # of the tables, in the warning; who may write one of them usually may write many
+_NAMED = 3  # tables named in the warning: a user who may write one of them usually may write many
 
 
 @register()
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Find a setting that is wrong. That one is missing is said when something is published."""
+    """Find a wrong setting. A missing one raises when something is published."""
     try:
         Settings.load(defaults=configured())
     except SettingsError as error:
@@ -40,7 +40,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 def check_databases(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     """Find entries of ``DATABASES`` whose user may change a table that belongs to the gate.
 
-    Connects to those that ``--database`` names, and to none without it.
+    It connects only to databases that ``--database`` names.
     """
     return [found for alias in databases or () for found in _check(alias)]
 

@@ -15,7 +15,7 @@ REFUSED, LATE = 1, 3  # exit codes, those of `writegate publish`
 
 
 class Command(BaseCommand):
-    """Prints the id, or the receipt."""
+    """Publishes one command, and prints its id or its receipt."""
 
     help = "Publish a write command; exit code 1: refused, invalid or parked, 3: no confirm or no receipt in time."
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--wait", type=float, metavar="SECONDS", help="wait so long for its receipt")
 
     def handle(self, *, task: str, fields: str, wait: float | None, **_: Any) -> None:
-        """Publish it."""
+        """Publish the command."""
         try:
             command = read_command(find_command(task, installed_services().values()), fields)
             if wait is None:

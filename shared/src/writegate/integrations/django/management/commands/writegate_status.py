@@ -14,16 +14,16 @@ _POLL_SECONDS = 0.05
 
 
 class Command(BaseCommand):
-    """Connects as the project would."""
+    """Connects to the broker with the project's settings."""
 
     help = "Connect to the broker; exit code 0: it takes commands, 1: it does not."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take a time limit."""
+        """Add the option for a time limit."""
         parser.add_argument("--timeout", type=float, default=10.0, metavar="SECONDS", help="default: 10")
 
     def handle(self, *, timeout: float, **_: Any) -> None:
-        """Connect, and say so."""
+        """Connect, and print whether the broker takes commands."""
         try:
             publisher = process.publisher()
         except WritegateError as error:
