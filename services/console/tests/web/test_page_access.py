@@ -56,7 +56,7 @@ def test_nobody_sees_anything_without_logging_in(console: OfflineConsole) -> Non
         POSTS
     )
     assert [browser.post(path).status_code for path in FORMS] == [401] * len(FORMS)
-    assert browser.get("/events").status_code == 401
+    assert [browser.get(path).status_code for path in ("/events", "/drain/events?target=flights")] == [401] * 2
     assert console.operations == []
 
 

@@ -22,6 +22,10 @@ _ON_PARKED = """
 SELECT at, who, action, detail->>'reason' AS reason, detail->'changed' AS changed
 FROM writegate.audit WHERE detail->'numbers' @> to_jsonb(%(number)s::bigint) ORDER BY seq
 """
+# What the writer records is older than the name that people type.
+_SHOWN_AS = {"rehearse": "dry run"}
+_STORED_AS = {shown: stored for stored, shown in _SHOWN_AS.items()}
+
 _DETAIL = "SELECT detail FROM writegate.audit WHERE command = %(command)s"
 
 
@@ -38,12 +42,20 @@ class AuditEntry:
     command: str | None
 
 
+def shown_action(action: str) -> str:
+    """Return the name of an action as people read it."""
+    return _SHOWN_AS.get(action, action)
+
+
 def newest_entries(database: Database, limit: int, **filters: Any) -> list[AuditEntry]:
     """Return the newest entries that match ``filters``.
 
-    Filters are ``who``, ``action``, ``target`` (a part of it), ``command`` and ``before`` (only lower ``seq``).
+    Filters are ``who``, ``action`` (as stored or as shown), ``target`` (a part of it), ``command`` and ``before`` (only
+    lower ``seq``).
     """
     parameters = {name: filters.get(name) for name in ("who", "action", "target", "command", "before")}
+    if (action := parameters["action"]) is not None:
+        parameters["action"] = _STORED_AS.get(action, action)
     return [AuditEntry(**row) for row in database.all(_ENTRIES, {**parameters, "limit": limit})]
 
 

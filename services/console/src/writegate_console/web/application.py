@@ -60,7 +60,7 @@ def application(settings: Settings, operate: SendOperation) -> FastAPI:
 
 def _ask_to_log_in(request: Request, error: Exception) -> Response:
     del error
-    if request.method != "GET" or request.url.path == "/events":
+    if request.method != "GET" or request.url.path.endswith("/events"):
         return JSONResponse({"detail": "nobody is logged in"}, status.HTTP_401_UNAUTHORIZED)
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"/login?next={quote(wanted, safe='')}", status.HTTP_303_SEE_OTHER)

@@ -11,6 +11,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from writegate_console.gate.audit import shown_action
 from writegate_console.web.security.identity import Viewer
 from writegate_console.web.state.shared import shared_state
 from writegate_console.web.views import format as formats
@@ -26,6 +27,7 @@ _FILTERS = {
     "ago": formats.format_age,
     "pretty": formats.format_json,
     "plain": formats.format_value,
+    "action": shown_action,
     "segment": lambda value: quote(str(value), safe=""),
 }
 
