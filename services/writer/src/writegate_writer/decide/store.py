@@ -133,8 +133,11 @@ class Store(Protocol):
     def settle_parked(
         self, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
     ) -> None:
-        """Note what became of parked commands that were decided again, by number: ``applied`` ones have their ledger
-        ids, and what the ledger says of those is changed; the others are parked as before, for a cause of today."""
+        """Write down what became of parked commands that were decided again, by their numbers.
+
+        ``applied``: their ledger ids, whose outcome in the ledger is changed. ``again``: these stay parked, with their
+        new cause.
+        """
 
     def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         """Store emitted commands; return them with their numbers."""

@@ -112,8 +112,10 @@ def _moving(desired: Sequence[Domain], lanes: Lanes) -> tuple[Domain, ...]:
 
 
 def _left_behind(desired: Sequence[Domain], lanes: Lanes, refused: Mapping[str, str]) -> dict[str, str]:
-    """Return the domains that cannot get the lanes of another, because some of those would stay: they are refused, or
-    of services that are not installed here."""
+    """Return the domains that cannot get all lanes of another one, with the reason.
+
+    Some of those lanes would stay behind: their domain is refused, or their service is not installed here.
+    """
     possible = [domain for domain in desired if domain.name not in refused]
     free = {lane for domain in possible for lane in domain.lanes}
     found: dict[str, str] = {}

@@ -80,8 +80,11 @@ class Streak:
 
 
 class Domain:
-    """A domain this process holds. Changed under the gate's lock only, but for ``outbox``,
-    ``aside``, ``stride`` and ``ahead``, which are its slot's."""
+    """A domain that this process holds.
+
+    Changed under the scheduler's lock only, except ``outbox``, ``aside``, ``stride`` and ``ahead``: those belong to the
+    slot that takes its turn.
+    """
 
     def __init__(self, name: str, epoch: int, lanes: tuple[tuple[str, int], ...]) -> None:
         self.name = name

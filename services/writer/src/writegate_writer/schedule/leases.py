@@ -124,8 +124,11 @@ class Sharing:
         return [*self._scheduler.domains(), *self._leaving.values()]
 
     def _leave(self, names: Collection[str]) -> None:
-        """Take no further turn at these. The turn that is being taken is not cut short: the next owner would wait at
-        the fence for it anyway, and its acknowledgements need the channel."""
+        """Take no further turn at these domains.
+
+        A turn that is running is not interrupted: the next owner would wait for it at the fence anyway, and its
+        acknowledgements need the channel.
+        """
         for domain in self._scheduler.domains():
             if domain.name in names:
                 self._scheduler.disown(domain)

@@ -25,10 +25,10 @@ def users() -> list[str]:
 
 
 def environment(name: str, state: StackState) -> dict[str, str]:
-    """Return the settings of one process: ``owner`` (``apply``), ``writer``, ``writer-N``, ``reader``, ``operator``,
-    ``console``, ``feed``, a service.
+    """Return the settings of one process.
 
-    Raises :class:`StackError` for a name it does not know.
+    ``name`` is ``owner`` (for ``apply``), ``writer``, ``writer-N``, ``reader``, ``operator``, ``console``, ``feed`` or
+    a service. Raises :class:`StackError` for any other name.
     """
     if name == "owner":
         return {
