@@ -11,7 +11,8 @@ from pydantic import Field
 from writegate import Command, Service
 from writegate.contract.lanes import lane_of
 from writegate.message.envelope import Item, Message, encode, encode_many, item_of
-from writegate_writer.receive.reading import Arrived, Delivery, read
+from writegate_writer.receive.delivery import Arrived, Delivery
+from writegate_writer.receive.reading import read
 
 LANES = 4
 

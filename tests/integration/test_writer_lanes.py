@@ -24,7 +24,7 @@ from writegate_devkit.stack.readiness import wait_until
 from writegate_writer.broker.channel import LaneChannel
 from writegate_writer.broker.lanes import Lanes
 from writegate_writer.broker.memory_size import memory_size
-from writegate_writer.receive.reading import Delivery
+from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.domain import Domain, Phase
 from writegate_writer.schedule.scheduler import DomainScheduler
 

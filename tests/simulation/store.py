@@ -19,7 +19,7 @@ from writegate.message.receipt import Cause, Receipt
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, Key
 from writegate_writer.decide.store import APPLIED, DeferredRow, Holder, Known, Opened, Outgoing, Started
 from writegate_writer.errors import DatabaseFault, Fault
-from writegate_writer.receive.reading import Refused
+from writegate_writer.receive.delivery import Refused
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -22,7 +22,7 @@ from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.store import Store
 from writegate_writer.handlers.domains import tables_by_task
 from writegate_writer.handlers.writes import Writes
-from writegate_writer.receive.reading import Delivery
+from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.domain import Domain
 from writegate_writer.schedule.leases import Claimed
 from writegate_writer.schedule.ports import Served

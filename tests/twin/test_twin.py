@@ -27,7 +27,7 @@ from writegate.message.receipt import Cause, Receipt
 from writegate_writer.apply import transaction
 from writegate_writer.decide import attempts as decide
 from writegate_writer.decide.bisection import Isolation, Span
-from writegate_writer.receive.reading import Arrived
+from writegate_writer.receive.delivery import Arrived
 
 _EXAMPLES = os.environ.get("EXAMPLES")
 _PROFILE = settings(

@@ -18,7 +18,8 @@ from writegate.contract.lanes import lane_of
 from writegate.errors import InvalidCommand, PublishError
 from writegate.message.envelope import encode_many, item_of
 from writegate.message.validation import fields_of
-from writegate_writer.receive.reading import Arrived, read
+from writegate_writer.receive.delivery import Arrived
+from writegate_writer.receive.reading import read
 
 
 class Inner(BaseModel):

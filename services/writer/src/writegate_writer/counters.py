@@ -17,7 +17,7 @@ from writegate.telemetry import BatchSpan
 
 if TYPE_CHECKING:
     from writegate_writer.decide.result import BatchResult
-    from writegate_writer.receive.reading import Arrived, Refused
+    from writegate_writer.receive.delivery import Arrived, Refused
 
 DECIDED = Counter(
     "writegate_decided_commands",

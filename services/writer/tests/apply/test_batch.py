@@ -25,7 +25,7 @@ from writegate_writer.decide.holds import holds_of
 from writegate_writer.decide.ledger_days import oldest_day
 from writegate_writer.decide.store import DeferredRow, Holder, Known, Opened, Outgoing, Store
 from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
-from writegate_writer.receive.reading import Arrived, Delivery, Reading, Refused
+from writegate_writer.receive.delivery import Arrived, Delivery, Reading, Refused
 from writegate_writer.schedule.domain import Domain, Phase
 from writegate_writer.schedule.ports import Served
 from writegate_writer.schedule.scheduler import DomainScheduler

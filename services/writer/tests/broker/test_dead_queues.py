@@ -6,7 +6,7 @@ import pytest
 
 from tests.lane_reader import LaneReader, RecordedChannel
 from writegate.message.topology import dead_queue_name
-from writegate_writer.receive.reading import Delivery
+from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.domain import Domain
 
 BUDGET_BYTES = 100_000

@@ -15,7 +15,7 @@ from writegate_writer.decide.attempts import decide
 from writegate_writer.decide.classify import Classified, Work
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
-from writegate_writer.receive.reading import Arrived, Refused
+from writegate_writer.receive.delivery import Arrived, Refused
 
 GOOD, POISON, WRONG = "good", "poison", "wrong"  # WRONG: its handler says so itself
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.sample import Deposit, Note, Withdraw, arrived
 from writegate_writer.decide.runs import runs_of
-from writegate_writer.receive.reading import Arrived
+from writegate_writer.receive.delivery import Arrived
 
 
 def one(letter: str, key: str) -> Arrived:

@@ -13,7 +13,7 @@ from writegate.message.envelope import item_of
 from writegate_writer import Writes
 from writegate_writer.operations.pages import ParkedRow
 from writegate_writer.operations.placing import Placed, place
-from writegate_writer.receive.reading import NotYet
+from writegate_writer.receive.delivery import NotYet
 
 SERVICES = {"accounts": Writes(accounts, tables=[])}
 

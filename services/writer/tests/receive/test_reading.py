@@ -29,18 +29,8 @@ from writegate import Command, Service
 from writegate.contract.ids import ledger_id, new_id
 from writegate.contract.lanes import lane_of
 from writegate.message.envelope import Item, Message, encode, encode_many, item_of
-from writegate_writer.receive.reading import (
-    Arrived,
-    Delivery,
-    Misrouted,
-    NotYet,
-    Part,
-    Question,
-    Reading,
-    Refused,
-    content_hash,
-    read,
-)
+from writegate_writer.receive.delivery import Arrived, Delivery, Misrouted, NotYet, Part, Question, Reading, Refused
+from writegate_writer.receive.reading import content_hash, read
 
 DEPOSIT = Deposit(account="a-1", amount=5)
 LANE = lane_of("a-1", LANES)

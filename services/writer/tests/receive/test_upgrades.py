@@ -15,7 +15,8 @@ from writegate.errors import DeclarationError
 from writegate.message.envelope import Item, encode, encode_many
 from writegate_writer.decide.revive import revive
 from writegate_writer.decide.store import DeferredRow
-from writegate_writer.receive.reading import Arrived, Delivery, NotYet, Part, Refused, read
+from writegate_writer.receive.delivery import Arrived, Delivery, NotYet, Part, Refused
+from writegate_writer.receive.reading import read
 
 Fields = dict[str, Any]
 

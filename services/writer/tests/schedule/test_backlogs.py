@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from writegate_writer.receive.reading import Delivery
+from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.backlog import Backlog, backlogs
 from writegate_writer.schedule.domain import Domain
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.sample import item
 from writegate_writer.decide.store import Outgoing
-from writegate_writer.receive.reading import Delivery
+from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.domain import Domain, Outbox, Phase
 
 

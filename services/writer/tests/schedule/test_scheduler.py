@@ -7,7 +7,7 @@ import time
 from collections import defaultdict, deque
 
 from writegate_writer.decide.holds import holds_of
-from writegate_writer.receive.reading import Delivery
+from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.domain import Domain, Phase
 from writegate_writer.schedule.scheduler import DomainScheduler
 

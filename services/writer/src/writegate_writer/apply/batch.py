@@ -17,7 +17,7 @@ from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.revive import revive
 from writegate_writer.decide.store import DeferredRow, Holder, Store
 from writegate_writer.errors import DatabaseFault, Fault, HandlerFault, Outdated
-from writegate_writer.receive.reading import Arrived, NotYet, Reading, Refused
+from writegate_writer.receive.delivery import Arrived, NotYet, Reading, Refused
 from writegate_writer.schedule.batching import CORNER_DELIVERIES
 from writegate_writer.schedule.domain import Domain
 from writegate_writer.schedule.ports import Clock, Consuming, Served

@@ -16,7 +16,7 @@ from writegate.message.topology import route_of
 from writegate_writer.counters import FORWARDED
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.store import Outgoing, Store
-from writegate_writer.receive.reading import Delivery, Misrouted, Question
+from writegate_writer.receive.delivery import Delivery, Misrouted, Question
 from writegate_writer.schedule.domain import Domain
 from writegate_writer.schedule.ports import Consuming, Publishing, Served
 from writegate_writer.schedule.scheduler import DomainScheduler

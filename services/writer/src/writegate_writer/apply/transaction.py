@@ -25,7 +25,7 @@ from writegate_writer.decide.runs import runs_of
 from writegate_writer.decide.store import DeferredRow, Holder, Opened, Outgoing, Store
 from writegate_writer.errors import HandlerFault, Outdated
 from writegate_writer.handlers.emit import Emitted, collecting
-from writegate_writer.receive.reading import Arrived, NotYet, Refused
+from writegate_writer.receive.delivery import Arrived, NotYet, Refused
 from writegate_writer.schedule.ports import Served
 
 MAX_RESULT_BYTES = 1024

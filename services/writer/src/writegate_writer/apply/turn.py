@@ -19,7 +19,7 @@ from writegate_writer.apply.batch import BatchProcessor
 from writegate_writer.apply.sending import Sending
 from writegate_writer.decide.store import Holder, Store
 from writegate_writer.errors import DatabaseFault, Fault, HandlerFault
-from writegate_writer.receive.reading import Arrived, Refused
+from writegate_writer.receive.delivery import Arrived, Refused
 from writegate_writer.schedule.batching import cut, read_ahead, suspicious
 from writegate_writer.schedule.domain import Domain, Outbox, Phase
 from writegate_writer.schedule.ports import Clock, Consuming, Publishing, Served, backoff

@@ -12,7 +12,7 @@ import structlog
 
 from writegate.message.topology import dead_queue_name
 from writegate_writer.broker.memory_size import MemoryBudget, memory_size
-from writegate_writer.receive.reading import Delivery
+from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.domain import Domain
 
 log = structlog.get_logger(__name__)

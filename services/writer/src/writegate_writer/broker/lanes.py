@@ -21,7 +21,7 @@ from writegate_writer.broker.dead_queues import DeadQueues
 from writegate_writer.broker.memory_size import MemoryBudget, memory_size
 from writegate_writer.broker.patches import accept_malformed_properties, read_in_bulk, suspend_heartbeat_check
 from writegate_writer.decide.result import BatchResult
-from writegate_writer.receive.reading import Delivery
+from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.domain import Domain, Phase
 from writegate_writer.schedule.scheduler import DomainScheduler
 

@@ -9,7 +9,8 @@ from writegate.contract.service import Service
 from writegate.errors import MalformedMessage
 from writegate.message.envelope import Item
 from writegate_writer.check.finding import Finding, Where
-from writegate_writer.receive.reading import NotYet, command_and_key
+from writegate_writer.receive.contracts import command_and_key
+from writegate_writer.receive.delivery import NotYet
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from writegate_writer.decide.holds import holds_of
 from writegate_writer.decide.store import APPLIED, PARKED, Holder, Known, Opened, Outgoing, Started
 from writegate_writer.handlers.roles import role_of
 from writegate_writer.handlers.rows.literal import bare_array
-from writegate_writer.receive.reading import Refused
+from writegate_writer.receive.delivery import Refused
 from writegate_writer.receive.sanitizing import sanitize_json, sanitize_text
 
 # The ledger is read in a statement of its own, after the fence: its snapshot must not be older than the lock.

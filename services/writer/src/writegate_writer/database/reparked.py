@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from writegate_writer.database.session import Session
 from writegate_writer.decide.store import Opened
-from writegate_writer.receive.reading import Refused
+from writegate_writer.receive.delivery import Refused
 from writegate_writer.receive.sanitizing import sanitize_text
 
 # That it is still to be decided, the row among the deferred ones has said: it was compared and set in this transaction.

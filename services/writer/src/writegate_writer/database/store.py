@@ -21,7 +21,7 @@ from writegate_writer.decide.deferral import Deferral, DeferredIndex
 from writegate_writer.decide.store import DeferredRow, Holder, Opened, Outgoing, Started
 from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
 from writegate_writer.handlers.writes import Writes
-from writegate_writer.receive.reading import Refused
+from writegate_writer.receive.delivery import Refused
 from writegate_writer.schedule.ports import Clock
 
 log = structlog.get_logger(__name__)

@@ -12,7 +12,7 @@ from writegate_writer.decide.deferral import Key, key_of, parks_key
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.suspicion import suspect_in
 from writegate_writer.errors import DatabaseFault, Fault, HandlerFault, Reject
-from writegate_writer.receive.reading import Arrived, Refused
+from writegate_writer.receive.delivery import Arrived, Refused
 
 Apply = Callable[[Work], BatchResult]
 

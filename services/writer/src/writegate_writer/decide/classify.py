@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from writegate.message.receipt import Cause, Outcome
 from writegate_writer.decide.deferral import Deferral, Key, key_of, parks_key
 from writegate_writer.decide.store import APPLIED, PARKED, DeferredRow, Known, Opened
-from writegate_writer.receive.reading import Arrived, NotYet, Refused
+from writegate_writer.receive.delivery import Arrived, NotYet, Refused
 
 
 def _nothing(_: Arrived) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from writegate.contract.command import contract_of
-from writegate_writer.receive.reading import Arrived, NotYet, Refused
+from writegate_writer.receive.delivery import Arrived, NotYet, Refused
 
 Key = tuple[str, str]  # service, key
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from writegate.contract.ids import millis_of
-from writegate_writer.receive.reading import Arrived, Refused
+from writegate_writer.receive.delivery import Arrived, Refused
 
 _FAST_CLOCK_SECONDS = 3600.0  # a clock may be so much ahead
 

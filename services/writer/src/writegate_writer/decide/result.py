@@ -11,7 +11,7 @@ from typing import Any
 from writegate.message.receipt import Cause, Receipt
 from writegate_writer.decide.classify import Classified
 from writegate_writer.decide.store import Outgoing
-from writegate_writer.receive.reading import Arrived, Delivery, Refused
+from writegate_writer.receive.delivery import Arrived, Delivery, Refused
 
 Part = Arrived | Refused
 

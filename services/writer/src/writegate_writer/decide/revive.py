@@ -7,7 +7,8 @@ from writegate.contract.service import Service
 from writegate.errors import MalformedMessage
 from writegate.message.receipt import Cause
 from writegate_writer.decide.store import DeferredRow
-from writegate_writer.receive.reading import Arrived, Delivery, Refused, command_of
+from writegate_writer.receive.contracts import command_of
+from writegate_writer.receive.delivery import Arrived, Delivery, Refused
 
 # No channel has it: what came from the table is never acknowledged to the broker.
 _NO_GENERATION = -1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from writegate_writer.receive.reading import Arrived
+from writegate_writer.receive.delivery import Arrived
 
 
 def runs_of(batch: Sequence[Arrived]) -> list[list[Arrived]]:

@@ -13,7 +13,7 @@ from writegate.message.receipt import Receipt
 from writegate_writer.decide.deferral import Deferral, DeferredIndex
 from writegate_writer.decide.holds import Holds
 from writegate_writer.errors import DatabaseFault
-from writegate_writer.receive.reading import Refused
+from writegate_writer.receive.delivery import Refused
 
 APPLIED, PARKED = "a", "p"
 

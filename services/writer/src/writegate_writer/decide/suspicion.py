@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from writegate_writer.receive.reading import Arrived, NotYet
+from writegate_writer.receive.delivery import Arrived, NotYet
 
 # PostgreSQL's details of class 23: "Failing row contains (1, x, null)." and "Key (a, b)=(1, x) already exists."
 _VALUES = re.compile(r"(?:contains |\)=)\((.*)\)", re.DOTALL)

@@ -23,7 +23,7 @@ from writegate_writer.operations.audit import Result
 from writegate_writer.operations.pages import installed, lock, page
 from writegate_writer.operations.placing import Placed, place
 from writegate_writer.operations.tables import TABLES
-from writegate_writer.receive.reading import NotYet
+from writegate_writer.receive.delivery import NotYet
 
 _MESSAGE_CHARACTERS = 500
 _NO_TRANSACTION = ("25P", "3B")  # nor the savepoints in it

@@ -18,7 +18,7 @@ from writegate_writer.operations.audit import Result
 from writegate_writer.operations.pages import ParkedRow, installed, page
 from writegate_writer.operations.placing import is_object, read
 from writegate_writer.operations.tables import TABLES
-from writegate_writer.receive.reading import NotYet
+from writegate_writer.receive.delivery import NotYet
 
 _SHORT_CHARACTERS = 200
 _EDIT = "UPDATE writegate.parked SET raw = %s, version = %s WHERE seq = %s"

@@ -14,7 +14,8 @@ from writegate.contract.service import Service
 from writegate.errors import MalformedMessage
 from writegate.message.envelope import decode
 from writegate.message.receipt import Cause
-from writegate_writer.receive.reading import Arrived, Delivery, NotYet, Refused, content_hash, refuse_message
+from writegate_writer.receive.delivery import Arrived, Delivery, NotYet, Refused
+from writegate_writer.receive.reading import content_hash, refuse_message
 
 
 def read_dead(delivery: Delivery, service: Service) -> list[Arrived | Refused]:

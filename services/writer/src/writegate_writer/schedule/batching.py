@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from writegate.config import Settings
 from writegate.contract.service import Service
 from writegate_writer.receive.dead_letters import cause_of, read_dead
-from writegate_writer.receive.reading import Arrived, Delivery, Part, Reading, read
+from writegate_writer.receive.delivery import Arrived, Delivery, Part, Reading
+from writegate_writer.receive.reading import read
 from writegate_writer.schedule.domain import Domain
 from writegate_writer.schedule.ports import Clock, Served
 

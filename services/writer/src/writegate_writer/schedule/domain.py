@@ -13,7 +13,7 @@ from writegate_writer.decide.bisection import Stride
 from writegate_writer.decide.deferral import DeferredIndex
 from writegate_writer.decide.holds import Holds
 from writegate_writer.decide.store import Outgoing
-from writegate_writer.receive.reading import Delivery
+from writegate_writer.receive.delivery import Delivery
 
 
 class Phase(Enum):

@@ -13,7 +13,7 @@ from writegate.contract.service import Service
 from writegate.message.envelope import Item
 from writegate.message.topology import Route
 from writegate_writer.decide.result import BatchResult
-from writegate_writer.receive.reading import Delivery
+from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.domain import Domain
 
 

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 
 from writegate_writer.decide.holds import Holds
-from writegate_writer.receive.reading import Delivery
+from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.domain import Domain, Phase
 
 

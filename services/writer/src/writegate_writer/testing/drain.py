@@ -25,7 +25,7 @@ from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.store import Holder
 from writegate_writer.handlers.loading import load_services
 from writegate_writer.handlers.writes import Writes
-from writegate_writer.receive.reading import Delivery
+from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.batching import cut
 from writegate_writer.schedule.clock import SystemClock
 from writegate_writer.schedule.domain import Domain

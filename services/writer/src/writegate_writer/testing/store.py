@@ -22,7 +22,7 @@ from writegate_writer.decide.holds import holds_of
 from writegate_writer.decide.store import APPLIED, DeferredRow, Holder, Known, Opened, Outgoing, Started
 from writegate_writer.errors import DatabaseFault, HandlerFault
 from writegate_writer.handlers.writes import Writes
-from writegate_writer.receive.reading import Refused
+from writegate_writer.receive.delivery import Refused
 from writegate_writer.schedule.clock import SystemClock
 
 _BEGIN = "SAVEPOINT writegate_batch; SELECT pg_current_xact_id()::text::bigint, clock_timestamp()"

@@ -24,7 +24,7 @@ from writegate.message.receipt import Receipt
 from writegate_writer import counters as figures
 from writegate_writer.broker.patches import retry_steadily
 from writegate_writer.decide.result import BatchResult
-from writegate_writer.receive.reading import Arrived, Refused
+from writegate_writer.receive.delivery import Arrived, Refused
 from writegate_writer.worker.process import Process
 
 RECONNECT_SECONDS: Final = 1.0
