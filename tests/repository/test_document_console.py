@@ -18,12 +18,13 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import ROOT
+from tests.deadlines import patient
 from tests.integration.gate import OPERATOR, READER, WRITER, Gate, gate_running
 from tests.repository.documents import Block, Page, ShellCommand, pages
 from tests.repository.example_service import NAME, install
 from tests.servers import OWNER, Servers
 
-PAGE_SECONDS = 240
+PAGE_SECONDS = patient(240)
 FIRST_PARKED = 4711  # the number that the pages use
 
 WITH_CONSOLE = [
