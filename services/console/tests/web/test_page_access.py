@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.offline_console import OfflineConsole, basic_headers, csrf_of, log_in, offline_console
-from writegate.contract.operations import Hold
+from writegate.contract.operations import DryRun, Hold, Selection
 
 PAGES = ("/", "/services", "/services/x", "/commands/x", "/batches/1", "/parked", "/parked/1", "/audit", "/connections")
 FORMS = ("/act/hold", "/act/release", "/act/replay", "/act/drop", "/act/dry-run", "/act/edit/1")
@@ -132,3 +133,16 @@ def test_a_reader_is_refused_each_action(console: OfflineConsole) -> None:
             answer = browser.post(f"/api/v1/{path}", json=body, headers=headers)
             assert (answer.status_code, "takes the role operator" in answer.json()["detail"]) == (403, True), path
     assert console.operations == []
+
+
+def test_the_api_selects_by_numbers_and_times_as_json_has_them(console: OfflineConsole) -> None:
+    selection = {"numbers": [1, 2], "since": "2026-01-31T14:00:00Z", "service": "flights"}
+    headers, client = basic_headers("olga"), console.client()
+    for path in ("replays", "drops", "rehearsals"):
+        answer = client.post(f"/api/v1/{path}", json={"selection": selection, "reason": "x"}, headers=headers)
+        assert (answer.status_code, "not available" in answer.text) == (503, True), answer.text
+    [tried] = console.operations
+    assert isinstance(tried, DryRun)
+    assert tried.selection == Selection(numbers=(1, 2), since=datetime(2026, 1, 31, 14, tzinfo=UTC), service="flights")
+    naive = {"selection": {"since": "2026-01-31T14:00:00"}, "reason": "x"}
+    assert client.post("/api/v1/replays", json=naive, headers=headers).status_code == 422

@@ -45,7 +45,7 @@ def release(request: Request, viewer: ApiOperator, asked: ReleaseRequest) -> dic
 @router.post("/rehearsals", status_code=status.HTTP_201_CREATED)
 def dry_run(request: Request, viewer: ApiOperator, asked: DryRunRequest) -> dict[str, Any]:
     """Return what a replay would do: a writer applies the first commands and rolls back."""
-    operation = DryRun(selection=asked.selection, by=viewer.user.name, reason=asked.reason)
+    operation = DryRun(selection=asked.selection.as_sent(), by=viewer.user.name, reason=asked.reason)
     state = shared_state(request)
     state.operate(operation)
     return dry_run_report(state.reader, operation.command_id)
@@ -73,5 +73,6 @@ def edit(request: Request, viewer: ApiOperator, number: Number, asked: EditReque
 
 def _start_job(request: Request, action: JobAction, by: str, asked: MoveRequest) -> Job:
     state = shared_state(request)
-    groups = count_groups(state.reader, asked.selection)
-    return state.jobs.start(action, by, asked.reason, asked.selection, total(groups), highest(groups))
+    selection = asked.selection.as_sent()
+    groups = count_groups(state.reader, selection)
+    return state.jobs.start(action, by, asked.reason, selection, total(groups), highest(groups))

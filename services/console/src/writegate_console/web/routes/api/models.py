@@ -132,10 +132,20 @@ class ReleaseRequest(_Request):
     target: Text
 
 
+class SelectionRequest(Selection):
+    """A selection from JSON, which has arrays in place of tuples and texts in place of times."""
+
+    model_config = ConfigDict(strict=False)
+
+    def as_sent(self) -> Selection:
+        """Return it as an operation takes it."""
+        return Selection(**dict(self))
+
+
 class DryRunRequest(_Request):
     """Parked commands to try: all that match everything that is given."""
 
-    selection: Selection
+    selection: SelectionRequest
 
 
 class MoveRequest(DryRunRequest):
@@ -145,7 +155,7 @@ class MoveRequest(DryRunRequest):
 
     @model_validator(mode="after")
     def _says_which(self) -> Self:
-        if self.selection == Selection() and not self.all:
+        if self.selection == SelectionRequest() and not self.all:
             raise ValueError('the selection is empty: give a filter, or "all": true')
         return self
 
