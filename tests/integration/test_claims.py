@@ -12,10 +12,10 @@ import pytest
 from tests.integration.gate import WRITER, Gate, gate_running
 from tests.servers import Servers
 from writegate.config import Settings
+from writegate_writer.database.leases import SqlLeases
 from writegate_writer.database.session import Session, engine_of
 from writegate_writer.schedule.leases import Claimed
 from writegate_writer.worker import control
-from writegate_writer.worker.control import SqlLeases
 
 PLACE = 4712  # an advisory lock, at which whoever reads a domain's row waits
 # A policy for rows is asked after a statement has taken its snapshot, and before it locks the row.

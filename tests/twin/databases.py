@@ -18,6 +18,7 @@ from tests.twin.stock.tables import metadata
 from tests.twin.stock.writes import writes
 from writegate.config import Settings
 from writegate_devkit.stack.environment import WRITER
+from writegate_writer.database.leases import SqlLeases
 from writegate_writer.database.lock_conflicts import LockConflicts
 from writegate_writer.database.session import APPLICATION, Session, engine_of
 from writegate_writer.database.store import SqlStore
@@ -25,7 +26,6 @@ from writegate_writer.handlers.loading import migrations_of
 from writegate_writer.provision.plan import opened
 from writegate_writer.schedule.clock import SystemClock
 from writegate_writer.schedule.leases import Claimed
-from writegate_writer.worker.control import SqlLeases
 
 _NAIVE = f"{NAME}_naive"
 _TABLES = [table.fullname for table in reversed(metadata.sorted_tables)]

@@ -16,6 +16,8 @@ from writegate_writer import counters as figures
 from writegate_writer.errors import DatabaseFault, Fault
 
 APPLICATION = "writegate-writer"
+# Of the connections of control threads. One for each writer: by this name the living writers are counted.
+CONTROL_APPLICATION = "writegate-control"
 # What a busy machine may add to the second after which an idle slot says a word.
 _USED_WITHIN_SECONDS = 3.0
 

@@ -20,14 +20,13 @@ from writegate_writer.counters import measured
 from writegate_writer.database.lock_conflicts import LockConflicts
 from writegate_writer.database.recent_commands import Recent
 from writegate_writer.database.samples import History
-from writegate_writer.database.session import APPLICATION, engine_of
+from writegate_writer.database.session import APPLICATION, CONTROL_APPLICATION, engine_of
 from writegate_writer.handlers.domains import tables_by_task
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.schedule.backlog import Backlog, backlogs
 from writegate_writer.schedule.clock import SystemClock
 from writegate_writer.schedule.ports import Served
 from writegate_writer.schedule.scheduler import DomainScheduler
-from writegate_writer.worker.control import APPLICATION as CONTROL_APPLICATION
 from writegate_writer.worker.control import Control
 from writegate_writer.worker.health import Health
 from writegate_writer.worker.metrics import State, register
