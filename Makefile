@@ -14,7 +14,7 @@ help:  ## explain every target
 demo:  ## set up, then replay real flights without the gate and through it; CHAOS=1 with faults; FLIGHTS= and SECONDS= for less
 	@sh deploy/setup
 	@$(PYTHON) -m tests.demo $(if $(filter 1,$(CHAOS)),--chaos) \
-		$(if $(FLIGHTS),--flights $(FLIGHTS)) $(if $(SECONDS),--seconds $(SECONDS))
+		$(if $(FLIGHTS),--flights $(FLIGHTS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(BUILD),--build $(BUILD))
 
 test: setup  ## set up, then run every test; QUICK=1 leaves out those that take long
 	@# Two processes, each with servers of its own: most tests wait for a server, not for the machine.
@@ -32,7 +32,7 @@ bench:  ## measure Writegate beside every other way to write (an hour; QUICK=1: 
 	@$(PYTHON) -m tests.benchmarks $(if $(filter 1,$(QUICK)),--quick) $(if $(filter 1,$(SMOKE)),--smoke)
 
 bench-publish: setup  ## measure publishing beside Celery's send_task
-	@$(PYTHON) -m tests.benchmarks.publishing
+	@$(PYTHON) -m tests.benchmarks.publishing $(if $(filter 1,$(SMOKE)),--smoke)
 
 test-publishers: setup  ## kill the broker for OUTAGE=60 s while PROCESSES=8 publish RATE=200 commands a second each
 	@OUTAGE=$(or $(OUTAGE),60) PROCESSES=$(or $(PROCESSES),8) RATE=$(or $(RATE),200) $(PYTHON) -m pytest -s tests/integration/test_broker_outage.py

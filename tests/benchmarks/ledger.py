@@ -1,5 +1,7 @@
 """What the ledger costs as it grows: ``python -m tests.benchmarks.ledger [ROWS]``, by default ten million.
 
+With less than a hundred thousand rows it is a smoke run: few batches, whose figures mean nothing.
+
 Fills a private database with the decisions of a week, half of them under UUIDv7 ids and half under the UUIDv4 ids of
 stock producers. Measures what a batch pays for the ledger, bytes a row, and dropping a day while batches are decided.
 """
@@ -33,8 +35,7 @@ from writegate_writer.errors import DatabaseFault, Fault
 ROWS = 10_000_000
 FEW_ROWS = 100_000
 DROPPED_DAYS = 3
-QUIET_SECONDS = 5  # how long batches take without a drop
-BATCHES, COMMANDS = 200, 500
+COMMANDS = 500  # of a batch
 STEPS = ("look_up", "insert", "commit")
 
 # Each service has ids of one kind, as its producers would.
@@ -44,6 +45,21 @@ LABELS = {"flights": "UUIDv7", "fleet": "UUIDv4"}
 _SIZE = """
 select sum(pg_total_relation_size(inhrelid))::bigint from pg_inherits where inhparent = 'writegate.ledger'::regclass
 """
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured. ``rows``: of the ledger, one after the other."""
+
+    rows: tuple[int, int]
+    batches: int = 200
+    quiet_seconds: float = 5.0
+    """How long batches are decided without a drop, for comparison."""
+
+    @classmethod
+    def of(cls, rows: int) -> Size:
+        """Return the size for so many rows."""
+        return cls((FEW_ROWS, rows)) if rows > FEW_ROWS else cls((rows // 2, rows), batches=5, quiet_seconds=1.0)
 
 
 @dataclass(frozen=True)
@@ -91,7 +107,7 @@ class Ledger:
         since = datetime.now(UTC).date() - timedelta(days=days)
         opened = ledger.open_transaction(session, holder, service, ids, since)
         marks.append(time.perf_counter())
-        ledger.enter(session, holder, opened, service, [(one, "a", 1) for one in ids])
+        ledger.enter(session, holder, opened, service, [(id_, "a", 1) for id_ in ids])
         ledger.leave(session, holder, opened, None)
         marks.append(time.perf_counter())
         ledger.commit(session)
@@ -135,16 +151,17 @@ class Load:
                 self.ended.append((time.perf_counter(), took))
 
 
-def measure_batches(measured: Ledger, table: Table) -> None:
+def measure_batches(measured: Ledger, batches: int, table: Table) -> None:
     rows, size = measured.rows(), measured.bytes()
     with measured.session() as session:
         for service in KINDS:
-            costs = [measured.decide(session, service) for _ in range(BATCHES)]
-            middle = [statistics.median(getattr(one, step) for one in costs) for step in STEPS]
-            total = sorted(one.total for one in costs)
+            costs = [measured.decide(session, service) for _ in range(batches)]
+            medians = [statistics.median(getattr(cost, step) for cost in costs) for step in STEPS]
+            total = sorted(cost.total for cost in costs)
+            median = statistics.median(total)
             table.add_row(
-                f"{rows:,}", LABELS[service], *(f"{one:.1f}" for one in middle), f"{statistics.median(total):.1f}",
-                f"{total[int(len(total) * 0.95)]:.1f}", f"{COMMANDS / statistics.median(total) * 1000:,.0f}",
+                f"{rows:,}", LABELS[service], *(f"{step:.1f}" for step in medians), f"{median:.1f}",
+                f"{total[int(len(total) * 0.95)]:.1f}", f"{COMMANDS / median * 1000:,.0f}",
                 f"{size / rows:.0f}",
             )  # fmt: skip
 
@@ -162,16 +179,16 @@ def drop(session: Session) -> date:
             return day
 
 
-def measure_drops(measured: Ledger, console: Console) -> None:
+def measure_drops(measured: Ledger, quiet_seconds: float, console: Console) -> None:
     """Drop some days under load."""
     retention = timedelta(days=DAYS - DROPPED_DAYS - 2)  # two days of margin
     measured.gate.database.sql("UPDATE writegate.service SET retention = %s", [retention])
     table = Table("dropped", "the call, ms", "longest batch meanwhile, ms", box=None)
     with Load(measured) as load, measured.session() as session:
         began = time.perf_counter()
-        time.sleep(QUIET_SECONDS)
+        time.sleep(quiet_seconds)
         quiet = (began, time.perf_counter())
-        decided = len(load.ended) * COMMANDS / QUIET_SECONDS
+        decided = len(load.ended) * COMMANDS / quiet_seconds
         for _ in range(DROPPED_DAYS):
             before = time.perf_counter()
             day = drop(session)
@@ -180,11 +197,13 @@ def measure_drops(measured: Ledger, console: Console) -> None:
             table.add_row(str(day), f"{(after - before) * 1000:.0f}", f"{load.longest(before, after):.0f}")
     console.print(table)
     longest = load.longest(*quiet)
-    console.print(f"longest batch in {QUIET_SECONDS} s without a drop: {longest:.0f} ms, at {decided:,.0f} commands/s")
+    console.print(
+        f"longest batch in {quiet_seconds:g} s without a drop: {longest:.0f} ms, at {decided:,.0f} commands/s"
+    )
 
 
 def main() -> None:
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
+    size = Size.of(int(sys.argv[1]) if len(sys.argv) > 1 else ROWS)
     console = Console()
     with servers_running() as servers:
         gate = Gate(servers, "ledger_benchmark", 4, SERVICES, {})
@@ -194,12 +213,12 @@ def main() -> None:
             table = Table(
                 "rows", "ids", "look-up", "insert", "commit", "batch, ms", "95 %", "commands/s", "bytes/row", box=None
             )
-            for more in (FEW_ROWS, rows - FEW_ROWS):
+            for more in (size.rows[0], size.rows[1] - size.rows[0]):
                 measured.fill(more)
-                measure_batches(measured, table)
-            console.print(f"Medians of {BATCHES} batches of {COMMANDS} commands, in milliseconds:")
+                measure_batches(measured, size.batches, table)
+            console.print(f"Medians of {size.batches} batches of {COMMANDS} commands, in milliseconds:")
             console.print(table)
-            measure_drops(measured, console)
+            measure_drops(measured, size.quiet_seconds, console)
         finally:
             gate.tear_down()
 

@@ -1,16 +1,19 @@
 """How fast commands are published and confirmed, beside what Celery's own `send_task` does in the same run.
 
-``python -m tests.benchmarks.publishing``; medians of interleaved rounds, in commands a second.
+``python -m tests.benchmarks.publishing``; medians of interleaved rounds, in commands a second. ``--smoke``: one round
+of few commands, whose figures mean nothing.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from celery import Celery
 from rich.console import Console
@@ -22,16 +25,31 @@ from tests.servers import servers_running
 from writegate.message.topology import queue_name
 from writegate.publishing import Publisher
 
-ROUNDS = 3
 THREADS = 32
 TASKS = 1000
-SINGLES = 20_000
-STOCK = 6_000
-MANY = 200_000
 CALL = 5_000  # commands in one call of publish_many
 KEYS = 5_000
 
-Way = Callable[[Vhost, Publisher, Celery], int]
+Publish = Callable[[Publisher, Celery, int], None]
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to publish: what is called with the number of commands, and how many there are at full size."""
+
+    publish: Publish
+    commands: int
+
+
+@dataclass(frozen=True)
+class Size:
+    """How often each way is measured, and the part of its commands that is published."""
+
+    rounds: int
+    part: float
+
+
+FULL, SMOKE = Size(3, 1.0), Size(1, 0.01)
 
 
 def commands(count: int, first: int = 0, step: int = 1) -> Iterator[Deposit]:
@@ -39,18 +57,16 @@ def commands(count: int, first: int = 0, step: int = 1) -> Iterator[Deposit]:
     return (Deposit(account=f"a-{number % KEYS}", amount=1) for number in range(first, count, step))
 
 
-def send_task(_: Vhost, __: Publisher, app: Celery) -> int:
+def send_task(_: Publisher, app: Celery, count: int) -> None:
     """One thread, a confirm for each."""
-    for number in range(STOCK):
+    for number in range(count):
         _send(app, number)
-    return STOCK
 
 
-def send_task_threads(_: Vhost, __: Publisher, app: Celery) -> int:
+def send_task_threads(_: Publisher, app: Celery, count: int) -> None:
     """Threads with a connection each."""
     with ThreadPoolExecutor(THREADS) as threads:
-        list(threads.map(lambda number: _send(app, number), range(STOCK)))
-    return STOCK
+        list(threads.map(lambda number: _send(app, number), range(count)))
 
 
 def _send(app: Celery, number: int) -> None:
@@ -65,61 +81,57 @@ def _send(app: Celery, number: int) -> None:
     )
 
 
-def publish(_: Vhost, publisher: Publisher, __: Celery) -> int:
+def publish(publisher: Publisher, _: Celery, count: int) -> None:
     """One thread, one command after the other."""
-    for command in commands(SINGLES // 10):
+    for command in commands(count):
         publisher.publish(command)
-    return SINGLES // 10
 
 
-def publish_threads(_: Vhost, publisher: Publisher, __: Celery) -> int:
+def publish_threads(publisher: Publisher, _: Celery, count: int) -> None:
     """Threads that share the publisher."""
     with ThreadPoolExecutor(THREADS) as threads:
 
         def each(first: int) -> None:
-            for command in commands(SINGLES, first, THREADS):
+            for command in commands(count, first, THREADS):
                 publisher.publish(command)
 
         list(threads.map(each, range(THREADS)))
-    return SINGLES
 
 
-def apublish_tasks(_: Vhost, publisher: Publisher, __: Celery) -> int:
+def apublish_tasks(publisher: Publisher, _: Celery, count: int) -> None:
     """Tasks of one event loop that share the publisher."""
 
     async def main() -> None:
         async def each(first: int) -> None:
-            for command in commands(SINGLES, first, TASKS):
+            for command in commands(count, first, TASKS):
                 await publisher.apublish(command)
 
         await asyncio.gather(*map(each, range(TASKS)))
 
     asyncio.run(main())
-    return SINGLES
 
 
-def both(vhost: Vhost, publisher: Publisher, app: Celery) -> int:
-    """All these threads and tasks at the same time."""
+def both(publisher: Publisher, app: Celery, count: int) -> None:
+    """All these threads and tasks at the same time, half of the commands each."""
     with ThreadPoolExecutor(2) as sides:
-        counts = [sides.submit(way, vhost, publisher, app) for way in (publish_threads, apublish_tasks)]
-        return sum(count.result() for count in counts)
+        for side in [sides.submit(way, publisher, app, count // 2) for way in (publish_threads, apublish_tasks)]:
+            side.result()
 
 
-def publish_many(_: Vhost, publisher: Publisher, __: Celery) -> int:
+def publish_many(publisher: Publisher, _: Celery, count: int) -> None:
     """One thread, many in a call."""
-    for _round in range(MANY // CALL):
-        publisher.publish_many(commands(CALL))
-    return MANY
+    for first in range(0, count, CALL):
+        publisher.publish_many(commands(min(count, first + CALL), first))
 
 
 WAYS: dict[str, Way] = {
-    "send_task, 1 thread": send_task,
-    f"send_task, {THREADS} threads": send_task_threads,
-    "publish, 1 thread": publish,
-    f"publish, {THREADS} threads": publish_threads,
-    f"apublish, {TASKS:,} tasks": apublish_tasks,
-    f"{THREADS} threads and {TASKS:,} tasks": both,
-    "publish_many": publish_many,
+    "send_task, 1 thread": Way(send_task, 6_000),
+    f"send_task, {THREADS} threads": Way(send_task_threads, 6_000),
+    "publish, 1 thread": Way(publish, 2_000),
+    f"publish, {THREADS} threads": Way(publish_threads, 20_000),
+    f"apublish, {TASKS:,} tasks": Way(apublish_tasks, 20_000),
+    f"{THREADS} threads and {TASKS:,} tasks": Way(both, 40_000),
+    "publish_many": Way(publish_many, 200_000),
 }
 
 
@@ -133,31 +145,35 @@ def stock_application(vhost: Vhost) -> Iterator[Celery]:
         yield app
 
 
-def measure(vhost: Vhost) -> dict[str, list[float]]:
+def measure(vhost: Vhost, size: Size) -> dict[str, list[float]]:
     """Run every way in turn, round by round; return commands a second."""
     rates: dict[str, list[float]] = {name: [] for name in WAYS}
     with Publisher(vhost.settings()) as publisher, stock_application(vhost) as app:
-        for _ in range(ROUNDS):
+        for _ in range(size.rounds):
             for name, way in WAYS.items():
                 for lane in range(accounts.lanes):
                     with vhost.channel() as channel:
                         channel.queue_purge(queue_name(accounts.name, lane))
+                count = round(way.commands * size.part)
                 started = time.perf_counter()
-                count = way(vhost, publisher, app)
+                way.publish(publisher, app, count)
                 rates[name].append(count / (time.perf_counter() - started))
     return rates
 
 
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.publishing", description=__doc__)
+    parser.add_argument("--smoke", action="store_true", help="few commands: whether the benchmark runs")
+    size = SMOKE if parser.parse_args().smoke else FULL
     with servers_running() as servers, vhost_of(servers, "publishing") as vhost:
         vhost.declare(accounts)
-        rates = measure(vhost)
+        rates = measure(vhost, size)
     best = max(statistics.median(rates[name]) for name in WAYS if name.startswith("send_task"))
     table = Table("way", "commands/s", "lowest", "highest", "x best send_task", box=None)
-    for name, each in rates.items():
-        middle = statistics.median(each)
-        table.add_row(name, f"{middle:,.0f}", f"{min(each):,.0f}", f"{max(each):,.0f}", f"{middle / best:.1f}")
+    for name, runs in rates.items():
+        median = statistics.median(runs)
+        table.add_row(name, f"{median:,.0f}", f"{min(runs):,.0f}", f"{max(runs):,.0f}", f"{median / best:.1f}")
     Console().print(table)
 
 

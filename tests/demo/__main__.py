@@ -26,8 +26,7 @@ from writegate.errors import WritegateError
 from writegate_devkit.stack import Stack
 from writegate_devkit.stack.programs import BASELINE
 
-BUILD = Path("build")
-STATE, LOGS, RESULT = BUILD / "demo-stack", BUILD / "demo-logs", BUILD / "demo.json"
+STACK, LOGS, RESULT = "demo-stack", "demo-logs", "demo.json"
 
 
 def main() -> int:
@@ -37,16 +36,17 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     console = Console()
     try:
-        with _servers(console) as servers, _progress(console) as progress:
+        with _servers(console, options.build) as servers, _progress(console) as progress:
             work = before.Work.of(options.flights)
             opposite, one_order = (_before(progress, servers, work, order, options.seconds) for order in LockOrder)
             phases = report.Phases(opposite, one_order, _after(progress, servers, options))
     except WritegateError as error:
         sys.exit(f"demo: {error}")
-    report.write(RESULT, phases)
-    report.write_baseline(Path(BASELINE), phases.opposite)
+    result = options.build / RESULT
+    report.write(result, phases)
+    report.write_baseline(options.build / Path(BASELINE).name, phases.opposite)
     report.show(phases, console)
-    console.print(f"The same figures are in {RESULT}.")
+    console.print(f"The same figures are in {result}.")
     console.print("To watch a gate at work: `make up`. It prints where its console is, and how to log in.")
     after_ = phases.after
     return 0 if after_.exact and not after_.deadlocks and not after_.parked else 1
@@ -82,18 +82,18 @@ def _after(progress: Progress, servers: Servers, options: argparse.Namespace) ->
 
 
 @contextmanager
-def _servers(console: Console) -> Iterator[Servers]:
+def _servers(console: Console, build: Path) -> Iterator[Servers]:
     """A stack of the demo's own with everything applied. It is always removed; after a failure its logs stay."""
-    stack = Stack(STATE.absolute())
+    stack, logs = Stack((build / STACK).absolute()), build / LOGS
     stack.down(wipe=True)  # of a demo that was killed
-    shutil.rmtree(LOGS, ignore_errors=True)
+    shutil.rmtree(logs, ignore_errors=True)
     try:
         with console.status("starting PostgreSQL and RabbitMQ"):
             stack.up(())
         yield Servers(stack)
     except BaseException:
-        shutil.copytree(stack.home.logs, LOGS, dirs_exist_ok=True)
-        console.print(f"The demo failed; the logs of its servers and writers are in {LOGS}.", style="red")
+        shutil.copytree(stack.home.logs, logs, dirs_exist_ok=True)
+        console.print(f"The demo failed; the logs of its servers and writers are in {logs}.", style="red")
         raise
     finally:
         with console.status("stopping"):
@@ -111,6 +111,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--chaos", action="store_true", help="kill writers and restart the broker on the way")
     parser.add_argument("--flights", type=int, default=100_000, help="flights to replay after (default: 100,000)")
     parser.add_argument("--seconds", type=float, default=25.0, help="how long each before lasts (default: 25)")
+    parser.add_argument("--build", type=Path, default=Path("build"), help="where results go (default: build)")
     return parser.parse_args()
 
 

@@ -53,14 +53,14 @@ def resident_bytes(pid: int) -> int:
     return int(kibibytes) * 1024
 
 
-def run(servers: Servers, commands: int) -> Figures:
-    """Have one writer apply so many commands."""
+def run(servers: Servers, commands: int, rounds: int = ROUNDS) -> Figures:
+    """Have one writer apply so many commands, and cut its connections in the middle of each round."""
     figures = Figures()
     with gate_running(servers, "memory", CONNECTIONS, SERVICES) as gate:
         writer = gate.writers.start(wait=False, writegate_slots=CONNECTIONS - 1)
         with gate.broker.publisher("wallets") as wallets, gate.broker.publisher("bank") as bank:
-            for number in range(ROUNDS):
-                half = commands // ROUNDS // 2
+            for number in range(rounds):
+                half = commands // rounds // 2
                 _publish(wallets, bank, half)
                 _cut_connections(gate)
                 figures.cuts += 1
