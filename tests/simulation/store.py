@@ -137,8 +137,7 @@ class SimulatedStore:
         try:
             results: dict[str, Any] = self.session.request(f"{task} x{len(commands)}", work)
         except DatabaseFault as error:
-            error.task = task
-            raise
+            raise error.with_(task=task) from error
         return results
 
     def changed_rows(self) -> Mapping[str, int]:
@@ -291,9 +290,10 @@ class SimulatedStore:
         try:
             return self.session.request(what, work)
         except DatabaseFault as error:
-            if error.fault is Fault.COMMAND:
-                error.fault = Fault.CONFLICT if error.sqlstate == "23505" else Fault.DEPLOYMENT
-            raise
+            if error.fault is not Fault.COMMAND:
+                raise
+            fault = Fault.CONFLICT if error.sqlstate == "23505" else Fault.DEPLOYMENT
+            raise error.with_(fault=fault) from error
 
     def _forget(self, holder: Holder, sent: int) -> None:
         for seq, (domain, _) in self.session.rows("outbox"):

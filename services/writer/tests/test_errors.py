@@ -41,3 +41,17 @@ def test_only_classes_22_and_23_are_ever_a_commands_fault() -> None:
     every = {code for name in dir(errorcodes) if isinstance(code := getattr(errorcodes, name), str) and len(code) == 5}
     assert len(every) > 200
     assert {code[:2] for code in every if fault_of(code) is Fault.COMMAND} == {"22", "23"}
+
+
+def test_what_is_learned_about_an_error_makes_another_one() -> None:
+    first = DatabaseFault("23505", "duplicate key", statement="INSERT")
+    second = first.with_(fault=Fault.CONFLICT)
+    third = second.with_(task="accounts.deposit")
+    assert (first.fault, first.task) == (Fault.COMMAND, None)
+    assert (third.fault, third.task, third.sqlstate, third.statement) == (
+        Fault.CONFLICT,
+        "accounts.deposit",
+        "23505",
+        "INSERT",
+    )
+    assert str(third) == "duplicate key"

@@ -52,16 +52,35 @@ def fault_of(sqlstate: str | None) -> Fault:
 class DatabaseFault(WritegateError):
     """An error of PostgreSQL or of the way to it.
 
-    ``sqlstate`` is None when the connection was lost; ``task`` names the command type whose handler ran; ``statement``
-    is what failed, without its values.
+    ``sqlstate`` is None when the connection was lost; ``fault`` is the SQLSTATE's unless more is known; ``task`` names
+    the command type whose handler ran; ``statement`` is what failed, without its values. It is never changed: what is
+    learned about it later makes another one (:meth:`with_`).
     """
 
-    def __init__(self, sqlstate: str | None, message: str) -> None:
+    def __init__(
+        self,
+        sqlstate: str | None,
+        message: str,
+        *,
+        fault: Fault | None = None,
+        task: str | None = None,
+        statement: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.sqlstate = sqlstate
-        self.fault: Fault = fault_of(sqlstate)
-        self.task: str | None = None
-        self.statement: str | None = None
+        self.fault: Fault = fault_of(sqlstate) if fault is None else fault
+        self.task = task
+        self.statement = statement
+
+    def with_(self, *, fault: Fault | None = None, task: str | None = None) -> DatabaseFault:
+        """Return the same error with what was learned about it. To be raised ``from`` this one."""
+        return DatabaseFault(
+            self.sqlstate,
+            str(self),
+            fault=self.fault if fault is None else fault,
+            task=self.task if task is None else task,
+            statement=self.statement,
+        )
 
     @property
     def over_budget(self) -> bool:

@@ -225,7 +225,7 @@ class BatchProcessor:
             except DatabaseFault as error:
                 if error.sqlstate == _CANCELLED and error.task and (len(work.arrived) == 1 or work.replayed):
                     # There is nothing smaller to try: only its type is to wait, not the whole domain.
-                    error.fault = Fault.DEPLOYMENT
+                    raise error.with_(fault=Fault.DEPLOYMENT) from error
                 if error.fault is not Fault.CONFLICT:
                     raise
                 self._store.conflict(self._holder, error, attempt)

@@ -23,26 +23,27 @@ _USED_WITHIN_SECONDS = 3.0
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turn driver errors, also those that SQLAlchemy wrapped, into :class:`DatabaseFault`."""
+def translated(statement: str | None = None) -> Iterator[None]:
+    """Turn driver errors, also those that SQLAlchemy wrapped, into :class:`DatabaseFault`.
+
+    ``statement``: what is run, where that is known before.
+    """
     try:
         yield
     except psycopg2.Error as error:
-        raise _translate(error) from error
+        raise _translate(error, statement) from error
     except DBAPIError as error:
         if isinstance(error.orig, psycopg2.Error):
-            fault = _translate(error.orig)
-            fault.statement = error.statement
-            raise fault from error
+            raise _translate(error.orig, error.statement) from error
         raise
     except ValueError as error:
-        # The driver's word for a text with a NUL, which PostgreSQL would refuse as this: the command's own fault.
+        # How the driver reports a text with a NUL. PostgreSQL would refuse it with this: the command's own fault.
         if "NUL (0x00)" not in str(error):
             raise
-        raise DatabaseFault("22021", str(error)) from error
+        raise DatabaseFault("22021", str(error), statement=statement) from error
 
 
-def _translate(error: psycopg2.Error) -> DatabaseFault:
+def _translate(error: psycopg2.Error, statement: str | None) -> DatabaseFault:
     diag = error.diag
     message = diag.message_primary or str(error).strip() or type(error).__name__
     details = [text for text in (diag.message_detail, diag.context) if text]
@@ -51,7 +52,7 @@ def _translate(error: psycopg2.Error) -> DatabaseFault:
         sqlstate = "22000"  # refused by the driver itself before it was sent
     if sqlstate is None and isinstance(error, psycopg2.ProgrammingError | psycopg2.NotSupportedError):
         sqlstate = "42000"  # the same: a wrong number of parameters, a type nobody can adapt
-    fault = DatabaseFault(sqlstate, "; ".join([message, *details]))
+    fault = DatabaseFault(sqlstate, "; ".join([message, *details]), statement=statement)
     if not fault.over_budget:
         figures.database_fault(sqlstate)
     return fault
@@ -100,23 +101,20 @@ class Session:
 
     def run(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run one or several statements in one round trip; return the rows of the last one."""
-        try:
-            with translated(), self._driver.cursor() as cursor:
-                cursor.execute(sql, parameters)
-                return list(cursor.fetchall()) if cursor.description else []
-        except DatabaseFault as error:
-            error.statement = sql
-            raise
+        with translated(sql), self._driver.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return list(cursor.fetchall()) if cursor.description else []
 
     def own(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """:meth:`run` for the writer's own tables, where an integrity error is never a command's fault."""
         try:
             return self.run(sql, parameters)
         except DatabaseFault as error:
-            if error.fault is Fault.COMMAND:
-                # The same id decided in two domains at once: the second try finds it in the ledger.
-                error.fault = Fault.CONFLICT if error.sqlstate == "23505" else Fault.DEPLOYMENT
-            raise
+            if error.fault is not Fault.COMMAND:
+                raise
+            # The same id decided in two domains at once: the second try finds it in the ledger.
+            fault = Fault.CONFLICT if error.sqlstate == "23505" else Fault.DEPLOYMENT
+            raise error.with_(fault=fault) from error
 
     def answers(self) -> bool:
         """Say a word, so that the server knows of us; return whether it answers."""

@@ -78,8 +78,7 @@ class SqlStore:
             with translated():
                 returned = handler(self.session.connection, commands)
         except DatabaseFault as error:
-            error.task = task
-            raise
+            raise error.with_(task=task) from error
         except Reject:
             raise
         except BaseException as error:  # such as SystemExit: it must not end the thread that serves the domain
