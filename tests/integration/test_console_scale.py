@@ -53,7 +53,7 @@ def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def browser(site: Site) -> LoggedInClient:
+def client(site: Site) -> LoggedInClient:
     return site.client()
 
 
@@ -80,12 +80,10 @@ PAGES = (
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_reads_no_big_table_as_a_whole_and_is_not_endless(
-    site: Site, browser: LoggedInClient, path: str
-) -> None:
+def test_a_page_reads_no_big_table_as_a_whole_and_is_not_endless(site: Site, client: LoggedInClient, path: str) -> None:
     site.state.histories.clear()  # so that it queries
     with site.recording() as queries:
-        answer = browser.get(path)
+        answer = client.get(path)
     assert answer.status_code in {200, 404}, answer.text
     assert len(answer.text) < MOST_BYTES, len(answer.text)
     whole = [scan for query, parameters in queries for scan in scans_of(site, query, parameters)]

@@ -54,33 +54,33 @@ def site(gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]
 
 
 def test_a_hold_is_confirmed_placed_seen_and_released(gate: Gate, site: Site) -> None:
-    browser = site.client()
-    confirmation = browser.page("/act/hold?target=table:trial.entry")
+    client = site.client()
+    confirmation = client.page("/act/hold?target=table:trial.entry")
     assert "Commands that touch trial.entry are deferred in order. Services: trial." in confirmation
-    assert "did you mean" in browser.page("/act/hold?target=trail", 409)
-    browser.act("/act/hold", target="table:trial.entry", **{"for": "1h"})
+    assert "did you mean" in client.page("/act/hold?target=trail", 409)
+    client.act("/act/hold", target="table:trial.entry", **{"for": "1h"})
     assert gate.database.sql("SELECT target, holder FROM writegate.hold") == [("table:trial.entry", OPERATOR)]
     gate.broker.publish([Deposit(account="site-held", seq=0)])
     gate.wait(
         lambda: gate.database.value("SELECT count(*) FROM writegate.deferred WHERE key = 'site-held'") == 1, "it waits"
     )
-    assert wait_until(lambda: "table:trial.entry" in browser.page("/"), PATIENCE_SECONDS)
-    assert "Deferred in the whole gate: 1 command;" in browser.page("/act/release?target=table:trial.entry")
+    assert wait_until(lambda: "table:trial.entry" in client.page("/"), PATIENCE_SECONDS)
+    assert "Deferred in the whole gate: 1 command;" in client.page("/act/release?target=table:trial.entry")
     assert gate.database.entries("site-held") == {"site-held": []}
-    browser.act("/act/release", target="table:trial.entry")
+    client.act("/act/release", target="table:trial.entry")
     gate.database.wait_entries("site-held", 1)
-    again = browser.act("/act/release", target="table:trial.entry")
+    again = client.act("/act/release", target="table:trial.entry")
     assert (again.status_code, "there is no hold on table:trial.entry" in html.unescape(again.text)) == (409, True)
-    acts = browser.page("/audit?target=trial.entry")
+    acts = client.page("/audit?target=trial.entry")
     assert (acts.count("<td>hold"), acts.count("<td>release")) == (1, 2)
 
 
 def test_the_api_returns_when_a_target_is_drained(gate: Gate, site: Site) -> None:
     gate.broker.publish(Deposit(account="site-drained", seq=seq) for seq in range(100))
-    browser = site.client()
+    client = site.client()
 
     def drained(**more: Any) -> Any:
-        return browser.get("/api/v1/drain", params={"target": "trial", **more}).json()
+        return client.get("/api/v1/drain", params={"target": "trial", **more}).json()
 
     assert drained(seconds=0) == {"drained": False, "left": {"the broker is counting": 1}}
     assert drained(seconds=30) == {"drained": True, "left": {}}
@@ -89,66 +89,66 @@ def test_the_api_returns_when_a_target_is_drained(gate: Gate, site: Site) -> Non
 
 
 def test_a_parked_command_is_found_tried_edited_and_replayed(gate: Gate, site: Site) -> None:
-    browser, account = site.client(), "site-edited"
+    client, account = site.client(), "site-edited"
     gate.broker.publish([bad := Careful(account=account, seq=1, amount=-77), Careful(account=account, seq=2)])
     gate.database.wait_parked(bad.command_id)
     number = gate.database.value("SELECT seq FROM writegate.parked WHERE id = %s", [bad.command_id])
     for query in (f"key={account}", f"id={bad.command_id}", "text=-77", f"number={number}"):
-        assert f'href="/parked/{number}"' in browser.page(f"/parked?{query}"), query
-    assert f"/parked/{number}" in browser.page(f"/commands/{bad.command_id}")
-    browser.page("/commands/" + quote("no such id", safe=""), 404)
+        assert f'href="/parked/{number}"' in client.page(f"/parked?{query}"), query
+    assert f"/parked/{number}" in client.page(f"/commands/{bad.command_id}")
+    client.page("/commands/" + quote("no such id", safe=""), 404)
 
     query = urlencode({"key": account})
-    assert "1 parked command will be tried again" in browser.page(f"/act/replay?{query}")
-    tried = browser.act("/act/dry-run", query=query).text
+    assert "1 parked command will be tried again" in client.page(f"/act/replay?{query}")
+    tried = client.act("/act/dry-run", query=query).text
     assert "1 parked" in tried
     assert "23514" in tried
     assert gate.database.entries(account) == {account: []}, "it was only tried"
 
     was = gate.database.value("SELECT encode(sha256(raw), 'hex') FROM writegate.parked WHERE seq = %s", [number])
     fields = json.dumps({"account": account, "seq": 1, "amount": 5})
-    shown = browser.act(f"/act/edit/{number}", fields=fields, was=was)
+    shown = client.act(f"/act/edit/{number}", fields=fields, was=was)
     assert (shown.status_code, "<code>-77</code>" in shown.text, "<code>5</code>" in shown.text) == (200, True, True)
-    refused = browser.act(f"/act/edit/{number}", fields='{"account": 1}', was=was, confirmed="yes")
+    refused = client.act(f"/act/edit/{number}", fields='{"account": 1}', was=was, confirmed="yes")
     assert (refused.status_code, "trial.careful version 1" in refused.text) == (409, True)
-    assert browser.act(f"/act/edit/{number}", fields=fields, was=was, confirmed="yes").status_code == 303
-    assert f"<b>edit</b> by {OPERATOR}" in browser.page(f"/parked/{number}")
+    assert client.act(f"/act/edit/{number}", fields=fields, was=was, confirmed="yes").status_code == 303
+    assert f"<b>edit</b> by {OPERATOR}" in client.page(f"/parked/{number}")
 
-    assert "1 of 1" in browser.finish(browser.act("/act/replay", query=query))
+    assert "1 of 1" in client.finish(client.act("/act/replay", query=query))
     gate.database.wait_entries(account, 2)
     assert gate.database.entries(account) == {account: [1, 2]}
-    assert f"/parked/{number}" in browser.page(f"/parked?state=replayed&{query}")
-    assert "No parked command matches any more." in browser.page(f"/act/replay?{query}")
+    assert f"/parked/{number}" in client.page(f"/parked?state=replayed&{query}")
+    assert "No parked command matches any more." in client.page(f"/act/replay?{query}")
 
 
 def test_all_that_match_are_dropped_and_no_others(gate: Gate, site: Site) -> None:
     bad = [Deposit(account=f"site-drop-{number % 2}", seq=number, amount=-1) for number in range(20)]
     gate.broker.publish(bad)
     gate.database.wait_parked(*(command.command_id for command in bad))
-    browser = site.client()
+    client = site.client()
     query = urlencode({"key": "site-drop-1"})
-    assert "10 parked commands will be dropped for good" in browser.page(f"/act/drop?{query}")
-    assert "10 of 10" in browser.finish(browser.act("/act/drop", query=query))
+    assert "10 parked commands will be dropped for good" in client.page(f"/act/drop?{query}")
+    assert "10 of 10" in client.finish(client.act("/act/drop", query=query))
     states = "SELECT key, state, count(*)::int FROM writegate.parked WHERE key ~ '^site-drop' GROUP BY 1, 2 ORDER BY 1"
     assert gate.database.sql(states) == [("site-drop-0", "parked", 10), ("site-drop-1", "dropped", 10)]
 
 
 def test_only_what_was_shown_is_dropped(gate: Gate, site: Site) -> None:
-    browser, query = site.client(), urlencode({"key": "site-shown"})
+    client, query = site.client(), urlencode({"key": "site-shown"})
     gate.broker.publish([first := Deposit(account="site-shown", seq=0, amount=-1)])
     gate.database.wait_parked(first.command_id)
-    shown = browser.page(f"/act/drop?{query}")
+    shown = client.page(f"/act/drop?{query}")
     carried = dict(re.findall(r'name="(total|up_to)" value="(\d+)"', shown))
     gate.broker.publish([later := Deposit(account="site-shown", seq=1, amount=-1)])
     gate.database.wait_parked(later.command_id)
-    assert "1 of 1" in browser.finish(browser.act("/act/drop", query=query, **carried))
+    assert "1 of 1" in client.finish(client.act("/act/drop", query=query, **carried))
     states = "SELECT state FROM writegate.parked WHERE key = 'site-shown' ORDER BY seq"
     assert gate.database.sql(states) == [("dropped",), ("parked",)]
     # None chosen is not all, and neither is what cannot be read or is not parked any more.
-    assert 'name="number" value=""' in browser.page(f"/parked?{query}")
-    assert "No parked command matches any more." in browser.page("/act/drop?number=")
+    assert 'name="number" value=""' in client.page(f"/parked?{query}")
+    assert "No parked command matches any more." in client.page("/act/drop?number=")
     for wrong in ("number=x", "state=dropped"):
-        assert "No parked command matches any more." in browser.page(f"/act/drop?{wrong}", 409)
+        assert "No parked command matches any more." in client.page(f"/act/drop?{wrong}", 409)
 
 
 HOSTILE = (
@@ -177,23 +177,23 @@ def test_what_is_written_into_a_parked_command_is_only_shown(gate: Gate, site: S
         "INSERT INTO writegate.hold (target, reason, holder) VALUES (%(t)s, %(t)s, %(t)s)",
         {"t": text, "j": Json({"reason": text})},
     )
-    browser = site.client()
-    assert wait_until(lambda: html.escape(text) in html_of(browser.page("/")), PATIENCE_SECONDS)
+    client = site.client()
+    assert wait_until(lambda: html.escape(text) in html_of(client.page("/")), PATIENCE_SECONDS)
     names = ("service", "task", "cause", "key", "id", "text")
     paths = [f"/parked?{urlencode({name: text})}" for name in names]
     paths += [f"/act/{action}?{urlencode({'key': text})}" for action in ("replay", "drop")]
     paths += ["/parked", f"/parked/{number}", "/audit", f"/audit?{urlencode({'who': text})}"]
     paths += [f"/act/release?{urlencode({'target': text})}"]
     for path in paths:
-        page = browser.page(path)
+        page = client.page(path)
         assert text in html.unescape(page), f"{path}: it is not shown"
         assert not [tag for tag in TAGS if tag in page], path
-    found = browser.page(f"/commands/{quote(text, safe='')}")
+    found = client.page(f"/commands/{quote(text, safe='')}")
     assert not [tag for tag in TAGS if tag in found]
     for path in ("/services/", "/find?q=", "/act/hold?target=", "/login?next=", "/act/"):
-        page = browser.get(path + quote(text, safe="")).text
+        page = client.get(path + quote(text, safe="")).text
         assert not [tag for tag in TAGS if tag in page], path
-    detail = browser.get(f"/api/v1/parked/{number}").json()
+    detail = client.get(f"/api/v1/parked/{number}").json()
     assert (detail["service"], detail["key"], detail["fields"]["account"]) == (text, text, text)
     assert gate.database.value("SELECT count(*) FROM writegate.parked WHERE seq = %s", [number]) == 1
     gate.database.sql("DELETE FROM writegate.hold")
@@ -241,14 +241,14 @@ def test_ten_open_tabs_query_as_often_as_one(site: Site) -> None:
 
 
 def test_each_page_sends_few_queries_over_the_one_connection(gate: Gate, site: Site) -> None:
-    browser = site.client()
-    browser.page("/")
+    client = site.client()
+    client.page("/")
     live = site.state.live
     live.close()  # its queries are not the page's
     assert wait_until(lambda: live.idle, PATIENCE_SECONDS)
     for path, most in PAGE_QUERIES.items():
         with site.recording() as queries:
-            browser.page(path)
+            client.page(path)
         assert len(queries) <= most, (path, len(queries))
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'writegate console' AND datname = %s"
     assert gate.database.value(sessions, [gate.name]) == 1
@@ -258,15 +258,15 @@ def test_a_database_that_does_not_answer_is_shown_and_comes_back(gate: Gate, tmp
     port = gate.servers.stack.state.ports["postgres"]
     usual = gate.operator.settings()["WRITEGATE_DATABASE_URL"]
     with relay_to(port) as relay, site_of(gate, tmp_path, WRITEGATE_DATABASE_URL=relay.in_place(usual)) as site:
-        browser = site.client()
-        assert "The database does not answer." not in browser.page("/")
+        client = site.client()
+        assert "The database does not answer." not in client.page("/")
         relay.stall()
-        assert wait_until(lambda: "The database does not answer." in browser.page("/"), PATIENCE_SECONDS)
-        assert "This page shows data of" in browser.page("/")
-        browser.page("/parked", 503)
+        assert wait_until(lambda: "The database does not answer." in client.page("/"), PATIENCE_SECONDS)
+        assert "This page shows data of" in client.page("/")
+        client.page("/parked", 503)
         relay.resume()
-        assert wait_until(lambda: "The database does not answer." not in browser.page("/"), PATIENCE_SECONDS)
-        assert wait_until(lambda: browser.get("/parked").status_code == 200, PATIENCE_SECONDS)
+        assert wait_until(lambda: "The database does not answer." not in client.page("/"), PATIENCE_SECONDS)
+        assert wait_until(lambda: client.get("/parked").status_code == 200, PATIENCE_SECONDS)
 
 
 def test_events_bring_what_changed_and_end_with_the_session(site_with_live: Site) -> None:

@@ -48,56 +48,54 @@ def console(shared_console: OfflineConsole) -> OfflineConsole:
 
 
 def test_nobody_sees_anything_without_logging_in(console: OfflineConsole) -> None:
-    browser = console.client()
+    client = console.client()
     for path in PAGES:
-        answer = browser.get(path)
+        answer = client.get(path)
         assert (answer.status_code, answer.headers["location"].startswith("/login?next=")) == (303, True), path
-    assert [browser.get(f"/api/v1/{path}").status_code for path in READS] == [401] * len(READS)
-    assert [browser.post(f"/api/v1/{path}", json=body).status_code for path, body in POSTS.items()] == [401] * len(
-        POSTS
-    )
-    assert [browser.post(path).status_code for path in FORMS] == [401] * len(FORMS)
-    assert [browser.get(path).status_code for path in ("/events", "/drain/events?target=flights")] == [401] * 2
+    assert [client.get(f"/api/v1/{path}").status_code for path in READS] == [401] * len(READS)
+    assert [client.post(f"/api/v1/{path}", json=body).status_code for path, body in POSTS.items()] == [401] * len(POSTS)
+    assert [client.post(path).status_code for path in FORMS] == [401] * len(FORMS)
+    assert [client.get(path).status_code for path in ("/events", "/drain/events?target=flights")] == [401] * 2
     assert console.operations == []
 
 
 def test_the_page_is_usable_without_a_database(console: OfflineConsole) -> None:
-    browser = console.client()
-    log_in(browser, "olga")
-    answer = browser.get("/")
+    client = console.client()
+    log_in(client, "olga")
+    answer = client.get("/")
     assert answer.status_code == 200
     assert "The database does not answer." in answer.text
     for path in PAGES[1:]:
-        answer = browser.get(path)
+        answer = client.get(path)
         assert (answer.status_code, "the database is not available" in answer.text) == (503, True), path
-    assert browser.get("/api/v1/overview").status_code == 503
-    assert browser.get("/readyz").json() == {"ready": True, "database": False, "broker": True}
+    assert client.get("/api/v1/overview").status_code == 503
+    assert client.get("/readyz").json() == {"ready": True, "database": False, "broker": True}
 
 
 def test_a_form_of_another_site_does_nothing(console: OfflineConsole) -> None:
-    browser = console.client()
-    log_in(browser, "olga")
+    client = console.client()
+    log_in(client, "olga")
     for token in ("", "wrong", csrf_of_another(console)):
         for path in FORMS:
-            answer = browser.post(path, data={"csrf": token, "target": "flights", "reason": "x"})
+            answer = client.post(path, data={"csrf": token, "target": "flights", "reason": "x"})
             assert answer.status_code == 403, path
-    good = {"csrf": csrf_of(browser), "target": "flights", "reason": "x"}
+    good = {"csrf": csrf_of(client), "target": "flights", "reason": "x"}
     for elsewhere in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):
         for path in (*FORMS, "/login", "/logout"):
-            assert browser.post(path, data=good, headers=elsewhere).status_code == 403, path
+            assert client.post(path, data=good, headers=elsewhere).status_code == 403, path
     for path, body in POSTS.items():
-        assert browser.post(f"/api/v1/{path}", json=body).status_code == 403, path
-        assert browser.post(f"/api/v1/{path}", json=body, headers={"X-CSRF-Token": "wrong"}).status_code == 403
+        assert client.post(f"/api/v1/{path}", json=body).status_code == 403, path
+        assert client.post(f"/api/v1/{path}", json=body, headers={"X-CSRF-Token": "wrong"}).status_code == 403
     assert console.operations == []
 
 
 def test_a_password_is_not_used_for_another_site_and_an_empty_selection_is_not_all(console: OfflineConsole) -> None:
-    browser = console.client()
+    client = console.client()
     body = {"target": "flights", "reason": "x"}
     elsewhere = {**basic_headers("olga"), "Sec-Fetch-Site": "cross-site"}
-    assert browser.post("/api/v1/releases", json=body, headers=elsewhere).status_code == 403
+    assert client.post("/api/v1/releases", json=body, headers=elsewhere).status_code == 403
     for path in ("replays", "drops"):
-        asked = browser.post(f"/api/v1/{path}", json={"selection": {}, "reason": "x"}, headers=basic_headers("olga"))
+        asked = client.post(f"/api/v1/{path}", json={"selection": {}, "reason": "x"}, headers=basic_headers("olga"))
         assert (asked.status_code, "the selection is empty" in asked.text) == (422, True)
     assert console.operations == []
 
@@ -109,28 +107,28 @@ def csrf_of_another(console: OfflineConsole) -> str:
 
 
 def test_the_token_is_what_makes_the_difference(console: OfflineConsole) -> None:
-    browser = console.client()
-    log_in(browser, "olga")
-    asked = {"csrf": csrf_of(browser), "target": "flights", "reason": "because"}
-    assert browser.post("/act/release", data=asked).status_code == 303
-    body, token = {"target": "flights", "reason": "because"}, {"X-CSRF-Token": browser.get("/api/v1/me").json()["csrf"]}
-    assert browser.post("/api/v1/releases", json=body, headers=token).status_code == 201
-    assert browser.post("/api/v1/releases", json=body, headers=basic_headers("olga")).status_code == 201
+    client = console.client()
+    log_in(client, "olga")
+    asked = {"csrf": csrf_of(client), "target": "flights", "reason": "because"}
+    assert client.post("/act/release", data=asked).status_code == 303
+    body, token = {"target": "flights", "reason": "because"}, {"X-CSRF-Token": client.get("/api/v1/me").json()["csrf"]}
+    assert client.post("/api/v1/releases", json=body, headers=token).status_code == 201
+    assert client.post("/api/v1/releases", json=body, headers=basic_headers("olga")).status_code == 201
     assert [(operation.by, operation.reason) for operation in console.operations] == [("olga", "because")] * 3
     assert not any(isinstance(operation, Hold) for operation in console.operations)
 
 
 def test_a_reader_is_refused_each_action(console: OfflineConsole) -> None:
-    browser = console.client()
-    log_in(browser, "rita")
-    csrf = csrf_of(browser)
+    client = console.client()
+    log_in(client, "rita")
+    csrf = csrf_of(client)
     for path in FORMS:
-        assert browser.post(path, data={"csrf": csrf, "target": "flights", "reason": "x"}).status_code == 403, path
+        assert client.post(path, data={"csrf": csrf, "target": "flights", "reason": "x"}).status_code == 403, path
     for action in ("hold", "release", "replay", "drop"):
-        assert browser.get(f"/act/{action}").status_code == 403, action
+        assert client.get(f"/act/{action}").status_code == 403, action
     for path, body in POSTS.items():
         for headers in ({"X-CSRF-Token": csrf}, basic_headers("rita")):
-            answer = browser.post(f"/api/v1/{path}", json=body, headers=headers)
+            answer = client.post(f"/api/v1/{path}", json=body, headers=headers)
             assert (answer.status_code, "takes the role operator" in answer.json()["detail"]) == (403, True), path
     assert console.operations == []
 

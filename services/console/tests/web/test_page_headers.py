@@ -27,9 +27,9 @@ def console(shared_console: OfflineConsole) -> OfflineConsole:
 
 
 def test_every_answer_forbids_what_is_not_ours(console: OfflineConsole) -> None:
-    browser = console.client()
+    client = console.client()
     for path in ("/login", "/", "/static/live.js", "/livez", "/api/v1/me", "/nothing"):
-        answer = browser.get(path)
+        answer = client.get(path)
         assert answer.headers["content-security-policy"] == POLICY, path
         assert (answer.headers["x-frame-options"], answer.headers["x-content-type-options"]) == ("DENY", "nosniff")
         assert "strict-transport-security" not in answer.headers
@@ -39,9 +39,9 @@ def test_every_answer_forbids_what_is_not_ours(console: OfflineConsole) -> None:
 
 
 def test_pages_are_not_cached_and_files_of_a_version_are_for_good(console: OfflineConsole) -> None:
-    browser = console.client()
+    client = console.client()
     kept = {
-        path: browser.get(path).headers["cache-control"]
+        path: client.get(path).headers["cache-control"]
         for path in ("/login", "/api/v1/me", "/static/live.js", "/static/no")
     }
     assert kept.pop("/static/live.js") == "max-age=31536000, immutable"

@@ -33,26 +33,26 @@ def test_logging_in_gives_a_cookie_no_script_and_no_other_site_can_use(console: 
 
 
 def test_logging_out_ends_the_session(console: OfflineConsole) -> None:
-    browser = console.client()
-    log_in(browser, "olga")
-    token = browser.cookies["writegate-session"]
-    assert browser.post("/logout", data={"csrf": "wrong"}).status_code == 303
-    browser.cookies.set("writegate-session", token)
-    assert browser.get("/api/v1/me").status_code == 200, "another site cannot log anybody out"
-    browser.post("/logout", data={"csrf": csrf_of(browser)})
-    browser.cookies.set("writegate-session", token)
-    assert browser.get("/api/v1/me").status_code == 401
+    client = console.client()
+    log_in(client, "olga")
+    token = client.cookies["writegate-session"]
+    assert client.post("/logout", data={"csrf": "wrong"}).status_code == 303
+    client.cookies.set("writegate-session", token)
+    assert client.get("/api/v1/me").status_code == 200, "another site cannot log anybody out"
+    client.post("/logout", data={"csrf": csrf_of(client)})
+    client.cookies.set("writegate-session", token)
+    assert client.get("/api/v1/me").status_code == 401
 
 
 def test_whoever_is_removed_is_out(console: OfflineConsole) -> None:
-    browser = console.client()
+    client = console.client()
     users.add_user(console.users, "gone", "operator", PASSWORD)
-    log_in(browser, "gone")
-    assert browser.get("/api/v1/me").json()["role"] == "operator"
+    log_in(client, "gone")
+    assert client.get("/api/v1/me").json()["role"] == "operator"
     users.add_user(console.users, "gone", "reader", PASSWORD)
-    assert browser.get("/api/v1/me").json()["role"] == "reader"
+    assert client.get("/api/v1/me").json()["role"] == "reader"
     users.remove_user(console.users, "gone")
-    assert browser.get("/api/v1/me").status_code == 401
+    assert client.get("/api/v1/me").status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -66,18 +66,18 @@ def test_logging_in_leads_to_no_other_site(console: OfflineConsole, target: str)
 def test_guessing_passwords_is_slowed_by_user_and_by_address(console: OfflineConsole) -> None:
     now = [0.0]
     console.app.state.shared.throttle = LoginThrottle(lambda: now[0])
-    browser = console.client(address="10.9.9.9")
+    client = console.client(address="10.9.9.9")
     for _ in range(FREE_FAILURES + 1):
-        assert log_in(browser, "olga", "wrong password").status_code == 401
-    stopped = log_in(browser, "olga")
+        assert log_in(client, "olga", "wrong password").status_code == 401
+    stopped = log_in(client, "olga")
     assert (stopped.status_code, stopped.headers["retry-after"]) == (429, "1"), "the right password has to wait as well"
     other = console.client(address="10.8.8.8")
     assert log_in(other, "olga").status_code == 429, "from elsewhere"
-    assert log_in(browser, "rita").status_code == 429, "for another user"
-    assert browser.get("/api/v1/me", headers=basic_headers("nobody")).status_code == 429
+    assert log_in(client, "rita").status_code == 429, "for another user"
+    assert client.get("/api/v1/me", headers=basic_headers("nobody")).status_code == 429
     assert log_in(other, "rita").status_code == 303, "others are left alone"
     now[0] = 2.0
-    assert log_in(browser, "olga").status_code == 303
+    assert log_in(client, "olga").status_code == 303
 
 
 def test_the_answer_does_not_show_whether_there_is_such_a_user(console: OfflineConsole) -> None:
@@ -86,10 +86,10 @@ def test_the_answer_does_not_show_whether_there_is_such_a_user(console: OfflineC
 
 
 def test_a_form_that_is_too_much_is_refused(console: OfflineConsole) -> None:
-    browser = console.client()
-    assert browser.post("/login", content=b"x" * (1024 * 1024 + 1)).status_code == 413
-    assert browser.post("/login", content=b"\xff\xfe=1").status_code == 400
-    assert browser.post("/login", content="&".join(["a=1"] * 3000).encode()).status_code == 400
+    client = console.client()
+    assert client.post("/login", content=b"x" * (1024 * 1024 + 1)).status_code == 413
+    assert client.post("/login", content=b"\xff\xfe=1").status_code == 400
+    assert client.post("/login", content="&".join(["a=1"] * 3000).encode()).status_code == 400
 
 
 def test_http_basic_takes_passwords_with_any_characters_and_refuses_what_cannot_be_read(
