@@ -11,7 +11,9 @@ import django
 import pytest
 from hypothesis import settings
 
+from tests import guard
 from tests import place as places
+from tests.deadlines import patient
 from tests.place import Place
 from tests.servers import Servers, servers_running
 from writegate.publishing import process
@@ -30,12 +32,25 @@ settings.load_profile("writegate")
 
 
 def pytest_configure() -> None:
-    """Whoever ends this run wants its servers to end with it, as when it is interrupted."""
+    """A run that is ended by TERM ends in order, as one that is interrupted does."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Multiply the time limit of each test, its own or the one of ``pyproject.toml``, by ``PATIENCE``."""
+    own = item.get_closest_marker("timeout")
+    seconds = float(own.args[0] if own else item.config.getini("timeout"))
+    item.add_marker(pytest.mark.timeout(patient(seconds)), append=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What a test starts in its own directory ends with the run, also when the run is killed."""
+    guard.watch(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session", autouse=True)

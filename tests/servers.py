@@ -14,6 +14,8 @@ import httpx
 import psycopg2
 from psycopg2.extensions import connection
 
+from tests import guard
+from tests.deadlines import patient
 from writegate_devkit.stack.stack import Stack
 
 OWNER = "writegate_owner"
@@ -45,7 +47,7 @@ class Servers:
 
     def broker_api(self) -> httpx.Client:
         """Return a client for the management API, as the administrator."""
-        return httpx.Client(base_url=f"{self.broker_api_url}/api", transport=httpx.HTTPTransport(), timeout=10)
+        return httpx.Client(base_url=f"{self.broker_api_url}/api", transport=httpx.HTTPTransport(), timeout=patient(10))
 
     def superuser(self, database: str = "postgres") -> connection:
         """Return an autocommitting connection that may do anything."""
@@ -66,6 +68,7 @@ def servers_running(make: Callable[[Path], Stack] = Stack) -> Iterator[Servers]:
     # Not pytest's own directory: the servers run as users of their own, which may not pass through it.
     directory = Path(tempfile.mkdtemp(prefix="wg-"))
     directory.chmod(0o755)
+    guard.watch(directory, remove=True)
     stack = make(directory / "state")
     try:
         stack.up((), apply=False)
