@@ -13,7 +13,7 @@ from tests.benchmarks.place import Place
 from tests.benchmarks.point import Point, cost_of
 from writegate import Command
 
-# How many backlogs: a small one is drained in a fraction of a second, and a median of more says more.
+# How many backlogs of each size. A small one is drained in a fraction of a second: the median of more is steadier.
 PACKED = {10**4: 15, 10**5: 5, 10**6: 1}
 SINGLE = {10**4: 5, 10**5: 3}
 LEDGER_ROWS = (10**5, 10**7)
@@ -54,11 +54,11 @@ def _commands(count: int, seed: int, *, stock: bool = False) -> Iterator[Command
     """Return commands; with ``stock`` under ids as a stock producer gives them."""
     random = Random(seed)
     made = (WORKLOAD.command(random, False, "") for _ in itertools.repeat(None, count))
-    return (one.with_id(str(uuid.uuid4())) for one in made) if stock else made
+    return (command.with_id(str(uuid.uuid4())) for command in made) if stock else made
 
 
 def _point(series: str, x: int, runs: Sequence[Drained]) -> Point:
     return Point(
-        series, x, [one.effects_per_s for one in runs], cost_of([one.seen for one in runs], runs[0].commands),
-        exact=all(one.exact for one in runs),
+        series, x, [run.effects_per_s for run in runs], cost_of([run.seen for run in runs], runs[0].commands),
+        exact=all(run.exact for run in runs),
     )  # fmt: skip

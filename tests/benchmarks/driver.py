@@ -1,6 +1,6 @@
-"""A process that makes load: it is started once and told its jobs, so that no run pays for imports.
+"""A process that makes load: it is started once and given its jobs, so that no run pays for imports.
 
-``python -m tests.benchmarks.driver MODULE:CLASS ARGUMENTS``, with arguments as JSON. It says ``ready``, then answers
+``python -m tests.benchmarks.driver MODULE:CLASS ARGUMENTS``, with arguments as JSON. It writes ``ready``, then answers
 each line (a job) with a line (a report) until its input ends.
 """
 
@@ -69,7 +69,7 @@ class Driver:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"a load process ended with {self._process.wait()}: see its words above")
+            raise RuntimeError(f"a load process ended with {self._process.wait()}: see its output above")
         return line
 
 

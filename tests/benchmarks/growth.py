@@ -18,8 +18,8 @@ def measure_growth(place: Place, say: Callable[[str], None]) -> list[dict[str, A
     """Return the points, ready for JSON: the fields of a :class:`Point`, with those of its cost among them."""
     points = []
     for point in _points(place):
-        said = f"{point.effects_per_s:10,.0f}/s{'' if point.exact else '  NOT EXACT'}"
-        say(f"growth  {point.series} {point.x:,} {said}")
+        rate = f"{point.effects_per_s:10,.0f}/s{'' if point.exact else '  NOT EXACT'}"
+        say(f"growth  {point.series} {point.x:,} {rate}")
         points.append(_as_json(point))
     return points
 

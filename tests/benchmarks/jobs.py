@@ -1,4 +1,4 @@
-"""What a load is asked to do, and what it says of it: passed between processes as lines of JSON."""
+"""What a load is asked to do, and its report of it: passed between processes as lines of JSON."""
 
 from __future__ import annotations
 

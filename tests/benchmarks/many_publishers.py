@@ -29,10 +29,10 @@ def measure_publishers(place: Place, count: int) -> Point:
     try:
         with drivers(_LOAD, each, dict(os.environ)) as started:
             running = Running(started, "publisher", others={"writer": [writer.process.pid]}, queued=True)
-            one = measure(place, running, Job(WORKLOAD.name, seconds=_SECONDS, rate=_RATE))
+            run = measure(place, running, Job(WORKLOAD.name, seconds=_SECONDS, rate=_RATE))
     finally:
         gate.writers.stop(WRITER)
     return Point(
-        "publishers", count, [one.effects_per_s], cost_of([one.seen], one.applied), exact=one.exact,
-        latency_ms=one.latency_ms, call_ms=one.call_ms, note=f"{_RATE:,.0f} commands/s are due",
+        "publishers", count, [run.effects_per_s], cost_of([run.seen], run.applied), exact=run.exact,
+        latency_ms=run.latency_ms, call_ms=run.call_ms, note=f"{_RATE:,.0f} commands/s are due",
     )  # fmt: skip

@@ -79,7 +79,7 @@ def measure_matrix(place: Place, size: Size, systems: Sequence[str], say: Say) -
             system = SYSTEMS[name]
             with system.running(place) as running:
                 for cell in _cells(system, size):
-                    # What waits with poison in it takes long to drain, and says no more than a third of it.
+                    # A backlog with poison takes long to drain, and a third of it shows as much.
                     most = Job.most // 3 if cell.variant == POISON else Job.most
                     job = Job(cell.workload, cell.variant, size.seconds, seed=number + 1, most=most)
                     run = measure(place, running, job)

@@ -1,4 +1,4 @@
-"""One run of one system, measured from outside: what the database says was committed, not what a system says."""
+"""One run of one system, measured from outside: what the database has committed, not what a system reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.benchmarks.workloads import WORKLOADS, Workload
 _POLL_SECONDS = 0.03
 _STALLED_SECONDS = 20.0
 
-# The server's own time of commit, against the time the command was due, which its note says.
+# The server's own time of commit, against the time the command was due, which is in its note.
 _LATENCY = """
     with one as (
         select (extract(epoch from pg_xact_commit_timestamp(xmin))::float8 - filler::float8) * 1000 as ms
@@ -51,19 +51,19 @@ def measure(place: Place, running: Running, job: Job) -> Measured:
     totals = place.row(workload.totals)
     with Watch(place.url, {**running.processes, **place.server_processes()}) as watch:
         outcome = running.run(job)
-        sent = sum(one.sent for one in outcome.reports)
+        sent = sum(report.sent for report in outcome.reports)
         ended = _applied(place, workload, before + sent) if running.queued else None
     applied = place.row(workload.effects)[0] - before
-    unnoticed = sum(one.refused for one in outcome.reports) if workload.overwrites else 0
+    unnoticed = sum(report.refused for report in outcome.reports) if workload.overwrites else 0
     change = tuple(now - then for now, then in zip(place.row(workload.totals), totals, strict=True))
     return Measured(
         effects_per_s=_rate(outcome.reports, applied, ended),
         seen=watch.seen,
         applied=applied,
         exact=sent <= applied <= sent + unnoticed and workload.agree(change),
-        call_ms=_worst([one.call_ms for one in outcome.reports]),
+        call_ms=_worst([report.call_ms for report in outcome.reports]),
         latency_ms=outcome.latency_ms or (_latency(place, workload) if job.rate is not None else {}),
-        retries=sum(one.retries for one in outcome.reports),
+        retries=sum(report.retries for report in outcome.reports),
         setting=running.setting,
     )
 
@@ -85,8 +85,8 @@ def _applied(place: Place, workload: Workload, wanted: int) -> float:
 def _rate(reports: list[Report], applied: int, ended: float | None) -> float:
     if ended is None:
         # The transactions that were open when time was up are left out.
-        return sum(one.counted / one.seconds for one in reports)
-    return applied / (ended - min(one.started for one in reports))
+        return sum(report.counted / report.seconds for report in reports)
+    return applied / (ended - min(report.started for report in reports))
 
 
 def _latency(place: Place, workload: Workload) -> Percentiles:
@@ -99,4 +99,7 @@ def _latency(place: Place, workload: Workload) -> Percentiles:
 
 def _worst(each: list[Percentiles]) -> Percentiles:
     """Return the highest of several processes' percentiles: theirs together are not known, and not above these."""
-    return {name: max(one[name] for one in each if name in one) for name in {name for one in each for name in one}}
+    return {
+        name: max(values[name] for values in each if name in values)
+        for name in {name for values in each for name in values}
+    }

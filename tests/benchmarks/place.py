@@ -75,7 +75,7 @@ class Place:
     def fill(self, scales: tuple[int, ...]) -> None:
         """Fill the tables; of TPC-B those of some scales."""
         self.sql(_SEEN)
-        for statement in dict.fromkeys(one for workload in WORKLOADS.values() for one in workload.populate):
+        for statement in dict.fromkeys(statement for workload in WORKLOADS.values() for statement in workload.populate):
             self.sql(statement)
         for scale in scales:
             # g, v, p: generate rows, vacuum, add primary keys. The tables are there.

@@ -146,10 +146,10 @@ def _latency(runs: Runs) -> None:
     )
     for axis, load in zip(axes, loads, strict=True):
         for line, name in enumerate(names):
-            if one := found[name].get(load):
-                axis.plot([one["p50"], one["p99"]], [line, line], color=_colour(name), linewidth=2)
-                axis.plot(one["p50"], line, "o", color=_colour(name), markersize=6)
-                axis.plot(one["p99"], line, "|", color=_colour(name), markersize=9, markeredgewidth=2)
+            if latency := found[name].get(load):
+                axis.plot([latency["p50"], latency["p99"]], [line, line], color=_colour(name), linewidth=2)
+                axis.plot(latency["p50"], line, "o", color=_colour(name), markersize=6)
+                axis.plot(latency["p99"], line, "|", color=_colour(name), markersize=9, markeredgewidth=2)
         axis.set_xscale("log")
         axis.set_title(f"at {load} % of its own capacity")
         axis.set_yticks(range(len(names)), names)

@@ -36,40 +36,40 @@ def as_json(machine: dict[str, object], matrix: Matrix, points: Points) -> dict[
         "runs": [_run(cell, figures) for cell, figures in sorted(matrix.items()) if figures.runs],
         "growth": list(points),
         "targets": [
-            {"target": one.text, "unit": one.unit, "due": one.due, "goal": one.goal, "measured": value,
-             "met": one.met(value) if value is not None else None}
-            for one in TARGETS
-            for value in (one.value(matrix, points),)
+            {"target": target.text, "unit": target.unit, "due": target.due, "goal": target.goal, "measured": value,
+             "met": target.met(value) if value is not None else None}
+            for target in TARGETS
+            for value in (target.value(matrix, points),)
         ],
     }  # fmt: skip
 
 
 def _run(cell: Cell, figures: Figures) -> dict[str, Any]:
     runs = figures.runs
-    groups = sorted({name for one in runs for name in one.seen.cpu_s})
+    groups = sorted({name for run in runs for name in run.seen.cpu_s})
     return {
         "system": cell.system,
         "workload": cell.workload,
         "variant": cell.variant,
-        "effects_per_s": [round(one.effects_per_s, 1) for one in runs],
+        "effects_per_s": [round(run.effects_per_s, 1) for run in runs],
         "latency_ms": figures.latency_ms,
-        "publish_ms": figures.publish_ms or {"100": _median_of([one.call_ms for one in runs])},
-        "peak_connections": max(one.seen.peak_connections for one in runs),
-        "deadlocks": sum(one.seen.deadlocks for one in runs),
+        "publish_ms": figures.publish_ms or {"100": _median_of([run.call_ms for run in runs])},
+        "peak_connections": max(run.seen.peak_connections for run in runs),
+        "deadlocks": sum(run.seen.deadlocks for run in runs),
         "cpu_s_per_1000": {
-            name: statistics.median(one.seen.cpu_s.get(name, 0.0) / max(1, one.applied) * 1000 for one in runs)
+            name: statistics.median(run.seen.cpu_s.get(name, 0.0) / max(1, run.applied) * 1000 for run in runs)
             for name in groups
         },
-        "peak_rss_mb": {name: max(one.seen.peak_rss_mb.get(name, 0.0) for one in runs) for name in groups},
-        "retries": sum(one.retries for one in runs),
-        "exact": all(one.exact for one in runs),
-        "settings": sorted({one.setting for one in runs if one.setting}),
+        "peak_rss_mb": {name: max(run.seen.peak_rss_mb.get(name, 0.0) for run in runs) for name in groups},
+        "retries": sum(run.retries for run in runs),
+        "exact": all(run.exact for run in runs),
+        "settings": sorted({run.setting for run in runs if run.setting}),
     }
 
 
 def _median_of(each: list[dict[str, float]]) -> dict[str, float]:
-    names = {name for one in each for name in one}
-    return {name: statistics.median(one[name] for one in each if name in one) for name in sorted(names)}
+    names = {name for values in each for name in values}
+    return {name: statistics.median(values[name] for values in each if name in values) for name in sorted(names)}
 
 
 def write_json(figures: dict[str, Any]) -> None:
@@ -94,8 +94,8 @@ def targets_table(figures: dict[str, Any]) -> str:
     lines = _target_rows(figures, [target.text for target in TARGETS])
     missed = [
         fill(f"- {target.text}: {target.why or 'not yet explained'}", 120, subsequent_indent="  ")
-        for target, one in zip(TARGETS, figures["targets"], strict=True)
-        if one["met"] is False
+        for target, result in zip(TARGETS, figures["targets"], strict=True)
+        if result["met"] is False
     ]
     if missed:
         lines += ["", "Why the missed ones are missed:", "", *missed]
@@ -104,12 +104,12 @@ def targets_table(figures: dict[str, Any]) -> str:
 
 def _target_rows(figures: dict[str, Any], texts: Collection[str]) -> list[str]:
     lines = ["| | due | goal | measured | |", "|---|---:|---:|---:|---|"]
-    for target, one in zip(TARGETS, figures["targets"], strict=True):
+    for target, result in zip(TARGETS, figures["targets"], strict=True):
         if target.text not in texts:
             continue
         sign, unit = "≤" if target.at_most else "≥", f" {target.unit}" if target.unit else ""
-        measured = "not measured" if one["measured"] is None else f"{one['measured']:,.3g}{unit}"
-        verdict = {True: "met", False: "**missed**", None: ""}[one["met"]]
+        measured = "not measured" if result["measured"] is None else f"{result['measured']:,.3g}{unit}"
+        verdict = {True: "met", False: "**missed**", None: ""}[result["met"]]
         due, goal = f"{sign} {target.due:g}{unit}", f"{sign} {target.goal:g}{unit}"
         lines.append(f"| {target.text} | {due} | {goal} | {measured} | {verdict} |")
     return lines
@@ -175,10 +175,10 @@ def _latency(runs: list[dict[str, Any]]) -> list[str]:
     ]  # fmt: skip
     rows = []
     for run in runs:
-        for load, one in run["latency_ms"].items():
+        for load, latency in run["latency_ms"].items():
             call = run["publish_ms"].get(load, {})
             share = load if load.endswith("/s") else f"{load} %"
-            figures = [one["p50"], one["p95"], one["p99"], one["max"], call.get("p50"), call.get("p99")]
+            figures = [latency["p50"], latency["p95"], latency["p99"], latency["max"], call.get("p50"), call.get("p99")]
             rows.append(f"| {run['system']} | {share} | {' | '.join(_ms(value) for value in figures)} |")
     return [*heading, *rows] if rows else []
 

@@ -102,7 +102,7 @@ def _milliseconds(kind: str, percentile: str) -> Callable[[Matrix, Points], floa
 
 
 def _deadlocks(matrix: Matrix, _: Points) -> float | None:
-    counts = [one.seen.deadlocks for cell, all_ in matrix.items() if cell.system in {SINGLE, MANY} for one in all_.runs]
+    counts = [run.seen.deadlocks for cell, all_ in matrix.items() if cell.system in {SINGLE, MANY} for run in all_.runs]
     return float(sum(counts)) if counts else None
 
 
@@ -131,7 +131,7 @@ def _more_connections(_: Matrix, points: Points) -> float | None:
 
 
 def _writer_memory(matrix: Matrix, points: Points) -> float | None:
-    seen = [one.seen.peak_rss_mb.get("writer", 0.0) for all_ in matrix.values() for one in all_.runs]
+    seen = [run.seen.peak_rss_mb.get("writer", 0.0) for all_ in matrix.values() for run in all_.runs]
     seen += [point["peak_rss_mb"].get("writer", 0.0) for point in points if point["series"].startswith("backlog")]
     return max(seen, default=0.0) or None
 

@@ -33,7 +33,7 @@ WANTED = [
 
 def test_all_systems_are_there_in_the_order_of_the_tables() -> None:
     assert list(SYSTEMS) == WANTED
-    assert all(one.about and set(one.workloads or ()) <= set(WORKLOADS) for one in SYSTEMS.values())
+    assert all(system.about and set(system.workloads or ()) <= set(WORKLOADS) for system in SYSTEMS.values())
 
 
 def made(workload: str, *, bad: bool = False) -> list[Command]:
@@ -45,19 +45,19 @@ def made(workload: str, *, bad: bool = False) -> list[Command]:
 @pytest.mark.parametrize("bad", [False, True], ids=["good", "bad"])
 def test_commands_are_what_the_service_takes(name: str, bad: bool) -> None:
     service = WORKLOADS[name].writes.service
-    for one in made(name, bad=bad):
-        again = service.commands[contract_of(one).task].model_validate(one.model_dump())
-        assert again == one, "a bad command is refused by the database and by nothing before it"
+    for command in made(name, bad=bad):
+        again = service.commands[contract_of(command).task].model_validate(command.model_dump())
+        assert again == command, "a bad command is refused by the database and by nothing before it"
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_every_type_has_a_handler_and_statements(name: str) -> None:
     workload = WORKLOADS[name]
-    types = {contract_of(one).task for one in made(name)}
+    types = {contract_of(command).task for command in made(name)}
     assert types <= set(workload.writes.handlers)
     tables = {f"{table.schema}.{table.name}" for table in workload.writes.tables}
-    for one in made(name):
-        statements = workload.statements(one)
+    for command in made(name):
+        statements = workload.statements(command)
         assert statements
         for text, parameters in statements:
             assert text.count("%s") == len(parameters)

@@ -1,4 +1,4 @@
-"""What a run costs: connections, deadlocks, CPU time and memory, looked at from outside."""
+"""What a run costs: connections, deadlocks, CPU time and memory, measured from outside."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Seen:
 
 
 class Watch:
-    """Looks ten times a second, from ``with`` to its end.
+    """Samples ten times a second, from ``with`` to its end.
 
     ``groups``: the first processes of each group; their children belong to it. ``url`` is a superuser's.
     """
@@ -82,7 +82,7 @@ class Watch:
     def _memory(self) -> dict[str, float]:
         # PostgreSQL's processes share their buffers: those are not counted, other memory is.
         return {
-            name: sum(_memory_of(one, shared=name != POSTGRES) for one in _family(first)) / 1e6
+            name: sum(_memory_of(process, shared=name != POSTGRES) for process in _family(first)) / 1e6
             for name, first in self._groups.items()
         }
 
@@ -95,10 +95,10 @@ def _connect(url: str) -> Any:
 
 def _family(first: Sequence[psutil.Process]) -> list[psutil.Process]:
     family = []
-    for one in first:
-        family.append(one)
+    for process in first:
+        family.append(process)
         try:
-            family += one.children(recursive=True)
+            family += process.children(recursive=True)
         except psutil.NoSuchProcess:
             continue
     return family

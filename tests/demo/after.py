@@ -66,20 +66,20 @@ class Faults:
         else:
             owners = sampler.ask(_OWNER)
             if not owners:
-                return  # between two writers: the blow is for the next one, at the next look
+                return  # between two writers: the fault waits for the next one
             self.stack.kill(owners[0][0].partition("@")[0], signal.SIGKILL)
             self.writers_killed += 1
         del self.due[0]
 
 
 class DemoError(WritegateError):
-    """The work did not come to its end; the text says how far it came."""
+    """The work did not come to its end; the text has how far it came."""
 
 
 def run(servers: Servers, *, flights: int, chaos: bool, report: Callable[[int, int], None]) -> Phase:
     """Publish the flights and their weather, wait until all is applied, and compare.
 
-    ``report(applied, of)`` tells how far it is.
+    ``report(applied, of)`` is called with how far it is.
     """
     rows = oracle.scheduled(flights)
     until = oracle.last_hour(rows) + timedelta(hours=1)

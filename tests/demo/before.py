@@ -76,7 +76,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What every connection is told."""
+    """What every connection gets."""
 
     url: str
     order: LockOrder

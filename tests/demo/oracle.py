@@ -45,7 +45,7 @@ def last_hour(rows: Iterable[Row]) -> datetime:
 def flight_tables(
     rows: Iterable[Row], *, departed: Counts = everything, arrived: Counts = everything
 ) -> dict[str, Table]:
-    """Return the tables of ``flights``. The two functions tell by the flight's key which commands count."""
+    """Return the tables of ``flights``. The two functions decide by the flight's key which commands count."""
     zones = {row["faa"]: ZoneInfo(row["tzone"]) for row in _read("airports.csv") if row["tzone"] != "NA"}
     flight: Table = {}
     airport_day: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 7)

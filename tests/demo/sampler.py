@@ -1,4 +1,4 @@
-"""What the database server says of itself while a phase runs, over one connection that is left out of every figure."""
+"""The database server's own counters while a phase runs, over one connection that is left out of every figure."""
 
 from __future__ import annotations
 

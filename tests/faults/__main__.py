@@ -92,7 +92,7 @@ def _table(rig: Rig, verdict: Verdict, injected: list[Injected]) -> Table:
     ):
         table.add_row(what, f"{count:,}")
     table.add_row("peak connections of writers, of", f"{rig.watch.peak_connections} / {rig.gate.connections}")
-    table.add_row("looked at so many times", f"{rig.watch.samples:,}")
+    table.add_row("samples of the connections", f"{rig.watch.samples:,}")
     return table
 
 

@@ -74,7 +74,7 @@ def check_moves(gate: Gate, accepted: Accepted) -> int:
     for wallet, seq, cents in rows:
         order[wallet].append(seq)
         balances[wallet] += cents
-    inverted = [wallet for wallet, seqs in order.items() if any(one > next_ for one, next_ in pairwise(seqs))]
+    inverted = [wallet for wallet, seqs in order.items() if any(seq > next_ for seq, next_ in pairwise(seqs))]
     assert not inverted, f"applied in another order: {inverted[:5]}"
     assert dict(gate.database.sql("SELECT name, cents FROM wallets.wallet")) == dict(balances)
     return rejected

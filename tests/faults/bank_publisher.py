@@ -1,4 +1,4 @@
-"""One of the bank's publishers, a process of its own: publishes until told to stop, and retries as a service must.
+"""One of the bank's publishers, a process of its own: publishes until it is stopped, and retries as a service must.
 
 What was accepted is known at the end: a call that failed is repeated with the same commands until it succeeds.
 """
@@ -56,9 +56,11 @@ def publish(urls: tuple[str, str], number: int, seed: int, stop: Event, result: 
                 _random_move(random, f"{number}-{random.randrange(WALLETS)}", counts) for _ in range(CALL_COMMANDS)
             ]
             _until_accepted(bank, transfers)
-            accepted.transfers |= {one.command_id: (one.source, one.target, one.cents) for one in transfers}
+            accepted.transfers |= {
+                transfer.command_id: (transfer.source, transfer.target, transfer.cents) for transfer in transfers
+            }
             _until_accepted(wallets, moves)
-            accepted.moves |= {one.command_id: (one.wallet, one.seq) for one in moves}
+            accepted.moves |= {move.command_id: (move.wallet, move.seq) for move in moves}
     result.write_text(json.dumps({"transfers": accepted.transfers, "moves": accepted.moves}))
 
 

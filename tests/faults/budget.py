@@ -20,7 +20,7 @@ class Budget(Sampling):
     def check(self) -> None:
         """Fail when the budget was exceeded, or nothing was seen."""
         allowed = self.gate.connections
-        assert self.samples > 10, f"the connections were looked at {self.samples} times only"
+        assert self.samples > 10, f"the connections were counted {self.samples} times only"
         assert 0 < self.most <= allowed, f"the writers had {self.most} connections at once, the budget is {allowed}"
 
     def sample(self, cursor: psycopg2.extensions.cursor) -> None:

@@ -1,6 +1,6 @@
 """Messages that anybody may send to a lane, from a seed: good ones altered in every place, and anything at all.
 
-Each says by which ids it may be found again afterwards, whatever the writer makes of it.
+Each has the ids under which it may be found afterwards, whatever the writer makes of it.
 """
 
 from __future__ import annotations

@@ -60,16 +60,16 @@ class Record:
 
     def intent(self, stream: str, steps: Sequence[Step]) -> None:
         """A call is about to publish these."""
-        rows = [(one.command_id, one.account, one.seq, one.bad) for one in steps]
+        rows = [(step.command_id, step.account, step.seq, step.bad) for step in steps]
         self._write({"what": "intent", "stream": stream, "steps": rows})
 
     def accepted(self, steps: Sequence[Step]) -> None:
         """The call has returned."""
-        self._write({"what": "accepted", "ids": [one.command_id for one in steps]})
+        self._write({"what": "accepted", "ids": [step.command_id for step in steps]})
 
     def refused(self, steps: Sequence[Step], error: Exception) -> None:
         """The call has raised, and is not tried again."""
-        self._write({"what": "refused", "ids": [one.command_id for one in steps], "error": repr(error)})
+        self._write({"what": "refused", "ids": [step.command_id for step in steps], "error": repr(error)})
 
     def close(self) -> None:
         os.close(self._file)

@@ -75,14 +75,15 @@ def run(servers: Servers, commands: int, rounds: int = ROUNDS) -> Figures:
 def _publish(wallets: Publisher, bank: Publisher, commands: int) -> None:
     for first in range(0, commands, CALL_COMMANDS):
         numbers = range(first, min(first + CALL_COMMANDS, commands))
-        transfers = [one for one in numbers if one % BANK_EVERY == 0]
+        transfers = [number for number in numbers if number % BANK_EVERY == 0]
         bank.publish_many(
-            [Transfer(source=one % ACCOUNTS, target=(one + 1) % ACCOUNTS, cents=1) for one in transfers],
+            [Transfer(source=number % ACCOUNTS, target=(number + 1) % ACCOUNTS, cents=1) for number in transfers],
             timeout=PATIENCE_SECONDS,
         )
-        deposits = [one for one in numbers if one % BANK_EVERY]
+        deposits = [number for number in numbers if number % BANK_EVERY]
         wallets.publish_many(
-            [Deposit(wallet=f"w-{one % WALLETS}", seq=one, cents=1) for one in deposits], timeout=PATIENCE_SECONDS
+            [Deposit(wallet=f"w-{number % WALLETS}", seq=number, cents=1) for number in deposits],
+            timeout=PATIENCE_SECONDS,
         )
 
 
@@ -91,7 +92,7 @@ def _cut_connections(gate: Gate) -> None:
 
     def names() -> set[str]:
         listed = api.get(f"/vhosts/{gate.name}/connections").raise_for_status().json()
-        return {one["name"] for one in listed if one.get("user") == WRITER}
+        return {connection["name"] for connection in listed if connection.get("user") == WRITER}
 
     def all_but(old: set[str]) -> bool:
         return len(names() - old) == BROKER_CONNECTIONS
@@ -110,7 +111,7 @@ def _wait_quiet(gate: Gate, writer: WriterProcess, commands: int) -> None:
         lambda: bool(gate.database.value(decided, [commands])), f"{commands} commands are decided", PATIENCE_SECONDS
     )
     gate.wait(
-        lambda: all(one["waiting"] == 0 for one in writer.state()["domains"].values()),
+        lambda: all(domain["waiting"] == 0 for domain in writer.state()["domains"].values()),
         "nothing waits",
         PATIENCE_SECONDS,
     )

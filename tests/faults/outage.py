@@ -143,7 +143,7 @@ def run(servers: Servers, down_seconds: float, limit_seconds: float) -> Figures:
 @contextmanager
 def _database_down(gate: Gate, load: Load, figures: Figures) -> Iterator[None]:
     figures.accepted_before = load.accepted
-    figures.resident_before = max(resident_bytes(one.process.pid) for one in gate.writers.values())
+    figures.resident_before = max(resident_bytes(writer.process.pid) for writer in gate.writers.values())
     gate.servers.stack.stop("postgres")
     try:
         yield
@@ -157,11 +157,11 @@ def _watch(gate: Gate, load: Load, negligent: Negligent, figures: Figures, down_
     began = time.monotonic()
     while (passed := time.monotonic() - began) < down_seconds or not negligent.thrown_out:
         assert passed < 2 * down_seconds + 60, "the broker never closed the channel of a consumer that acks nothing"
-        domains = [one for writer in gate.writers.values() for one in writer.state().get("domains", {}).values()]
-        figures.waiting_most = max(figures.waiting_most, sum(one["waiting"] for one in domains))
-        resident = max(resident_bytes(one.process.pid) for one in gate.writers.values() if one.alive)
+        domains = [domain for writer in gate.writers.values() for domain in writer.state().get("domains", {}).values()]
+        figures.waiting_most = max(figures.waiting_most, sum(domain["waiting"] for domain in domains))
+        resident = max(resident_bytes(writer.process.pid) for writer in gate.writers.values() if writer.alive)
         figures.resident_most = max(figures.resident_most, resident)
-        if figures.let_go_after is None and not any(one["phase"] == "serving" for one in domains):
+        if figures.let_go_after is None and not any(domain["phase"] == "serving" for domain in domains):
             figures.let_go_after = passed
         if figures.limit_struck_after is None and negligent.thrown_out:
             figures.limit_struck_after = passed

@@ -1,4 +1,4 @@
-"""A publisher's process: ``python -m tests.faults.publishing NAME HISTORY SEED``. It publishes until it is told to end.
+"""A publisher's process: ``python -m tests.faults.publishing NAME HISTORY SEED``. It publishes until SIGTERM.
 
 Each of its threads is a stream of calls, one after the other, whose commands it numbers. What is not accepted is tried
 again with the same commands, as a service does, and given up after some tries: a number is never used again.
@@ -42,7 +42,7 @@ class Stream:
         self._seq = 0
 
     def run(self, ending: threading.Event) -> None:
-        """Publish until told to end."""
+        """Publish until the process is to end."""
         while not ending.wait(self._random.uniform(0, LONGEST_PAUSE_SECONDS)):
             self.call(self._steps(self._random.choice((1, 1, self._random.randint(2, MOST_COMMANDS)))))
 
@@ -76,7 +76,7 @@ class Stream:
 
 
 def main(name: str, history: str, seed: str) -> None:
-    """Publish from some threads until the process is told to end."""
+    """Publish from some threads until the process is to end."""
     ending = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
     if TRUSTING in os.environ:

@@ -13,7 +13,7 @@ from tests.integration.gate import Gate
 
 
 class Sampling(ABC):
-    """Asks as long as the block lasts, and checks at its end what it was told.
+    """Asks as long as the block lasts, and checks the answers at its end.
 
     Its own connection is a superuser's, so it gets in when nobody else does. It waits for a database that is down.
     """
@@ -38,7 +38,7 @@ class Sampling(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Fail when what it was told is wrong."""
+        """Fail when an answer was wrong."""
 
     @abstractmethod
     def sample(self, cursor: psycopg2.extensions.cursor) -> None:

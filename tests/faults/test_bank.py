@@ -38,7 +38,9 @@ def test_no_money_is_lost(servers: Servers) -> None:
 def test_without_the_ledger_a_transfer_is_made_twice(gate: Gate) -> None:
     random = Random(1)
     transfers = [random_transfer(random) for _ in range(20)]
-    accepted = Accepted({one.command_id: (one.source, one.target, one.cents) for one in transfers})
+    accepted = Accepted(
+        {transfer.command_id: (transfer.source, transfer.target, transfer.cents) for transfer in transfers}
+    )
     gate.broker.publish(transfers, "bank")
     gate.writers.start(altered="dies_before_ack", wait=False)
     gate.wait(lambda: not gate.writers["writer-1"].alive, "the writer dies", PATIENCE_SECONDS)

@@ -28,7 +28,7 @@ def start_all(gate: Gate) -> None:
 
     def settled() -> bool:
         states = [writer.state() for writer in gate.writers.values()]
-        return all(one.get("connections") or one.get("standing_by") for one in states)
+        return all(state.get("connections") or state.get("standing_by") for state in states)
 
     gate.wait(settled, "each has connections or stands by", PATIENCE_SECONDS)
 

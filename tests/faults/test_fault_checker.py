@@ -27,8 +27,8 @@ def test_what_is_right_is_not_complained_about() -> None:
 
 
 def test_a_loss_is_found() -> None:
-    one, _, three, _ = EFFECTS
-    found = verdict(one, three)
+    first, _, third, _ = EFFECTS
+    found = verdict(first, third)
     assert found.lost == ("id-2",)
     assert found.violations == ("accepted and lost: 1, such as id-2",)
 
@@ -41,19 +41,21 @@ def test_what_is_parked_or_deferred_is_not_lost() -> None:
 
 
 def test_a_repetition_is_found_and_is_no_inversion() -> None:
-    one, two, three, four = EFFECTS
-    found = verdict(one, two, one, three)
+    first, second, third, fourth = EFFECTS
+    found = verdict(first, second, first, third)
     assert (found.doubled, found.inverted) == (("id-1",), ())
-    assert verdict(one, two, three, four, four).doubled == ("id-4",), "what was refused may be applied once, not twice"
+    assert verdict(first, second, third, fourth, fourth).doubled == ("id-4",), (
+        "what was refused may be applied once, not twice"
+    )
 
 
 def test_an_inversion_is_found_within_a_stream_and_an_account() -> None:
-    one, two, three, _ = EFFECTS
-    assert verdict(one, three, two).inverted == ("id-3 before id-2",)
-    assert verdict(three, one, two).inverted == ("id-3 before id-1", "id-3 before id-2")
-    others = [replace(two, id="id-5", account="b"), replace(two, id="id-6", stream="p.1")]
+    first, second, third, _ = EFFECTS
+    assert verdict(first, third, second).inverted == ("id-3 before id-2",)
+    assert verdict(third, first, second).inverted == ("id-3 before id-1", "id-3 before id-2")
+    others = [replace(second, id="id-5", account="b"), replace(second, id="id-6", stream="p.1")]
     history = replace(HISTORY, calls={**HISTORY.calls, "id-5": STEPS[0], "id-6": STEPS[0]})
-    assert verdict(one, others[0], two, others[1], three, history=history).violations == ()
+    assert verdict(first, others[0], second, others[1], third, history=history).violations == ()
 
 
 def test_what_nobody_published_and_what_is_parked_wrongly_is_found() -> None:

@@ -1,4 +1,4 @@
-"""The faults that tell most, on a real cluster: nothing is lost, doubled or inverted."""
+"""The most revealing faults, on a real cluster: nothing is lost, doubled or inverted."""
 
 from __future__ import annotations
 

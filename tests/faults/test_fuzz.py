@@ -33,7 +33,7 @@ def test_a_message_without_a_trace_is_found() -> None:
 
 def test_a_message_with_two_fates_is_found() -> None:
     probe = good_probe()
-    [id_] = [one for one in probe.ids if not one.startswith("content-")]
+    [id_] = [id_ for id_ in probe.ids if not id_.startswith("content-")]
     both = Traces(applied={ledger_id(id_)}, parked={id_: "bad-fields"})
     with pytest.raises(AssertionError, match="parked as well"):
         check_one_decision([probe], both)
@@ -41,5 +41,5 @@ def test_a_message_with_two_fates_is_found() -> None:
 
 
 def test_one_seed_makes_the_same_kinds() -> None:
-    one, other = Forge(5), Forge(5)
-    assert [one.next().kind for _ in range(100)] == [other.next().kind for _ in range(100)]
+    first, other = Forge(5), Forge(5)
+    assert [first.next().kind for _ in range(100)] == [other.next().kind for _ in range(100)]

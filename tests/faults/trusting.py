@@ -11,7 +11,7 @@ from writegate.publishing.wire import Wire
 
 
 class TrustingWire(Wire):
-    """A broken one: it does not wait for the broker's word."""
+    """A broken wire: it does not wait for the broker's confirm."""
 
     _sent = 0
 

@@ -1,4 +1,4 @@
-"""What the database server says of the writers' sessions while faults happen, looked at many times a second."""
+"""The writers' sessions while faults happen, as the database server shows them, sampled many times a second."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Cut:
 
 
 class Hands:
-    """Clock, publisher and consumer of the turns: time passes when told, what is published is queued."""
+    """Clock, publisher and consumer of the turns: time passes when the test says so, what is published is queued."""
 
     def __init__(self) -> None:
         self.receipts: list[Receipt] = []
@@ -90,10 +90,10 @@ class Hands:
         )
 
     def settle(self, domain: Domain, decided: Mapping[Delivery, int]) -> None:
-        for one, parts in decided.items():
-            one.open -= parts
-            if one.open == 0 and one in self.unacked:  # what was deferred was acknowledged then
-                self.unacked.remove(one)
+        for delivery, parts in decided.items():
+            delivery.open -= parts
+            if delivery.open == 0 and delivery in self.unacked:  # what was deferred was acknowledged then
+                self.unacked.remove(delivery)
 
     def report(self, done: BatchResult) -> None:
         self.receipts += [

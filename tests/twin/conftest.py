@@ -14,7 +14,7 @@ from tests.twin.databases import Databases, databases
 
 @pytest.fixture(autouse=True)
 def errors_only() -> Iterator[None]:
-    """Say nothing of what goes as it should: hypothesis shows all that was said in hundreds of tries."""
+    """Log nothing of what goes as it should: hypothesis shows all that was logged in hundreds of tries."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     yield

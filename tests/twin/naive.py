@@ -49,54 +49,54 @@ class NaiveWriter:
             self._parked_keys.clear()
             self._try_again()
 
-    def _arrived(self, one: Command) -> None:
-        id_ = one.command_id
-        if self._contents.setdefault(id_, one) != one:
+    def _arrived(self, command: Command) -> None:
+        id_ = command.command_id
+        if self._contents.setdefault(id_, command) != command:
             cause = Cause("id-reused", "this id was used before for a command with other content")
             self.receipts.append(Receipt(id_, "parked", cause=cause))
         elif id_ in self._outcomes:
             self.receipts.append(Receipt(id_, "duplicate" if self._outcomes[id_] == "applied" else "parked"))
-        elif any(one.command_id == id_ for one in self._waiting):
+        elif any(waiting.command_id == id_ for waiting in self._waiting):
             self.receipts.append(Receipt(id_, "deferred"))
         else:
-            self._decide(one)
+            self._decide(command)
 
-    def _decide(self, one: Command) -> None:
-        key = key_of(one)
+    def _decide(self, command: Command) -> None:
+        key = key_of(command)
         if key is not None and (key in self._parked_keys or key in map(key_of, self._waiting)):
-            self._wait(one)
+            self._wait(command)
             return
         try:
             with collecting() as emitted, translated(), self._connection.begin():
-                results = self._handlers[contract_of(one).task](self._connection, [one]) or {}
+                results = self._handlers[contract_of(command).task](self._connection, [command]) or {}
         except Reject as error:
-            self._park(one, Cause("rejected", error.reasons[one.command_id]))
+            self._park(command, Cause("rejected", error.reasons[command.command_id]))
         except DatabaseFault as error:
             if error.fault is not Fault.COMMAND:
                 raise
             if error.sqlstate == _MISSING_PARENT and self._patient:
-                self._wait(one)
+                self._wait(command)
             else:
-                self._park(one, Cause(f"sqlstate-{error.sqlstate}", str(error), error.sqlstate))
+                self._park(command, Cause(f"sqlstate-{error.sqlstate}", str(error), error.sqlstate))
         else:
-            self._answer(Receipt(one.command_id, "applied", result=results.get(one.command_id)))
+            self._answer(Receipt(command.command_id, "applied", result=results.get(command.command_id)))
             self._stream.extend(each.command for each in emitted)
 
-    def _park(self, one: Command, cause: Cause) -> None:
-        self._answer(Receipt(one.command_id, "parked", cause=cause))
-        if contract_of(one).on_reject == "park_key":
-            self._parked_keys.add(key_of(one))
+    def _park(self, command: Command, cause: Cause) -> None:
+        self._answer(Receipt(command.command_id, "parked", cause=cause))
+        if contract_of(command).on_reject == "park_key":
+            self._parked_keys.add(key_of(command))
 
     def _answer(self, receipt: Receipt) -> None:
         self._outcomes[receipt.id] = receipt.outcome
         self.receipts.append(receipt)
 
-    def _wait(self, one: Command) -> None:
-        self._waiting.append(one)
-        self.receipts.append(Receipt(one.command_id, "deferred"))
+    def _wait(self, command: Command) -> None:
+        self._waiting.append(command)
+        self.receipts.append(Receipt(command.command_id, "deferred"))
 
     def _try_again(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            self._decide(one)
+        for command in waiting:
+            self._decide(command)
         self.apply(())

@@ -102,12 +102,12 @@ def answers(receipts: Sequence[Receipt], others: Sequence[Receipt]) -> Counter[s
 
     Where its parent comes in the same batch a command need not wait for it, and then its next delivery is a duplicate.
     """
-    deferred = {one.id for one in (*receipts, *others) if one.outcome == "deferred"}
-    return Counter(repr(one) for one in receipts if one.id not in deferred or decides(one))
+    deferred = {receipt.id for receipt in (*receipts, *others) if receipt.outcome == "deferred"}
+    return Counter(repr(receipt) for receipt in receipts if receipt.id not in deferred or decides(receipt))
 
 
-def decides(one: Receipt) -> bool:
-    return one.outcome == "applied" or (one.outcome == "parked" and one.cause is not None)
+def decides(receipt: Receipt) -> bool:
+    return receipt.outcome == "applied" or (receipt.outcome == "parked" and receipt.cause is not None)
 
 
 def recorded(both: Databases) -> Counter[Any]:
@@ -119,9 +119,17 @@ def recorded(both: Databases) -> Counter[Any]:
 
 def to_be_recorded(receipts: Sequence[Receipt]) -> Counter[Any]:
     """Return what they should say, given the naive writer's answers."""
-    decisions = [one for one in receipts if decides(one)]
-    known = [(ledger_id(one.id), one.outcome[0]) for one in decisions if one.cause is None or not reused(one.cause)]
-    parked = {(one.id, one.cause.cause, one.cause.sqlstate, one.cause.message) for one in decisions if one.cause}
+    decisions = [receipt for receipt in receipts if decides(receipt)]
+    known = [
+        (ledger_id(receipt.id), receipt.outcome[0])
+        for receipt in decisions
+        if receipt.cause is None or not reused(receipt.cause)
+    ]
+    parked = {
+        (receipt.id, receipt.cause.cause, receipt.cause.sqlstate, receipt.cause.message)
+        for receipt in decisions
+        if receipt.cause
+    }
     return Counter([*known, *parked])
 
 
@@ -135,11 +143,11 @@ def try_streams(both: Databases, profile: settings) -> None:
 
     @profile
     @given(stream=STREAMS, cuts=st.lists(CUTS, min_size=1, max_size=6))
-    def one(stream: list[Command], cuts: list[Cut]) -> None:
-        note("\n".join(f"{one.command_id} {one!r}" for one in stream))
+    def compare(stream: list[Command], cuts: list[Cut]) -> None:
+        note("\n".join(f"{command.command_id} {command!r}" for command in stream))
         leave_the_same(both, stream, cuts)
 
-    one()
+    compare()
 
 
 @pytest.mark.slow
@@ -174,14 +182,14 @@ def test_when_a_key_is_to_wait_only_its_first_bad_command_is_parked(both: Databa
     _, batching = both.writers()
     batching.take_in([Careful(article="cup", change=-1), Careful(article="cup", change=-2)])
     batching.batch(_ALL)
-    assert [one.outcome for one in batching.receipts] == ["parked", "deferred"]
+    assert [receipt.outcome for receipt in batching.receipts] == ["parked", "deferred"]
 
 
 def by_type_only(batch: Sequence[Arrived]) -> list[list[Arrived]]:
     """Runs that mix up the types of a key."""
     runs: dict[str, list[Arrived]] = {}
-    for one in batch:
-        runs.setdefault(one.item.task, []).append(one)
+    for entry in batch:
+        runs.setdefault(entry.item.task, []).append(entry)
     return list(runs.values())
 
 

@@ -42,31 +42,33 @@ class Direct:
         started = time.time()
         end = started + job.seconds
         schedule = None if job.rate is None else Schedule(job.rate, job.seconds, job.seed)
-        workers = [_Worker(one, job, number, end, schedule) for number, one in enumerate(self._connections)]
+        workers = [
+            _Worker(connection, job, number, end, schedule) for number, connection in enumerate(self._connections)
+        ]
 
         def cancel() -> None:
-            for one in workers:
-                one.cancel()
+            for worker in workers:
+                worker.cancel()
 
         waiting = threading.Timer(job.seconds + _GRACE_SECONDS, cancel)
         waiting.start()
         done = list(self._threads.map(_Worker.work, workers))
         waiting.cancel()
         waiting.join()
-        in_time = sum(one.in_time for one in done)
+        in_time = sum(result.in_time for result in done)
         return Report(
             started=started,
-            sent=in_time + sum(one.late for one in done),
+            sent=in_time + sum(result.late for result in done),
             counted=in_time,
             seconds=job.seconds,
-            refused=sum(one.refused for one in done),
-            retries=sum(one.retries for one in done),
-            call_ms=percentiles([ms for one in done for ms in one.calls]),
+            refused=sum(result.refused for result in done),
+            retries=sum(result.retries for result in done),
+            call_ms=percentiles([ms for result in done for ms in result.calls]),
         )
 
     def close(self) -> None:
-        for one in self._connections:
-            one.close()
+        for connection in self._connections:
+            connection.close()
         self._threads.shutdown()
 
 

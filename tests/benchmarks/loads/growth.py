@@ -73,15 +73,17 @@ class ManyPublishers(Single):
         self._crowd = [Publisher(settings, wire=partial(_Wire, settings, loop)) for _ in range(count)]
         Thread(target=loop.start, daemon=True).start()
         self._turn = itertools.cycle(self._crowd)
-        if not wait_until(lambda: all(one.connected for one in self._crowd), _CONNECTED_SECONDS):
-            raise RuntimeError(f"only {sum(one.connected for one in self._crowd)} of {count} publishers are connected")
+        if not wait_until(lambda: all(publisher.connected for publisher in self._crowd), _CONNECTED_SECONDS):
+            raise RuntimeError(
+                f"only {sum(publisher.connected for publisher in self._crowd)} of {count} publishers are connected"
+            )
 
     def run(self, job: Job) -> Report:
         return self._publish(job, WORKLOADS[job.workload].command)
 
     def close(self) -> None:
-        for one in self._crowd:
-            one.close()
+        for publisher in self._crowd:
+            publisher.close()
 
     async def _call(self, commands: list[Command]) -> None:
         self._publisher = next(self._turn)

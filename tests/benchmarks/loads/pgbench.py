@@ -73,7 +73,7 @@ def measured(output: str, seconds: float) -> tuple[int, float]:
 
 
 def _times_ms(logs: Path) -> Iterator[float]:
-    """Read all threads' logs. A line's third word: microseconds from due to committed."""
+    """Read all threads' logs. A line's third column: microseconds from due to committed."""
     for log in logs.iterdir():
         with log.open() as lines:
             yield from (int(line.split()[2]) / 1000 for line in lines)

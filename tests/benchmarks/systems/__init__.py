@@ -12,8 +12,8 @@ from tests.benchmarks.systems.writegate import many, single
 __all__ = ["SYSTEMS", "System"]
 
 SYSTEMS: dict[str, System] = {
-    one.name: one
-    for one in (
+    system.name: system
+    for system in (
         direct(4),
         direct(16),
         direct(64, variants=True),

@@ -13,7 +13,7 @@ from tests.benchmarks.place import Place
 
 @dataclass
 class Outcome:
-    """What a system says of a job. ``latency_ms``: from due to committed, where only the system itself can tell."""
+    """A system's own report of a job. ``latency_ms``: from due to committed, where only the system itself knows it."""
 
     reports: list[Report]
     latency_ms: Percentiles | None = None
@@ -47,7 +47,7 @@ class Running:
     @property
     def processes(self) -> dict[str, Sequence[int]]:
         """The first processes of each group."""
-        return {self._group: [one.pid for one in self._drivers], **self._others}
+        return {self._group: [driver.pid for driver in self._drivers], **self._others}
 
     def prepare(self, job: Job) -> None:
         """Do what a variant asks of the system itself."""

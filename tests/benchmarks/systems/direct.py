@@ -20,12 +20,12 @@ def drivers(load: str, arguments: list[dict[str, Any]], environment: dict[str, s
     """Start a load process for each of the arguments; end them."""
     started = [Driver(load, each, environment) for each in arguments]
     try:
-        for one in started:
-            one.wait_ready()
+        for driver in started:
+            driver.wait_ready()
         yield started
     finally:
-        for one in started:
-            one.end()
+        for driver in started:
+            driver.end()
 
 
 def direct(connections: int, *, variants: bool = False) -> System:

@@ -45,14 +45,14 @@ class _Running(Running):
         self.setting = f"{clients} clients"
 
     def run(self, job: Job) -> Outcome:
-        """Do a job. What pgbench says of its times begins when a transaction was due."""
+        """Do a job. pgbench's own times begin when a transaction was due."""
         outcome = super().run(job)
         return Outcome(outcome.reports, latency_ms=outcome.reports[0].call_ms)
 
     def end(self) -> None:
         """End the processes."""
-        for one in self._started.values():
-            one.end()
+        for driver in self._started.values():
+            driver.end()
 
     def _try(self, workload: str, clients: int) -> float:
         self._place.reset(WORKLOADS[workload])

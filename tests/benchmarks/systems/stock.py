@@ -86,8 +86,8 @@ def _running(place: Place, kind: _Kind) -> Iterator[Running]:
 def _find_best(place: Place, kind: _Kind) -> tuple[_Worker, _Publisher]:
     """Try the workers with a usual publisher, then the publishers with the best worker."""
     usual = _PUBLISHERS[1]
-    worker = max(kind.workers, key=lambda one: _try(place, kind, one, usual))
-    publisher = max(_PUBLISHERS, key=lambda one: _try(place, kind, worker, one))
+    worker = max(kind.workers, key=lambda candidate: _try(place, kind, candidate, usual))
+    publisher = max(_PUBLISHERS, key=lambda candidate: _try(place, kind, worker, candidate))
     return worker, publisher
 
 
@@ -105,7 +105,9 @@ def _started(place: Place, kind: _Kind, worker: _Worker, publisher: _Publisher) 
     """Run a worker and publishers in a vhost of their own."""
     with vhost_of(place.servers, "stock") as vhost:
         own = {"BENCH_BROKER_URL": vhost.url(), "BENCH_DATABASE_URL": place.url}
-        own["PYTHONPATH"] = os.pathsep.join(str(CHECKOUT / one) for one in ("", "shared/src", "services/writer/src"))
+        own["PYTHONPATH"] = os.pathsep.join(
+            str(CHECKOUT / folder) for folder in ("", "shared/src", "services/writer/src")
+        )
         environment = {**os.environ, **own, **worker.environment}
         publishing = drivers(
             "tests.benchmarks.loads.stock.publisher:Publisher",
@@ -167,10 +169,10 @@ class _Draining:
         self._left = job.variant in {POISON, DUPLICATES}
 
     def _empty(self) -> bool:
-        said = rabbitmqctl(
+        listed = rabbitmqctl(
             self._vhost.servers, "list_queues", "--quiet", "--vhost", self._vhost.name, "name", "messages"
         )
-        return [_QUEUE, "0"] in [line.split() for line in said.splitlines()]
+        return [_QUEUE, "0"] in [line.split() for line in listed.splitlines()]
 
 
 celery = System(

@@ -16,7 +16,7 @@ from tests.integration.writer_processes import WriterProcess
 from tests.relay import Relay, relay_to
 
 WRITER = "writer-1"
-_SERVICES = frozenset(one.service for one in WORKLOADS.values())
+_SERVICES = frozenset(workload.service for workload in WORKLOADS.values())
 
 
 def start_writer(gate: Gate, **settings: str) -> WriterProcess:

@@ -12,8 +12,8 @@ from tests.benchmarks.workloads.transfers import transfers
 __all__ = ["WORKLOADS", "Statement", "Workload"]
 
 WORKLOADS = {
-    one.name: one
-    for one in (
+    workload.name: workload
+    for workload in (
         tpcb(1),
         tpcb(50),
         transfers("hot", 50),

@@ -37,7 +37,7 @@ class Workload:
     populate: tuple[str, ...] = ()
     """Statements that fill the tables, once."""
     totals: str = "select 0"
-    """A query for numbers of which :attr:`agree` says whether their changes during a run fit together."""
+    """A query for numbers: :attr:`agree` decides whether their changes during a run fit together."""
     agree: Callable[[Totals], bool] = nothing
 
     overwrites: bool = False

@@ -16,9 +16,12 @@ def _command(random: Random, bad: bool, _: str) -> Record:
     return Record(device=int(random.random() * 10_000), value=random.random(), note=_TOO_LONG if bad else _NOTE)
 
 
-def _statements(one: Any) -> list[Statement]:
+def _statements(command: Any) -> list[Statement]:
     return [
-        ("insert into events.event (device, value, note) values (%s, %s, %s)", (one.device, one.value, one.note)),
+        (
+            "insert into events.event (device, value, note) values (%s, %s, %s)",
+            (command.device, command.value, command.note),
+        ),
     ]
 
 

@@ -20,8 +20,8 @@ def _command(random: Random, bad: bool, _: str) -> Observe:
     return Observe(sensor=int(random.random() * 10_000), value=_TOO_MUCH if bad else random.random())
 
 
-def _statements(one: Any) -> list[Statement]:
-    return [(_OBSERVE, (one.sensor, one.value))]
+def _statements(command: Any) -> list[Statement]:
+    return [(_OBSERVE, (command.sensor, command.value))]
 
 
 upsert = Workload(

@@ -25,25 +25,25 @@ def _command(random: Random, bad: bool, _: str) -> Command:
     return Restock(product=product, quantity=amount)
 
 
-def _statements(one: Any) -> list[Statement]:
-    if isinstance(one, Order):
+def _statements(command: Any) -> list[Statement]:
+    if isinstance(command, Order):
         return [
-            ('insert into shop."order" (id, customer) values (%s, %s)', (one.order, one.customer)),
+            ('insert into shop."order" (id, customer) values (%s, %s)', (command.order, command.customer)),
             (
                 'insert into shop.line ("order", product, quantity) values (%s, %s, %s)',
-                (one.order, one.product, one.quantity),
+                (command.order, command.product, command.quantity),
             ),
-            ("update shop.product set stock = stock - %s where id = %s", (one.quantity, one.product)),
+            ("update shop.product set stock = stock - %s where id = %s", (command.quantity, command.product)),
         ]
-    if isinstance(one, Pay):
+    if isinstance(command, Pay):
         return [
-            ("insert into shop.payment (customer, amount) values (%s, %s)", (one.customer, one.amount)),
-            ("update shop.customer set balance = balance + %s where id = %s", (one.amount, one.customer)),
+            ("insert into shop.payment (customer, amount) values (%s, %s)", (command.customer, command.amount)),
+            ("update shop.customer set balance = balance + %s where id = %s", (command.amount, command.customer)),
         ]
     return [
         (
             "update shop.product set stock = stock + %s, restocked = restocked + 1 where id = %s",
-            (one.quantity, one.product),
+            (command.quantity, command.product),
         )
     ]
 

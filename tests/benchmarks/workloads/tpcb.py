@@ -32,14 +32,14 @@ def tpcb(scale: int) -> Workload:
         "values (%s, %s, %s, %s, current_timestamp, %s)"
     )
 
-    def statements(one: Any) -> list[Statement]:
+    def statements(command: Any) -> list[Statement]:
         accounts, tellers, branches = (f"{schema}.pgbench_{name}" for name in ("accounts", "tellers", "branches"))
         return [
-            (f"update {accounts} set abalance = abalance + %s where aid = %s", (one.delta, one.account)),
-            (f"select abalance from {accounts} where aid = %s", (one.account,)),
-            (f"update {tellers} set tbalance = tbalance + %s where tid = %s", (one.delta, one.teller)),
-            (f"update {branches} set bbalance = bbalance + %s where bid = %s", (one.delta, one.branch)),
-            (history, (one.teller, one.branch, one.account, one.delta, one.note)),
+            (f"update {accounts} set abalance = abalance + %s where aid = %s", (command.delta, command.account)),
+            (f"select abalance from {accounts} where aid = %s", (command.account,)),
+            (f"update {tellers} set tbalance = tbalance + %s where tid = %s", (command.delta, command.teller)),
+            (f"update {branches} set bbalance = bbalance + %s where bid = %s", (command.delta, command.branch)),
+            (history, (command.teller, command.branch, command.account, command.delta, command.note)),
         ]
 
     return Workload(

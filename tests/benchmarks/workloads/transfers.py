@@ -34,9 +34,9 @@ def transfers(name: str, accounts: int) -> Workload:
     )
 
 
-def _statements(one: Any) -> list[Statement]:
+def _statements(command: Any) -> list[Statement]:
     change = "update transfers.account set balance = balance + %s, moves = moves + 1 where id = %s"
-    return [(change, (-one.amount, one.source)), (change, (one.amount, one.target))]
+    return [(change, (-command.amount, command.source)), (change, (command.amount, command.target))]
 
 
 def _nothing_made(change: Totals) -> bool:

@@ -49,8 +49,8 @@ writes.add(Place, rows.insert(place))
 @writes.handler(Jot)
 def jot(connection: Connection, commands: Sequence[Jot]) -> None:
     texts: dict[str, str] = {}
-    for one in commands:
-        texts[one.article] = texts.get(one.article, "") + one.text
+    for command in commands:
+        texts[command.article] = texts.get(command.article, "") + command.text
     adding = upsert(story)
     adding = adding.on_conflict_do_update(
         index_elements=[story.c.article], set_={"text": story.c.text + adding.excluded.text}
@@ -71,19 +71,19 @@ def tell(connection: Connection, command: Tell) -> None:
 
 @writes.handler(Move)
 def move(connection: Connection, commands: Sequence[Move]) -> dict[str, Any]:
-    articles = {one.article for one in commands}
+    articles = {command.article for command in commands}
     read = select(balance.c.article, balance.c.amount).where(balance.c.article.in_(articles))
     amounts = dict.fromkeys(articles, 0) | {row.article: row.amount for row in connection.execute(read)}
     left: dict[str, int] = {}
     reasons: dict[str, str] = {}
-    for one in commands:
-        if amounts[one.article] + one.change < 0:
-            reasons[one.command_id] = f"there are {amounts[one.article]} only"
+    for command in commands:
+        if amounts[command.article] + command.change < 0:
+            reasons[command.command_id] = f"there are {amounts[command.article]} only"
         else:
-            left[one.command_id] = amounts[one.article] = amounts[one.article] + one.change
+            left[command.command_id] = amounts[command.article] = amounts[command.article] + command.change
     if reasons:
         raise Reject(reasons)
-    booked = [{"id": one.command_id, "article": one.article, "fee": one.fee} for one in commands]
+    booked = [{"id": command.command_id, "article": command.article, "fee": command.fee} for command in commands]
     connection.execute(insert(movement), booked)
     setting = upsert(balance)
     setting = setting.on_conflict_do_update(

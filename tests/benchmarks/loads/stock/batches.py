@@ -27,4 +27,4 @@ def apply(requests: Sequence[SimpleRequest]) -> None:
     """Apply a batch."""
     workload = WORKLOADS[requests[0].kwargs["workload"]]
     with _engine.begin() as connection:
-        run_handlers(connection, workload, [command_of(one.kwargs) for one in requests])
+        run_handlers(connection, workload, [command_of(request.kwargs) for request in requests])

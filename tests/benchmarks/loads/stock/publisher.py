@@ -36,11 +36,11 @@ class Publisher:
         sent = list(self._pool.map(lambda number: _send(job, number, started, schedule), range(self._threads)))
         return Report(
             started=started,
-            sent=sum(one.good for one in sent),
-            counted=sum(one.good for one in sent),
+            sent=sum(result.good for result in sent),
+            counted=sum(result.good for result in sent),
             seconds=time.time() - started,
-            refused=sum(one.bad for one in sent),
-            call_ms=percentiles([ms for one in sent for ms in one.calls]),
+            refused=sum(result.bad for result in sent),
+            call_ms=percentiles([ms for result in sent for ms in result.calls]),
         )
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from writegate import Command, Service
 
 
 class Record(Command, key="device"):
-    """Something that a device has told."""
+    """A value that a device has measured."""
 
     device: int
     value: float

@@ -25,5 +25,5 @@ writes = Writes(readings, tables=[reading])
 
 @writes.handler(Observe)
 def observe(connection: Connection, commands: Sequence[Observe]) -> None:
-    arrays = (rows.array(one.sensor for one in commands), rows.array(one.value for one in commands))
+    arrays = (rows.array(command.sensor for command in commands), rows.array(command.value for command in commands))
     connection.exec_driver_sql(_OBSERVE, arrays)

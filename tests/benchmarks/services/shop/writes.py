@@ -31,7 +31,9 @@ writes = Writes(shop, tables=[customer, product, order, line, payment])
 @writes.handler(Order)
 def take(connection: Connection, commands: Sequence[Order]) -> None:
     columns = ("order", "customer", "product", "quantity")
-    connection.exec_driver_sql(_ORDER, tuple(rows.array(getattr(one, name) for one in commands) for name in columns))
+    connection.exec_driver_sql(
+        _ORDER, tuple(rows.array(getattr(command, name) for command in commands) for name in columns)
+    )
 
 
 _pay = rows.insert(payment)

@@ -39,7 +39,7 @@ def _handler(schema: str) -> Callable[[Connection, Sequence[Transact1]], None]:
         # The balance that pgbench reads back is left out: nobody waits for an answer here.
         columns = ("account", "teller", "branch", "delta", "note")
         connection.exec_driver_sql(
-            statement, tuple(rows.array(getattr(one, name) for one in commands) for name in columns)
+            statement, tuple(rows.array(getattr(command, name) for command in commands) for name in columns)
         )
 
     return transact

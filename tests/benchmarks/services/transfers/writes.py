@@ -29,4 +29,6 @@ writes = Writes(transfers, tables=[account])
 @writes.handler(Move)
 def move(connection: Connection, commands: Sequence[Move]) -> None:
     columns = ("source", "target", "amount")
-    connection.exec_driver_sql(_MOVE, tuple(rows.array(getattr(one, name) for one in commands) for name in columns))
+    connection.exec_driver_sql(
+        _MOVE, tuple(rows.array(getattr(command, name) for command in commands) for name in columns)
+    )

@@ -17,15 +17,15 @@ writes = Writes(bank, tables=[account, transfer])
 @writes.handler(Transfer)
 def make_transfers(connection: Connection, commands: Sequence[Transfer]) -> None:
     reasons = {}
-    for one in commands:
-        cents = _balances(connection, one.source, one.target)
-        if cents[one.source] < one.cents:
-            reasons[one.command_id] = f"account {one.source} has less than {one.cents} cents"
+    for command in commands:
+        cents = _balances(connection, command.source, command.target)
+        if cents[command.source] < command.cents:
+            reasons[command.command_id] = f"account {command.source} has less than {command.cents} cents"
             continue
         # What was read is written: two that did this at the same time would lose one of the changes.
-        _set(connection, one.source, cents[one.source] - one.cents)
-        _set(connection, one.target, cents[one.target] + one.cents)
-        row = {"id": one.command_id, "source": one.source, "target": one.target, "cents": one.cents}
+        _set(connection, command.source, cents[command.source] - command.cents)
+        _set(connection, command.target, cents[command.target] + command.cents)
+        row = {"id": command.command_id, "source": command.source, "target": command.target, "cents": command.cents}
         connection.execute(insert(transfer), row)
     if reasons:
         raise Reject(reasons)

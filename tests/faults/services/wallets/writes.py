@@ -18,24 +18,24 @@ writes = Writes(wallets, tables=[wallet, movement])
 
 @writes.handler(Deposit)
 def deposit(connection: Connection, commands: Sequence[Deposit]) -> None:
-    _move(connection, [(one.wallet, one.seq, one.cents) for one in commands])
+    _move(connection, [(command.wallet, command.seq, command.cents) for command in commands])
 
 
 @writes.handler(Withdraw)
 def withdraw(connection: Connection, commands: Sequence[Withdraw]) -> None:
-    names = {one.wallet for one in commands}
+    names = {command.wallet for command in commands}
     left = dict(
         connection.execute(select(wallet.c.name, wallet.c.cents).where(wallet.c.name.in_(names))).tuples().all()
     )
     reasons = {}
-    for one in commands:
-        if left.get(one.wallet, 0) < one.cents:
-            reasons[one.command_id] = f"wallet {one.wallet} has less than {one.cents} cents"
+    for command in commands:
+        if left.get(command.wallet, 0) < command.cents:
+            reasons[command.command_id] = f"wallet {command.wallet} has less than {command.cents} cents"
         else:
-            left[one.wallet] -= one.cents
+            left[command.wallet] -= command.cents
     if reasons:
         raise Reject(reasons)
-    _move(connection, [(one.wallet, one.seq, -one.cents) for one in commands])
+    _move(connection, [(command.wallet, command.seq, -command.cents) for command in commands])
 
 
 def _move(connection: Connection, moves: Sequence[tuple[str, int, int]]) -> None:
