@@ -14,7 +14,7 @@ from tests.simulation.schedule import Group
 from tests.simulation.services import DOMAINS, SERVED
 from tests.simulation.store import ParkedRow
 from writegate.contract.lanes import lane_of
-from writegate_writer.decide.store import DeferredRow
+from writegate_writer.decide.deferral import DeferredRow
 from writegate_writer.errors import DatabaseFault
 
 _AHEAD = 2**62

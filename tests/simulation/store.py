@@ -16,8 +16,8 @@ from tests.simulation.leases import SimulatedLeases
 from writegate.contract.command import Command
 from writegate.message.envelope import Item
 from writegate.message.receipt import Cause, Receipt
-from writegate_writer.decide.deferral import Deferral, DeferredIndex, Key
-from writegate_writer.decide.store import APPLIED, DeferredRow, Holder, Known, Opened, Outgoing, Started
+from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key
+from writegate_writer.decide.store import APPLIED, Holder, Known, Opened, Outgoing, Started
 from writegate_writer.errors import DatabaseFault, Fault
 from writegate_writer.receive.delivery import Refused
 
@@ -183,12 +183,12 @@ class SimulatedStore:
         def work() -> None:
             for one in aside:
                 seq = next(self.session.database.numbers)
-                delivery = one.one.delivery
-                until = None if one.patience_seconds is None else self._now + one.patience_seconds
+                delivery = one.arrived.delivery
+                until = None if one.limit_seconds is None else self._now + one.limit_seconds
                 row = DeferredRow(
-                    seq, delivery.service, delivery.lane, one.one.item, one.one.hash, None, None, False, False
+                    seq, delivery.service, delivery.lane, one.arrived.item, one.arrived.hash, None, None, False, False
                 )
-                self.session.insert("deferred id", (delivery.service, one.one.ledger_id), (seq, one.one.hash))
+                self.session.insert("deferred id", (delivery.service, one.arrived.ledger_id), (seq, one.arrived.hash))
                 self.session.put("deferred", seq, (holder.domain, "deferred", until, row))
 
         self._own("defer", work)

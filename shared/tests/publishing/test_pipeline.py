@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.sample import item
 from writegate.errors import QueueFull
-from writegate.message.envelope import MAX_BODY_BYTES, Item, encode_many
+from writegate.message.envelope import MAX_BODY_BYTES, PACK_BYTES, Item, encode_many
 from writegate.message.topology import Route
-from writegate.publishing.pipeline import PACK_BYTES, Call, Parcel, Pipeline, pack
+from writegate.publishing.pipeline import Call, Parcel, Pipeline, pack
 
 ROUTE = Route("writes.accounts", "0")
 SIZES = [0, 1000, 100_000, PACK_BYTES - 200]

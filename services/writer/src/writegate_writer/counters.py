@@ -52,7 +52,7 @@ def decided(done: BatchResult) -> None:
     plan = done.plan
     _decided("applied", plan.fresh)
     _decided("parked", plan.parked)
-    _decided("deferred", [aside.one for aside in plan.deferred])
+    _decided("deferred", [deferral.arrived for deferral in plan.deferred])
     _decided("duplicate", [one for one, _ in plan.repeated])
     if done.committed.at is not None and (parts := done.parts):
         service = parts[0].delivery.service

@@ -1,4 +1,4 @@
-"""BatchProcessor a batch in a turn: what is settled is decided, whatever goes wrong in between."""
+"""Deciding a batch in a turn: what is settled is decided, whatever goes wrong in between."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from writegate.message.envelope import Item, item_of
 from writegate_writer.apply.batch import BatchProcessor
 from writegate_writer.apply.turn import Turns
 from writegate_writer.decide.attempts import MOST_REJECTIONS
-from writegate_writer.decide.classify import Work, sort
-from writegate_writer.decide.deferral import BEGINNING, Deferral, DeferredIndex
+from writegate_writer.decide.classify import Work, classify
+from writegate_writer.decide.deferral import BEGINNING, Deferral, DeferredIndex, DeferredRow
 from writegate_writer.decide.holds import holds_of
 from writegate_writer.decide.ledger_days import oldest_day
-from writegate_writer.decide.store import DeferredRow, Holder, Known, Opened, Outgoing, Store
+from writegate_writer.decide.store import Holder, Known, Opened, Outgoing, Store
 from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived, Delivery, Reading, Refused
 from writegate_writer.schedule.domain import Domain, Phase
@@ -140,12 +140,12 @@ def mixed() -> list[Arrived]:
 def test_nothing_is_settled_that_is_not_decided_and_nothing_twice(lost_at: int | None) -> None:
     rows, batch = Rows(lost_at), mixed()
     settled = [id(one) for one in decided_by(rows, batch).settled]
-    decided = {*rows.ledger, *(one.one.ledger_id for one in rows.deferred)}
+    decided = {*rows.ledger, *(one.arrived.ledger_id for one in rows.deferred)}
     assert len(settled) == len(set(settled)), "settled twice"
     assert sorted(settled) == sorted(id(one.delivery) for one in batch if one.ledger_id in decided)
     if lost_at is None:
         assert len(settled) == len(batch)
-        assert [one.one.item.task for one in rows.deferred] == ["accounts.withdraw"]
+        assert [one.arrived.item.task for one in rows.deferred] == ["accounts.withdraw"]
 
 
 def test_many_rejections_in_a_row_hold_the_type() -> None:
@@ -175,7 +175,7 @@ def test_nothing_is_decided_by_an_account_of_what_waits_that_is_out_of_date() ->
     # Since stock was taken people have had a parked command of this account decided again: it waits ahead of this one.
     rows = Rows(stock=DeferredIndex(Counter({("accounts", "a"): 1}), revision=1))
     decided_by(rows, batch, domain)
-    assert (rows.ledger, [one.one for one in rows.deferred], rows.opened) == ({}, batch, 2)
+    assert (rows.ledger, [one.arrived for one in rows.deferred], rows.opened) == ({}, batch, 2)
     assert domain.deferred.deferred == {("accounts", "a"): 2}
 
 
@@ -224,7 +224,7 @@ def test_what_becomes_of_a_parked_command_that_is_decided_again(known: Known | N
     one.hash = 5
     row = DeferredRow(-7, "accounts", 0, one.item, 5, None, None, False, False, parked=3)
     opened = Opened(1, 1, NOW, {one.ledger_id: known} if known else {}, {}, holds_of(()))
-    plan = sort(Work([one], replayed={one.ledger_id: row}), opened, SERVICES["accounts"].tables)
+    plan = classify(Work([one], replayed={one.ledger_id: row}), opened, SERVICES["accounts"].tables)
     applied = [row] if outcome != "other content" else []
     assert (plan.replayed_applied, plan.replayed_parked) == (applied, [] if applied else [row])
     assert plan.fresh == ([one] if outcome == "fresh" else [])

@@ -17,9 +17,9 @@ from writegate.message.envelope import item_of
 from writegate_writer.apply.batch import BatchProcessor
 from writegate_writer.apply.turn import Turns
 from writegate_writer.decide.classify import Work
-from writegate_writer.decide.deferral import DeferredIndex
-from writegate_writer.decide.store import DeferredRow, Holder
-from writegate_writer.schedule.batching import cut, read_ahead, suspicious
+from writegate_writer.decide.deferral import DeferredIndex, DeferredRow
+from writegate_writer.decide.store import Holder
+from writegate_writer.schedule.batching import read_ahead, suspicious, take_batch
 from writegate_writer.schedule.domain import Domain, Phase
 from writegate_writer.schedule.ports import Served
 from writegate_writer.schedule.scheduler import DomainScheduler
@@ -47,14 +47,14 @@ def sizes(counts: Sequence[int], commands: int = 1000) -> list[tuple[int, bool]]
     """Return the sizes of the batches that are cut, and whether they are suspicious."""
     domain, settings, cutting = domain_with(counts), Settings.load({"WRITEGATE_BATCH_COMMANDS": str(commands)}), []
     while domain.waiting:
-        _, reading = cut(domain, SERVICES, settings, clock())
+        _, reading = take_batch(domain, SERVICES, settings, clock())
         cutting.append((len(reading.arrived), reading.suspicious))
     return cutting
 
 
 def test_a_batch_shrinks_by_half_with_each_delivery() -> None:
     domains = [domain_with([count] * 1001) for count in range(11)]
-    readings = [cut(domain, SERVICES, Settings.load({}), clock())[1] for domain in domains]
+    readings = [take_batch(domain, SERVICES, Settings.load({}), clock())[1] for domain in domains]
     assert [len(reading.arrived) for reading in readings] == [1000, 500, 250, 125, 62, 31, 15, 7, 3, 1, 1]
 
 
@@ -153,7 +153,7 @@ def test_what_is_read_ahead_is_what_is_cut_then_and_nothing_delivered_before_is(
     assert queue is not None
     assert [one.parts is not None for one in queue] == [True, True, False, False]
     ahead = [part for one in queue for part in one.parts or ()]
-    _, reading = cut(domain, SERVICES, settings, clock())
+    _, reading = take_batch(domain, SERVICES, settings, clock())
     assert reading.arrived[:2] == ahead, "the same, and not read again"
     assert len(reading.arrived) == 4
 

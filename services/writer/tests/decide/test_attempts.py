@@ -1,4 +1,4 @@
-"""BatchProcessor a batch, against a stand-in for the database that commits or rolls back as a whole."""
+"""Deciding a batch, against a stand-in for the database that commits or rolls back as a whole."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Database:
         self.attempts += 1
         if self.attempts == self.error_at:
             raise self.error()
-        fresh, parked = self.sort(work)
+        fresh, parked = self.classify(work)
         refuse = [self.reject, self.poison]
         for check in refuse if self.reject_first else reversed(refuse):
             check(fresh)
@@ -50,7 +50,7 @@ class Database:
             self.sent.append(work.outbox_sent)
         return BatchResult(Classified(fresh=list(work.arrived), parked=list(work.refused)))
 
-    def sort(self, work: Work) -> tuple[list[Arrived], dict[str, str]]:
+    def classify(self, work: Work) -> tuple[list[Arrived], dict[str, str]]:
         fresh: list[Arrived] = []
         parked = {one.id: one.cause.cause for one in work.refused}
         seen = {*self.applied, *self.parked, *parked}

@@ -11,7 +11,7 @@ import pytest
 
 from tests.declared import service
 from writegate.message.topology import Binding
-from writegate_writer.handlers.domains import Domain, domains_of
+from writegate_writer.handlers.domains import DeclaredDomain, domains_of
 from writegate_writer.provision.broker import password_matches, vhost_of
 from writegate_writer.provision.broker_diff import (
     WRITER_PERMISSION,
@@ -187,7 +187,7 @@ def test_a_switch_that_was_interrupted_leaves_publishers_to_be_let_in_last() -> 
 @pytest.mark.parametrize(("before", "after"), [(2, 4), (4, 2)])
 @pytest.mark.parametrize("keys_own_rows", [False, True])
 def test_a_switch_gives_a_service_the_lanes_that_it_declares(before: int, after: int, keys_own_rows: bool) -> None:
-    def domains(lanes: int) -> tuple[Domain, ...]:
+    def domains(lanes: int) -> tuple[DeclaredDomain, ...]:
         return domains_of([service("flights", "flights.flight", lanes=lanes, keys_own_rows=keys_own_rows), OTHER])
 
     there = {domain.name: (domain.tables, domain.reason) for domain in domains(before)}

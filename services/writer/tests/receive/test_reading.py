@@ -219,7 +219,7 @@ def test_whatever_comes_it_has_parts_and_never_fails(
     reading = Reading()
     for part in parts:
         reading.add(part)
-    sorted_in = [*reading.arrived, *reading.refused, *reading.strays, *reading.questions]
+    sorted_in = [*reading.arrived, *reading.refused, *reading.misrouted, *reading.questions]
     assert sorted(map(id, sorted_in)) == sorted(map(id, parts))
 
 

@@ -13,8 +13,7 @@ from tests.sample import now_millis
 from writegate import Command, Service, contract_of, upgrades
 from writegate.errors import DeclarationError
 from writegate.message.envelope import Item, encode, encode_many
-from writegate_writer.decide.revive import revive
-from writegate_writer.decide.store import DeferredRow
+from writegate_writer.decide.deferral import DeferredRow, revive
 from writegate_writer.receive.delivery import Arrived, Delivery, NotYet, Part, Refused
 from writegate_writer.receive.reading import read
 

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from writegate_writer.schedule.shares import Decision, Holding, decide
+from writegate_writer.schedule.shares import Holding, ShareChange, share_change
 
 
 class Table:
@@ -19,7 +19,7 @@ class Table:
     def holdings(self) -> list[Holding]:
         return [Holding(name, owner, 1, owner is None) for name, owner in self.owners.items()]
 
-    def carry_out(self, me: str, decision: Decision) -> bool:
+    def carry_out(self, me: str, decision: ShareChange) -> bool:
         """Return whether anything moved."""
         moved = False
         for name in decision.claim:
@@ -31,11 +31,11 @@ class Table:
         return moved
 
     def settle(self, writers: list[str], data: st.DataObject | None = None) -> int:
-        """Let all writers decide in rounds, in any order, on fresh or stale rows, until all rest; return the rounds."""
+        """Let writers take steps, in any order, on fresh or stale rows, until all rest; return the rounds."""
         for number in range(4 * len(self.owners) + 4):
             order = data.draw(st.permutations(writers)) if data else writers
             stale = self.holdings() if data and data.draw(st.booleans()) else None
-            moved = [self.carry_out(me, decide(me, len(writers), stale or self.holdings())) for me in order]
+            moved = [self.carry_out(me, share_change(me, len(writers), stale or self.holdings())) for me in order]
             if not any(moved):
                 return number
         raise AssertionError(f"still moving: {self.owners}")
@@ -91,9 +91,9 @@ def test_a_new_writer_gets_its_share_and_nothing_else_moves(domains: int, writer
 
 def test_an_expired_lease_is_free_whoever_had_it() -> None:
     holdings = [Holding("a", "dead", 3, True), Holding("b", "me", 1, True)]
-    assert decide("me", 1, holdings) == Decision(("a", "b"), ())
+    assert share_change("me", 1, holdings) == ShareChange(("a", "b"), ())
 
 
 def test_a_writer_that_is_not_counted_yet_takes_no_more_than_a_share() -> None:
-    assert decide("me", 0, [Holding("a", None, 0, True)]) == Decision(("a",), ())
-    assert decide("me", 2, []) == Decision((), ())
+    assert share_change("me", 0, [Holding("a", None, 0, True)]) == ShareChange(("a",), ())
+    assert share_change("me", 2, []) == ShareChange((), ())

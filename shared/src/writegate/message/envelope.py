@@ -29,6 +29,7 @@ MANY_TASK = "writegate.many"
 LOOKUP_TASK = "writegate.lookup"
 
 MAX_BODY_BYTES = 256 * 1024
+PACK_BYTES = MAX_BODY_BYTES - 1024  # of the commands in one message: the limit without the frame around them
 MAX_TRACEPARENTS = 128  # in one message: as many links as a span may have by default
 
 # W3C Trace Context, section 3.2: version 00, trace id, span id, flags.

@@ -12,11 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from writegate.errors import PublishError
-from writegate.message.envelope import MAX_BODY_BYTES, Item, row_bytes
+from writegate.message.envelope import PACK_BYTES, Item, row_bytes
 from writegate.message.topology import Route
-
-# The limit for the commands in one message: the size cap without the frame around them.
-PACK_BYTES = MAX_BODY_BYTES - 1024
 
 
 class Call:

@@ -19,14 +19,14 @@ from writegate.config import Settings
 from writegate.contract.command import Command, contract_of
 from writegate.contract.ids import new_id
 from writegate.errors import PublisherBusy, PublisherClosed, ReceiptTimeout, TooLarge, UsedAfterFork
-from writegate.message.envelope import LOOKUP_TASK, Item, item_of, row_bytes
+from writegate.message.envelope import LOOKUP_TASK, PACK_BYTES, Item, item_of, row_bytes
 from writegate.message.receipt import Receipt, from_result_message
 from writegate.message.topology import ANY, Route, exchange_name, route_of
 from writegate.publishing.capacity import CapacityLimiter
 from writegate.publishing.engine import Engine
 from writegate.publishing.event_loops import wait_for
 from writegate.publishing.pending import Accepted, AcceptedBy, PendingReceipt
-from writegate.publishing.pipeline import PACK_BYTES, Call, parcels_of
+from writegate.publishing.pipeline import Call, parcels_of
 from writegate.publishing.spool import open_spool
 from writegate.publishing.wire import Carrier, Listener, Wire
 from writegate.telemetry import observed, observers_of

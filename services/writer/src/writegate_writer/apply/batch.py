@@ -12,10 +12,9 @@ from writegate_writer.apply.sending import Sending
 from writegate_writer.apply.transaction import apply
 from writegate_writer.decide.attempts import MOST_REJECTIONS, decide
 from writegate_writer.decide.classify import PATIENCE_SECONDS, Work
-from writegate_writer.decide.deferral import BEGINNING, DeferredIndex
+from writegate_writer.decide.deferral import BEGINNING, DeferredIndex, DeferredRow, revive
 from writegate_writer.decide.result import BatchResult
-from writegate_writer.decide.revive import revive
-from writegate_writer.decide.store import DeferredRow, Holder, Store
+from writegate_writer.decide.store import Holder, Store
 from writegate_writer.errors import DatabaseFault, Fault, HandlerFault, Outdated
 from writegate_writer.receive.delivery import Arrived, NotYet, Reading, Refused
 from writegate_writer.schedule.batching import CORNER_DELIVERIES
@@ -236,9 +235,11 @@ class BatchProcessor:
 
     def _done(self, work: Work, done: BatchResult) -> None:
         waiting = self._domain.deferred
-        for aside in done.plan.deferred:
-            waiting.add(aside.one)
-        unread = {aside.one.command for aside in done.plan.deferred if isinstance(aside.one.command, NotYet)}
+        for deferral in done.plan.deferred:
+            waiting.add(deferral.arrived)
+        unread = {
+            deferral.arrived.command for deferral in done.plan.deferred if isinstance(deferral.arrived.command, NotYet)
+        }
         for reason in sorted(one.reason for one in unread if one.broken):
             log.error("upgrade.failed", domain=self._domain.name, error=reason)
         for part in done.parts if work.replayed else ():

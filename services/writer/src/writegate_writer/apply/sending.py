@@ -53,14 +53,14 @@ class Sending:
             headers = {USER_HEADER: origin} if origin else {}
             domain.outbox.add(rows, self._publishing.forward(addressed, headers))
 
-    def strays(self, domain: Domain, strays: list[Misrouted]) -> None:
+    def misrouted(self, domain: Domain, misrouted: list[Misrouted]) -> None:
         """Forward commands to their right lanes; each is acknowledged once the broker has confirmed it there."""
-        for stray in strays:
-            delivery = stray.delivery
+        for command in misrouted:
+            delivery = command.delivery
             headers: dict[str, Any] = {HOPS_HEADER: 1} | trace_header(traceparents_of(delivery.headers))
             if delivery.origin is not None:
                 headers[USER_HEADER] = delivery.origin
-            confirmed = self._publishing.forward([(stray.route, stray.item)], headers, delivery.reply_to)
+            confirmed = self._publishing.forward([(command.route, command.item)], headers, delivery.reply_to)
             confirmed.add_done_callback(partial(self._forwarded, domain, delivery))
 
     def _forwarded(self, domain: Domain, delivery: Delivery, confirmed: Future[None]) -> None:

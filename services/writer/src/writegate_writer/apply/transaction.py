@@ -15,14 +15,14 @@ from pydantic_core import to_json
 from writegate import contract_of
 from writegate.contract.ids import ledger_id
 from writegate.errors import InvalidCommand
-from writegate.message.envelope import item_of, row_bytes
+from writegate.message.envelope import PACK_BYTES, item_of, row_bytes
 from writegate.message.receipt import Receipt
-from writegate.publishing.pipeline import PACK_BYTES
-from writegate_writer.decide.classify import Classified, Work, sort
+from writegate_writer.decide.classify import Classified, Work, classify
+from writegate_writer.decide.deferral import DeferredRow
 from writegate_writer.decide.ledger_days import oldest_day
 from writegate_writer.decide.result import BatchResult, Committed
 from writegate_writer.decide.runs import runs_of
-from writegate_writer.decide.store import DeferredRow, Holder, Opened, Outgoing, Store
+from writegate_writer.decide.store import Holder, Opened, Outgoing, Store
 from writegate_writer.errors import HandlerFault, Outdated
 from writegate_writer.handlers.emit import Emitted, collecting
 from writegate_writer.receive.delivery import Arrived, NotYet, Refused
@@ -58,7 +58,7 @@ def _apply(  # noqa: PLR0913, PLR0917
     opened = store.open(holder, service, ids, since)
     if opened.revision != work.revision:
         raise Outdated
-    plan = sort(work, opened, declared.tables)
+    plan = classify(work, opened, declared.tables)
     if not plan.changes_anything and work.outbox_sent is None:
         store.roll_back()
         return BatchResult(plan, first=_first(store, service, plan))

@@ -20,7 +20,7 @@ from writegate_writer.apply.sending import Sending
 from writegate_writer.decide.store import Holder, Store
 from writegate_writer.errors import DatabaseFault, Fault, HandlerFault
 from writegate_writer.receive.delivery import Arrived, Refused
-from writegate_writer.schedule.batching import cut, read_ahead, suspicious
+from writegate_writer.schedule.batching import read_ahead, suspicious, take_batch
 from writegate_writer.schedule.domain import Domain, Outbox, Phase
 from writegate_writer.schedule.ports import Clock, Consuming, Publishing, Served, backoff
 from writegate_writer.schedule.scheduler import DomainScheduler
@@ -143,15 +143,15 @@ class Turns:
         ahead, domain.ahead = domain.ahead, None
         if ahead is not None:
             ahead.result()
-        service, reading = cut(domain, self._services, self._settings, self._clock)
+        service, reading = take_batch(domain, self._services, self._settings, self._clock)
         if service is None:
             return
         if not reading.suspicious:  # else nothing else is to be done meanwhile that may end the process
             self._read_ahead(domain)
-        if reading.strays:
+        if reading.misrouted:
             # No transaction would find out that the domain is another's, for whom other lanes may be the right ones.
             store.check_held(holder)
-        self._sending.strays(domain, reading.strays)
+        self._sending.misrouted(domain, reading.misrouted)
         parts: list[Arrived | Refused] = [*reading.arrived, *reading.refused]
         if parts:
             deliveries = dict.fromkeys(one.delivery for one in parts)

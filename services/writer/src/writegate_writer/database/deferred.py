@@ -8,8 +8,8 @@ from typing import Any
 
 from writegate.message.envelope import Item
 from writegate_writer.database.session import Session
-from writegate_writer.decide.deferral import Deferral
-from writegate_writer.decide.store import DeferredRow, Holder
+from writegate_writer.decide.deferral import Deferral, DeferredRow
+from writegate_writer.decide.store import Holder
 from writegate_writer.errors import DatabaseFault
 from writegate_writer.receive.sanitizing import sanitize_json, sanitize_text
 
@@ -36,8 +36,8 @@ def defer(session: Session, holder: Holder, aside: Sequence[Deferral]) -> None:
     session.own(_DEFER, [holder.domain, *(list(column) for column in columns)])
 
 
-def _deferred_row(aside: Deferral) -> tuple[Any, ...]:
-    one = aside.one
+def _deferred_row(deferral: Deferral) -> tuple[Any, ...]:
+    one = deferral.arrived
     delivery, item = one.delivery, one.item
     return (
         delivery.service,
@@ -48,8 +48,8 @@ def _deferred_row(aside: Deferral) -> tuple[Any, ...]:
         item.version,
         item.key,
         one.hash,
-        sanitize_text(aside.reason),
-        aside.patience_seconds,
+        sanitize_text(deferral.reason),
+        deferral.limit_seconds,
         sanitize_text(delivery.origin) if delivery.origin else None,
         sanitize_text(delivery.reply_to) if delivery.reply_to else None,
         json.dumps(sanitize_json(dict(delivery.headers))),

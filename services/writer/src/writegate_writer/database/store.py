@@ -17,8 +17,8 @@ from writegate_writer.database import ledger, reparked
 from writegate_writer.database import lock_conflicts as waits
 from writegate_writer.database.lock_conflicts import LockConflicts
 from writegate_writer.database.session import Session, translated
-from writegate_writer.decide.deferral import Deferral, DeferredIndex
-from writegate_writer.decide.store import DeferredRow, Holder, Opened, Outgoing, Started
+from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow
+from writegate_writer.decide.store import Holder, Opened, Outgoing, Started
 from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.receive.delivery import Refused

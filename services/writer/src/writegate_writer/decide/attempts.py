@@ -1,4 +1,4 @@
-"""BatchProcessor a batch: as one transaction when all is well, as several when commands in it are at fault. Pure."""
+"""Deciding a batch: as one transaction when all is well, as several when commands in it are at fault. Pure."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from writegate.message.receipt import Cause, Outcome
-from writegate_writer.decide.deferral import Deferral, Key, key_of, parks_key
-from writegate_writer.decide.store import APPLIED, PARKED, DeferredRow, Known, Opened
+from writegate_writer.decide.deferral import Deferral, DeferredRow, Key, key_of, parks_key
+from writegate_writer.decide.store import APPLIED, PARKED, Known, Opened
 from writegate_writer.receive.delivery import Arrived, NotYet, Refused
 
 
@@ -58,20 +58,20 @@ class Classified:
 PATIENCE_SECONDS = 600.0
 
 
-def sort(work: Work, opened: Opened, tables: Mapping[str, Sequence[str]]) -> Classified:
+def classify(work: Work, opened: Opened, tables: Mapping[str, Sequence[str]]) -> Classified:
     """Sort the parts of ``work`` in arrival order, given what the opened transaction found.
 
     ``tables``: those that the handler of each task changes.
     """
-    sorting = _Sorting(work, opened, tables)
+    classifier = _Classifier(work, opened, tables)
     for one in work.arrived:
-        sorting.arrived(one)
+        classifier.arrived(one)
     for refused in work.refused:
-        sorting.refused(refused)
-    return sorting.plan
+        classifier.refused(refused)
+    return classifier.plan
 
 
-class _Sorting:
+class _Classifier:
     def __init__(self, work: Work, opened: Opened, tables: Mapping[str, Sequence[str]]) -> None:
         self.plan = Classified()
         self._work = work

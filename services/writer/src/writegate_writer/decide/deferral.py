@@ -1,120 +1,190 @@
-"""Which commands must wait, and what they make wait behind them. Pure.
+"""Deferral: which commands wait, which wait behind them, and how they are tried again. Pure; on slot threads.
 
-One mechanism serves every reason: a hold, a contract version this writer does not know, a parent row that is not
-there yet, a parked command whose key must wait. What waits is kept in order; while a key has something waiting,
-everything of that key joins the end of its queue.
+One mechanism serves every reason: a hold, a contract version that this writer does not know, a parent row that is not
+there yet, a parked command whose key must wait. Deferred commands are kept in order; while a key has a deferred
+command, every later command of that key joins the end of its queue.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from writegate.contract.command import contract_of
-from writegate_writer.receive.delivery import Arrived, NotYet, Refused
+from writegate.contract.ids import ledger_id
+from writegate.contract.service import Service
+from writegate.errors import MalformedMessage
+from writegate.message.envelope import Item
+from writegate.message.receipt import Cause
+from writegate_writer.receive.contracts import command_of
+from writegate_writer.receive.delivery import Arrived, Delivery, NotYet, Refused
 
 Key = tuple[str, str]  # service, key
 
-# Between two passes over what waits. Where much waits a pass takes long, and others wait meanwhile: a tenth of the time
-# at most goes into that.
-_SWEEP_SECONDS, _PAUSE_SHARE = 1.0, 9.0
+# How long a command waits for a row that it refers to: nothing orders two services, so its parent may come later.
+PARENT_SECONDS = 600.0
+
+# The shortest time between two passes over what is deferred, and how many times the duration of the last one: where
+# much is deferred a pass takes long and arriving commands wait meanwhile, so passes get at most a tenth of the time.
+_PASS_PAUSE_SECONDS, _PAUSE_FACTOR = 1.0, 9.0
+
+# Below the number of every row. Commands that people want decided again have numbers below zero, ahead of all others.
+BEGINNING = -(2**63)
+
+# Of a delivery that no channel has: what comes from the table is never acknowledged to the broker.
+_NO_GENERATION = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deferral:
-    """A command to be deferred. ``patience_seconds``: how long it may wait before it is parked after all."""
+    """A command that is to be deferred.
 
-    one: Arrived
+    ``limit_seconds``: how long it may wait before it is parked; None: without a limit.
+    """
+
+    arrived: Arrived
     reason: str
-    patience_seconds: float | None = None
+    limit_seconds: float | None = None
 
 
-# Below every number of a row: what people have decided again waits ahead of all others, with numbers below zero.
-BEGINNING = -(2**63)
+@dataclass(frozen=True, slots=True)
+class DeferredRow:
+    """A deferred command as the table has it.
+
+    ``limited``: its waiting has a limit; ``overdue``: that limit is over. ``hash``: of its content as it arrived;
+    people may have given it other fields since. ``parked``: its number among the parked commands, when people want a
+    parked command to be decided again.
+    """
+
+    seq: int
+    service: str
+    lane: int
+    item: Item
+    hash: int
+    origin: str | None
+    reply_to: str | None
+    limited: bool
+    overdue: bool
+    parked: int | None = None
+
+
+def revive(row: DeferredRow, service: Service) -> Arrived | Refused:
+    """Return a deferred command as if it arrived now; refused when today's contract does not take it."""
+    delivery = Delivery(row.service, row.lane, 0, _NO_GENERATION, b"", {}, {}, 1, row.origin, row.reply_to)
+    id_ = ledger_id(row.item.id)
+    try:
+        command = command_of(row.item, service)
+    except MalformedMessage as error:
+        cause = Cause(error.cause, str(error))
+        return Refused(delivery, row.item.id, row.hash, cause, row.item, row.item.fields, id_)
+    return Arrived(delivery, row.item, id_, row.hash, command)
 
 
 @dataclass(slots=True)
 class ReplayPass:
-    """How far one pass over what waits has come, a page at a time.
+    """How far a pass over the deferred commands has come, a page at a time.
 
-    ``blocked_keys`` are the keys of which something waits on: their later commands, on later pages, wait on with it.
-    ``deaths``: how many writers before this one ended in the middle of such a pass. ``seconds``: its pages took.
+    ``blocked_keys``: keys of which a command stays deferred; their later commands, on later pages, stay with it.
+    ``deaths``: how many writers before this one ended during such a pass. ``seconds``: how long its pages took so far.
     """
 
     after: int = BEGINNING
     deaths: int = 0
     seconds: float = 0.0
     blocked_keys: set[Key] = field(default_factory=set)
-    due: float = 0.0  # when the next page may be tried, of the process's clock
+    due: float = 0.0  # when the next page may be tried, on the process's monotonic clock
 
-    def block(self, waits_on: Iterable[Arrived]) -> None:
-        """These wait on."""
-        self.blocked_keys.update(key for one in waits_on if (key := key_of(one)) is not None)
+    def block(self, still_deferred: Iterable[Arrived]) -> None:
+        """Block the keys of commands that were tried and stay deferred."""
+        self.blocked_keys.update(key for command in still_deferred if (key := key_of(command)) is not None)
 
 
 @dataclass(slots=True)
 class DeferredIndex:
-    """What waits in a domain: deferred commands by key, and keys that wait behind a parked command.
+    """What waits in a domain: deferred commands counted by key, and keys that wait behind a parked command.
 
-    ``revision``: of the domain when stock was taken. What people do to what waits counts it up; an account of an older
-    one must not be acted on.
+    ``revision``: of the domain when this was read. Whatever people do to deferred commands increases the domain's
+    revision; nothing may be decided by an index of an earlier one.
     """
 
     deferred: Counter[Key | None] = field(default_factory=Counter)
     parked: set[Key] = field(default_factory=set)
     revision: int = 0
     replay_pass: ReplayPass = field(default_factory=ReplayPass)
-    total: int = 0  # commands that are deferred: asked for several times a turn, and keys may be many
+    total: int = 0  # deferred commands: kept, since it is read several times a turn and there may be many keys
 
     def __post_init__(self) -> None:
         self.total = self.deferred.total()
 
-    def blocks(self, one: Arrived) -> bool:
-        """Whether a newly arrived command must join a queue."""
+    def blocks(self, arrived: Arrived) -> bool:
+        """Whether a newly arrived command must wait behind others of its key."""
         if not self.parked and not self.deferred:
             return False
-        key = key_of(one)
+        key = key_of(arrived)
         return key is not None and (key in self.parked or self.deferred[key] > 0)
 
-    def blocks_replay(self, one: Arrived) -> bool:
-        """Whether a deferred command must wait on, whatever it waited for."""
-        key = key_of(one)
+    def blocks_replay(self, arrived: Arrived) -> bool:
+        """Whether a deferred command must stay deferred, whatever it was deferred for."""
+        key = key_of(arrived)
         return key is not None and (key in self.parked or key in self.replay_pass.blocked_keys)
 
     def end_replay_pass(self, now: float) -> None:
-        """All of what waits was tried: begin again later."""
-        self.replay_pass = ReplayPass(due=now + max(_SWEEP_SECONDS, _PAUSE_SHARE * self.replay_pass.seconds))
+        """All that is deferred was tried: begin again later."""
+        pause_seconds = max(_PASS_PAUSE_SECONDS, _PAUSE_FACTOR * self.replay_pass.seconds)
+        self.replay_pass = ReplayPass(due=now + pause_seconds)
 
     def restart_replay_pass(self) -> None:
-        """Try all of what waits now: something may have changed for what was tried before."""
+        """Try all that is deferred now: something may have changed for what was tried before."""
         self.replay_pass = ReplayPass()
 
-    def add(self, one: Arrived | Refused) -> None:
-        """A command was deferred."""
-        self.deferred[key_of(one)] += 1
+    def add(self, part: Arrived | Refused) -> None:
+        """Count a command that was deferred."""
+        self.deferred[key_of(part)] += 1
         self.total += 1
 
-    def remove(self, one: Arrived | Refused) -> None:
-        """A deferred command was decided."""
-        key = key_of(one)
+    def remove(self, part: Arrived | Refused) -> None:
+        """Count off a deferred command that was applied or parked."""
+        key = key_of(part)
         self.total -= 1
         self.deferred[key] -= 1
         if self.deferred[key] <= 0:
             del self.deferred[key]
 
-    def park(self, one: Refused) -> None:
-        """A command was parked: its key waits for it if its contract says so."""
-        key = key_of(one)
-        if key is not None and one.parks_key:
+    def park(self, refused: Refused) -> None:
+        """Let the key of a parked command wait for it, if its contract says so."""
+        key = key_of(refused)
+        if key is not None and refused.parks_key:
             self.parked.add(key)
 
 
-def key_of(one: Arrived | Refused) -> Key | None:
-    """Return the key under which a command waits; None when it has no key: nothing waits for it then."""
-    return (one.delivery.service, one.item.key) if one.item is not None and one.item.key is not None else None
+class MissingParents:
+    """Whether a command whose parent row is missing may still wait for it.
+
+    ``rows``: of commands that are replayed, by ledger id; what has just arrived may wait. ``unlimited``: numbers of
+    the rows that waited for something else until now, such as for an earlier command of their key: from now on their
+    waiting is to have a limit.
+    """
+
+    def __init__(self, rows: Mapping[str, DeferredRow]) -> None:
+        self._rows = rows
+        self.unlimited: list[int] = []
+
+    def may_wait(self, arrived: Arrived) -> bool:
+        """Whether the parent row is waited for."""
+        row = self._rows.get(arrived.ledger_id)
+        if row is None:
+            return True
+        if not row.limited:
+            self.unlimited.append(row.seq)
+        return not row.overdue
 
 
-def parks_key(one: Arrived) -> bool:
+def key_of(part: Arrived | Refused) -> Key | None:
+    """Return the key under which a command waits; None when it has none: nothing waits behind it then."""
+    return (part.delivery.service, part.item.key) if part.item is not None and part.item.key is not None else None
+
+
+def parks_key(arrived: Arrived) -> bool:
     """Whether later commands of its key wait when this one is parked."""
-    return not isinstance(one.command, NotYet) and contract_of(one.command).on_reject == "park_key"
+    return not isinstance(arrived.command, NotYet) and contract_of(arrived.command).on_reject == "park_key"

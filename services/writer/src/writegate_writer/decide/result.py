@@ -42,7 +42,7 @@ class BatchResult:
     @property
     def parts(self) -> list[Part]:
         """Everything that was decided, in the order of :meth:`receipts`."""
-        aside = [aside.one for aside in self.plan.deferred]
+        aside = [deferral.arrived for deferral in self.plan.deferred]
         return [*self.plan.fresh, *self.plan.parked, *aside, *(one for one, _ in self.plan.repeated)]
 
     @property
@@ -64,8 +64,11 @@ class BatchResult:
             yield one, Receipt(one.item.id, "applied", xid, lsn, at, self.results.get(one.item.id))
         for refused in self.plan.parked:
             yield refused, Receipt(refused.id, "parked", xid, lsn, at, cause=refused.cause)
-        for aside in self.plan.deferred:
-            yield aside.one, Receipt(aside.one.item.id, "deferred", cause=Cause("deferred", aside.reason))
+        for deferral in self.plan.deferred:
+            yield (
+                deferral.arrived,
+                Receipt(deferral.arrived.item.id, "deferred", cause=Cause("deferred", deferral.reason)),
+            )
         for one, outcome in self.plan.repeated:
             first = self.first.get(one.item.id) or Receipt(one.item.id, outcome)
             yield one, replace(first, outcome=outcome)

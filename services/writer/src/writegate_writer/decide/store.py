@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from writegate.contract.command import Command
 from writegate.message.envelope import Item
 from writegate.message.receipt import Receipt
-from writegate_writer.decide.deferral import Deferral, DeferredIndex
+from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow
 from writegate_writer.decide.holds import Holds
 from writegate_writer.errors import DatabaseFault
 from writegate_writer.receive.delivery import Refused
@@ -69,26 +69,6 @@ class Started:
 
     leftovers: list[Outgoing]
     waiting: DeferredIndex
-
-
-@dataclass(frozen=True, slots=True)
-class DeferredRow:
-    """A command that waits. ``limited``: only for so long; ``overdue``: it has waited as long as it may.
-
-    ``hash``: of its content as it arrived; people may have given it other fields. ``parked``: its number among the
-    parked ones, when people want it to be decided again.
-    """
-
-    seq: int
-    service: str
-    lane: int
-    item: Item
-    hash: int
-    origin: str | None
-    reply_to: str | None
-    limited: bool
-    overdue: bool
-    parked: int | None = None
 
 
 class Store(Protocol):

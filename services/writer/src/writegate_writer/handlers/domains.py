@@ -11,7 +11,7 @@ from writegate_writer.handlers.writes import Writes
 
 
 @dataclass(frozen=True, slots=True)
-class Domain:
+class DeclaredDomain:
     """``lanes``: (service, lane) pairs. ``tables``: ``schema.table``, sorted. ``reason``: for people."""
 
     name: str
@@ -35,26 +35,26 @@ def tables_by_task(writes: Writes) -> dict[str, tuple[str, ...]]:
     return {task: tuple(map(table_name, writes.tables_of(task))) for task in writes.handlers}
 
 
-def domains_of(services: Iterable[Writes]) -> tuple[Domain, ...]:
+def domains_of(services: Iterable[Writes]) -> tuple[DeclaredDomain, ...]:
     """Return the domains of a set of services, sorted by their lanes."""
-    found: list[Domain] = []
+    found: list[DeclaredDomain] = []
     for group in _sharing(list(services)):
         found += _domains(group)
     return tuple(sorted(found, key=lambda domain: domain.lanes))
 
 
-def _domains(group: Sequence[Writes]) -> list[Domain]:
+def _domains(group: Sequence[Writes]) -> list[DeclaredDomain]:
     tables = tuple(sorted({table_name(table) for writes in group for table in writes.tables}))
     lanes = tuple((writes.service.name, lane) for writes in group for lane in range(writes.service.lanes))
     names = [writes.service.name for writes in group]
     if len(group) > 1:
         owners = {table: [writes for writes in group if table in map(table_name, writes.tables)] for table in tables}
         shared = [table for table in tables if len(owners[table]) > 1]
-        return [Domain("+".join(names), lanes, tables, f"{' and '.join(names)} share {', '.join(shared)}")]
+        return [DeclaredDomain("+".join(names), lanes, tables, f"{' and '.join(names)} share {', '.join(shared)}")]
     if group[0].service.keys_own_rows:
         reason = f"{names[0]} declares that keys own their rows: its lanes never touch the same one"
-        return [Domain(f"{service}.{lane}", ((service, lane),), tables, reason) for service, lane in lanes]
-    return [Domain(names[0], lanes, tables, f"no other service writes the tables of {names[0]}")]
+        return [DeclaredDomain(f"{service}.{lane}", ((service, lane),), tables, reason) for service, lane in lanes]
+    return [DeclaredDomain(names[0], lanes, tables, f"no other service writes the tables of {names[0]}")]
 
 
 def _sharing(services: Sequence[Writes]) -> list[list[Writes]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from writegate.errors import WritegateError
-from writegate_writer.handlers.domains import Domain
+from writegate_writer.handlers.domains import DeclaredDomain
 
 Action = Literal["create", "change", "refused"]
 
@@ -55,7 +55,7 @@ class Membership:
     ``numbers``: services that get so many lanes; only :mod:`.switch` may do that.
     """
 
-    domains: tuple[Domain, ...]
+    domains: tuple[DeclaredDomain, ...]
     numbers: Mapping[str, int] = field(default_factory=dict)
 
 

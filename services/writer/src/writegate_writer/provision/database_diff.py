@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import groupby
 
-from writegate_writer.handlers.domains import Domain, domains_of
+from writegate_writer.handlers.domains import DeclaredDomain, domains_of
 from writegate_writer.handlers.roles import READER, WRITER, role_of
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.provision.change import Action, Change, Migration, Sql, password_variable
@@ -37,7 +37,7 @@ class DatabaseDesired:
     services: tuple[Writes, ...]
     migrations: tuple[Migration, ...]
     roles: Mapping[str, Role]
-    domains: tuple[Domain, ...]
+    domains: tuple[DeclaredDomain, ...]
 
 
 @dataclass(frozen=True, slots=True)

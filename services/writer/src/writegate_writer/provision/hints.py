@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from writegate import contract_of
-from writegate_writer.handlers.domains import Domain
+from writegate_writer.handlers.domains import DeclaredDomain
 from writegate_writer.handlers.writes import Writes
 
 
-def hints_of(services: Iterable[Writes], domains: Collection[Domain]) -> tuple[str, ...]:
+def hints_of(services: Iterable[Writes], domains: Collection[DeclaredDomain]) -> tuple[str, ...]:
     """Return the services whose lanes might be applied in parallel, if they said that keys own their rows.
 
     That is so when a row's primary key holds the key of the command that touches it: the key's fields, by their names,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from writegate_writer.handlers.domains import Domain
+from writegate_writer.handlers.domains import DeclaredDomain
 from writegate_writer.provision.change import Change, Membership, Sql
 
 Domains = Mapping[str, tuple[tuple[str, ...], str]]
@@ -23,7 +23,7 @@ select one.service, one.lane, made.name from made, unnest(%s::text[], %s::int[])
 _UPDATE = "update writegate.domain set tables = %s, reason = %s where name = %s"
 
 
-def diff_domains(desired: Sequence[Domain], domains: Domains, lanes: Lanes) -> Iterator[Change]:
+def diff_domains(desired: Sequence[DeclaredDomain], domains: Domains, lanes: Lanes) -> Iterator[Change]:
     """Yield the changes. A domain with a service whose lanes would change in number is refused."""
     refused = refusals(desired, domains, lanes)
     moving = _moving([domain for domain in desired if domain.name not in refused], lanes)
@@ -51,7 +51,7 @@ def numbers_of(lanes: Iterable[tuple[str, int]]) -> Counter[str]:
 
 
 def switched(
-    services: Collection[str], desired: Sequence[Domain], domains: Domains, lanes: Lanes
+    services: Collection[str], desired: Sequence[DeclaredDomain], domains: Domains, lanes: Lanes
 ) -> tuple[Membership, dict[str, str]]:
     """Return the step that gives services the lanes that they declare, and what forbids it, by domain."""
     wanted = numbers_of(lane for domain in desired for lane in domain.lanes)
@@ -66,7 +66,7 @@ def switched(
 
 
 def refusals(
-    desired: Sequence[Domain], domains: Domains, lanes: Lanes, *, switching: Collection[str] = ()
+    desired: Sequence[DeclaredDomain], domains: Domains, lanes: Lanes, *, switching: Collection[str] = ()
 ) -> dict[str, str]:
     """Return for each domain that cannot be as declared now, by name, why not.
 
@@ -99,7 +99,7 @@ _WAY = (
 )
 
 
-def _moving(desired: Sequence[Domain], lanes: Lanes) -> tuple[Domain, ...]:
+def _moving(desired: Sequence[DeclaredDomain], lanes: Lanes) -> tuple[DeclaredDomain, ...]:
     """Return the domains that exist in part, or with lanes of others."""
     there: dict[str, set[tuple[str, int]]] = {}
     for lane, name in lanes.items():
@@ -111,7 +111,7 @@ def _moving(desired: Sequence[Domain], lanes: Lanes) -> tuple[Domain, ...]:
     )
 
 
-def _left_behind(desired: Sequence[Domain], lanes: Lanes, refused: Mapping[str, str]) -> dict[str, str]:
+def _left_behind(desired: Sequence[DeclaredDomain], lanes: Lanes, refused: Mapping[str, str]) -> dict[str, str]:
     """Return the domains that cannot get all lanes of another one, with the reason.
 
     Some of those lanes would stay behind: their domain is refused, or their service is not installed here.
@@ -128,7 +128,7 @@ def _left_behind(desired: Sequence[Domain], lanes: Lanes, refused: Mapping[str, 
     return found | (_left_behind(desired, lanes, {**refused, **found}) if found else {})
 
 
-def _overlaps(domain: Domain, domains: Domains, strange: Lanes) -> Iterator[str]:
+def _overlaps(domain: DeclaredDomain, domains: Domains, strange: Lanes) -> Iterator[str]:
     """Yield the services that are not installed here but share a table with ``domain``: they have writers elsewhere.
 
     ``strange``: the lanes of all that are not installed.

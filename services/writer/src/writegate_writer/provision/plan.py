@@ -13,7 +13,7 @@ from pathlib import Path
 from writegate.config import Settings
 from writegate.errors import SettingsError
 from writegate.message.topology import exchange_name
-from writegate_writer.handlers.domains import Domain
+from writegate_writer.handlers.domains import DeclaredDomain
 from writegate_writer.handlers.loading import load_services, migrations_of
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.provision import broker, database, lane_queues
@@ -35,7 +35,7 @@ class Plan:
     """What differs, the domains the services form, what the ledger takes, and what services could declare."""
 
     changes: tuple[Change, ...]
-    domains: tuple[Domain, ...]
+    domains: tuple[DeclaredDomain, ...]
     ledger: tuple[LedgerShare, ...] = ()
     hints: tuple[str, ...] = ()
 

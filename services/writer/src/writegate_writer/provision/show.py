@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from writegate_writer.handlers.domains import Domain
+from writegate_writer.handlers.domains import DeclaredDomain
 from writegate_writer.provision.change import Action, Change
 from writegate_writer.provision.ledger_size import LedgerShare
 from writegate_writer.provision.plan import Plan
@@ -19,7 +19,7 @@ from writegate_writer.provision.plan import Plan
 _SIGNS: dict[Action, tuple[str, str]] = {"create": ("+", "green"), "change": ("~", "yellow"), "refused": ("!", "red")}
 
 
-def show_domains(domains: tuple[Domain, ...], console: Console) -> None:
+def show_domains(domains: tuple[DeclaredDomain, ...], console: Console) -> None:
     """Print which lanes are applied together, and why. Lanes that are domains of their own share a row."""
     table = Table("domain", "lanes", "tables", "reason", box=None, pad_edge=False, header_style="bold")
     alike = groupby(domains, key=lambda domain: (domain.services, domain.tables, domain.reason))

@@ -105,7 +105,7 @@ class Reading:
 
     arrived: list[Arrived] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
-    strays: list[Misrouted] = field(default_factory=list)
+    misrouted: list[Misrouted] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     suspicious: bool = False  # delivered so often that something in it may end the process
     rejected: dict[str, Cause] = field(default_factory=dict)  # what is not to be applied, by ledger id
@@ -118,6 +118,6 @@ class Reading:
             case Refused():
                 self.refused.append(part)
             case Misrouted():
-                self.strays.append(part)
+                self.misrouted.append(part)
             case Question():
                 self.questions.append(part)

@@ -23,7 +23,9 @@ def suspicious(delivery: Delivery | None) -> bool:
     return delivery is not None and not delivery.dead and delivery.delivery_count >= CORNER_DELIVERIES
 
 
-def cut(domain: Domain, services: Mapping[str, Served], settings: Settings, clock: Clock) -> tuple[str | None, Reading]:
+def take_batch(
+    domain: Domain, services: Mapping[str, Served], settings: Settings, clock: Clock
+) -> tuple[str | None, Reading]:
     """Take from the inbox what one batch may hold: whole messages of one service, in arrival order."""
     reading = Reading()
     queue = domain.next_queue()

@@ -18,7 +18,7 @@ from writegate_writer.decide.holds import Holds
 from writegate_writer.schedule.domain import Domain
 from writegate_writer.schedule.ports import Consuming
 from writegate_writer.schedule.scheduler import DomainScheduler
-from writegate_writer.schedule.shares import Holding, decide
+from writegate_writer.schedule.shares import Holding, share_change
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +101,7 @@ class Sharing:
         self._obey(holds)
         self._tell(holdings, holds)
         if may_claim:
-            decision = decide(self._me, leases.writers(self._settings.lease_seconds), holdings)
+            decision = share_change(self._me, leases.writers(self._settings.lease_seconds), holdings)
             self._leave(decision.release)
             if decision.claim:
                 self._claim(leases, decision.claim)

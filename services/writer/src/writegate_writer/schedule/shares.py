@@ -1,4 +1,4 @@
-"""Who serves which domain. Pure: the control connection reads the rows and carries out the decision."""
+"""Who serves which domain. Pure: the control connection reads the rows and carries out the change."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ShareChange:
     """What a writer should do about its share."""
 
     claim: tuple[str, ...]
     release: tuple[str, ...]
 
 
-def decide(me: str, writers: int, holdings: Sequence[Holding]) -> Decision:
+def share_change(me: str, writers: int, holdings: Sequence[Holding]) -> ShareChange:
     """Return what ``me`` should claim or let go of, so that ``writers`` writers share the domains evenly.
 
     Everybody gets the share rounded down before anybody gets one more. Who has more than the share rounded up lets go
@@ -43,12 +43,12 @@ def decide(me: str, writers: int, holdings: Sequence[Holding]) -> Decision:
     # What the writers below the least share need: those that hold something, and those that hold nothing.
     needed = sum(max(least - count, 0) for count in held.values()) + least * max(writers - len(held), 0)
     if len(mine) > most:
-        return Decision((), tuple(mine[most:]))
+        return ShareChange((), tuple(mine[most:]))
     if len(mine) < least:
-        return Decision(tuple(free[: least - len(mine)]), ())
+        return ShareChange(tuple(free[: least - len(mine)]), ())
     if len(mine) == least:
-        return Decision(tuple(free[:1]) if uneven and len(free) > needed else (), ())
+        return ShareChange(tuple(free[:1]) if uneven and len(free) > needed else (), ())
     # One more than the least share: is it needed, and is it mine that goes?
     missing = needed - len(free) - sum(max(count - most, 0) for count in held.values())
     first = sorted(str(owner) for owner, count in held.items() if count == most)[: max(missing, 0)]
-    return Decision((), tuple(mine[-1:]) if me in first else ())
+    return ShareChange((), tuple(mine[-1:]) if me in first else ())

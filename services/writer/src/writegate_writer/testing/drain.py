@@ -26,7 +26,7 @@ from writegate_writer.decide.store import Holder
 from writegate_writer.handlers.loading import load_services
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.receive.delivery import Delivery
-from writegate_writer.schedule.batching import cut
+from writegate_writer.schedule.batching import take_batch
 from writegate_writer.schedule.clock import SystemClock
 from writegate_writer.schedule.domain import Domain
 from writegate_writer.schedule.ports import Served
@@ -116,10 +116,10 @@ class _Drain:
         return self._decided.receipts
 
     def _batch(self) -> bool:
-        service, reading = cut(self._domain, self._served, _SETTINGS, SystemClock())
+        service, reading = take_batch(self._domain, self._served, _SETTINGS, SystemClock())
         if service is None:
             return False
-        self._sending.strays(self._domain, reading.strays)
+        self._sending.misrouted(self._domain, reading.misrouted)
         if reading.arrived or reading.refused:
             self._deciding.batch(service, reading)
         self._sending.answers(self._store, self._domain, service, reading.questions)

@@ -17,9 +17,9 @@ from writegate.message.receipt import Receipt
 from writegate_writer.database.lock_conflicts import LockConflicts
 from writegate_writer.database.session import Session
 from writegate_writer.database.store import SqlStore
-from writegate_writer.decide.deferral import Deferral, DeferredIndex, Key, key_of
+from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key, key_of
 from writegate_writer.decide.holds import holds_of
-from writegate_writer.decide.store import APPLIED, DeferredRow, Holder, Known, Opened, Outgoing, Started
+from writegate_writer.decide.store import APPLIED, Holder, Known, Opened, Outgoing, Started
 from writegate_writer.errors import DatabaseFault, HandlerFault
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.receive.delivery import Refused
@@ -123,7 +123,7 @@ class MemoryStore:
                 self._now.parked_keys.add(key)
 
     def defer(self, holder: Holder, aside: Sequence[Deferral]) -> None:
-        for one in (each.one for each in aside):
+        for one in (deferral.arrived for deferral in aside):
             number, delivery = self._now.next_number(), one.delivery
             row = DeferredRow(
                 number,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from writegate_writer.handlers.domains import Domain
+from writegate_writer.handlers.domains import DeclaredDomain
 from writegate_writer.handlers.roles import READER, WRITER, role_of
 from writegate_writer.provision.change import Migration
 from writegate_writer.provision.database import LOCK_MILLIS
@@ -141,7 +141,7 @@ def _grants(desired: DatabaseDesired) -> Iterator[str]:
     yield _SEQUENCES.format(tables=_rows((_literal(role), _literal(table)) for role, table in sorted(tables)))
 
 
-def _domains(domains: Iterable[Domain]) -> str:
+def _domains(domains: Iterable[DeclaredDomain]) -> str:
     domains = list(domains)
     lanes = _rows(
         (_literal(service), str(lane), _literal(domain.name)) for domain in domains for service, lane in domain.lanes
