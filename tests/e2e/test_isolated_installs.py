@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,13 @@ import pytest
 from writegate.contract.targets import BUILT_IN
 
 ROOT = Path(__file__).resolve().parents[2]
+# Where the name of a project's folder is not that of its package.
+PACKAGES = {
+    "shared": "writegate",
+    "devkit": "writegate_devkit",
+    "writer": "writegate_writer",
+    "console": "writegate_console",
+}
 SERVICES = sorted(path.parents[2].name for path in ROOT.glob("services/*/src/*/contract.py"))
 DATABASE = ("sqlalchemy", "psycopg2", "writegate_writer")
 # What starts an app where it is not `<service>.app`; importing it must be enough to find out what is missing.
@@ -21,15 +29,15 @@ APPS = {"fleet": "fleet.wsgi", "weather": "weather.recorded"}
 SETTINGS = {"WRITEGATE_BROKER_URL": "amqp://nobody:nothing@127.0.0.1:1/"}
 
 
-def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program that knows nothing of this environment or checkout."""
+def run(*command: str | Path, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that knows nothing of this environment or checkout; ``more`` are variables it gets."""
     hidden = {"VIRTUAL_ENV", "PYTHONPATH"}
     environment = {name: value for name, value in os.environ.items() if name not in hidden} | package_index() | SETTINGS
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=cwd, env=environment | more, capture_output=True, text=True, check=False)
 
 
-def output_of(*command: str | Path, cwd: Path) -> str:
-    done = run(*command, cwd=cwd)
+def output_of(*command: str | Path, cwd: Path, **more: str) -> str:
+    done = run(*command, cwd=cwd, **more)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -48,7 +56,8 @@ def package_index() -> dict[str, str]:
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel of everything of ours."""
     built = tmp_path_factory.mktemp("wheels")
-    for project in ("shared", "services/writer", "services/console", *(f"services/{name}" for name in SERVICES)):
+    ours = ("shared", "shared/devkit", "services/writer", "services/console")
+    for project in (*ours, *(f"services/{name}" for name in SERVICES)):
         output_of(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built), cwd=ROOT / project)
     return built
 
@@ -80,10 +89,7 @@ class Environment:
         for line in locked(uv, distribution, extra):
             if line.startswith(("-e ", ".")):
                 project = line.removeprefix("-e ").rpartition("/")[2]
-                name = {"shared": "writegate", "writer": "writegate_writer", "console": "writegate_console"}.get(
-                    project, project
-                )
-                ours += wheels.glob(f"{name}-*.whl")
+                ours += wheels.glob(f"{PACKAGES.get(project, project)}-*.whl")
             else:
                 theirs.append(line)
         assert ours
@@ -100,6 +106,9 @@ class Environment:
 
     def prints(self, program: str) -> str:
         return output_of(self.python, "-c", program, cwd=self._outside)
+
+    def writegate(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return run(self.python.with_name("writegate"), *arguments, cwd=self._outside)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -155,3 +164,66 @@ def test_the_page_brings_no_writer_and_all_its_files(uv: Path, wheels: Path, tmp
         "print(len(templates), len(list(STATIC.iterdir())))"
     )
     assert all(int(count) > 3 for count in rendered.split())
+
+
+COMMANDS = "from importlib.metadata import entry_points; print(*entry_points(group='writegate.commands').names)"
+
+
+def test_the_command_line_has_no_stack_and_says_where_it_is(uv: Path, wheels: Path, tmp_path: Path) -> None:
+    cli = Environment(uv, wheels, tmp_path / "cli", "writegate", "cli")
+    assert cli.prints(COMMANDS).split() == []
+    assert [name for name in (*DATABASE, "supervisor", "writegate_devkit") if cli.imports(name)] == []
+    for line in (("stack", "up"), ("service", "new", "invoices")):
+        done = cli.writegate(*line)
+        expected = f"writegate: `{line[0]}` is a command of writegate-devkit, which is not installed here: "
+        assert (done.returncode, done.stderr) == (1, f"{expected}install writegate-devkit\n")
+    assert cli.writegate("contracts").returncode == 0
+
+
+def test_the_devkit_brings_both_commands_and_all_its_files(uv: Path, wheels: Path, tmp_path: Path) -> None:
+    devkit = Environment(uv, wheels, tmp_path / "devkit", "writegate-devkit")
+    assert set(devkit.prints(COMMANDS).split()) == {"service", "stack"}
+    assert [name for name in (*DATABASE, "celery") if devkit.imports(name)] == []
+    assert devkit.imports("supervisor")
+    for line in (("stack", "up", "--help"), ("service", "new", "--help")):
+        done = devkit.writegate(*line)
+        assert done.returncode == 0, done.stderr
+    found = devkit.prints(
+        "from pathlib import Path; import writegate_devkit;"
+        "print(len(list(Path(writegate_devkit.__file__).parent.rglob('*.template'))))"
+    )
+    assert int(found) == len(list((ROOT / "shared/devkit/src").rglob("*.template")))
+
+
+def installed_in_images() -> list[str]:
+    """What the Dockerfile gives to its install script, an image each."""
+    text = (ROOT / "deploy/docker/Dockerfile").read_text()
+    return re.findall(r"^RUN sh deploy/docker/install (.+)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", installed_in_images())
+def test_no_image_asks_for_the_devkit(uv: Path, line: str) -> None:
+    for project in line.replace("'", "").split():
+        folder, _, extra = project.rstrip("]").partition("[")
+        distribution = PACKAGES.get(folder, folder).replace("_", "-")
+        needed = locked(uv, distribution, extra)
+        assert needed
+        assert [requirement for requirement in needed if "devkit" in requirement or "supervisor" in requirement] == []
+
+
+def test_an_image_of_a_service_is_made_without_the_devkit(uv: Path, tmp_path: Path) -> None:
+    """The build context has the devkit's pyproject.toml, which the workspace names, and nothing else of it."""
+    context, environment = tmp_path / "context", tmp_path / "environment"
+    shutil.copytree(ROOT / "shared", context / "shared", ignore=shutil.ignore_patterns("__pycache__", "tests"))
+    shutil.rmtree(context / "shared/devkit/src")
+    shutil.copytree(ROOT / "services", context / "services", ignore=shutil.ignore_patterns("__pycache__", "tests"))
+    shutil.copytree(ROOT / "deploy/docker", context / "deploy/docker")
+    for name in ("pyproject.toml", "uv.lock"):
+        shutil.copy(ROOT / name, context / name)
+    output_of(uv, "venv", "--quiet", "--python", sys.executable, environment, cwd=tmp_path)
+    variables = {"VIRTUAL_ENV": str(environment), "PATH": f"{uv.parent}:{os.environ['PATH']}"}
+    output_of("sh", "deploy/docker/install", "flights[app]", cwd=context, **variables)
+    there = "from importlib.metadata import distributions; print(*(found.name for found in distributions()))"
+    names = output_of(environment / "bin/python", "-c", there, cwd=tmp_path).split()
+    assert {"flights", "writegate"} <= set(names)
+    assert {"supervisor", "writegate-devkit", "writegate-writer"} & set(names) == set()

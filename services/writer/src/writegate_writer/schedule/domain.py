@@ -82,8 +82,8 @@ class Streak:
 class Domain:
     """A domain that this process holds.
 
-    Changed under the scheduler's lock only, except ``outbox``, ``aside``, ``stride`` and ``ahead``: those belong to the
-    slot that takes its turn.
+    Changed under the scheduler's lock only. The exceptions are ``outbox``, ``deferred``, ``stride`` and ``ahead``, which
+    belong to the slot that takes its turn.
     """
 
     def __init__(self, name: str, epoch: int, lanes: tuple[tuple[str, int], ...]) -> None:
