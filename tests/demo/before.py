@@ -23,7 +23,7 @@ import psycopg2
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from flights.recorded import events
+from flights.dataset import events
 from tests.demo import oracle
 from tests.demo.compare import differences
 from tests.demo.direct import DirectWriter, Done
@@ -31,7 +31,7 @@ from tests.demo.lock_orders import LockOrder
 from tests.demo.report import Phase
 from tests.demo.sampler import Sampler
 from tests.servers import SUPERUSER, Servers
-from weather.recorded import observations
+from weather.dataset import observations
 from writegate import Command, key_of
 from writegate_writer.handlers.loading import load_services, migrations_of
 

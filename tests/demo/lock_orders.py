@@ -17,7 +17,7 @@ from flights.contract import RecordArrival
 from flights.tables import airport_day, carrier_day
 
 # The steps of the service's own handler. Only their order is another one here.
-from flights.writes import _add, _arrival_figures, _complete
+from flights.writes import _add, _arrival_totals, _complete
 from writegate import contract_of
 from writegate_writer import emit
 from writegate_writer.handlers.loading import load_services
@@ -46,9 +46,9 @@ class LockOrder(StrEnum):
 def record_arrivals_airport_first(connection: Connection, commands: Sequence[RecordArrival]) -> None:
     """Do what the service's handler does, but lock the airport's day before the carrier's, as departures do."""
     _complete(connection, commands)
-    figures = [(command, _arrival_figures(command)) for command in commands]
-    _add(connection, airport_day, "airport", ((command.origin, command, added) for command, added in figures))
-    _add(connection, carrier_day, "carrier", ((command.carrier, command, added) for command, added in figures))
+    changes = [(command, _arrival_totals(command)) for command in commands]
+    _add(connection, airport_day, "airport", ((command.origin, command, added) for command, added in changes))
+    _add(connection, carrier_day, "carrier", ((command.carrier, command, added) for command, added in changes))
     for command in commands:
         if command.tail is not None and command.air_minutes is not None:
             emit(

@@ -1,4 +1,4 @@
-"""Airframes: whoever speaks of one first makes its row, in any order."""
+"""Airframes: the first command about one creates its row, in any order of commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The feed of flights that never ends: nothing is told twice, by whichever process."""
+"""The endless feed of flights: no event is published twice, by whichever process."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from flights import feed as module
 from flights.contract import RecordArrival, RecordDeparture
+from flights.dataset import events
 from flights.feed import feed, later
-from flights.recorded import events
 from writegate import key_of
 
 EVENTS = list(itertools.islice(events(100), 40))
@@ -22,25 +22,25 @@ def short_year(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "events", lambda: iter(EVENTS))
 
 
-def told(position: Path | None, count: int) -> list[tuple[str, str | None]]:
-    return [(type(one).__name__, key_of(one)) for one in itertools.islice(feed(position), count)]
+def first_events(position: Path | None, count: int) -> list[tuple[str, str | None]]:
+    return [(type(event).__name__, key_of(event)) for event in itertools.islice(feed(position), count)]
 
 
 def test_the_next_process_goes_on_where_the_last_one_was(tmp_path: Path) -> None:
     position = tmp_path / "position"
-    whole = told(None, 60)
-    assert told(position, 25) + told(position, 35) == whole
+    whole = first_events(None, 60)
+    assert first_events(position, 25) + first_events(position, 35) == whole
     assert position.read_text() == "60\n"
 
 
 def test_when_the_year_ends_the_same_flights_depart_a_year_later() -> None:
-    first, second = told(None, 80)[:40], told(None, 80)[40:]
+    first, second = first_events(None, 80)[:40], first_events(None, 80)[40:]
     assert [kind for kind, _ in first] == [kind for kind, _ in second]
     assert len({*first, *second}) == 80
 
 
 def test_an_event_is_moved_with_all_its_times() -> None:
-    departure = next(one for _, one in EVENTS if isinstance(one, RecordDeparture) and one.departed_at)
+    departure = next(event for _, event in EVENTS if isinstance(event, RecordDeparture) and event.departed_at)
     moved = later(departure, timedelta(days=365))
     assert isinstance(moved, RecordDeparture)
     assert departure.departed_at is not None

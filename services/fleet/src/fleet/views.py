@@ -1,4 +1,4 @@
-"""The views: airframes are registered and inspected."""
+"""The views: register an airframe, record an inspection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from writegate.integrations.django import respond
 
 @require_http_methods(["PUT"])
 def airframe(request: HttpRequest, tail: str) -> HttpResponse:
-    """Register an airframe; what is sent replaces what the register said."""
+    """Register an airframe; the body replaces its earlier entry."""
     return respond(request, RegisterAirframe, tail=tail)
 
 

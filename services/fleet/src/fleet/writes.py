@@ -1,4 +1,4 @@
-"""How commands change the airframes: ready-made handlers, since the columns are the commands' fields."""
+"""How commands change the airframes: ready-made handlers, since columns and fields have the same names."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ writes = Writes(fleet, tables=[airframe])
 writes.add(LogFlight, rows.increment(airframe, by={"minutes": "minutes", "cycles": 1}))
 writes.add(RegisterAirframe, rows.upsert(airframe))
 
-_count = rows.increment(airframe, by={"inspections": 1})
-_note = rows.upsert(airframe)
+_count_inspections = rows.increment(airframe, by={"inspections": 1})
+_keep_last_inspection = rows.upsert(airframe)
 
 
 @writes.handler(RecordInspection)
 def record_inspections(connection: Connection, commands: Sequence[RecordInspection]) -> None:
-    """Count them, and keep what the last one says."""
-    _count(connection, commands)
-    _note(connection, commands)
+    """Count the inspections, and keep the fields of the last one."""
+    _count_inspections(connection, commands)
+    _keep_last_inspection(connection, commands)

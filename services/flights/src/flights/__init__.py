@@ -1,6 +1,6 @@
-"""Departures and arrivals, and what each airport and carrier did in a day.
+"""Departures and arrivals, and their totals by day for each airport and carrier.
 
-Installed bare this is the contract (:mod:`flights.contract`). The extra ``app`` is the HTTP service
+Without extras this is the contract (:mod:`flights.contract`). The extra ``app`` is the HTTP service
 (:mod:`flights.app`) and the replay of a year of real flights (``python -m flights replay``); the extra ``writes`` is
 what the writer loads (:mod:`flights.writes`).
 """

@@ -1,12 +1,12 @@
-"""``python -m flights``: ``replay`` a year of real flights in the order in which things happened, or ``follow`` it."""
+"""``python -m flights``: ``replay`` a year of real flights in the order of time, or ``follow`` it at a steady rate."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from flights.dataset import events
 from flights.feed import feed
-from flights.recorded import events
 from writegate.integrations.follow import follow
 from writegate.integrations.stream import replay
 
@@ -20,7 +20,7 @@ def main() -> None:
     command.add_argument("--rate", type=float, metavar="R", help="commands a second (default: as fast as it goes)")
     following = parts.add_parser("follow", help="publish steadily, year after year, until stopped")
     following.add_argument("--rate", type=float, metavar="R", default=10.0, help="commands a second (default: 10)")
-    following.add_argument("--position", type=Path, metavar="FILE", help="where it is kept how far this has come")
+    following.add_argument("--position", type=Path, metavar="FILE", help="file that keeps the position in the feed")
     options = parser.parse_args()
     if options.part == "follow":
         follow("flights", feed(options.position), options.rate)

@@ -1,4 +1,4 @@
-"""What may be asked of this service: departures and arrivals."""
+"""The commands of this service: departures and arrivals."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Minutes = Annotated[int, Field(ge=-100_000, le=100_000)]
 
 
 class OfFlight(Command):
-    """What names a flight: carrier, number, local day of the schedule, and origin.
+    """The fields that identify a flight: carrier, number, local day of the schedule, and origin.
 
-    The origin belongs to it: one number leaves from several airports on one day when it has several legs.
+    The origin is needed because a flight number with several legs departs from several airports on one day.
     """
 
     carrier: Carrier
@@ -51,15 +51,15 @@ class RecordDeparture(OfFlight, key=_flight):
 
 
 class RecordArrival(OfFlight, key=_flight):
-    """A flight came to its end: at its destination, or diverted."""
+    """A flight ended, at its destination or diverted."""
 
     tail: Tail | None = None
-    arrived_at: AwareDatetime | None = Field(default=None, description="at its destination; none: it never came there")
+    arrived_at: AwareDatetime | None = Field(default=None, description="at its destination; none: it never got there")
     delay_minutes: Minutes | None = Field(
         default=None, description="against the schedule; none: the flight was diverted"
     )
     air_minutes: Minutes | None = Field(default=None, description="time in the air; none: the flight was diverted")
 
 
-# Every departure adds to its airport's and its carrier's row of the day: keys share rows, so the lanes are one domain.
+# Every departure adds to the day's row of its airport and its carrier. Keys share rows, so the lanes are one domain.
 flights = Service("flights", commands=[RecordDeparture, RecordArrival], lanes=4)

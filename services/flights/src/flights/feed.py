@@ -1,4 +1,4 @@
-"""The recorded year for ever: when it ends, the same flights of the next year. What was told once is not told again."""
+"""An endless feed made of the recorded year: when it ends, the same flights follow a year later."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import timedelta
 from pathlib import Path
 
 from flights.contract import OfFlight, RecordArrival, RecordDeparture
-from flights.recorded import events
+from flights.dataset import events
 
 _YEAR = timedelta(days=365)
 
 
 def feed(position: Path | None) -> Iterator[OfFlight]:
-    """Yield events in the order of time, from where the file ``position`` says that the last process was.
+    """Yield events in the order of time, starting at the number in the file ``position``.
 
-    It is written before an event is yielded: of a process that died, the last few are never told, and none is twice.
+    The file is written before an event is yielded: after a crash the last event may be missing, and none is repeated.
     """
     start = int(position.read_text()) if position is not None and position.exists() else 0
     for number, command in enumerate(itertools.islice(_for_ever(), start, None), start + 1):
@@ -32,7 +32,7 @@ def _for_ever() -> Iterator[OfFlight]:
 
 
 def later(command: OfFlight, time: timedelta) -> OfFlight:
-    """Return the same event of another flight, so much later."""
+    """Return the same event for another flight, ``time`` later."""
     fields = command.model_dump()
     for name in ("day", "scheduled_at", "departed_at", "arrived_at"):
         if fields.get(name) is not None:

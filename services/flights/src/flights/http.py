@@ -1,4 +1,4 @@
-"""The routes: departures and arrivals are posted, receipts and health are asked for."""
+"""The routes: POST departures and arrivals, GET receipts and health."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ app.include_router(router(flights))
 
 @app.post("/departures", **takes(RecordDeparture))
 async def record_departure(request: Request) -> Response:
-    """A flight left, or was cancelled."""
+    """Record that a flight left, or was cancelled."""
     return await respond(request, RecordDeparture)
 
 
 @app.post("/arrivals", **takes(RecordArrival))
 async def record_arrival(request: Request) -> Response:
-    """A flight came to its end: at its destination, or diverted."""
+    """Record that a flight ended, at its destination or diverted."""
     return await respond(request, RecordArrival)

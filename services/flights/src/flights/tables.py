@@ -1,4 +1,4 @@
-"""The tables of migrations/, as SQLAlchemy Core sees them. The checks are in the migrations alone."""
+"""The tables that migrations/ creates, for SQLAlchemy Core. The CHECK constraints are only in the migrations."""
 
 from __future__ import annotations
 

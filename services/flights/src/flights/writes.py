@@ -1,11 +1,11 @@
 """How departures and arrivals change the tables.
 
-Both handlers take any number of commands, fold them here and send one statement a table, its rows in the order of
-the primary key.
+Both handlers take any number of commands, add up their totals in Python and send one statement for each table, its rows
+in the order of the primary key.
 
-The two lock the day totals in opposite orders: a departure thinks of the airport first, an arrival of the carrier.
-Written by two people in two months, that is how real deadlocks are born. Services that write directly suffer from it
-as soon as two of them meet; the gate applies these commands one batch at a time, and does not care.
+They lock the day totals in opposite orders, on purpose: a departure locks the airport's row first, an arrival the
+carrier's. Code that was written by two people at different times often does this. Services that write directly
+deadlock as soon as two transactions meet; the gate applies these commands one batch at a time and has no such problem.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ def record_departures(connection: Connection, commands: Sequence[RecordDeparture
     """Insert the flights and add them to their airports' and carriers' days."""
     rows = [_departed(command) for command in commands]
     connection.execute(insert(flight), sorted(rows, key=lambda row: str(row["flight"])))
-    figures = [(command, _departure_figures(command)) for command in commands]
-    _add(connection, airport_day, "airport", ((command.origin, command, added) for command, added in figures))
-    _add(connection, carrier_day, "carrier", ((command.carrier, command, added) for command, added in figures))
+    changes = [(command, _departure_totals(command)) for command in commands]
+    _add(connection, airport_day, "airport", ((command.origin, command, added) for command, added in changes))
+    _add(connection, carrier_day, "carrier", ((command.carrier, command, added) for command, added in changes))
 
 
 @writes.handler(RecordArrival)
 def record_arrivals(connection: Connection, commands: Sequence[RecordArrival]) -> None:
-    """Complete the flights, add to their carriers' and airports' days, and tell fleet what flew for how long."""
+    """Complete the flights, add to their carriers' and airports' days, and emit the flight time to fleet."""
     _complete(connection, commands)
-    figures = [(command, _arrival_figures(command)) for command in commands]
-    _add(connection, carrier_day, "carrier", ((command.carrier, command, added) for command, added in figures))
-    _add(connection, airport_day, "airport", ((command.origin, command, added) for command, added in figures))
+    changes = [(command, _arrival_totals(command)) for command in commands]
+    _add(connection, carrier_day, "carrier", ((command.carrier, command, added) for command, added in changes))
+    _add(connection, airport_day, "airport", ((command.origin, command, added) for command, added in changes))
     for command in commands:
         if command.tail is not None and command.air_minutes is not None:
             emit(
@@ -72,28 +72,28 @@ def _delay_minutes(scheduled: datetime, actual: datetime | None) -> int | None:
 
 # What one flight adds to a day, in the order of these columns.
 TOTALS = ("departures", "cancelled", "departure_delay", "arrivals", "diverted", "arrival_delay", "air_minutes")
-Figures = tuple[int, int, int, int, int, int, int]
+Totals = tuple[int, int, int, int, int, int, int]
 
 
-def _departure_figures(command: RecordDeparture) -> Figures:
+def _departure_totals(command: RecordDeparture) -> Totals:
     if command.departed_at is None:
         return (0, 1, 0, 0, 0, 0, 0)
     return (1, 0, _delay_minutes(command.scheduled_at, command.departed_at) or 0, 0, 0, 0, 0)
 
 
-def _arrival_figures(command: RecordArrival) -> Figures:
+def _arrival_totals(command: RecordArrival) -> Totals:
     if command.air_minutes is None:
         return (0, 0, 0, 0, 1, 0, 0)
     return (0, 0, 0, 1, 0, command.delay_minutes or 0, command.air_minutes)
 
 
-def _add(connection: Connection, table: Table, owner: str, added: Iterable[tuple[str, OfFlight, Figures]]) -> None:
-    """Add each command's figures to the row of its owner and day."""
+def _add(connection: Connection, table: Table, owner: str, changes: Iterable[tuple[str, OfFlight, Totals]]) -> None:
+    """Add each command's totals to the row of its owner and day."""
     totals: dict[tuple[object, ...], list[int]] = {}
-    for name, command, figures in added:
+    for name, command, added in changes:
         row = totals.setdefault((name, command.day), [0] * len(TOTALS))
-        for position, figure in enumerate(figures):
-            row[position] += figure
+        for position, number in enumerate(added):
+            row[position] += number
     rows = [
         {owner: key[0], "day": key[1], **dict(zip(TOTALS, row, strict=True))} for key, row in sorted(totals.items())
     ]
@@ -114,7 +114,7 @@ _COMPLETED = [flight.c[name] for name in ("flight", "state", "arrived_at", "arri
 
 
 def _completing() -> Update:
-    """One statement for any number of flights: a column of parameters each, unnested into rows."""
+    """Return one statement for any number of flights: an array of parameters for each column, unnested into rows."""
     arrays = [cast(bindparam(f"new_{column.name}"), ARRAY(column.type)) for column in _COMPLETED]
     columns = [Column(column.name, column.type) for column in _COMPLETED]
     given = func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
@@ -130,7 +130,7 @@ _COMPLETE = _completing()
 
 
 def _complete(connection: Connection, commands: Sequence[RecordArrival]) -> None:
-    """Write what the arrivals say; :class:`Reject` those whose flight is not on its way."""
+    """Complete the flights that have departed; :class:`Reject` the arrivals of all others."""
     by_flight = {command.flight: command for command in reversed(commands)}  # the first of a flight counts
     arrived = [by_flight[name] for name in sorted(by_flight)]
     columns = {

@@ -1,4 +1,4 @@
-"""``python -m weather``: ``follow`` the feed for ever, or ``replay`` what it said."""
+"""``python -m weather``: ``replay`` a year of observations, or ``follow`` it at a steady rate for ever."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from weather.contract import Observe
-from weather.recorded import observations
+from weather.dataset import observations
 from writegate.integrations.follow import follow
 from writegate.integrations.stream import replay
 
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _for_ever() -> Iterator[Observe]:
-    """Begin anew when the feed ends: an observation told again changes nothing."""
+    """Start again when the year ends: publishing an observation again changes nothing."""
     while True:
         yield from observations()
 

