@@ -12,6 +12,7 @@ from typing import Any
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
+from tests.deadlines import patient
 from tests.servers import OWNER, Servers
 from writegate import Service
 from writegate.config import Settings
@@ -19,7 +20,7 @@ from writegate.message.envelope import Item, decode
 from writegate.message.topology import queue_name, topology_of
 from writegate_devkit.stack.readiness import wait_until
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = patient(30)
 RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 
 

@@ -17,11 +17,12 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
+from tests.deadlines import patient
 from writegate_devkit.stack.readiness import wait_until
 
 PROGRAM = "chromium"
-ANSWER_SECONDS = 60.0
-PATIENCE_SECONDS = 60.0
+ANSWER_SECONDS = patient(60)
+PATIENCE_SECONDS = patient(60)
 _MOST_BYTES = 64 * 1024 * 1024
 
 
@@ -158,7 +159,7 @@ def browsing() -> Iterator[Browser]:
             yield Browser(socket, _open_tab(socket))
     finally:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(patient(10))
         shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -9,8 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from tests.deadlines import patient
+
 _CHUNK = 65536
-_DIAL_SECONDS = 5.0
+_DIAL_SECONDS = patient(5)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER for no time at all
 
 

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import psycopg2
 
+from tests.deadlines import patient
 from tests.servers import SUPERUSER, Servers
 from writegate_devkit.stack.database import USER, binaries
 from writegate_devkit.stack.ports import choose
 from writegate_devkit.stack.readiness import wait_until
 
-START_SECONDS = 120.0
+START_SECONDS = patient(120)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 from celery import Celery
 
+from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.integration.load import Load
 from tests.servers import Servers
@@ -25,7 +26,7 @@ from writegate.contract.lanes import lane_of
 from writegate.message.topology import queue_name
 from writegate_devkit.stack.ports import choose
 
-STATS_SECONDS = 10.0  # 2 are wanted; a machine that is busy with other things must not fail the test
+STATS_SECONDS = patient(10)  # 2 are wanted; a machine that is busy with other things must not fail the test
 LANES = {name: service.lanes for name, service in installed_services().items()} | {"shards": 3, "trial": 2}
 
 
@@ -49,7 +50,7 @@ def stock(gate: Gate) -> Iterator[Celery]:
 def celery(gate: Gate, *words: str) -> Any:
     """Run Celery's command as the administrator; return what the one writer answered."""
     line = [sys.executable, "-m", "celery", "-b", gate.broker.url(), *words, "--json"]
-    done = subprocess.run(line, cwd="/", env=plain(), capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(line, cwd="/", env=plain(), capture_output=True, text=True, check=False, timeout=patient(60))
     assert done.returncode == 0, done.stdout + done.stderr
     [answer] = json.loads(done.stdout).values()
     return answer
@@ -100,13 +101,13 @@ REFUSED: dict[str, dict[str, Any]] = {
 
 def test_what_would_change_consumption_is_refused(gate: Gate, stock: Celery) -> None:
     for name, arguments in REFUSED.items():
-        answers: Any = stock.control.broadcast(name, arguments, reply=True, timeout=10, limit=1)
+        answers: Any = stock.control.broadcast(name, arguments, reply=True, timeout=patient(10), limit=1)
         [said] = answers[0].values()
         assert "a writer does not take" in said["error"], name
     with gate.broker.publisher() as publisher:
         for account, seq in (("neighbour", 1), ("afar", 2)):  # one in each lane
             command = Deposit(account=account, seq=seq).with_id("the-revoked" if seq == 2 else new_id())
-            assert publisher.publish(command, receipt=True).wait(20).outcome == "applied"
+            assert publisher.publish(command, receipt=True).wait(patient(20)).outcome == "applied"
     assert celery(gate, "inspect", "revoked") == []
 
 
@@ -122,9 +123,9 @@ def test_events_tell_what_became_of_commands(gate: Gate, stock: Celery) -> None:
     with stock.connection_for_read() as connection:
         receiver = stock.events.Receiver(connection, handlers={"*": note})
         receiver.on_consume_ready = lambda *_, **__: gate.broker.publish([good, bad])
-        stock.control.enable_events(reply=True, timeout=10, limit=1)
-        receiver.capture(limit=None, timeout=20, wakeup=False)
-    stock.control.disable_events(reply=True, timeout=10, limit=1)
+        stock.control.enable_events(reply=True, timeout=patient(10), limit=1)
+        receiver.capture(limit=None, timeout=patient(20), wakeup=False)
+    stock.control.disable_events(reply=True, timeout=patient(10), limit=1)
     assert seen == {
         good.command_id: ["task-received", "task-started", "task-succeeded"],
         bad.command_id: ["task-received", "task-started", "task-failed"],
@@ -152,7 +153,7 @@ def test_flower_shows_the_writer(gate: Gate) -> None:
         assert {queue["name"] for queue in one["active_queues"]} >= {"writes.flights.0", "writes.trial.1"}
     finally:
         flower.terminate()
-        flower.wait(20)
+        flower.wait(patient(20))
 
 
 class Page:
@@ -164,7 +165,7 @@ class Page:
 
     def read(self, path: str) -> bytes:
         try:
-            with self._open(self._address + path, timeout=10) as answer:
+            with self._open(self._address + path, timeout=patient(10)) as answer:
                 return bytes(answer.read())
         except (URLError, OSError):
             return b""
@@ -196,7 +197,7 @@ def send_departures(url: str, task_id: str, *, backend: str = "", number: int, d
         "distance": distance, "scheduled_at": "2013-01-01T10:15:00Z", "departed_at": "2013-01-01T10:17:00Z",
     }  # fmt: skip
     line = [sys.executable, "-c", STOCK_PRODUCER, url, backend, task_id, json.dumps(fields), "2"]
-    done = subprocess.run(line, cwd="/", env=plain(), capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(line, cwd="/", env=plain(), capture_output=True, text=True, check=False, timeout=patient(60))
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 

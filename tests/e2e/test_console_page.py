@@ -15,6 +15,7 @@ import pytest
 
 from flights.contract import RecordDeparture
 from tests.browser import PROGRAM, Browser, browsing
+from tests.deadlines import patient
 from writegate.config import Settings
 from writegate.publishing import Publisher
 from writegate_devkit.stack import Stack
@@ -26,7 +27,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which(PROGRAM) is None, reason="no Chromium: `make setup` installs it where it may"),
 ]
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = patient(90)
 READER, PASSWORD = "rita", "a long password"
 FEW_CORES = ("rabbitmq", "postgres", "writer-1", "flights", "fleet", "feed", "console")
 

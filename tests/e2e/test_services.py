@@ -16,6 +16,7 @@ import httpx
 import psycopg2
 import pytest
 
+from tests.deadlines import patient
 from tests.demo import oracle
 from tests.demo.compare import differences
 from tests.example_commands import DEPARTURE
@@ -24,7 +25,7 @@ from writegate_devkit.stack.environment import FEED
 from writegate_devkit.stack.programs import WRITERS
 from writegate_devkit.stack.readiness import wait_until
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = patient(30)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def fleet(running: Servers) -> Iterator[httpx.Client]:
 
 def client(running: Servers, service: str) -> httpx.Client:
     port = running.stack.state.ports[service]
-    return httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=httpx.HTTPTransport(), timeout=30)
+    return httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=httpx.HTTPTransport(), timeout=patient(30))
 
 
 def ask(running: Servers, query: str) -> list[tuple[Any, ...]]:
@@ -68,7 +69,7 @@ def run(running: Servers, *arguments: str, **settings: str) -> subprocess.Comple
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=patient(120),
     )
 
 

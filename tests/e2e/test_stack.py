@@ -15,6 +15,7 @@ import pika
 import psycopg2
 import pytest
 
+from tests.deadlines import patient
 from writegate_devkit.stack import Stack, StackError, orphans
 from writegate_devkit.stack.programs import apps
 from writegate_devkit.stack.readiness import wait_until
@@ -131,7 +132,7 @@ def test_servers_that_die_come_back_with_their_data(make: Make) -> None:
         channel.basic_publish("", "kept", b"body", mandatory=True)
     # RabbitMQ writes a new queue's name down only half a second later: killed before, it is up again without a leader.
     names = stack.home.state / "rabbitmq/mnesia"
-    assert wait_until(lambda: any(b"kept" in file.read_bytes() for file in names.rglob("names.dets")), 10)
+    assert wait_until(lambda: any(b"kept" in file.read_bytes() for file in names.rglob("names.dets")), patient(10))
     for name in ("rabbitmq", "postgres"):
         stack.wait_ready(name, other_than=stack.kill(name, signal.SIGKILL))
     with pika.BlockingConnection(pika.URLParameters(url)) as broker:
@@ -144,7 +145,7 @@ def test_down_ends_what_a_killed_supervisor_left(make: Make) -> None:
     left = {stack.pid(name) for name in ("epmd", "rabbitmq", "postgres")}
     supervisor = int((stack.home.run / "supervisord.pid").read_text())
     os.kill(supervisor, signal.SIGKILL)
-    assert wait_until(lambda: not stack.running(), 5)
+    assert wait_until(lambda: not stack.running(), patient(5))
     assert left <= set(orphans.find(stack.home))
     assert command("down", stack=stack).returncode == 0
     assert not orphans.find(stack.home)

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.deadlines import patient
 from writegate_devkit.stack import Stack
 from writegate_devkit.stack.environment import CONSOLE, FEED
 from writegate_devkit.stack.ports import choose
@@ -37,7 +38,7 @@ class Supervised:
 
     def ready(self, name: str) -> bool:
         try:
-            with urlopen(f"http://127.0.0.1:{self.ports[name]}/readyz", timeout=2) as answer:
+            with urlopen(f"http://127.0.0.1:{self.ports[name]}/readyz", timeout=patient(2)) as answer:
                 return bool(answer.status == 200)
         except (URLError, OSError):
             return False
@@ -46,7 +47,7 @@ class Supervised:
         return int(self.ask("pid", name))
 
     def wait_ready(self, name: str) -> None:
-        assert wait_until(lambda: self.ready(name), 30), self.ask("tail", name)
+        assert wait_until(lambda: self.ready(name), patient(30)), self.ask("tail", name)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def supervised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]
         with subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL) as supervisord:
             yield Supervised(environment)
             supervisord.send_signal(signal.SIGTERM)
-            assert supervisord.wait(60) == 0
+            assert supervisord.wait(patient(60)) == 0
     finally:
         stack.down(wipe=True)
 
@@ -99,7 +100,7 @@ def test_a_crashed_program_comes_back(supervised: Supervised, name: str) -> None
     supervised.wait_ready(name)
     before = supervised.pid(name)
     os.kill(before, signal.SIGKILL)
-    assert wait_until(lambda: supervised.pid(name) not in {0, before}, 10)
+    assert wait_until(lambda: supervised.pid(name) not in {0, before}, patient(10))
     supervised.wait_ready(name)
 
 

@@ -11,12 +11,13 @@ from contextlib import closing
 import psycopg2
 import pytest
 
+from tests.deadlines import patient
 from tests.faults.budget import Budget
 from tests.integration.gate import WRITER, Gate, gate_running
 from tests.integration.load import Load
 from tests.servers import Servers
 
-TAKE_OVER_SECONDS = 20.0  # it takes 10; the rest is for a busy machine
+TAKE_OVER_SECONDS = patient(20)  # it takes 10; the rest is for a busy machine
 OWNERS = "SELECT DISTINCT split_part(owner, '@', 1) FROM writegate.domain WHERE owner IS NOT NULL"
 
 
@@ -135,8 +136,8 @@ def test_a_writer_without_a_slot_makes_room_and_comes_back(servers: Servers) -> 
     with gate_running(servers, "gate_room", connections=2) as gate:
         with closing(psycopg2.connect(servers.database_url(WRITER, gate.name))):
             writer = gate.writers.start(wait=False)
-            gate.wait(lambda: "control.makes_room" in writer.log, "it gives its only connection back", 60.0)
-        gate.wait(lambda: "trial" in writer.serving(), "it comes back and serves", 60.0)
+            gate.wait(lambda: "control.makes_room" in writer.log, "it gives its only connection back", patient(60))
+        gate.wait(lambda: "trial" in writer.serving(), "it comes back and serves", patient(60))
         assert "Traceback" not in writer.log
 
 
@@ -148,7 +149,7 @@ def test_a_standby_takes_over_from_a_frozen_writer(servers: Servers) -> None:
         gate.wait(lambda: gate.writers["writer-2"].state().get("standing_by") is True, "writer-2 stands by")
         with Load(gate, "frozen") as load:
             gate.writers["writer-1"].process.send_signal(signal.SIGSTOP)
-            gate.wait(lambda: "trial" in gate.writers["writer-2"].serving(), "writer-2 takes over", 60.0)
+            gate.wait(lambda: "trial" in gate.writers["writer-2"].serving(), "writer-2 takes over", patient(60))
             load.wait_applied(20)
             gate.writers["writer-1"].process.send_signal(signal.SIGCONT)
             load.wait_applied(20)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.deadlines import patient
 from tests.faults.budget import Budget
 from tests.integration.gate import Gate, gate_running
 from tests.integration.load import Load
@@ -17,7 +18,7 @@ from tests.services.shards.contract import Book
 
 NAMES = ("writer-1", "writer-2", "writer-3", "writer-4")
 PACE_SECONDS = 0.1  # about 800 commands a second in all: the machine shall not be what is tried
-TAKE_OVER_SECONDS = 10.0
+TAKE_OVER_SECONDS = patient(10)
 LEASE_SECONDS = 6.0  # the default
 
 
@@ -88,7 +89,7 @@ def test_three_times_as_many_writers_as_the_budget_is_for(gate: Gate) -> None:
             count = gate.database.value("SELECT count(*) FROM writegate.domain")
             return bool(len(served) == len(set(served)) == count)
 
-        gate.wait(all_served, "every domain is served once", 120)
+        gate.wait(all_served, "every domain is served once", patient(120))
         assert not any(re.search("WARNING/|ERROR/", writer.log) for writer in gate.writers.values()), "nothing is wrong"
         with loaded(gate, "crowded") as loads:
             go_on(loads)

@@ -21,6 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from tests.deadlines import patient
 from tests.faults.bank_checks import Reader, check_moves, check_no_deadlock, check_transfers, deadlocks
 from tests.faults.bank_faults import ALL, PATIENCE_SECONDS, Fault, start_writer
 from tests.faults.bank_publisher import Accepted, publish, read
@@ -30,7 +31,7 @@ from tests.servers import Servers, servers_running
 
 SERVICES: Final = Path(__file__).parent / "services"
 WRITER_CONNECTIONS: Final = 3  # two slots and one for control
-DRAIN_SECONDS: Final = 900.0
+DRAIN_SECONDS: Final = patient(900)
 
 
 @dataclass

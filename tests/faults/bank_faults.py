@@ -6,9 +6,10 @@ import signal
 from collections.abc import Callable
 from typing import Final
 
+from tests.deadlines import patient
 from tests.integration.gate import WRITER, Gate
 
-PATIENCE_SECONDS: Final = 240.0
+PATIENCE_SECONDS: Final = patient(240)
 
 _OWNER = "SELECT split_part(owner, '@', 1) FROM writegate.domain WHERE name = 'bank'"
 _OWNS = "SELECT count(*) FROM writegate.domain WHERE split_part(owner, '@', 1) = %s AND lease_until > clock_timestamp()"

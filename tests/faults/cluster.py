@@ -9,6 +9,7 @@ from functools import cached_property
 
 import httpx
 
+from tests.deadlines import patient
 from tests.servers import OWNER, Servers, servers_running
 from writegate_devkit.stack import Stack, broker
 from writegate_devkit.stack.ports import choose
@@ -16,7 +17,7 @@ from writegate_devkit.stack.programs import Program
 
 FIRST = "rabbitmq"
 MORE = ("rabbitmq-2", "rabbitmq-3")
-JOIN_SECONDS = 120.0
+JOIN_SECONDS = patient(120)
 
 
 class ClusteredStack(Stack):
@@ -49,7 +50,7 @@ class ClusteredStack(Stack):
             return super().ready(name)
         management = f"http://{OWNER}:{self.state.passwords[OWNER]}@127.0.0.1:{self._ports[f'management {name}']}/api"
         try:
-            with httpx.Client(transport=httpx.HTTPTransport(), timeout=2) as client:
+            with httpx.Client(transport=httpx.HTTPTransport(), timeout=patient(2)) as client:
                 healthy = client.get(f"{management}/health/checks/virtual-hosts").status_code == httpx.codes.OK
                 nodes = client.get(f"{management}/nodes").json() if healthy else []
         except (httpx.HTTPError, ValueError):

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 import amqp
 
+from tests.deadlines import patient
 from tests.faults.fuzz_messages import GOOD, Forge, Probe, content_id, good_account
 from tests.integration.gate import Gate, gate_running
 from tests.servers import Servers, servers_running
@@ -28,7 +29,7 @@ from writegate.contract.lanes import lane_of
 from writegate.message.topology import dead_queue_name, exchange_name, queue_name
 from writegate_writer.receive.sanitizing import sanitize_text
 
-PATIENCE_SECONDS: Final = 900.0
+PATIENCE_SECONDS: Final = patient(900)
 MOST_WAITING: Final = 20_000  # messages in the lanes, lest the broker runs out of memory
 
 

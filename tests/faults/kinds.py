@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 
 from tests.broker import memory_alarm
+from tests.deadlines import patient
 from tests.faults.rig import LEASE_SECONDS, Rig
 from tests.integration.gate import WRITER
 
@@ -56,7 +57,7 @@ def stop_writer(rig: Rig) -> None:
     """In order, while it has more than it can finish."""
     with rig.held_up() as name:
         rig.signal(name, signal.SIGTERM)
-    assert rig.gate.writers[name].process.wait(60) == 0, rig.gate.writers[name].log[-3000:]
+    assert rig.gate.writers[name].process.wait(patient(60)) == 0, rig.gate.writers[name].log[-3000:]
     rig.start_writer(name)
 
 

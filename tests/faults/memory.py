@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.deadlines import patient
 from tests.faults.services.bank.contract import ACCOUNTS, Transfer
 from tests.faults.services.wallets.contract import Deposit
 from tests.integration.gate import WRITER, Gate, gate_running
@@ -29,7 +30,7 @@ MOST_GROWTH: Final = 0.10
 CALL_COMMANDS: Final = 1000  # in one call of the publisher
 WALLETS: Final = 200
 BANK_EVERY: Final = 50  # one command in so many is a transfer: they are slow
-PATIENCE_SECONDS: Final = 900.0
+PATIENCE_SECONDS: Final = patient(900)
 
 
 @dataclass

@@ -22,6 +22,7 @@ import pika
 from pika.exceptions import ChannelClosedByBroker
 
 from tests.broker import rabbitmqctl
+from tests.deadlines import patient
 from tests.faults.budget import Budget
 from tests.faults.memory import resident_bytes
 from tests.integration.gate import Gate, gate_running
@@ -33,7 +34,7 @@ WRITERS: Final = ("writer-1", "writer-2")
 CONNECTIONS: Final = 6  # two slots and one for control, for each writer
 PACE_SECONDS: Final = 0.2  # between two calls of 40 commands: 200 a second
 OWN_LIMIT_SECONDS: Final = 1800.0  # deploy/rabbitmq/rabbitmq.conf
-PATIENCE_SECONDS: Final = 900.0
+PATIENCE_SECONDS: Final = patient(900)
 TIMED_OUT: Final = "timed out waiting for delivery acknowledgement"  # in the broker's log
 NEGLIGENT: Final = 2000  # a channel number that no writer comes to
 
@@ -99,7 +100,7 @@ class Negligent:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(patient(10))
 
     def _consume(self) -> None:
         connection = pika.BlockingConnection(self._parameters)

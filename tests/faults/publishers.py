@@ -8,9 +8,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.deadlines import patient
 from tests.integration.gate import CHECKOUT
 
-STOP_SECONDS = 120.0  # a call that nobody answers is tried again until its time limits are over
+STOP_SECONDS = patient(120)  # a call that nobody answers is tried again until its time limits are over
 
 
 class Publishers:

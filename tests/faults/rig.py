@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 
+from tests.deadlines import patient
 from tests.faults.checker import Effect, End, Verdict, check
 from tests.faults.cluster import FIRST, ClusteredStack
 from tests.faults.commits import CommitRelay
@@ -32,7 +33,7 @@ CONNECTIONS = 8
 LEASE_SECONDS = 3.0
 HEARTBEAT_SECONDS = 2
 PUBLISH_TIMEOUT_SECONDS = 3
-PATIENCE_SECONDS = 180.0  # whatever must happen by itself once a fault is over
+PATIENCE_SECONDS = patient(180)  # whatever must happen by itself once a fault is over
 PILED_UP = 5  # messages behind the one that is held up
 
 # What a control takes out: the change of the writers' code, or of the publishers'.

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 
 import psycopg2
 
+from tests.deadlines import patient
 from tests.integration.gate import Gate
 
 
@@ -32,7 +33,7 @@ class Sampling(ABC):
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(patient(10))
         if kind is None:
             self.check()
 

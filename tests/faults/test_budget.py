@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.deadlines import patient
 from tests.faults.budget import Budget
 from tests.integration.gate import WRITER, Gate, gate_running
 from tests.integration.load import Load
@@ -13,7 +14,7 @@ from tests.servers import Servers
 
 CONNECTIONS = 6  # two slots and one for control, for each of two writers
 TWICE = tuple(f"writer-{number}" for number in range(4))
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = patient(60)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.deadlines import patient
 from tests.faults.outage import (
     CONNECTIONS,
     NEGLIGENT,
@@ -35,9 +36,11 @@ def test_writers_that_held_on_would_lose_their_channels(servers: Servers) -> Non
         with Load(gate, "held", PACE_SECONDS):
             servers.stack.stop("postgres")
             try:
-                gate.wait(lambda: negligent.thrown_out, "the broker's limit strikes", 60)
+                gate.wait(lambda: negligent.thrown_out, "the broker's limit strikes", patient(60))
                 others = f"channel {NEGLIGENT} "
-                gate.wait(lambda: any(others not in line for line in closed()), "it strikes the writer too", 60)
+                gate.wait(
+                    lambda: any(others not in line for line in closed()), "it strikes the writer too", patient(60)
+                )
             finally:
                 servers.stack.start("postgres")
         with pytest.raises(AssertionError, match="closed a writer's channel"):

@@ -23,6 +23,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 
+from tests.deadlines import patient
 from writegate import contract_of
 from writegate_writer.apply import batch
 from writegate_writer.apply.batch import BatchProcessor
@@ -75,7 +76,7 @@ def acks_before_commit() -> None:
             acknowledged.set()
 
         consuming.post(ask)
-        acknowledged.wait(10)
+        acknowledged.wait(patient(10))
         _die()
 
     mock.patch.object(BatchProcessor, "_apply", end).start()

@@ -7,6 +7,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from tests.deadlines import patient
 from tests.integration.gate import PATIENCE_SECONDS, Gate
 from tests.services.shards.contract import Book
 from tests.services.trial.contract import Deposit
@@ -40,7 +41,7 @@ class Load:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._stop.set()
-        self._thread.join(60)
+        self._thread.join(patient(60))
         assert error is not None or not self._thread.is_alive()
 
     def wait_applied(self, more: int, seconds: float = PATIENCE_SECONDS) -> None:

@@ -13,6 +13,7 @@ import httpx
 import uvicorn
 
 from tests.asgi import AsgiClient
+from tests.deadlines import patient
 from tests.integration.gate import Gate
 from writegate.config import Settings
 from writegate_console import users
@@ -25,7 +26,7 @@ from writegate_devkit.stack.readiness import wait_until
 
 PASSWORD = "a long password"
 OPERATOR, READER = "olga", "rita"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = patient(60)
 
 
 class Site:

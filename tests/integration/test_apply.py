@@ -12,6 +12,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.deadlines import patient
 from tests.place import NAME, PASSWORD, Place, passwords
 from tests.servers import Servers
 from writegate.contract.lanes import lane_of
@@ -127,7 +128,7 @@ def test_what_went_missing_is_named_and_repaired(applied: Place, broken: str) ->
 def psql(place: Place, script: str) -> subprocess.CompletedProcess[str]:
     program = str(binaries(place.servers.stack.home) / "psql")
     command = [program, "--no-psqlrc", "--quiet", place.servers.database_url(database=NAME)]
-    return subprocess.run(command, input=script, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, input=script, capture_output=True, text=True, check=False, timeout=patient(60))
 
 
 def test_what_is_rendered_makes_all_that_apply_would(place: Place) -> None:
@@ -317,7 +318,7 @@ def test_a_migration_does_not_wait_long_for_a_table_in_use(applied: Place) -> No
 def run(servers: Servers, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, **servers.stack.environment("owner"), **more}
     command = [sys.executable, "-m", "writegate", *arguments]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=patient(60))
 
 
 def test_the_commands_with_the_installed_services(bare_servers: Servers, place: Place) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import CHECKOUT, Gate, gate_running
 from tests.servers import Servers
 
@@ -25,7 +26,7 @@ RATE = float(os.environ.get("RATE", "100"))
 OUTAGE_SECONDS = float(os.environ.get("OUTAGE", "6"))
 BEFORE_SECONDS, AFTER_SECONDS = 3.0, 5.0
 LIMIT_SECONDS = 5.0
-DEADLINE_SECONDS = 120.0
+DEADLINE_SECONDS = patient(120)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_no_call_fails_or_is_late_and_all_is_applied_once_and_in_order(gate: Gat
     finally:
         for one in running:
             one.kill()
-            one.wait(10)
+            one.wait(patient(10))
     calls = told(tmp_path)
     figures = Counter(how for _, _, how, _ in calls)
     slowest = max(took for _, _, _, took in calls)

@@ -18,6 +18,7 @@ from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
 from tests.broker import Vhost, vhost_of
+from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.sample import LANES, Deposit, accounts
 from tests.servers import Servers
@@ -28,7 +29,7 @@ from writegate.contract.lanes import lane_of
 from writegate.integrations.celery import configure, task
 from writegate.receipt import Parked
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = patient(60)
 
 
 class Meet(Command, key="who", name="meet"):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import SERVICES, Gate, gate_running
 from tests.integration.gate_broker import send
 from tests.servers import Servers
@@ -62,7 +63,7 @@ def check(gate: Gate, services: Path, *arguments: str) -> tuple[int, Any]:
     }
     done = subprocess.run(
         [sys.executable, "-m", "writegate", "check", "--json", *arguments],
-        env={**os.environ, **own}, capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, **own}, capture_output=True, text=True, timeout=patient(120), check=False,
     )  # fmt: skip
     assert not done.stderr
     return done.returncode, json.loads(done.stdout)

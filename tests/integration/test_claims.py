@@ -9,6 +9,7 @@ from unittest import mock
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import WRITER, Gate, gate_running
 from tests.servers import Servers
 from writegate.config import Settings
@@ -65,7 +66,7 @@ def claim_while_parted(gate: Gate) -> list[Claimed]:
         gate.wait(lambda: bool(gate.database.value(waits)), "the claim has taken its snapshot")
         gate.database.sql(PART)
         gate.database.sql(f"SELECT pg_advisory_unlock({PLACE})")
-        return sorted(claiming.result(60), key=lambda one: one.domain)
+        return sorted(claiming.result(patient(60)), key=lambda one: one.domain)
 
 
 def test_who_claims_a_domain_gets_the_lanes_of_its_epoch(gate: Gate) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.servers import OWNER, Servers
 from tests.services.trial.contract import Deposit, Split
@@ -34,7 +35,7 @@ def run(gate: Gate, *arguments: str, **more: str) -> subprocess.CompletedProcess
     own = {"WRITEGATE_DATABASE_URL": gate.servers.database_url(READER, gate.name)}
     return subprocess.run(
         [sys.executable, "-m", "writegate", *arguments],
-        env={**os.environ, **own, **more}, capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, **own, **more}, capture_output=True, text=True, timeout=patient(120), check=False,
     )  # fmt: skip
 
 

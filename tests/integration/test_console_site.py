@@ -19,6 +19,7 @@ from psycopg2.extras import Json
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 
+from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.integration.site import OPERATOR, PASSWORD, READER, Site, site_of
 from tests.relay import relay_to
@@ -26,7 +27,7 @@ from tests.servers import Servers
 from tests.services.trial.contract import Careful, Deposit
 from writegate_devkit.stack.readiness import wait_until
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = patient(60)
 OVERVIEW_QUERIES = 13  # of one reading of the overview
 PAGE_QUERIES = {
     "/": 1,  # the charts; the rest is from the overview

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 
+from tests.deadlines import patient
 from tests.sample import accounts
 from tests.servers import Servers
 from tests.services.trial.contract import Careful, Choose, Deposit, Once, Run, Split, trial
@@ -158,8 +159,8 @@ def test_a_newer_version_waits_and_garbage_is_parked(
 ) -> None:
     item = item_of(Once(account="a", seq=1))
     lane = Route(exchange_name("trial"), ANY)
-    publisher.forward([(lane, replace(item, version=3))], {}).result(10)
-    publisher.forward([(lane, replace(item, id="c-1", fields=b'{"account": 7}'))], {}).result(10)
+    publisher.forward([(lane, replace(item, version=3))], {}).result(patient(10))
+    publisher.forward([(lane, replace(item, id="c-1", fields=b'{"account": 7}'))], {}).result(patient(10))
     receipts = {receipt.id: receipt for receipt in drain(broker, connection)}
     assert receipts[item.id].outcome == "deferred"
     garbage = receipts["c-1"]
@@ -171,7 +172,7 @@ def test_who_asked_for_a_receipt_gets_it(broker: MemoryBroker, publisher: Publis
     command = Deposit(account="a", seq=1)
     pending = publisher.publish(command, receipt=True)
     (receipt,) = drain(broker, connection)
-    assert pending.wait(30) == receipt
+    assert pending.wait(patient(30)) == receipt
 
 
 def test_what_would_hold_a_type_fails_the_test(

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, Run, Step
@@ -176,7 +177,7 @@ def publishing(gate: Gate, a_second: int, accounts: list[str]) -> Iterator[dict[
         yield accepted
     finally:
         stop.set()
-        thread.join(60)
+        thread.join(patient(60))
 
 
 def count(gate: Gate, table: str) -> int:

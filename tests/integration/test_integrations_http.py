@@ -13,6 +13,7 @@ import pytest
 from django.test import Client
 from werkzeug.test import Client as FlaskClient
 
+from tests.deadlines import patient
 from tests.examples.with_fastapi import app as fastapi_app
 from tests.examples.with_flask import create_app
 from tests.integration.gate import Gate, gate_running
@@ -23,7 +24,7 @@ from writegate.errors import QueueFull
 from writegate.publishing import process
 from writegate_devkit.stack.readiness import wait_until
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = patient(60)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import SERVICES, Gate, gate_running
 from tests.servers import Servers
 from writegate.contract.ids import new_id
@@ -32,7 +33,7 @@ def run(gate: Gate, module: str, *arguments: str, stdin: str = "", **settings: s
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         env={**os.environ, "PYTHONPATH": str(SERVICES), **own, **settings},
-        input=stdin, capture_output=True, text=True, timeout=120, check=False,
+        input=stdin, capture_output=True, text=True, timeout=patient(120), check=False,
     )  # fmt: skip
 
 

@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.integration.load import Load
 from tests.servers import OWNER, Servers
 from tests.services.trial.contract import Deposit, trial
 from writegate.contract.ids import new_id
 
-PATIENCE_SECONDS = 90.0  # what is put off is tried again after a minute
+PATIENCE_SECONDS = patient(90)  # what is put off is tried again after a minute
 
 
 @pytest.fixture(scope="module")

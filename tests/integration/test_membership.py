@@ -9,6 +9,7 @@ from typing import Self
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import PARTNER, PATIENCE_SECONDS, SERVICES, Gate, gate_running
 from tests.integration.load import Load
 from tests.partner.partner.contract import Note
@@ -51,7 +52,7 @@ class Notes:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(60)
+        self._thread.join(patient(60))
         assert not self._thread.is_alive()
 
     def wait_applied(self, more: int) -> None:

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, Run
@@ -15,7 +16,7 @@ from tests.services.trial.contract import Deposit, Run
 OURS = "UPDATE trial.balance SET total = total WHERE account = '{account} {row}'"
 THEIRS = "UPDATE trial.balance SET total = -total WHERE account = '{account} {row}'"
 GATE = 4711  # an advisory lock at which the handler waits until the outsider is where the test wants it
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = patient(90)
 
 
 @pytest.fixture(scope="module")

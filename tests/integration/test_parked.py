@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import CHECKOUT, Gate, gate_running
 from tests.integration.gate_broker import send
 from tests.servers import Servers
@@ -206,7 +207,7 @@ def test_dead_letters_are_parked_with_the_brokers_reason_unless_they_were_decide
     lane = lane_of(account, trial.lanes)
     with gate.broker.channel() as channel:
         # As after a thousand deliveries that nobody survived.
-        for method, _, _ in channel.consume(queue_name("trial", lane), inactivity_timeout=60):
+        for method, _, _ in channel.consume(queue_name("trial", lane), inactivity_timeout=patient(60)):
             assert method is not None, "the broker delivers both"
             channel.basic_nack(method.delivery_tag, requeue=False)
             if method.delivery_tag == 2:
@@ -264,7 +265,7 @@ def test_one_cause_of_ten_thousand_is_replayed_at_a_rate_and_goes_on_where_it_wa
     )  # fmt: skip
     gate.database.wait_entries("many", 1500)
     replaying.send_signal(signal.SIGKILL)
-    replaying.wait(10)
+    replaying.wait(patient(10))
     gate.writers.kill()
     before = len(gate.database.entries("many")["many"])
     assert before < 5000, "it was killed half-way"

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from prometheus_client import Metric
 
+from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.servers import Servers
 from tests.services.trial.contract import Run
@@ -57,12 +58,12 @@ def prometheus(gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         )  # fmt: skip
     transport = httpx.HTTPTransport(retries=0)
     try:
-        with httpx.Client(base_url=f"http://{address}/api/v1", transport=transport, timeout=20) as client:
+        with httpx.Client(base_url=f"http://{address}/api/v1", transport=transport, timeout=patient(20)) as client:
             gate.wait(lambda: answers(client), (directory / "log").read_text())
             yield client
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(patient(60))
 
 
 def answers(client: httpx.Client) -> bool:

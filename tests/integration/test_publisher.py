@@ -17,6 +17,7 @@ from pydantic_core import from_json
 
 from tests.answering import Writer
 from tests.broker import DEADLINE_SECONDS, Vhost, eventually, vhost_of
+from tests.deadlines import patient
 from tests.relay import relay_to
 from tests.sample import LANES, Deposit, Note, accounts
 from tests.servers import Servers
@@ -212,7 +213,12 @@ publisher.publish(Note(text="parent, after"))
 def test_a_fork_needs_a_publisher_of_its_own(vhost: Vhost) -> None:
     environment = {**os.environ, "WRITEGATE_BROKER_URL": vhost.url()}
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", SCRIPT],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=patient(60),
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "this publisher belongs to the parent process: make one after the fork" in done.stdout

@@ -11,6 +11,7 @@ from pika.adapters.blocking_connection import BlockingChannel as Channel
 from pika.exceptions import ChannelClosedByBroker
 from psycopg2 import errors
 
+from tests.deadlines import patient
 from tests.place import CONNECTIONS, Place
 
 
@@ -42,7 +43,7 @@ def test_the_writer_consumes_lanes_forwards_and_replies_but_declares_none(applie
     with closing(applied.broker("writegate_writer")) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
-        method, _, body = next(channel.consume("writes.beta.0", inactivity_timeout=10))
+        method, _, body = next(channel.consume("writes.beta.0", inactivity_timeout=patient(10)))
         assert (method is not None, body) == (True, b"{}")
         channel.queue_declare("writer-1@host.celery.pidbox", auto_delete=True)
         channel.exchange_declare("celery.pidbox", "fanout")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import CHECKOUT, PATIENCE_SECONDS, SERVICES, Gate, gate_running
 from tests.integration.restarted_publisher import ACCOUNTS, EMITTED, account
 from tests.integration.writer_processes import WriterProcess
@@ -97,7 +98,7 @@ def apply(gate: Gate, *arguments: str, altered: str = "") -> subprocess.Complete
     program = ["-c", f"{altered}\nfrom writegate.cli.main import main\nmain()"] if altered else ["-m", "writegate"]
     return subprocess.run(
         [sys.executable, *program, "apply", "--yes", *arguments],
-        env=gate.environment(OWNER), cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=200,
+        env=gate.environment(OWNER), cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=patient(200),
     )  # fmt: skip
 
 

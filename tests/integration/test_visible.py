@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
+from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.servers import SUPERUSER, Servers
 from tests.services.trial.contract import Deposit
@@ -24,7 +25,7 @@ from tests.standby import Standby, standby_of
 from writegate.message.receipt import Receipt
 from writegate_devkit.stack.readiness import wait_until
 
-SECONDS = 60.0
+SECONDS = patient(60)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.integration.gate_broker import send
 from tests.servers import Servers
@@ -49,7 +50,10 @@ def test_an_idle_writer_commits_each_lone_command_by_itself(gate: Gate) -> None:
     before = gate.database.batches()
     with gate.broker.publisher() as publisher:
         for seq in range(5):
-            assert publisher.publish(Deposit(account="alone", seq=seq), receipt=True).wait(10).outcome == "applied"
+            assert (
+                publisher.publish(Deposit(account="alone", seq=seq), receipt=True).wait(patient(10)).outcome
+                == "applied"
+            )
     after = gate.database.batches()
     assert (after[0] - before[0], after[1] - before[1]) == (5, 5)
     gate.assert_drained()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.integration.gate_broker import send
 from tests.integration.supervised import Supervised, supervised
@@ -20,7 +21,7 @@ from writegate.message.topology import queue_name
 
 # A batch is halved with each of ten deaths; then come three of a command that is applied alone.
 HALVINGS, ALONE = 10, 3
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = patient(240)
 
 
 @pytest.fixture(scope="module")

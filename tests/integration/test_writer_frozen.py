@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.integration.writer_processes import WriterProcess
 from tests.servers import Servers
@@ -16,7 +17,7 @@ from tests.services.trial.contract import Deposit
 from writegate_devkit.stack.readiness import wait_until
 
 # Its lease runs out after 2 s, and the broker misses its heartbeats after 4 to 6 s; the rest is for a busy machine.
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = patient(60)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from flights.contract import RecordDeparture
+from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, Run, Split
@@ -99,7 +100,7 @@ def departed(gate: Gate, name: str) -> str:
         departed_at=datetime(2013, 1, 1, 10, 17, tzinfo=UTC),
     )
     with gate.broker.publisher("flights") as publisher:
-        return publisher.publish(command, receipt=True).wait(20).outcome
+        return publisher.publish(command, receipt=True).wait(patient(20)).outcome
 
 
 def test_emitting_what_cannot_be_sent_holds_the_type_and_nothing_else(gate: Gate) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.integration.supervised import supervised
 from tests.integration.writer_processes import WriterProcess
@@ -17,7 +18,7 @@ from writegate_writer.worker.watchdog import EXIT_CODE
 
 SETTINGS: dict[str, Any] = {"writegate_handler_seconds": 2, "writegate_lease_seconds": 2}
 # The watchdog takes 4 s to see it, and the lease of 2 s runs out; the rest is for a busy machine.
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = patient(60)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ def test_a_handler_that_always_hangs_is_cornered_and_parked(gate: Gate) -> None:
     deposits = [Deposit(account="always", seq=seq) for seq in range(20)]
     gate.broker.publish([*deposits[:10], killer, *deposits[10:]])
     with supervised(gate, writegate_handler_seconds=1, writegate_lease_seconds=1) as writer:
-        gate.wait(lambda: bool(gate.database.parked(killer.command_id)), "parked", 600)
+        gate.wait(lambda: bool(gate.database.parked(killer.command_id)), "parked", patient(600))
         assert gate.database.parked(killer.command_id)[killer.command_id][0] == "crash"
         gate.database.wait_entries("always", 20)
         assert writer.starts - 1 <= 10 + 3

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.integration.gate_broker import send
 from tests.servers import Servers
@@ -38,7 +39,7 @@ def publisher(gate: Gate) -> Iterator[Publisher]:
 
 
 def receipt_of(publisher: Publisher, command: Command) -> Receipt:
-    return publisher.publish(command, receipt=True).wait(20)
+    return publisher.publish(command, receipt=True).wait(patient(20))
 
 
 def test_applied(gate: Gate, publisher: Publisher) -> None:
@@ -175,7 +176,7 @@ def test_a_command_in_another_lane_is_forwarded_to_its_own(gate: Gate, publisher
 def test_each_of_many_has_a_receipt_of_its_own(gate: Gate, publisher: Publisher) -> None:
     commands = [Deposit(account="many", seq=seq, amount=-1 if seq == 7 else seq) for seq in range(20)]
     pending = publisher.publish_many([*commands, commands[3]], receipt=True)
-    receipts = [one.wait(20) for one in pending]
+    receipts = [one.wait(patient(20)) for one in pending]
     assert [one.id for one in receipts] == [one.command_id for one in commands] + [commands[3].command_id]
     assert [one.outcome for one in receipts[:20]] == ["parked" if seq == 7 else "applied" for seq in range(20)]
     assert [one.result for one in receipts[:20]] == [None if seq == 7 else {"booked": seq} for seq in range(20)]
@@ -203,7 +204,7 @@ def test_what_waits_says_so_and_can_be_asked_for_later_by_others(gate: Gate, pub
     command = Deposit(account="waits", seq=1)
     pending = publisher.publish(command, receipt=True)
     assert pending.accepted_by == "confirmed"
-    first = pending.wait(20)
+    first = pending.wait(patient(20))
     reason = "held: a test"
     assert (first.outcome, first.final, first.commit_lsn) == ("deferred", False, None)
     assert first.cause is not None

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.deadlines import patient
 from tests.proof import __main__ as program
 from tests.proof.checks import Check
 from tests.proof.commands import end_group, environment, run_command
@@ -73,7 +74,7 @@ def test_everything_that_was_started_is_ended(script: str) -> None:
         pids = [int(lines.readline()) for _ in range(2)]
     assert all(map(alive, pids))
     end_group(process, seconds=0.5)
-    assert wait_until(lambda: not any(map(alive, pids)), 10)
+    assert wait_until(lambda: not any(map(alive, pids)), patient(10))
 
 
 ENDLESS = """
@@ -95,10 +96,10 @@ def test_an_interrupted_proof_ends_its_check_and_says_so(tmp_path: Path) -> None
     process = subprocess.Popen([sys.executable, "-c", ENDLESS, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     with process.stdout as lines:
-        assert wait_until(lambda: started.exists() and started.read_text().endswith("\n"), 30)
+        assert wait_until(lambda: started.exists() and started.read_text().endswith("\n"), patient(30))
         process.terminate()
         output = lines.read()
-    assert process.wait(30) == 130
+    assert process.wait(patient(30)) == 130
     assert "Interrupted" in output
     assert not alive(int(started.read_text()))
     assert json.loads((tmp_path / "proof.json").read_text())["checks"] == []

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import structlog
 
+from tests.deadlines import patient
 from tests.sample import Note, accounts
 from writegate.message.envelope import item_of
 from writegate.message.topology import route_of
@@ -17,7 +18,7 @@ def test_a_record_has_an_event_and_its_figures_as_fields(caplog: pytest.LogCaptu
     item = replace(item_of(Note(text="x")), id="x" * 300)  # AMQP has no room for such an id
     with MemoryBroker([accounts]) as broker:
         sent = broker.publisher().forward([(route_of(accounts.name, None, accounts.lanes), item)], {})
-        assert sent.exception(60) is not None
+        assert sent.exception(patient(60)) is not None
     (record,) = (one for one in caplog.records if one.name.startswith("writegate."))
     assert record.getMessage() == "a message cannot be sent"
     formatter = structlog.stdlib.ProcessorFormatter(

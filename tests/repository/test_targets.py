@@ -19,8 +19,9 @@ from dataclasses import dataclass
 import pytest
 
 from tests.checkout import ROOT, tracked
+from tests.deadlines import patient
 
-SECONDS = 240  # for one target on a busy machine; each takes a few on a quiet one
+SECONDS = patient(240)  # for one target on a busy machine; each takes a few on a quiet one
 
 
 @dataclass(frozen=True)

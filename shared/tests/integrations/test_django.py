@@ -16,6 +16,7 @@ from django.core.management.base import SystemCheckError
 from django.db import transaction
 from django.test import override_settings
 
+from tests.deadlines import patient
 from tests.recorder import Recorder
 from tests.sample import Note
 from writegate import publish_on_commit
@@ -104,7 +105,12 @@ def test_the_publisher_is_made_from_django_s_settings_under_the_environment() ->
         "WRITEGATE_BROKER_URL": "amqp://user:secret@127.0.0.1:1/",
     }
     done = subprocess.run(
-        [sys.executable, "-c", STARTED], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", STARTED],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=patient(60),
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["user", 30.0, "with-django"]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import writegate
+from tests.deadlines import patient
 from tests.recorder import Recorder
 from tests.sample import Note
 from writegate.config import Settings
@@ -116,7 +117,9 @@ assert process.publisher() is parent
 
 
 def test_a_forked_child_makes_its_own() -> None:
-    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FORK], capture_output=True, text=True, timeout=patient(60), check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.deadlines import patient
 from writegate.contract.operations import OnParked, Selection
 from writegate.errors import WritegateError
 from writegate_console.web.state.jobs import MAX_JOBS, Job, JobTable, TooManyJobs
 from writegate_devkit.stack.readiness import wait_until
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = patient(60)
 
 
 class SlowWriter:

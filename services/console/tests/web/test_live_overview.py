@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from tests.deadlines import patient
 from writegate.errors import WritegateError
 from writegate_console.gate.overview.queries import Overview
 from writegate_console.web.state.live import LiveOverview
@@ -45,7 +46,7 @@ def test_a_reading_that_hangs_is_shown_and_keeps_no_page_waiting() -> None:
     def read() -> Overview:
         readings.append(1)
         if len(readings) > 1:
-            hanging.wait(60)
+            hanging.wait(patient(60))
         return overview
 
     live = LiveOverview(read, lambda: now[0])
@@ -61,4 +62,4 @@ def test_a_reading_that_hangs_is_shown_and_keeps_no_page_waiting() -> None:
 
 
 def until(live: LiveOverview, holds: Callable[[], bool]) -> None:
-    assert wait_until(lambda: bool(live.latest()) and bool(holds()), 60)
+    assert wait_until(lambda: bool(live.latest()) and bool(holds()), patient(60))

@@ -6,10 +6,11 @@ import threading
 
 import pytest
 
+from tests.deadlines import patient
 from writegate_console.web.state.cache import MAX_VALUES, TimedCache
 
 SECONDS = 5.0
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = patient(60)
 
 
 class Computing:

@@ -25,11 +25,12 @@ from kombu import Connection as KombuConnection
 from kombu.asynchronous import Hub
 from kombu.asynchronous.timer import Timer
 
+from tests.deadlines import patient
 from writegate_writer.broker.channel import LaneChannel
 from writegate_writer.broker.patches import retry_steadily, suspend_heartbeat_check
 
-PATIENCE_SECONDS = 30.0
-SOON_SECONDS = 5.0  # kombu polls for at most 10 s
+PATIENCE_SECONDS = patient(30)
+SOON_SECONDS = patient(5)  # kombu polls for at most 10 s
 
 
 def source(code: Callable[..., Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.deadlines import patient
 from tests.declared import service
 from writegate_writer.provision.broker_diff import desired_broker
 from writegate_writer.provision.render.definitions import definitions
@@ -58,7 +59,7 @@ def test_definitions_have_hashes_of_the_passwords_that_are_given() -> None:
 def test_the_command_asks_no_server(form: str) -> None:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("WRITEGATE_")}
     command = [sys.executable, "-m", "writegate", "plan", "--render", form]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=patient(60))
     assert done.returncode == 0, done.stderr
     assert "flights" in done.stdout
     assert ("WRITEGATE_PASSWORD_FLIGHTS" in done.stderr) == (form == "definitions")

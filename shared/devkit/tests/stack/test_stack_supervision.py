@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from supervisor.options import ServerOptions
 
+from tests.deadlines import patient
 from writegate_devkit.stack import orphans
 from writegate_devkit.stack.home import Home, create
 from writegate_devkit.stack.programs import Program
@@ -64,7 +65,7 @@ def sleeping(home: Home) -> Iterator[subprocess.Popen[bytes]]:
 def test_finds_what_carries_the_mark_and_nothing_else(
     home: Home, tmp_path: Path, sleeping: subprocess.Popen[bytes]
 ) -> None:
-    assert wait_until(lambda: len(orphans.find(home)) == 2, 10)
+    assert wait_until(lambda: len(orphans.find(home)) == 2, patient(10))
     found = orphans.find(home)
     assert sleeping.pid in found
     assert os.getpid() not in found
@@ -75,8 +76,8 @@ def test_finds_what_carries_the_mark_and_nothing_else(
 
 
 def test_ends_what_is_left(home: Home, sleeping: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert wait_until(lambda: len(orphans.find(home)) == 2, 10)
+    assert wait_until(lambda: len(orphans.find(home)) == 2, patient(10))
     monkeypatch.setattr(orphans, "STOP_SECONDS", 0.5)  # the child of this parent does not end with it: KILL comes
     orphans.stop(home)
     assert not orphans.find(home)
-    assert sleeping.wait(10) != 0
+    assert sleeping.wait(patient(10)) != 0
