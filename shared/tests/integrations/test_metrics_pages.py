@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import time
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -14,7 +14,7 @@ from tests.examples.with_fastapi import app as fastapi_app
 from tests.examples.with_flask import create_app
 from tests.recorder import Recorder
 from writegate.config import Settings
-from writegate.integrations.follow import HealthServer
+from writegate.integrations.follow import health_server_of
 from writegate.publishing import process
 
 Page = tuple[int, str, str]
@@ -60,13 +60,13 @@ def test_metrics_are_told_when_they_are_asked_for(ask: Callable[[], Page], monke
 def of_weather(telemetry: str) -> httpx.Response:
     """Of a service without a framework."""
     settings = Settings.model_validate({"http_port": 0, "telemetry": telemetry})
-    with HealthServer(settings, Recorder()) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
+    server = health_server_of(settings, Recorder())
+    server.start()
+    try:
         with httpx.Client(transport=httpx.HTTPTransport()) as client:
-            answer = client.get(f"http://127.0.0.1:{server.server_port}/metrics")
-        server.shutdown()
-        serving.join()
+            answer = client.get(f"http://127.0.0.1:{server.port}/metrics")
+    finally:
+        server.stop(time.monotonic() + 30)
     return answer
 
 

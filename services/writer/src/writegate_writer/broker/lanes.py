@@ -7,6 +7,8 @@ is given later ones.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -112,6 +114,16 @@ class Lanes:
         """Whether there is a connection to the broker."""
         return self._connection is not None
 
+    def start(self) -> None:
+        """Do nothing: Celery connects, and calls :meth:`attach` with each connection."""
+
+    def stop(self, deadline: float) -> None:
+        """Close all channels. From any thread but the hub's, on which it is done."""
+        closed = threading.Event()
+        self.post(self.close_all)
+        self.post(closed.set)
+        closed.wait(max(0.0, deadline - time.monotonic()))
+
     # What Celery asks of a task consumer.
 
     @property
@@ -159,6 +171,19 @@ class Lanes:
         self._dead_queues.connection_lost()
         for domain in self._domains.values():
             self._scheduler.drop(domain)
+
+    def run_hub(self, seconds: float) -> None:
+        """Handle posts and the hub's events, heartbeats among them, for about so long: outside of Celery's loop."""
+        if self._connection is None:
+            self.run_posts()
+            time.sleep(seconds)
+            return
+        self._hub.call_later(seconds, lambda: None)  # ends the poll
+        try:
+            self._hub.run_once()
+        except self._connection.connection_errors as error:
+            log.warning("lanes.connection_lost", error=str(error))
+            self.detach()
 
     def close_all(self) -> None:
         """Close all channels: what is unacknowledged goes back to the broker, in order."""

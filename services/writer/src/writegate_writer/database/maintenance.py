@@ -24,6 +24,11 @@ class Maintenance:
     def __init__(self) -> None:
         self._due = 0.0
 
+    @property
+    def due_at(self) -> float:
+        """When it is due next, of :func:`time.monotonic`."""
+        return self._due
+
     def tick(self, session: Session) -> None:
         """Do what is due. Raises :class:`DatabaseFault` only when the connection or the database is gone."""
         if time.monotonic() < self._due:

@@ -6,6 +6,7 @@ thread writes what was found once a minute.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -49,6 +50,11 @@ class Recent:
         self._look_due = now + _LOOK_SECONDS
         with self._lock:
             self._seen.update({(one.item.task, one.item.version): one.item for one in done.plan.fresh})
+
+    @property
+    def due_at(self) -> float:
+        """When there is something to write next, of :func:`time.monotonic`; infinite while nothing was seen."""
+        return self._keep_due if self._seen else math.inf
 
     def tick(self, session: Session) -> None:
         """Write down what was seen, when that is due. Raises :class:`DatabaseFault` only when the database is gone."""

@@ -93,6 +93,11 @@ class History:
         """The last sample; empty when it is not known any more. From any thread."""
         return self._last if time.monotonic() - self._read_at < _FRESH_SECONDS else ()
 
+    @property
+    def due_at(self) -> float:
+        """When it is due next, of :func:`time.monotonic`."""
+        return self._due
+
     def tick(self, session: Session) -> None:
         """Do what is due. Raises :class:`DatabaseFault` only when the connection or the database is gone."""
         if time.monotonic() < self._due:

@@ -58,10 +58,13 @@ def _translate(error: psycopg2.Error, statement: str | None) -> DatabaseFault:
     return fault
 
 
-def engine_of(settings: Settings, application: str) -> Engine:
-    """Return an engine that opens connections of this application name; it keeps none by itself."""
+def engine_of(settings: Settings, application: str, statement_seconds: float | None = None) -> Engine:
+    """Return an engine that opens connections of this application name; it keeps none by itself.
+
+    ``statement_seconds``: how long a statement may take, by default as long as a handler's.
+    """
     milliseconds = {
-        "statement_timeout": settings.handler_seconds,
+        "statement_timeout": statement_seconds or settings.handler_seconds,
         # A writer that was frozen inside a transaction holds its domain's fence: let go of it as soon as of its lease.
         "idle_in_transaction_session_timeout": settings.lease_seconds,
         # One that was frozen outside would keep its connections, and a standby needs them. Control and slots use theirs

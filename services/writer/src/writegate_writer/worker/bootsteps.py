@@ -21,7 +21,7 @@ from celery.worker.consumer.events import Events
 from kombu.common import QoS
 
 from writegate.message.receipt import Receipt
-from writegate_writer import counters as figures
+from writegate_writer import counters
 from writegate_writer.broker.patches import retry_steadily
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.receive.delivery import Arrived, Refused
@@ -110,7 +110,7 @@ class _Reporter:
         self._consumer = consumer
 
     def __call__(self, done: BatchResult) -> None:
-        figures.decided(done)
+        counters.decided(done)
         parts = done.parts
         state.all_total_count[0] += len(parts)
         for task, count in Counter(part.item.task for part in parts if part.item is not None).items():

@@ -1,14 +1,15 @@
-"""The control connection: one thread with one connection.
+"""The control thread and its connection: leases, and who keeps the slots waiting.
 
-It is for leases (`sharing`), the `care` of what grows, and the gate's figures (`history`).
+Nothing else runs on this connection. A lease that is not renewed in time is lost, so every statement here is short;
+housekeeping runs on slots' connections (ADR 0025).
 """
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import structlog
 from sqlalchemy import Engine
@@ -16,26 +17,39 @@ from sqlalchemy import Engine
 from writegate.config import Settings
 from writegate_writer.database.leases import SqlLeases
 from writegate_writer.database.lock_conflicts import LockConflicts
-from writegate_writer.database.maintenance import Maintenance
-from writegate_writer.database.recent_commands import Recent
-from writegate_writer.database.samples import History
 from writegate_writer.database.session import Session
 from writegate_writer.errors import DatabaseFault
 from writegate_writer.handlers.domains import domains_of
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.schedule.leases import Sharing
-from writegate_writer.schedule.ports import Consuming
+from writegate_writer.schedule.ports import Clock, Consuming, backoff
 from writegate_writer.schedule.scheduler import DomainScheduler
 
 log = structlog.get_logger(__name__)
 
-_TICK_SECONDS = 0.5
-# A writer that has control but got no connection for a slot is of no use: it makes room for one that may.
+STATEMENT_LEASES: Final = 0.3
+"""A statement is canceled after this part of a lease: three may fail before a lease runs out."""
+
+# The longest wait for a connection after failures. A standby asks so often for a place in the budget.
+_LONGEST_BACKOFF_SECONDS = 1.0
+# A writer that has a control connection but got none for a slot cannot serve: it gives up its place in the budget for
+# some time, in which another writer may take it.
 _USELESS_SECONDS = 5.0
+_LONGEST_RETREAT_SECONDS = 3.0
+_MANY_FAILURES = 10  # as many as make the longest wait
+# Twice a second: a lock conflict is looked at while it lasts, and PostgreSQL ends a deadlock after one second.
+_TICK_SECONDS = 0.5
+# After a look that took too long: the server is busy enough.
+_LOOK_AGAIN_SECONDS = 10.0
+_CANCELED_SQLSTATE = "57014"
 
 
 class Control(threading.Thread):
-    """Claims this writer's share of the domains, keeps it, and gives it back."""
+    """Claims this writer's share of the domains, renews their leases, and gives them back.
+
+    ``slots_connected``: how many slots have a connection. Other threads read :attr:`connected` and :attr:`standing_by`
+    and call :meth:`let_go_if_expired`; only this thread changes the rest.
+    """
 
     def __init__(  # noqa: PLR0913, PLR0917  the parts of a process, put together in one place
         self,
@@ -46,9 +60,8 @@ class Control(threading.Thread):
         consuming: Consuming,
         engine: Engine,
         slots_connected: Callable[[], int],
-        waits: LockConflicts,
-        history: History,
-        recent: Recent,
+        conflicts: LockConflicts,
+        clock: Clock,
     ) -> None:
         super().__init__(name="writegate-control", daemon=True)
         self._me = name
@@ -58,20 +71,19 @@ class Control(threading.Thread):
         self._sharing = Sharing(settings, name, together, scheduler, consuming)
         self._engine = engine
         self._slots_connected = slots_connected
-        self._waits = waits
-        self._history = history
-        self._recent = recent
-        self._ending = threading.Event()
+        self._conflicts = conflicts
+        self._look_due = 0.0
+        self._clock = clock
+        self._stopping = threading.Event()
         self._failures = 0
-        self._care = Maintenance()
         self._useless_since: float | None = None
         self._lease_seconds = settings.lease_seconds
-        self._ticked_at = time.monotonic()
+        self._renewed_at = time.monotonic()
         self.connected = False
-        self.standing_by = False  # no connection, because others use up the budget
+        self.standing_by = False  # without a connection, because others use up the budget
 
     def run(self) -> None:
-        while not self._ending.is_set():
+        while not self._stopping.is_set():
             try:
                 session = Session(self._engine)
             except DatabaseFault as error:
@@ -84,19 +96,22 @@ class Control(threading.Thread):
             except Exception:
                 # Without this thread nothing is ever claimed again: a bug must not end it.
                 log.exception("control.failed")
-                self._ending.wait(_TICK_SECONDS)
+                self._stopping.wait(_TICK_SECONDS)
             finally:
                 self.connected = False
                 session.close()
 
-    def stop(self, timeout: float) -> None:
-        """Give the domains back and end. Call it when the slots have ended."""
-        self._ending.set()
-        self.join(timeout)
+    def stop(self, deadline: float) -> None:
+        """Give the domains back and end. Called when the slots have ended, so that no batch of theirs is in flight."""
+        self._stopping.set()
+        self.join(max(0.0, deadline - time.monotonic()))
 
-    def look(self) -> None:
-        """Let go of everything once the leases have run out. From any thread: this one may wait for a silent server."""
-        if time.monotonic() - self._ticked_at > self._lease_seconds:
+    def let_go_if_expired(self) -> None:
+        """Let go of all domains once their leases have run out.
+
+        Called on the watchdog's thread as well: this one may be waiting for a silent server.
+        """
+        if time.monotonic() - self._renewed_at > self._lease_seconds:
             self._sharing.let_go()
 
     def _no_connection(self, error: DatabaseFault) -> None:
@@ -104,8 +119,8 @@ class Control(threading.Thread):
         self.standing_by = error.over_budget
         if self._failures == 1:
             log.info("control.standing_by" if self.standing_by else "control.no_connection", error=str(error))
-        self.look()
-        self._ending.wait(random.uniform(0.3, 1.0))  # noqa: S311  spreading, not security
+        self.let_go_if_expired()
+        self._stopping.wait(backoff(self._clock, self._failures, longest=_LONGEST_BACKOFF_SECONDS))
 
     def _serve(self, session: Session) -> None:
         self._failures = 0
@@ -113,7 +128,7 @@ class Control(threading.Thread):
         self.connected = True
         self._useless_since = None
         log.info("control.connected", writer=self._me)
-        while not self._ending.is_set():
+        while not self._stopping.is_set():
             self._tick(session)
             if self._useless():
                 log.info("control.makes_room")
@@ -121,9 +136,9 @@ class Control(threading.Thread):
                 self.connected = False
                 self.standing_by = True
                 session.close()
-                self._ending.wait(random.uniform(1.0, 3.0))  # noqa: S311
+                self._stopping.wait(backoff(self._clock, _MANY_FAILURES, longest=_LONGEST_RETREAT_SECONDS))
                 return
-            self._ending.wait(_TICK_SECONDS)
+            self._stopping.wait(_TICK_SECONDS)
         self._sharing.release_all(SqlLeases(session))
 
     def _useless(self) -> bool:
@@ -136,8 +151,16 @@ class Control(threading.Thread):
 
     def _tick(self, session: Session) -> None:
         self._sharing.tick(SqlLeases(session), may_claim=bool(self._slots_connected()))
-        self._ticked_at = time.monotonic()
-        self._waits.look(session)
-        self._care.tick(session)
-        self._history.tick(session)
-        self._recent.tick(session)
+        self._renewed_at = time.monotonic()
+        if self._renewed_at >= self._look_due:
+            self._look_for_conflicts(session)
+
+    def _look_for_conflicts(self, session: Session) -> None:
+        try:
+            self._conflicts.look(session)
+        except DatabaseFault as error:
+            if error.sqlstate != _CANCELED_SQLSTATE:
+                raise
+            # Leases come first: to give the connection up for this would delay the next renewal.
+            log.warning("control.conflicts_not_read", error=str(error), again_in_seconds=_LOOK_AGAIN_SECONDS)
+            self._look_due = time.monotonic() + _LOOK_AGAIN_SECONDS

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import gc
 import sys
-import time
+import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import structlog
@@ -18,6 +17,7 @@ from writegate_writer.apply.turn import Turns
 from writegate_writer.broker.lanes import Lanes
 from writegate_writer.counters import measured
 from writegate_writer.database.lock_conflicts import LockConflicts
+from writegate_writer.database.maintenance import Maintenance
 from writegate_writer.database.recent_commands import Recent
 from writegate_writer.database.samples import History
 from writegate_writer.database.session import APPLICATION, CONTROL_APPLICATION, engine_of
@@ -27,22 +27,28 @@ from writegate_writer.schedule.backlog import Backlog, backlogs
 from writegate_writer.schedule.clock import SystemClock
 from writegate_writer.schedule.ports import Served
 from writegate_writer.schedule.scheduler import DomainScheduler
-from writegate_writer.worker.control import Control
-from writegate_writer.worker.health import Health
+from writegate_writer.worker.control import STATEMENT_LEASES, Control
+from writegate_writer.worker.health import health_server_of
+from writegate_writer.worker.housekeeping import Housekeeping
 from writegate_writer.worker.metrics import State, register
-from writegate_writer.worker.slot import Slot
+from writegate_writer.worker.parts import PublisherPart, ReaderPool, Stopping, stop_in_order
+from writegate_writer.worker.slot import Slot, Slots
 from writegate_writer.worker.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 
-_STOP_SECONDS = 20.0
+# How often the hub thread looks whether the parts have stopped.
+_HUB_STEP_SECONDS = 0.05
 # A slot that has the database's answer waits at most so long for a thread that reads ahead; Python's own 5 ms, a few
 # times a batch, would take longer than the batch.
 _SWITCH_SECONDS = 0.0005
 
 
 class Process:
-    """One writer: a hub thread that is Celery's, a control thread, slots, and a publisher."""
+    """One writer: a hub thread that is Celery's, a control thread, slots, and a publisher.
+
+    Started and stopped on the hub thread; :meth:`info` and :meth:`backlogs` are called on any.
+    """
 
     def __init__(self, settings: Settings, services: Mapping[str, Writes]) -> None:
         self.settings = settings
@@ -54,7 +60,7 @@ class Process:
         self._clock = SystemClock()
         self._history = History(self.backlogs)
         self._started = False
-        self._slots: list[Slot] = []
+        self._stopping: list[Stopping] = []
 
     def start(self) -> None:
         """Start what is not running. Harmless when repeated: it is called on every connection to the broker."""
@@ -62,24 +68,27 @@ class Process:
             return
         self._started = True
         sys.setswitchinterval(_SWITCH_SECONDS)
+        self._make()
+        self._watchdog.start()
+        self._control.start()
+        self._slots.start()
+        # What is there now stays. The collector, which runs every few hundred commands, need not look at it any more.
+        gc.collect()
+        gc.freeze()
+        if self.settings.health_port:
+            register(State(self.info, self.backlogs, self._history, self.settings.memory_bytes))
+            health = health_server_of(self.settings.health_port, self.info)
+            health.start()
+            self._stopping.append(Stopping("health", health, 2.0))
+
+    def _make(self) -> None:
         settings, clock = self.settings, self._clock
         self._publisher = Publisher(settings, app_id="writegate", spool=False)
         application = f"{APPLICATION} {self.name}"
-        self._waits = LockConflicts(application)
+        self._conflicts = LockConflicts(application)
         recent = Recent()
         self.lanes.shown_to = recent.look
-        self._control = Control(
-            settings,
-            self.name,
-            self.services,
-            self.scheduler,
-            self.lanes,
-            engine_of(settings, f"{CONTROL_APPLICATION} {self.name}"),
-            lambda: sum(slot.connected for slot in self._slots),
-            self._waits,
-            self._history,
-            recent,
-        )
+        readers = ReaderPool(settings.slots)
         turns = Turns(
             settings=settings,
             name=self.name,
@@ -89,11 +98,11 @@ class Process:
             publishing=self._publisher,
             clock=clock,
             batch_span=measured(self._batch_span),
-            readers=ThreadPoolExecutor(settings.slots, thread_name_prefix="writegate-reader"),
+            readers=readers.executor,
         )
         engine = engine_of(settings, application)
-        # The rest of the budget: one connection is the control thread's.
-        self._slots = [
+        housekeeping = Housekeeping([Maintenance(), self._history, recent])
+        slots = [
             Slot(
                 number,
                 self.scheduler,
@@ -102,65 +111,77 @@ class Process:
                 self.services,
                 clock,
                 lambda: self._control.connected,
-                self._waits,
+                self._conflicts,
+                housekeeping,
             )
+            # The rest of the budget: one connection is the control thread's.
             for number in range(min(settings.slots, settings.connections - 1))
         ]
-        self._watchdog = Watchdog(self._slots, self._control, settings, clock)
-        self._watchdog.start()
-        self._control.start()
-        for slot in self._slots:
-            slot.start()
-        # What is there now stays. The collector, which runs every few hundred commands, need not look at it any more.
-        gc.collect()
-        gc.freeze()
-        if settings.health_port:
-            self._start_health()
-
-    def _start_health(self) -> None:
-        register(State(self.info, self.backlogs, self._history, self.settings.memory_bytes))
-        self._health = Health(self.settings.health_port, self.info)
-        self._health.start()
+        self._slots = Slots(self.scheduler, slots)
+        self._control = Control(
+            settings,
+            self.name,
+            self.services,
+            self.scheduler,
+            self.lanes,
+            engine_of(
+                settings,
+                f"{CONTROL_APPLICATION} {self.name}",
+                statement_seconds=settings.lease_seconds * STATEMENT_LEASES,
+            ),
+            lambda: self._slots.connected,
+            self._conflicts,
+            clock,
+        )
+        self._watchdog = Watchdog(slots, self._control, settings, clock)
+        # The one order that loses and repeats nothing.
+        self._stopping = [
+            # First the batches in flight are finished: their acknowledgements are sent while the channels are open.
+            Stopping("slots", self._slots, 20.0),
+            # It has watched the last handlers; from here on nothing runs that it could end.
+            Stopping("watchdog", self._watchdog, 2.0),
+            # The receipts of these batches.
+            Stopping("publisher", PublisherPart(self._publisher), 2.0),
+            # Channels close when nothing is in flight on them: what is unacknowledged returns in order.
+            Stopping("lanes", self.lanes, 2.0),
+            # Leases are given back after that: no other writer starts on a domain with a batch or a channel of ours.
+            Stopping("control", self._control, 5.0),
+            Stopping("readers", readers, 1.0),
+            # Last, so that monitors see a process that is stopping (not ready), and not one that does not answer.
+        ]
 
     def stop(self) -> None:
-        """Stop in the one order that loses and repeats nothing.
+        """Stop all parts, in order, while the hub goes on: it sends heartbeats and acknowledgements meanwhile.
 
-        Slots finish their batches first; their acknowledgements are sent while the channels are still open; only
-        then do the channels close, which gives the rest back in order; and the leases go last, so that no writer starts
-        on a domain that still has a batch in flight.
+        Without heartbeats the broker would close the connection while a batch is finished, and deliver it again.
         """
         if not self._started:
             return
         self._started = False
-        self.scheduler.close()
-        self._watchdog.stop()
-        deadline = time.monotonic() + _STOP_SECONDS
-        while any(slot.is_alive() for slot in self._slots) and time.monotonic() < deadline:
-            self.lanes.run_posts()
-            time.sleep(0.01)
-        self._publisher.close(timeout=2.0)
-        self.lanes.run_posts()
-        self.lanes.close_all()
-        self._control.stop(timeout=5.0)
+        stopping = threading.Thread(target=stop_in_order, args=(self._stopping,), name="writegate-stop", daemon=True)
+        stopping.start()
+        while stopping.is_alive():
+            self.lanes.run_hub(_HUB_STEP_SECONDS)
         self.lanes.run_posts()
 
     def info(self) -> dict[str, Any]:
-        """What this process is doing, for monitors."""
+        """The state of this process, for monitors."""
         domains = self.scheduler.domains() if self._started else []
-        connections = sum(slot.connected for slot in self._slots) + (self._started and self._control.connected)
+        connections = self._slots.connected + self._control.connected if self._started else 0
         return {
             "writer": self.name,
             "standing_by": self._started and self._control.standing_by,
             "broker": self._started and self.lanes.connected and self._publisher.connected,
-            "connections": int(connections),
+            "connections": connections,
             "held_bytes": self.lanes.held_bytes,
             "crowded": self.scheduler.crowded,
-            "conflicts": self._waits.conflicts if self._started else 0,
+            "conflicts": self._conflicts.conflicts if self._started else 0,
             "domains": {
-                one.name: {"phase": one.phase.value, "epoch": one.epoch, "waiting": one.waiting} for one in domains
+                domain.name: {"phase": domain.phase.value, "epoch": domain.epoch, "waiting": domain.waiting}
+                for domain in domains
             },
         }
 
     def backlogs(self) -> dict[str, Backlog]:
-        """What waits in this process, by service."""
+        """The messages that wait in this process, by service."""
         return backlogs(self.scheduler.domains(), int(self._clock.now().timestamp() * 1000))
