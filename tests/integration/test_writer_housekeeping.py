@@ -23,25 +23,25 @@ def gate(servers: Servers) -> Iterator[Gate]:
 
 def lease(gate: Gate) -> tuple[int, datetime]:
     """Return the epoch of the domain and until when its lease is."""
-    [(epoch, until)] = gate.sql("SELECT epoch, lease_until FROM writegate.domain WHERE name = 'trial'")
+    [(epoch, until)] = gate.database.sql("SELECT epoch, lease_until FROM writegate.domain WHERE name = 'trial'")
     return epoch, until
 
 
 def test_a_lease_is_renewed_while_housekeeping_waits(gate: Gate) -> None:
-    gate.start(altered="samples_often", WRITEGATE_LEASE_SECONDS=LEASE_SECONDS)
+    gate.writers.start(altered="samples_often", WRITEGATE_LEASE_SECONDS=LEASE_SECONDS)
     with closing(gate.servers.superuser(gate.name)) as blocker, blocker.cursor() as cursor:
         blocker.autocommit = False
         # Where samples for metrics are kept.
         cursor.execute("LOCK TABLE writegate.history IN ACCESS EXCLUSIVE MODE")
         waits = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND relation = 'writegate.history'::regclass"
-        gate.wait(lambda: bool(gate.value(waits)), "a sample is to be taken")
+        gate.wait(lambda: bool(gate.database.value(waits)), "a sample is to be taken")
         epoch, until = lease(gate)
         longer = until + timedelta(seconds=2 * LEASE_SECONDS)
         gate.wait(lambda: lease(gate)[1] > longer, "the lease is renewed")
         assert lease(gate)[0] == epoch, "the domain was lost meanwhile"
-        gate.publish([Deposit(account="meanwhile", seq=1)])
-        gate.wait_entries("meanwhile", 1)
+        gate.broker.publish([Deposit(account="meanwhile", seq=1)])
+        gate.database.wait_entries("meanwhile", 1)
         blocker.rollback()
     assert lease(gate)[0] == epoch
-    gate.assert_exactly_once("meanwhile", [1])
+    gate.database.assert_exactly_once("meanwhile", [1])
     assert "domain.lost" not in gate.writers["writer-1"].log

@@ -22,12 +22,12 @@ def gate(servers: Servers) -> Iterator[Gate]:
 
 
 def test_heartbeats_are_sent_while_the_last_batch_is_finished(gate: Gate) -> None:
-    gate.sql("INSERT INTO trial.script (name, sql) VALUES ('slow', %s)", [f"SELECT pg_sleep({BATCH_SECONDS})"])
-    gate.start(WRITEGATE_HEARTBEAT_SECONDS=HEARTBEAT_SECONDS)
-    gate.publish([Run(account="slow", name="slow"), Deposit(account="slow", seq=1)])
+    gate.database.sql("INSERT INTO trial.script (name, sql) VALUES ('slow', %s)", [f"SELECT pg_sleep({BATCH_SECONDS})"])
+    gate.writers.start(WRITEGATE_HEARTBEAT_SECONDS=HEARTBEAT_SECONDS)
+    gate.broker.publish([Run(account="slow", name="slow"), Deposit(account="slow", seq=1)])
     running = "SELECT count(*) > 0 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep(%%'"
-    gate.wait(lambda: bool(gate.value(running)), "the handler runs")
-    assert gate.stop() == 0
+    gate.wait(lambda: bool(gate.database.value(running)), "the handler runs")
+    assert gate.writers.stop() == 0
     # A connection that was closed meanwhile would have given its messages back.
-    assert set(gate.waiting().values()) == {0}, "applied, and not acknowledged"
-    gate.assert_exactly_once("slow", [1])
+    assert set(gate.broker.ready_counts().values()) == {0}, "applied, and not acknowledged"
+    gate.database.assert_exactly_once("slow", [1])

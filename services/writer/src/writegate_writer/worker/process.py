@@ -134,8 +134,11 @@ class Process:
             clock,
         )
         self._watchdog = Watchdog(slots, self._control, settings, clock)
-        # The one order that loses and repeats nothing.
-        self._stopping = [
+        self._stopping = self._stop_order(readers)
+
+    def _stop_order(self, readers: ReaderPool) -> list[Stopping]:
+        """Return the one order of stopping that loses and repeats nothing."""
+        return [
             # First the batches in flight are finished: their acknowledgements are sent while the channels are open.
             Stopping("slots", self._slots, 20.0),
             # It has watched the last handlers; from here on nothing runs that it could end.
