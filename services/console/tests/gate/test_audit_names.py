@@ -1,11 +1,11 @@
-"""The names of actions in the audit."""
+"""The names of actions and outcomes in the audit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from writegate_console.gate.audit import newest_entries, shown_action
+from writegate_console.gate.audit import newest_entries, shown_action, shown_outcome
 from writegate_console.gate.database import Database, Row
 
 
@@ -23,6 +23,7 @@ class RecordingDatabase(Database):
 
 def test_a_dry_run_is_found_by_the_name_that_is_shown_and_by_the_one_that_is_stored() -> None:
     assert [shown_action(action) for action in ("rehearse", "hold")] == ["dry run", "hold"]
+    assert [shown_outcome(outcome) for outcome in ("waits", "applied")] == ["deferred", "applied"]
     database = RecordingDatabase()
     for typed, stored in (("dry run", "rehearse"), ("rehearse", "rehearse"), ("hold", "hold"), (None, None)):
         newest_entries(database, 1, action=typed)

@@ -24,6 +24,7 @@ FROM writegate.audit WHERE detail->'numbers' @> to_jsonb(%(number)s::bigint) ORD
 """
 # What the writer records is older than the name that people type.
 _SHOWN_AS = {"rehearse": "dry run"}
+_OUTCOMES_SHOWN_AS = {"waits": "deferred"}  # of a command that a dry run could not apply now
 _STORED_AS = {shown: stored for stored, shown in _SHOWN_AS.items()}
 
 _DETAIL = "SELECT detail FROM writegate.audit WHERE command = %(command)s"
@@ -45,6 +46,11 @@ class AuditEntry:
 def shown_action(action: str) -> str:
     """Return the name of an action as people read it."""
     return _SHOWN_AS.get(action, action)
+
+
+def shown_outcome(outcome: str) -> str:
+    """Return the outcome of a dry run's command as people read it."""
+    return _OUTCOMES_SHOWN_AS.get(outcome, outcome)
 
 
 def newest_entries(database: Database, limit: int, **filters: Any) -> list[AuditEntry]:

@@ -28,7 +28,7 @@ from writegate_console.cli.parked.options import (
     require_filter,
     selection_of,
 )
-from writegate_console.gate.audit import dry_run_report
+from writegate_console.gate.audit import dry_run_report, shown_outcome
 from writegate_console.gate.database import reading
 from writegate_console.gate.operate import Operator, operate_once
 from writegate_console.gate.parked.listing import count_by_cause
@@ -183,9 +183,12 @@ def _try(operation: DryRun, *, json_: bool) -> None:
         print_json(report)
         return
     columns = ("number", "command", "outcome", "sqlstate", "message", "emitted")
-    rows = ((tried["number"], tried["task"], *(tried[name] for name in columns[2:])) for tried in report["commands"])
+    rows = (
+        (tried["number"], tried["task"], shown_outcome(tried["outcome"]), *(tried[name] for name in columns[3:]))
+        for tried in report["commands"]
+    )
     print_table(Console(soft_wrap=True), columns, rows)
     for table, counts in report["tables"].items():
         typer.echo(f"{table}: {', '.join(f'{count} {change}' for change, count in counts.items() if count)}")
-    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(report["outcomes"].items()))
+    outcomes = ", ".join(f"{count} {shown_outcome(outcome)}" for outcome, count in sorted(report["outcomes"].items()))
     typer.echo(f"of {len(report['commands'])}: {outcomes or 'nothing to try'}; nothing was changed")

@@ -11,7 +11,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from writegate_console.gate.audit import shown_action
+from writegate_console.gate.audit import shown_action, shown_outcome
 from writegate_console.web.security.identity import Viewer
 from writegate_console.web.state.shared import shared_state
 from writegate_console.web.views import format as formats
@@ -28,6 +28,7 @@ _FILTERS = {
     "pretty": formats.format_json,
     "plain": formats.format_value,
     "action": shown_action,
+    "outcome": shown_outcome,
     "segment": lambda value: quote(str(value), safe=""),
 }
 
