@@ -17,6 +17,7 @@ from pydantic_core import from_json
 from tests.broker import DEADLINE_SECONDS
 from tests.conformance.brokers import Broker
 from tests.conformance.conftest import Way
+from tests.deadlines import patient
 from tests.sample import LANES, Deposit, Note, accounts
 from writegate import Service
 from writegate.contract.lanes import lane_of
@@ -165,7 +166,7 @@ def test_without_a_broker_it_fails_within_its_time_limit_and_says_why(broker: Br
         started = time.monotonic()
         with pytest.raises(PublishTimeout, match="no confirm in time; not connected") as raised:
             way(publisher, [command])
-        assert 0.7 <= time.monotonic() - started < 10
+        assert 0.7 <= time.monotonic() - started < patient(10)
         assert not publisher.connected
     error: PublishError = raised.value
     assert (error.command_id, error.retryable) == (command.command_id, True)
@@ -179,8 +180,15 @@ def test_a_blocked_broker_is_named_and_holds_no_call_beyond_its_time_limit(broke
     with broker.publisher() as publisher:
         way(publisher, [Note(text="before")])
     with broker.publisher(publish_timeout_seconds=1.0) as publisher:
-        with broker.blocked(), pytest.raises(PublishTimeout, match="the broker blocks publishers: low on memory"):
-            way(publisher, [late])
+
+        def named() -> bool:
+            """Whether the broker's block is given as the reason: its time limit may pass before it is connected."""
+            with pytest.raises(PublishTimeout) as raised:
+                way(publisher, [late])
+            return "the broker blocks publishers: low on memory" in str(raised.value)
+
+        with broker.blocked():
+            assert wait_until(named, DEADLINE_SECONDS)
         assert wait_until(lambda: publisher.connected, DEADLINE_SECONDS)
         publisher.publish(late, timeout=DEADLINE_SECONDS)
     assert late.command_id in {item.id for message in broker.take(accounts, 0, 2) for item in message.items}

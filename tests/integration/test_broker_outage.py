@@ -25,7 +25,7 @@ PROCESSES = int(os.environ.get("PROCESSES", "3"))
 RATE = float(os.environ.get("RATE", "100"))
 OUTAGE_SECONDS = float(os.environ.get("OUTAGE", "6"))
 BEFORE_SECONDS, AFTER_SECONDS = 3.0, 5.0
-LIMIT_SECONDS = 5.0
+LIMIT_SECONDS = patient(5)
 DEADLINE_SECONDS = patient(120)
 
 

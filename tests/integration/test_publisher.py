@@ -137,7 +137,7 @@ def test_a_half_open_connection_does_not_hold_a_call_beyond_its_limit(vhost: Vho
             stalled, started = Note(text="during"), time.monotonic()
             with pytest.raises(PublishTimeout):
                 publisher.publish(stalled, timeout=0.5)
-            assert 0.5 <= time.monotonic() - started < 2
+            assert 0.5 <= time.monotonic() - started < patient(10)
             eventually(lambda: not publisher.connected, "heartbeats notice it")
             relay.resume()
             publisher.publish(stalled)

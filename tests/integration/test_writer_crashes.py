@@ -65,7 +65,8 @@ def assert_lives(gate: Gate, writer: Supervised, account: str) -> None:
     gate.database.wait_entries(account, 1)
     assert writer.running.state == "RUNNING"
     assert writer.starts == starts
-    assert gate.database.sql("SELECT * FROM writegate.suspect") == []
+    # A suspect is cleared after the commit of what it was suspected of.
+    gate.wait(lambda: gate.database.sql("SELECT * FROM writegate.suspect") == [], "nothing is suspect any more")
 
 
 @pytest.mark.timeout(600)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import grimp
 import pytest
 
-from tests.checkout import ROOT, tracked
+from tests.checkout import ROOT, copied, tracked
 
 SERVICES = sorted(path.parents[2].name for path in ROOT.glob("services/*/src/*/contract.py"))
 FILE_LINES, FUNCTION_LINES = 400, 60
@@ -30,10 +31,30 @@ def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def test_import_contracts_hold() -> None:
+def lint_imports(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Check the import contracts of a checkout."""
     script = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run([script, "--no-cache", "--no-logo"], cwd=ROOT, capture_output=True, text=True, check=False)
+    sources = [*checkout.glob("services/*/src"), *checkout.glob("shared/**/src")]
+    # Before what is installed: that are the sources of this checkout.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sources))}
+    return subprocess.run(
+        [script, "--no-cache", "--no-logo", *arguments],
+        cwd=checkout, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_import_contracts_hold() -> None:
+    done = lint_imports(ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_module_of_the_writer_in_no_package_breaks_the_contract(tmp_path: Path) -> None:
+    checkout = copied(tmp_path / "checkout")
+    assert (done := lint_imports(checkout, "--contract", "writer")).returncode == 0, done.stdout + done.stderr
+    (checkout / "services/writer/src/writegate_writer/stray.py").write_text('"""In no layer."""\n')
+    done = lint_imports(checkout, "--contract", "writer")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "writegate_writer.stray" in done.stdout, done.stdout
 
 
 @pytest.fixture(scope="module")
