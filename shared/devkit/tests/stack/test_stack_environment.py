@@ -10,7 +10,7 @@ from writegate_devkit.stack.environment import environment, users
 from writegate_devkit.stack.errors import StackError
 from writegate_devkit.stack.home import Home, create
 from writegate_devkit.stack.programs import PORTS, apps
-from writegate_devkit.stack.stack_state import StackState, recall, renew, with_passwords
+from writegate_devkit.stack.stack_state import StackState, read_state, renew, with_passwords
 
 CHECKOUT = Path(__file__).parents[4]
 APPS = apps(CHECKOUT)
@@ -69,7 +69,7 @@ def test_remembers_ports_and_passwords_but_not_settings(tmp_path: Path) -> None:
     home = Home(tmp_path, tmp_path / "state", tmp_path / "state")
     create(home)
     first = renew(home, port_names=PORTS, users=users(), settings={"WRITEGATE_SLOTS": "2"})
-    assert recall(home) == first
+    assert read_state(home) == first
     spool = str(tmp_path / "state" / "spool")
     assert first.settings == {
         "WRITEGATE_CONNECTIONS": "5",
@@ -89,7 +89,7 @@ def test_a_service_that_was_installed_since_gets_a_password(tmp_path: Path) -> N
     create(home)
     before = renew(home, port_names=PORTS, users=["flights"], settings={})
     after = with_passwords(home, ["flights", "new"])
-    assert recall(home) == after
+    assert read_state(home) == after
     assert (after.passwords["flights"], set(after.passwords)) == (before.passwords["flights"], {"flights", "new"})
     assert with_passwords(home, ["new"]) == after
 
@@ -103,4 +103,4 @@ def test_the_apps_are_those_that_supervisord_runs() -> None:
 
 def test_a_stack_that_was_never_started_says_what_to_type(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="writegate stack up"):
-        recall(Home(tmp_path, tmp_path, tmp_path))
+        read_state(Home(tmp_path, tmp_path, tmp_path))

@@ -1,6 +1,6 @@
 """``writegate service new``: a folder for a new service, and its entries in the files that name every service.
 
-``names`` says what may be called what, ``entries`` puts a service into a file's text, ``scaffold`` makes all of it from
-the files in ``templates/`` and writes it. A template is what it becomes but for ``$service``, ``$SERVICE``, ``$key``,
-``$lanes`` and the ending of its name.
+``names`` checks the names, ``entries`` adds a service to the text of a file, ``scaffold`` makes everything from the
+files in ``templates/`` and writes it. A template is the finished file except for ``$service``, ``$SERVICE``, ``$key``,
+``$lanes`` and its suffix.
 """

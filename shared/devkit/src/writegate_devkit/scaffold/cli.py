@@ -11,14 +11,14 @@ import typer
 from writegate_devkit.scaffold.scaffold import planned, write
 from writegate_devkit.stack.home import find_checkout
 
-MOST_LANES = 256  # each is a queue of its own at the broker
+MOST_LANES = 256  # each lane is a queue at the broker
 
 app = typer.Typer(no_args_is_help=True, help="The services of a checkout.")
 
 
 @app.callback()
 def _services() -> None:
-    """Keep `new` a command of its own, though it is the only one."""
+    """Make typer keep `new` as a sub-command although it is the only one."""
 
 
 @app.command()
@@ -29,9 +29,9 @@ def new(
     key: Annotated[str, typer.Option(help="The field that its commands are about, such as customer_id.")] = "id",
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Make a service in this checkout: contract, app, writes, table, migration, tests, and how it is run.
+    """Create a service in this checkout: contract, app, writes, table, migration, tests, and how it is run.
 
-    Exit code 0: made; 1: not, and nothing is changed; 2: wrong usage.
+    Exit code 0: created; 1: not created, and nothing is changed; 2: wrong usage.
     """
     checkout = find_checkout(Path.cwd())
     scaffold = planned(checkout, name, lanes, key)
@@ -50,7 +50,7 @@ def new(
 
 
 def _after(name: str, key: str) -> list[str]:
-    """Return what to type next, beside a local stack that runs."""
+    """Return what to type next while a local stack runs."""
     fields = json.dumps({key: "a", "amount": 5})
     return [
         "make test                                  # installs it first; its own tests are among them",

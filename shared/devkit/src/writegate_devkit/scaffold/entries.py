@@ -1,6 +1,6 @@
-"""Putting a new service into the files that name every service. Text to text; pure.
+"""Adds a new service to the files that name every service. Pure: each function turns a text into the changed text.
 
-Each raises :class:`DeclarationError` with what it did not find, when somebody has written that file anew.
+Each raises :class:`DeclarationError` with what it did not find, when somebody has restructured that file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _insert(text: str, before: str, added: str) -> str:
 
 
 def lock(text: str, words: Words) -> str:
-    """uv.lock: one package more, as uv itself would write it; all that it needs is locked already."""
+    """Add the service's package to uv.lock, as uv itself would write it; its dependencies are locked already."""
     name = words["distribution"]
     members = re.search(r"^members = \[\n((?: {4}\"[^\"]+\",\n)+)\]", text, re.MULTILINE)
     if members is None:
@@ -46,7 +46,7 @@ def lock(text: str, words: Words) -> str:
 
 
 def import_contracts(text: str, words: Words) -> str:
-    """.importlinter: our packages, those that the library must not import, those that must not import each other."""
+    """Add the service to .importlinter: a root package, forbidden in the library, independent of other services."""
     for section, list_ in (
         ("importlinter", "root_packages"),
         ("importlinter:contract:drivers", "forbidden_modules"),
@@ -60,7 +60,7 @@ def import_contracts(text: str, words: Words) -> str:
 
 
 def compose(text: str, words: Words) -> str:
-    """docker-compose.yml: its password for ``apply``, the app, and a volume for its spool."""
+    """Add the service to docker-compose.yml: its password for ``apply``, the app, and a volume for its spool."""
     passwords = list(re.finditer(r"^ +WRITEGATE_PASSWORD_\w+: .*\n", text, re.MULTILINE))
     if not passwords:
         raise DeclarationError("expected lines WRITEGATE_PASSWORD_… among the settings of `apply`")
@@ -73,7 +73,7 @@ def compose(text: str, words: Words) -> str:
 
 
 def dockerfile(text: str, words: Words) -> str:
-    """Dockerfile: the writer's image has the handlers, and the app has an image of its own."""
+    """Add the service to the Dockerfile: its handlers in the writer's image, and an image of its own for the app."""
     service = words["service"]
     text = _insert(text, r"(?<=\]')$(?=\nFROM build AS build-\w+$)", f" '{service}[writes]'")
     stage = f"FROM build AS build-{service}\nRUN sh deploy/docker/install '{service}[app]'\n"
@@ -81,7 +81,7 @@ def dockerfile(text: str, words: Words) -> str:
 
 
 def supervisor(text: str, words: Words) -> str:
-    """deploy/supervisor: the app, which the local stack runs as well."""
+    """Add the app to deploy/supervisor; the local stack runs it from there too."""
     return text + _filled("supervisor.conf", words)
 
 

@@ -1,4 +1,4 @@
-"""What a new service and its key may be called, with the reason where not."""
+"""Checks the names of a new service and its key, and gives the reason for a refusal."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from writegate.contract.command import Command
 from writegate.contract.service import RESERVED_NAMES
 from writegate.errors import DeclarationError
 
-# Shorter than a service's name may be: so the lines of the templates stay within what the formatter leaves alone.
+# Shorter than a service's name may be, so that the lines of the templates stay within the formatter's limit.
 LONGEST_NAME = 30
 _NAME = re.compile(rf"(?=.{{1,{LONGEST_NAME}}}$)[a-z]([a-z0-9_]*[a-z0-9])?")
 _EXPECTED = f"expected lower-case letters, digits and _ (at most {LONGEST_NAME}; a letter first, no _ last)"
 
-# Who else logs in, runs or is built under a name of its own; PostgreSQL's own schema.
+# Names of other users, programs and images, and PostgreSQL's own schema.
 _OURS = frozenset({"apply", "build", "conftest", "console", "distribution", "epmd", "feed", "guest", "management"})
 _OURS |= {
     "operator",
@@ -32,12 +32,12 @@ _OURS |= {
     "writer",
 }
 _PREFIXES = ("pg_", "writegate_")
-# Types and fields of the contract's template, and PostgreSQL's own columns.
+# Types and fields in the contract's template, and PostgreSQL's system columns.
 _NOT_KEYS = frozenset({"amount", "int", "str", "cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"})
 
 
 def check_name(name: str) -> None:
-    """Raise :class:`DeclarationError` unless a new service may be called so."""
+    """Raise :class:`DeclarationError` unless a new service may have this name."""
     if not _NAME.fullmatch(name):
         raise DeclarationError(f"service name {name!r}: {_EXPECTED}")
     if name in RESERVED_NAMES | _OURS or name.startswith(_PREFIXES):
@@ -53,7 +53,7 @@ def _importable(name: str) -> bool:
 
 
 def check_key(key: str) -> None:
-    """Raise :class:`DeclarationError` unless the key's field, and its column, may be called so."""
+    """Raise :class:`DeclarationError` unless the key's field and column may have this name."""
     if not _NAME.fullmatch(key):
         raise DeclarationError(f"key {key!r}: {_EXPECTED}")
     if keyword.iskeyword(key):

@@ -1,4 +1,4 @@
-"""Making a service: everything as text first, then all of it written, or nothing."""
+"""Creates a service: first everything as text, then all of it is written, or nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _IMPORTS = re.compile(r"(?:^from \w+[\w.]* import .*\n)+", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Scaffold:
-    """A service that is not there yet. ``made``: its files by path in ``folder``; ``changed``: other files, anew."""
+    """A planned service. ``made``: the text of its files by path in ``folder``; ``changed``: the new text of others."""
 
     folder: Path
     made: dict[str, str]
@@ -31,7 +31,7 @@ class Scaffold:
 
 
 def planned(checkout: Path, name: str, lanes: int, key: str) -> Scaffold:
-    """Return what a new service is made of. Raises :class:`DeclarationError` when it cannot be."""
+    """Return everything a new service consists of. Raises :class:`DeclarationError` when it cannot be created."""
     check_name(name)
     check_key(key)
     folder = checkout / "services" / name
@@ -46,15 +46,15 @@ def planned(checkout: Path, name: str, lanes: int, key: str) -> Scaffold:
     }
     if f'\nname = "{words["distribution"]}"\n' in _text(checkout / "uv.lock"):
         raise DeclarationError(f"service name {name!r} is that of a package in uv.lock: choose another")
-    _check_meaning(name)
+    _check_shadowing(name)
     return Scaffold(folder, _files(words), {checkout / path: _entered(checkout, path, words) for path in ENTRIES})
 
 
 def write(scaffold: Scaffold) -> None:
     """Write the service's folder and the changed files.
 
-    All of it is on the disk before any of it is in its place. Raises :class:`WritegateError` when that fails: then
-    nothing is changed.
+    Everything is on the disk before anything is moved to its place. Raises :class:`WritegateError` when that fails;
+    then nothing is changed.
     """
     try:
         with ExitStack() as leftovers:
@@ -81,10 +81,10 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.new")
 
 
-def _check_meaning(name: str) -> None:
-    """Raise :class:`DeclarationError` when the templates' modules call something else so, which would hide one."""
-    anybody = {"service": "service_", "SERVICE": "SERVICE_", "key": "key_", "lanes": "1"}
-    for path, text in _files(anybody).items():
+def _check_shadowing(name: str) -> None:
+    """Raise :class:`DeclarationError` when a module of the templates binds this name to something else."""
+    neutral = {"service": "service_", "SERVICE": "SERVICE_", "key": "key_", "lanes": "1"}
+    for path, text in _files(neutral).items():
         if path.endswith(".py") and name in _bound(ast.parse(text)):
             raise DeclarationError(f"service name {name!r} is reserved: its {path} has something else of that name")
 
@@ -109,7 +109,7 @@ def _files(words: Words) -> dict[str, str]:
 
 def _filled(template: Path, words: Words) -> str:
     text = Template(_text(template)).substitute(words)
-    # Where the service's own imports stand among the others depends on its name.
+    # The place of the service's own imports among the others depends on its name.
     return _IMPORTS.sub(lambda block: "".join(sorted(block[0].splitlines(keepends=True), key=_module)), text)
 
 

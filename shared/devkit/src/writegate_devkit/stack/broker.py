@@ -20,7 +20,7 @@ USER = "rabbitmq"
 
 
 def directory(home: Home) -> Path:
-    """Return the node's own directory; also its HOME, so that its command line names it (see ``orphans``)."""
+    """Return the node's directory. It is also its HOME, so that its command line contains it (see ``orphans``)."""
     return home.state / "rabbitmq"
 
 
@@ -40,7 +40,7 @@ def prepare(home: Home, state: StackState) -> None:
     if not cookie.exists():
         cookie.write_text(secrets.token_hex(20))
     cookie.chmod(0o400)  # Erlang refuses one that others can read
-    # Started under a name inside the state directory, so that its command line says whose it is.
+    # Started under a path inside the state directory, so that its command line shows to which stack it belongs.
     link = home.run / "epmd"
     link.unlink(missing_ok=True)
     link.symlink_to(epmd)
@@ -48,7 +48,7 @@ def prepare(home: Home, state: StackState) -> None:
 
 
 def programs(home: Home, state: StackState) -> list[Program]:
-    """Return the node and its name server. The latter would otherwise become a daemon that nobody ends."""
+    """Return the node and its name server, which would otherwise become a daemon that nothing ends."""
     own = directory(home)
     erlang = {"ERL_EPMD_PORT": str(state.ports["epmd"]), "ERL_EPMD_ADDRESS": ADDRESS, "HOME": str(own)}
     names = Program(
@@ -77,7 +77,7 @@ def programs(home: Home, state: StackState) -> list[Program]:
             "RABBITMQ_MNESIA_BASE": str(own / "mnesia"),
             "RABBITMQ_LOG_BASE": str(own / "log"),
             "RABBITMQ_LOGS": "-",
-            # The machine's own broker may have files of these names in /etc/rabbitmq: they are not for us.
+            # The machine's own broker may have files of these names in /etc/rabbitmq: they must not be read here.
             "RABBITMQ_CONF_ENV_FILE": str(own / "none.conf"),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(own / "none.config"),
         },
@@ -107,7 +107,7 @@ default_user_tags.administrator = true
 
 
 def give(directory: Path, user: str) -> None:
-    """Hand ``directory`` and all in it to ``user``, when we are root; otherwise the server runs as ourselves."""
+    """Give ``directory`` and its content to ``user`` when run as root; otherwise servers run as the current user."""
     if os.geteuid() != 0:
         return
     entry = pwd.getpwnam(user)

@@ -1,4 +1,4 @@
-"""A private PostgreSQL server: its cluster, its configuration, and what only its superuser can do."""
+"""A private PostgreSQL server: its cluster, its configuration, and the steps that need its superuser."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def program(home: Home, state: StackState) -> Program:
 
 
 def bootstrap(home: Home, state: StackState) -> None:
-    """Create the owner role and the database. Raises :class:`StackError` with psql's own words."""
+    """Create the owner role and the database. Raises :class:`StackError` with psql's message."""
     script = home.checkout / "deploy/postgres/bootstrap.sql"
     done = subprocess.run(
         [binaries(home) / "psql", "--no-psqlrc", "--quiet", "--host", ADDRESS, "--port", str(state.ports["postgres"]),

@@ -1,4 +1,4 @@
-"""The settings each process gets, as environment variables. Nobody gets more than it needs."""
+"""The settings of each process, as environment variables. No process gets more than it needs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ FEED = "feed"
 
 
 def services() -> list[str]:
-    """Names of the services that are installed here: each gets a broker user."""
+    """Return the names of the services that are installed here. Each gets a broker user."""
     return sorted(entry_points(group="writegate.services").names - {"writegate"})
 
 
 def users() -> list[str]:
-    """Every broker user and database role that needs a password."""
+    """Return every broker user and database role that needs a password."""
     return [SUPERUSER, OWNER, WRITER, READER, OPERATOR, *services()]
 
 
@@ -55,7 +55,7 @@ def environment(name: str, state: StackState) -> dict[str, str]:
             **({"WRITEGATE_HTTP_PORT": str(state.ports[name])} if name == CONSOLE else {}),
         }
     if name == FEED:
-        # Another process of the service: the broker knows it as that.
+        # Another process of the service flights, with the same broker user.
         return {**environment("flights", state), "WRITEGATE_HTTP_PORT": str(state.ports[FEED])}
     if name == "writer" or name.startswith("writer-"):
         return {

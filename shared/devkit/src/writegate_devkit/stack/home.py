@@ -1,9 +1,8 @@
 """Where a stack keeps its state.
 
-The directory people name is ``.writegate/`` of the checkout. The servers may not be able to live in it: started by
-root they run as users of their own, who may not pass through the directories above, and the paths of unix sockets
-are limited to about a hundred bytes. Then the state goes to a private directory elsewhere, and the named directory
-keeps a pointer to it.
+By default it is ``.writegate/`` in the checkout. Servers cannot always use that directory: when started by root they
+run as users of their own, who may lack access to the directories above, and paths of unix sockets are limited to about
+a hundred bytes. Then the state goes to a private directory elsewhere, and the named directory holds a pointer to it.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ ELSEWHERE = Path("/var/tmp")  # noqa: S108  survives a reboot; `create` checks w
 
 @dataclass(frozen=True)
 class Home:
-    """``named``: the directory people name; ``state``: where the state really is; ``checkout``: the sources."""
+    """The directories of a stack: ``named`` by people, ``state`` where the state is, ``checkout`` its sources."""
 
     checkout: Path
     named: Path
@@ -39,12 +38,12 @@ class Home:
 
     @property
     def run(self) -> Path:
-        """Sockets and pid files."""
+        """The directory of sockets and pid files."""
         return self.state / "run"
 
     @property
     def logs(self) -> Path:
-        """One log file for each program."""
+        """The directory with a log file for each program."""
         return self.state / "logs"
 
 
@@ -59,7 +58,7 @@ def find_checkout(start: Path) -> Path:
 
 
 def locate(checkout: Path, named: Path | None = None, *, elsewhere: Path = ELSEWHERE) -> Home:
-    """Return the home of the stack whose state is asked for in ``named`` (default: the checkout's ``.writegate``)."""
+    """Return the home of the stack with the directory ``named`` (default: ``.writegate`` in the checkout)."""
     named = (named or checkout / ".writegate").absolute()
     pointer = named / POINTER
     if pointer.is_file():
@@ -71,13 +70,13 @@ def locate(checkout: Path, named: Path | None = None, *, elsewhere: Path = ELSEW
 
 
 def create(home: Home) -> None:
-    """Make the directories, private to whoever starts the stack. Raises :class:`StackError` if they are not ours."""
-    # Servers with users of their own must pass through, not look around; their directories and all secrets are closed.
+    """Create the directories, private to the current user. Raises :class:`StackError` if another user owns one."""
+    # Servers that run as other users must pass through without listing; their directories and all secrets are closed.
     mode = 0o711 if os.geteuid() == 0 else 0o700
     home.named.mkdir(parents=True, exist_ok=True)
     for directory in (home.state, home.run, home.logs):
         directory.mkdir(mode=mode, exist_ok=True)
-        # In a directory open to all, somebody else could have put one of this name there first.
+        # In a directory that is open to all, another user could have created one of this name first.
         if directory.is_symlink() or directory.stat().st_uid != os.geteuid():
             raise StackError(f"{directory} belongs to another user: remove it, or name another one with --state")
         directory.chmod(mode)

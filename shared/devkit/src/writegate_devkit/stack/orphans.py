@@ -1,4 +1,4 @@
-"""Processes of a stack whose supervisor was killed. Only what this stack started is ever touched."""
+"""Finds and ends processes of a stack whose supervisor was killed. It never touches any other process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STOP_SECONDS = 30
 
 @dataclass(frozen=True)
 class Left:
-    """A process that is left: its program's name as the system has it, and its parent's process id."""
+    """A remaining process: the program's name as the system reports it, and its parent's process id."""
 
     name: str
     parent: int
@@ -37,7 +37,7 @@ def find(home: Home, proc: Path = Path("/proc")) -> dict[int, Left]:
 
 
 def stop(home: Home) -> None:
-    """End what is left of the stack, gently at first."""
+    """End the remaining processes: first with their stop signals, after ``STOP_SECONDS`` with KILL."""
     found = find(home)
     for pid, process in found.items():
         # Children are ended by their parents: a node whose helper is taken away does not stop, it crashes.
@@ -52,9 +52,9 @@ def stop(home: Home) -> None:
 
 def _is_ours(process: Path, home: Home) -> bool:
     if _read(process / "stat").rpartition(b") ")[2][:1] == b"Z":
-        return False  # dead already; somebody above it has not looked yet
-    # The environment tells for all that run as ourselves. Another user's is closed to root in some containers: the
-    # servers are known by their command lines, which name our directories.
+        return False  # it has ended; its parent has not collected it yet
+    # Processes of the current user are recognised by their environment. In some containers root cannot read that of
+    # other users: the servers are recognised by their command lines, which contain the stack's directories.
     if f"{MARK}={home.state}".encode() in _read(process / "environ").split(b"\0"):
         return True
     arguments = _read(process / "cmdline").split(b"\0")

@@ -1,4 +1,4 @@
-"""Ports on the loopback address: chosen free, remembered, chosen again when somebody took them meanwhile."""
+"""Ports on the loopback address: free ones are chosen and remembered, and replaced when another program took one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stack runs: a program is a command with its settings, its user and how it is stopped."""
+"""The programs of a stack: each is a command with its settings, its user and its stop signal."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SERVERS = ("epmd", "rabbitmq", "postgres")
 WRITERS = ("writer-1", "writer-2")
 BASELINE = "build/baseline.json"  # what the demo measured without the gate: the console compares with it
 PORTS = (*SERVERS, "management", "distribution", *WRITERS)  # and one for each app
-# Something to see, in commands a second, on a machine that does other things too. It goes on where it was: a flight
-# departs once.
+# A feed, so that the console has something to show; slow enough for a machine that does other work. After a restart it
+# continues where it was, since a flight departs once.
 _FEED = "%(ENV_WRITEGATE_BIN)s/python -m flights follow --rate 50 --position %(ENV_WRITEGATE_STATE)s/feed-position"
 
 
@@ -40,8 +40,8 @@ class Program:
 def apps(checkout: Path) -> dict[str, str]:
     """Return the command line of each installed service's app and of the console, as ``deploy/supervisor`` runs them.
 
-    In the order of that file; and last what feeds the example, where that is installed. A line still has the names of
-    what supervisord would insert.
+    They are in the order of that file; the feed of the example comes last, where flights is installed. The lines still
+    contain supervisord's placeholders.
     """
     configuration = ConfigParser(interpolation=None)
     configuration.read(checkout / "deploy/supervisor/writegate.conf", encoding="utf-8")
@@ -54,7 +54,7 @@ def apps(checkout: Path) -> dict[str, str]:
 def writers_and_apps(home: Home, state: StackState) -> list[Program]:
     """Return the programs of this project, run by this interpreter in the checkout.
 
-    An app that has no port yet was installed since the stack was started: it is left out.
+    An app without a port was installed after the stack was started: it is left out.
     """
     lines = {name: _writer(name) for name in WRITERS} | {
         name: _app(name, line, home, str(state.ports[name]))
@@ -75,7 +75,7 @@ def writers_and_apps(home: Home, state: StackState) -> list[Program]:
 
 
 def console_users(home: Home) -> Path:
-    """Return the file of those who may log in to the console."""
+    """Return the file of the users who may log in to the console."""
     return home.state / "console-users.json"
 
 

@@ -1,4 +1,4 @@
-"""Whether a program truly answers. Each probe is quick, and says no rather than raising."""
+"""Whether a program answers. Each probe takes at most a few seconds, and returns False instead of raising."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from writegate_devkit.stack.stack_state import StackState
 
 PROBE_SECONDS = 2.0
 POLL_SECONDS = 0.1
-# Never through a proxy of the machine's: everything asked here is on the loopback address.
+# Without the machine's proxy: all requests go to the loopback address.
 _open = build_opener(ProxyHandler({})).open
 
 
 def answers(name: str, home: Home, state: StackState) -> bool:
-    """Whether the program does now what others need from it."""
+    """Whether a program serves its clients now."""
     port = state.ports[name]
     if name == "epmd":
         return _listens(port)
@@ -57,7 +57,7 @@ def _broker(state: StackState) -> bool:
     api = f"http://{ADDRESS}:{state.ports['management']}/api"
     if not _get(f"{api}/health/checks/virtual-hosts", {"Authorization": f"Basic {credentials}"}):
         return False
-    logging.getLogger("pika").setLevel(logging.CRITICAL)  # a refused attempt is an answer, not an error
+    logging.getLogger("pika").setLevel(logging.CRITICAL)  # a refused attempt is expected here, not an error
     try:
         BlockingConnection(URLParameters(environment("owner", state)["WRITEGATE_BROKER_URL"])).close()
     except (AMQPError, OSError):

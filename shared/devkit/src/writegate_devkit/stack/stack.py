@@ -1,4 +1,4 @@
-"""One stack: up, down, and what tests and the demo do to its programs in between."""
+"""One stack: bring it up and down, and start, stop, kill and watch its programs, as tests and the demo do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from writegate_devkit.stack.errors import StackError
 from writegate_devkit.stack.home import Home, create, find_checkout, locate
 from writegate_devkit.stack.programs import PORTS, SERVERS, WRITERS, Program, apps, console_users, writers_and_apps
 from writegate_devkit.stack.readiness import answers, wait_until
-from writegate_devkit.stack.stack_state import StackState, recall, renew, with_passwords
+from writegate_devkit.stack.stack_state import StackState, read_state, renew, with_passwords
 from writegate_devkit.stack.supervision import Running, Supervisor
 
 START_SECONDS = 60.0
@@ -42,13 +42,13 @@ class Stack:
 
     @property
     def programs(self) -> tuple[str, ...]:
-        """Names of all that it can run."""
+        """The names of all programs that it can run."""
         return (*SERVERS, *WRITERS, *self._apps)
 
     @property
     def state(self) -> StackState:
         """Ports, settings and passwords of this stack."""
-        return recall(self.home)
+        return read_state(self.home)
 
     def up(self, programs: Iterable[str] | None = None, *, apply: bool = True) -> None:
         """Start the servers, apply, then start ``programs`` (default: all; empty: none); return when all answer.
@@ -57,7 +57,7 @@ class Stack:
         """
         wanted = self._known(self.programs if programs is None else programs)
         create(self.home)
-        with self._alone():
+        with self._locked():
             running = self._supervisor.programs()
             if running is None:
                 self._start_supervisor()
@@ -70,18 +70,18 @@ class Stack:
             # Writers first: a service is ready when its commands have somewhere to go.
             self.start(*(name for name in WRITERS if name in wanted))
             if CONSOLE in wanted:
-                self._admit()
+                self._add_console_user()
             self.start(*(name for name in self._apps if name in wanted))
 
     def down(self, *, wipe: bool = False) -> None:
         """Stop everything and leave no process behind. The data stays, unless ``wipe``."""
         if not self.home.state.is_dir():
             return
-        with self._alone():
+        with self._locked():
             running = self._supervisor.programs()
             if running is not None:
-                # Services first: nobody publishes any more. Then the writers, while broker and database are there to
-                # finish what is in flight. Then the broker, whose connections are all gone, and the database.
+                # Services first, so that nothing is published any more. Then the writers, which need broker and
+                # database to finish what they hold. Then the broker, which has no connections left, and the database.
                 apps_running = tuple(name for name in self._apps if name in running)
                 for names in (apps_running, WRITERS, ("rabbitmq",), ("postgres", "epmd")):
                     if wipe and "rabbitmq" in names:
@@ -120,7 +120,7 @@ class Stack:
     def kill(self, name: str, number: int) -> int:
         """Send a signal to a running program; return its process id.
 
-        The supervisor starts again what dies of it: :meth:`wait_ready` with ``other_than`` waits for that.
+        The supervisor restarts a program that ends: :meth:`wait_ready` with ``other_than`` waits for that.
         """
         pid = self.pid(name)
         if not pid:
@@ -135,17 +135,17 @@ class Stack:
         return running.pid if running else 0
 
     def running(self) -> dict[str, Running]:
-        """Return what the supervisor says of each program; empty when the stack is down."""
+        """Return the state of each program by name, from the supervisor; empty when the stack is down."""
         return self._supervisor.programs() or {}
 
     def ready(self, name: str) -> bool:
-        """Whether a program answers: the servers take a login, writers and services say so on ``/readyz``."""
+        """Whether a program answers: servers by accepting a login, writers and services on ``/readyz``."""
         return answers(name, self.home, self.state)
 
     def wait_ready(self, name: str, deadline_seconds: float = START_SECONDS, *, other_than: int = 0) -> None:
-        """Return when the program answers; when it was killed as process ``other_than``, when the next one does.
+        """Wait until the program answers, or its successor when ``other_than`` is the process that was killed.
 
-        Raises :class:`StackError` with its last log lines when it ends instead, or is late.
+        Raises :class:`StackError` with its last log lines when it ends instead, or after ``deadline_seconds``.
         """
 
         def ended() -> bool:
@@ -166,7 +166,7 @@ class Stack:
         return environments.environment(name, with_passwords(self.home, environments.users()))
 
     def log(self, name: str) -> Path:
-        """Return the file with all a program has printed."""
+        """Return the file with a program's output."""
         return self.home.logs / f"{name}.log"
 
     def declared(self) -> list[Program]:
@@ -188,7 +188,7 @@ class Stack:
         self._supervisor.start(self.declared())
 
     def _end_broker(self) -> None:
-        """Kill the node, which takes five seconds for a clean end: data that is thrown away does not need one."""
+        """Kill the node: a clean end takes five seconds, and its data is deleted anyway."""
         pid = self.pid("rabbitmq")
         self._supervisor.stop_program("rabbitmq")  # so that it is not started again
         if pid:
@@ -206,8 +206,8 @@ class Stack:
         if done.returncode:
             raise StackError(f"`writegate apply` failed. {self._last_lines('apply')}")
 
-    def _admit(self) -> None:
-        """Let somebody log in to the console, unless people have said who may."""
+    def _add_console_user(self) -> None:
+        """Create the console's first user, unless there is a file of users already."""
         users = console_users(self.home)
         if users.exists():
             return
@@ -234,8 +234,8 @@ class Stack:
         return wanted
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Wait for whoever brings this stack up or down at the same time."""
+    def _locked(self) -> Iterator[None]:
+        """Exclude other processes that bring this stack up or down at the same time."""
         with (self.home.state / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

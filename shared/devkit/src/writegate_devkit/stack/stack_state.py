@@ -1,4 +1,4 @@
-"""What a stack remembers between two starts: ports, settings and passwords."""
+"""What a stack keeps between two starts: ports, settings and passwords, in two private files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StackState:
     passwords: Mapping[str, str]
 
 
-def recall(home: Home) -> StackState:
+def read_state(home: Home) -> StackState:
     """Read what was remembered. Raises :class:`StackError` when this stack was never started."""
     try:
         stack = json.loads(_stack_file(home).read_text())
@@ -39,8 +39,10 @@ def recall(home: Home) -> StackState:
 
 
 def renew(home: Home, *, port_names: Iterable[str], users: Iterable[str], settings: Mapping[str, str]) -> StackState:
-    """Keep what is remembered and still good, add what is missing, write it down. Only while all is down."""
-    before = recall(home) if _stack_file(home).is_file() and _password_file(home).is_file() else StackState({}, {}, {})
+    """Keep stored values that are still usable, add what is missing, and store it. Only while nothing runs."""
+    before = (
+        read_state(home) if _stack_file(home).is_file() and _password_file(home).is_file() else StackState({}, {}, {})
+    )
     state = StackState(
         ports.choose(port_names, before.ports),
         {**DEFAULT_SETTINGS, "WRITEGATE_SPOOL_DIRECTORY": str(home.state / "spool"), **settings},
@@ -54,8 +56,8 @@ def renew(home: Home, *, port_names: Iterable[str], users: Iterable[str], settin
 
 
 def with_passwords(home: Home, users: Iterable[str]) -> StackState:
-    """Recall, and make a password for those of ``users`` that have none: of services installed since the start."""
-    state = recall(home)
+    """Read the state, and add passwords for ``users`` without one: services that were installed since the start."""
+    state = read_state(home)
     added = {user: secrets.token_hex(16) for user in users if user not in state.passwords}
     if not added:
         return state

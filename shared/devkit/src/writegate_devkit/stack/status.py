@@ -1,4 +1,4 @@
-"""What a stack looks like now."""
+"""The status of a stack, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Console:
-    """Where the console is, and who may log in to it: the user that the stack made."""
+    """The address of the console, and the user that the stack created for it."""
 
     address: str
     user: str
@@ -33,7 +33,7 @@ class Console:
 
 @dataclass(frozen=True)
 class Status:
-    """``state``: the directory all is kept in; ``programs`` is empty for a stack that was never started."""
+    """All programs of a stack. ``state`` is its directory; ``programs`` is empty when it was never started."""
 
     state: Path
     programs: tuple[Row, ...]
@@ -46,7 +46,7 @@ class Status:
 
     @classmethod
     def of(cls, stack: Stack) -> Self:
-        """Look at each program of ``stack``."""
+        """Ask for the status of each program of ``stack``."""
         running = stack.running()
         try:
             declared = stack.declared()
@@ -66,7 +66,7 @@ class Status:
         return cls(stack.home.state, tuple(rows), _console(stack, rows))
 
     def as_dict(self) -> dict[str, object]:
-        """Return it as JSON has it."""
+        """Return the status as values for JSON."""
         rows = [{**asdict(row), "log": str(row.log)} for row in self.programs]
         console = asdict(self.console) if self.console else None
         return {"ready": self.ready, "state": str(self.state), "programs": rows, "console": console}

@@ -19,22 +19,22 @@ from writegate_devkit.stack.errors import StackError
 from writegate_devkit.stack.home import Home
 from writegate_devkit.stack.programs import Program
 
-# Every program we start carries this, so that it is found even when its supervisor is gone.
+# A variable in the environment of every program of a stack, so that it is found even when its supervisor is gone.
 MARK = "WRITEGATE_STACK_STATE"
-# The rest of the caller's environment stays outside: a stray setting there must not change what runs here.
+# Nothing else of the caller's environment is inherited: a setting there must not change what runs here.
 INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
 
 
 @dataclass(frozen=True)
 class Running:
-    """What the supervisor says of a program: its state in supervisord's words, and its process id (0: none)."""
+    """A program in the supervisor: its state, as supervisord names it, and its process id (0: none)."""
 
     state: str
     pid: int
 
     @property
     def failed(self) -> bool:
-        """It ended by itself within a second of its start, or could not be started at all."""
+        """Whether it ended within a second of its start, or could not be started at all."""
         return self.state in {"BACKOFF", "FATAL"}
 
 
@@ -64,7 +64,7 @@ class Supervisor:
             raise StackError(f"supervisord did not start: {(done.stderr or done.stdout).strip()}")
 
     def programs(self) -> dict[str, Running] | None:
-        """Return what runs, by program; None when supervisord does not answer."""
+        """Return the state of each program by name; None when supervisord does not answer."""
         try:
             rows = self._call(lambda supervisor: supervisor.getAllProcessInfo())
         except (OSError, HTTPException):
@@ -95,7 +95,7 @@ class Supervisor:
     def _call(self, call: Callable[[Any], Any]) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
         try:
-            # The address is never used: the transport knows the socket.
+            # The address is never used: the transport connects to the socket.
             return call(ServerProxy("http://127.0.0.1", transport).supervisor)
         finally:
             transport.close()
