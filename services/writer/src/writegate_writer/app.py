@@ -19,7 +19,8 @@ from writegate_writer.handlers.loading import load_services
 from writegate_writer.worker import logs
 from writegate_writer.worker.process import Process
 
-# What would change consumption or lose a command: lanes follow leases, and an accepted write is not revoked.
+# Celery's remote commands that would change what is consumed, or lose a write: lanes follow leases, and an accepted
+# write is not revoked.
 _REFUSED = (
     "add_consumer",
     "autoscale",
@@ -40,7 +41,7 @@ def make_app(settings: Settings) -> Celery:
     services = load_services()
     app = Celery("writegate")
     app.conf.update(
-        # For the banner only: which lanes this process serves follows the leases.
+        # For the banner only: which lanes this process serves depends on its leases.
         task_queues=[
             Queue(queue_name(name, lane), Exchange(exchange_name(name), type="direct"), routing_key=str(lane))
             for name, writes in services.items()
@@ -82,7 +83,7 @@ def _refuse(command: str) -> Any:
 
 @signals.celeryd_after_setup.connect
 def _name_process(sender: str, instance: Any, **_: Any) -> None:
-    # Not the node's name alone: a restarted writer must not take its own old leases for its own.
+    # Not the node's name alone: a restarted writer must not take the leases of its predecessor for its own.
     instance.app.writegate_process.name = f"{sender}/{os.getpid()}-{int(time.time())}"
     for command in _REFUSED:
         Panel.data[command] = _refuse(command)
@@ -90,7 +91,7 @@ def _name_process(sender: str, instance: Any, **_: Any) -> None:
 
 @signals.worker_shutdown.connect
 def _stop_process(sender: Any, **_: Any) -> None:
-    # A worker that ends while the broker is away stops none of its steps: the leases would have to run out.
+    # A worker that ends while it has no broker stops none of its steps: its leases would have to run out.
     sender.app.writegate_process.stop()
 
 

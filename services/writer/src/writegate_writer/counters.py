@@ -1,6 +1,7 @@
-"""What a writer counts on the way, on prometheus-client's default registry: once a batch, never once a command.
+"""The counters of a writer, on prometheus-client's default registry. Counted on slot threads and on the hub thread.
 
-What a writer is at the moment (connections, domains, what waits) is read on request: `worker.metrics`.
+Each is changed once a batch, never once a command. The present state of a writer (connections, domains, waiting
+messages) is not counted but read when Prometheus asks: :mod:`writegate_writer.worker.metrics`.
 """
 
 from __future__ import annotations
@@ -21,39 +22,47 @@ if TYPE_CHECKING:
 
 DECIDED = Counter(
     "writegate_decided_commands",
-    "Commands decided: applied, parked, deferred (counted again when it is decided), or duplicate (seen before).",
+    "Commands decided, by outcome. A deferred command is counted again with its final outcome.",
     ["service", "lane", "outcome"],
 )
-COMMITS = Counter("writegate_commits", "Transactions that changed something.", ["service"])
-LAST_COMMIT = Gauge("writegate_last_commit_timestamp_seconds", "When the last of them was committed.", ["service"])
+COMMITS = Counter("writegate_commits", "Committed transactions that changed data.", ["service"])
+LAST_COMMIT = Gauge(
+    "writegate_last_commit_timestamp_seconds",
+    "Time of the last committed transaction, in seconds since 1970.",
+    ["service"],
+)
 BATCH_COMMANDS = Histogram(
     "writegate_batch_commands",
-    "Commands taken at once.",
+    "Commands in a batch.",
     ["service"],
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000),
 )
 # From one small transaction to the longest that a handler's statement may take.
 BATCH_SECONDS = Histogram(
     "writegate_batch_seconds",
-    "How long it took to decide them, the search for what is at fault included.",
+    "Seconds it took to apply a batch, including the search for a command that fails.",
     ["service"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
-FORWARDED = Counter("writegate_forwarded_commands", "Commands that came in the wrong lane, sent on.", ["service"])
+FORWARDED = Counter(
+    "writegate_forwarded_commands",
+    "Commands that arrived in the wrong lane and were sent to the right one.",
+    ["service"],
+)
 DATABASE_FAULTS = Counter(
     "writegate_database_faults",
-    "Errors of the database by the first two characters of the SQLSTATE; 'lost' without one.",
+    "Database errors, by the first two characters of the SQLSTATE; 'lost': the connection was lost.",
     ["sqlstate_class"],
 )
 
 
 def decided(done: BatchResult) -> None:
-    """Count what a transaction decided. All of it is of one service."""
+    """Count what a transaction decided; all its commands are of one service. On the hub thread."""
     plan = done.plan
     _decided("applied", plan.fresh)
     _decided("parked", plan.parked)
     _decided("deferred", [deferral.arrived for deferral in plan.deferred])
-    _decided("duplicate", [one for one, _ in plan.repeated])
+    _decided("duplicate", [command for command, _ in plan.repeated])
     if done.committed.at is not None and (parts := done.parts):
         service = parts[0].delivery.service
         COMMITS.labels(service).inc()
@@ -68,7 +77,7 @@ def _decided(outcome: str, parts: Sequence[Arrived | Refused]) -> None:
 
 
 def measured(span: BatchSpan) -> BatchSpan:
-    """Return ``span`` with each batch's size and time counted."""
+    """Return ``span``, which then counts the size and time of each batch as well."""
 
     @contextmanager
     def around(service: str, domain: str, commands: int, traceparents: Iterable[str]) -> Iterator[None]:
@@ -84,5 +93,5 @@ def measured(span: BatchSpan) -> BatchSpan:
 
 
 def database_fault(sqlstate: str | None) -> None:
-    """Count an error of the database."""
+    """Count a database error; ``sqlstate`` is None when the connection was lost."""
     DATABASE_FAULTS.labels(sqlstate[:2] if sqlstate else "lost").inc()

@@ -1,4 +1,13 @@
-"""What a database error means: whose fault it is, and so what is done. The one table of SQLSTATEs. Pure."""
+"""The writer's errors. Each knows whose fault it is, which says what is done. The one table of SQLSTATEs. Pure.
+
+::
+
+    WritegateError
+    ├── DatabaseFault   from PostgreSQL or from the connection; its fault follows from the SQLSTATE
+    ├── HandlerFault    a handler broke the rules or failed by itself: the deployment's fault
+    ├── Outdated        deferred commands were changed by people since they were read
+    └── Reject          a handler names the commands that are wrong
+"""
 
 from __future__ import annotations
 
@@ -13,12 +22,11 @@ FENCED_SQLSTATE = "WG001"  # raised by writegate.fence()
 class Fault(Enum):
     """Whose fault an error is."""
 
-    COMMAND = "command"  # its own: find it, park it, go on
-    CONFLICT = "conflict"  # a fight with an outsider: try the same batch again
-    OUTAGE = "outage"  # the database cannot, just now: let go, wait, come back
-    DEPLOYMENT = (
-        "deployment"  # a missing grant, table or module, a bug in a handler: stop that domain and raise an alarm
-    )
+    COMMAND = "command"  # one command is wrong: find it, park it, apply the others
+    CONFLICT = "conflict"  # a lock conflict with another database user: try the same batch again
+    OUTAGE = "outage"  # the database cannot work at present: return the messages, wait, start again
+    # A missing grant, table or module, or a bug in a handler: stop the domain and raise an alarm.
+    DEPLOYMENT = "deployment"
     FENCED = "fenced"  # another writer owns the domain now
 
 
@@ -46,11 +54,11 @@ def fault_of(sqlstate: str | None) -> Fault:
     for length in (5, 2):
         if sqlstate[:length] in _TABLE:
             return _TABLE[sqlstate[:length]]
-    return Fault.DEPLOYMENT  # unknown: never park for it
+    return Fault.DEPLOYMENT  # an unknown class: nothing is parked for it
 
 
 class DatabaseFault(WritegateError):
-    """An error of PostgreSQL or of the way to it.
+    """An error of PostgreSQL or of the connection to it.
 
     ``sqlstate`` is None when the connection was lost; ``fault`` is the SQLSTATE's unless more is known; ``task`` names
     the command type whose handler ran; ``statement`` is what failed, without its values. It is never changed: what is
@@ -84,13 +92,13 @@ class DatabaseFault(WritegateError):
 
     @property
     def over_budget(self) -> bool:
-        """Whether a connection was refused because the writers have as many as they may: normal with a standby."""
-        # The answer to a log-in has a text but no SQLSTATE.
+        """Whether a connection was refused because the budget is used up: normal for a standby writer."""
+        # psycopg2 gives no SQLSTATE for a refused connection, only its message.
         return "too many connections" in str(self)
 
 
 class HandlerFault(WritegateError):
-    """A handler did what none may, or failed for a reason that is not the command's: the deployment is broken."""
+    """A handler broke the rules, or failed for another reason than its commands: the deployment is broken."""
 
     def __init__(self, task: str, text: str) -> None:
         super().__init__(f"{task}: {text}")
@@ -99,16 +107,16 @@ class HandlerFault(WritegateError):
 
 
 class Outdated(WritegateError):
-    """People have changed what waits in a domain since its owner took stock of it: nothing may be decided by that."""
+    """The deferred commands of a domain were changed by people since its owner read them: they must be read again."""
 
     def __init__(self) -> None:
-        super().__init__("what waits was changed meanwhile")
+        super().__init__("deferred commands were changed meanwhile")
 
 
 class Reject(WritegateError):
     """Raised by a handler that knows which commands are wrong: ``Reject({command.command_id: reason})``.
 
-    The writer rolls back, parks those with their reasons and applies the rest, without searching by bisection.
+    The writer rolls back, parks these commands with their reasons and applies the rest, without bisection.
     """
 
     def __init__(self, reasons: Mapping[str, str]) -> None:

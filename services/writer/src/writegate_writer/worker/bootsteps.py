@@ -1,9 +1,8 @@
-"""The place of the gate in Celery's worker: its consumer, with our lanes where the tasks would be.
+"""The writer inside Celery's worker: Celery's consumer, with our lanes in place of its tasks. On the hub thread.
 
-Everything around it is Celery's own: connecting and reconnecting, heartbeats, events, remote control, signals.
-What is taken out:
-`Tasks` (it would ack what it does not understand), `Mingle` and `Gossip` (nothing to synchronise), and
-`DelayedDelivery` (it declares dozens of exchanges and binds itself into ours as soon as a queue is a quorum queue).
+Connecting and reconnecting, heartbeats, events, remote control and signals are Celery's own. Left out are `Tasks` (it
+acknowledges messages that it does not understand), `Mingle` and `Gossip` (there is nothing to synchronise), and
+`DelayedDelivery` (as soon as a queue is a quorum queue, it declares dozens of exchanges and binds them to ours).
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ RECONNECT_SECONDS: Final = 1.0
 
 
 class LanesStep(bootsteps.StartStopStep):
-    """Starts and stops the gate with the worker, and opens its lanes on each new connection."""
+    """Starts and stops the process with the worker, and opens its lanes on each new connection."""
 
     requires = (Connection, Events)
     name = "Lanes"
@@ -43,20 +42,20 @@ class LanesStep(bootsteps.StartStopStep):
         c.task_consumer = c.qos = None
 
     def start(self, c: Any) -> None:
-        """On every connection, the first included."""
+        """Start the process. Called on every connection to the broker, the first included."""
         lanes = self._process.lanes
         c.task_consumer = lanes
-        # Celery's loop wants one; per consumer prefetch is set on each channel and never changes.
+        # Celery's loop needs one. Prefetch is set on each channel, and never changes.
         c.qos = QoS(lambda **_: None, 0)
         lanes.report_to = _Reporter(c)
         self._process.start()
 
     def register_with_event_loop(self, c: Any, hub: Any) -> None:
-        """Celery is about to run its loop: read from the connection ourselves."""
+        """Read from the connection in our own way. Called when Celery is about to run its loop."""
         self._process.lanes.attach(c.connection, hub)
 
     def stop(self, c: Any) -> None:
-        """The connection was lost, or the worker is shutting down."""
+        """Forget the connection, or stop the process. Called when it was lost, and when the worker shuts down."""
         lost = c.blueprint.state == RUN
         c.task_consumer = None
         if lost:
@@ -65,12 +64,12 @@ class LanesStep(bootsteps.StartStopStep):
             self._process.stop()
 
     def info(self, _: Any) -> dict[str, Any]:  # type: ignore[override]  # the stubs know only the empty one
-        """What `celery inspect stats` shows."""
+        """Return what `celery inspect stats` shows."""
         return {"writegate": self._process.info()}
 
 
 class ControlStep(Control):
-    """Celery's remote control. Its own class asks for `Tasks`, which would come back in that way."""
+    """Celery's remote control. Its own class requires `Tasks`, which would be started again for it."""
 
     requires = (LanesStep,)
 
@@ -96,11 +95,11 @@ class GateConsumer(Consumer):
         return super().ensure_connected(conn)
 
     def create_task_handler(self, *_: Any, **__: Any) -> Any:
-        """No message takes Celery's way."""
+        """Return nothing: Celery handles no message."""
         return None
 
     def update_strategies(self) -> None:
-        """No task has a strategy."""
+        """Do nothing: there are no tasks of Celery's."""
 
 
 class _Reporter:

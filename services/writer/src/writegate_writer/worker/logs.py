@@ -1,4 +1,4 @@
-"""How a writer logs: one event a line with its figures as key=value, through the standard library's handlers."""
+"""Logging of a writer: one event a line, with details as key=value, through the standard library's handlers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import structlog
 
 
 def configure() -> None:
-    """Set up structlog. Celery owns handlers and level; pika's account of each connection is left out."""
+    """Set up structlog. Handlers and level are Celery's; pika's lines about each connection are left out."""
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -1,4 +1,4 @@
-"""What Prometheus is told of a writer: what it counted (:mod:`writegate_writer.counters`), and what it is now."""
+"""Metrics of a writer's present state, read when Prometheus asks. Its counters: :mod:`writegate_writer.counters`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from writegate_writer.schedule.domain import Phase
 
 
 class State(Collector):
-    """Looks at a process when it is asked. ``info``: what it says of itself."""
+    """Reads the state of a process, on a thread of the health server. ``info``: :meth:`Process.info`."""
 
     def __init__(
         self,
@@ -38,29 +38,39 @@ class State(Collector):
     def _process(self) -> Iterator[Metric]:
         info = self._info()
         for name, text, value in (
-            ("standing_by", "1: without a connection, because the others use up the budget.", info["standing_by"]),
-            ("broker_connected", "1: connected to the broker, for consuming and publishing.", info["broker"]),
-            ("connections", "Connections of this writer to the database.", info["connections"]),
-            ("held_bytes", "Memory that messages take which are not acknowledged.", info["held_bytes"]),
-            ("held_bytes_limit", "With more than that held it reads no further.", self._memory_bytes),
-            ("crowded", "1: domains wait for a slot.", info["crowded"]),
+            (
+                "standing_by",
+                "1: without a database connection, because other writers use up the budget.",
+                info["standing_by"],
+            ),
+            ("broker_connected", "1: connected to the broker, for consuming and for publishing.", info["broker"]),
+            ("connections", "Database connections of this writer.", info["connections"]),
+            ("held_bytes", "Bytes of memory that unacknowledged messages take.", info["held_bytes"]),
+            (
+                "held_bytes_limit",
+                "The writer reads no further messages while it holds more bytes than this.",
+                self._memory_bytes,
+            ),
+            ("crowded", "1: some domain with work waits for a free slot.", info["crowded"]),
         ):
             yield GaugeMetricFamily(f"writegate_{name}", text, float(value))
         phases = Tally(domain["phase"] for domain in info["domains"].values())
-        domains = GaugeMetricFamily("writegate_domains", "Domains that this writer holds.", labels=["phase"])
+        domains = GaugeMetricFamily("writegate_domains", "Domains that this writer holds, by phase.", labels=["phase"])
         for phase in Phase:
             domains.add_metric([phase.value], phases[phase.value])
         yield domains
         yield CounterMetricFamily(
-            "writegate_conflicts", "Transactions ended by a fight with an outsider.", info["conflicts"]
+            "writegate_conflicts",
+            "Transactions that ended because of a lock conflict with another database user.",
+            info["conflicts"],
         )
 
     def _waiting(self) -> Iterator[Metric]:
         messages = GaugeMetricFamily(
-            "writegate_waiting_messages", "Messages that wait in this writer.", labels=["service"]
+            "writegate_waiting_messages", "Messages waiting in this writer.", labels=["service"]
         )
         oldest = GaugeMetricFamily(
-            "writegate_oldest_waiting_seconds", "How old the first of them is.", labels=["service"]
+            "writegate_oldest_waiting_seconds", "Age of the oldest waiting message.", labels=["service"]
         )
         for service, backlog in self._backlogs().items():
             messages.add_metric([service], backlog.messages)
@@ -68,16 +78,16 @@ class State(Collector):
         yield from (messages, oldest)
 
     def _sample(self) -> Iterator[Metric]:
-        """The last sample of the whole gate; every writer tells the same."""
+        """The last sample of the whole gate: the same from every writer."""
         for name, figure in FIGURES.items():
             kind = CounterMetricFamily if figure.counter else GaugeMetricFamily
             family = kind(figure.metric, figure.text, labels=figure.labels)
-            for one in self._history.last:
-                if one.name == name:
-                    family.add_metric([one.labels[label] for label in figure.labels], one.value)
+            for sample in self._history.last:
+                if sample.name == name:
+                    family.add_metric([sample.labels[label] for label in figure.labels], sample.value)
             yield family
 
 
 def register(state: State) -> None:
-    """Show it, with what is counted and what the client library knows of the process itself."""
+    """Add it to the default registry, beside the counters and the client library's own metrics of the process."""
     REGISTRY.register(state)
