@@ -1,4 +1,4 @@
-"""Which lanes may touch the same rows, and so must be applied one batch at a time."""
+"""Domains as services declare them: the lanes that may touch the same rows, applied one batch at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from writegate_writer.handlers.writes import Writes
 
 @dataclass(frozen=True, slots=True)
 class DeclaredDomain:
-    """``lanes``: (service, lane) pairs. ``tables``: ``schema.table``, sorted. ``reason``: for people."""
+    """Lanes that form one domain, and why.
+
+    ``lanes``: (service, lane) pairs. ``tables``: ``schema.table``, sorted. ``reason``: a text shown to people.
+    """
 
     name: str
     lanes: tuple[tuple[str, int], ...]
@@ -21,7 +24,7 @@ class DeclaredDomain:
 
     @property
     def services(self) -> tuple[str, ...]:
-        """The services whose lanes it has, sorted."""
+        """The services that its lanes belong to, sorted."""
         return tuple(sorted({service for service, _ in self.lanes}))
 
 

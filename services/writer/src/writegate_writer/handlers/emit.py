@@ -1,4 +1,4 @@
-"""Emitting: commands to other services from inside a handler, in the same transaction."""
+"""Emitting commands to other services from inside a handler, in the same transaction. On slot threads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from writegate.errors import WritegateError
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """A command that a handler emitted; ``parent_id`` is the command it follows from, when it said so."""
+    """A command that a handler emitted; ``parent_id``: of the command that caused it, if the handler named it."""
 
     command: Command
     parent_id: str | None
@@ -23,7 +23,8 @@ _emitted: ContextVar[list[Emitted] | None] = ContextVar("emitted", default=None)
 def emit(command: Command, *, parent: Command | None = None) -> None:
     """Send a command to another service from inside a handler, in the same transaction.
 
-    It is stored with the effect and published after the commit: it happens exactly if the handler's writes do.
+    It is stored with the handler's writes and published after the commit: exactly when those writes take effect.
+    ``parent`` is the command being handled that causes this one, for tracing.
     """
     emitted = _emitted.get()
     if emitted is None:
@@ -33,7 +34,7 @@ def emit(command: Command, *, parent: Command | None = None) -> None:
 
 
 class collecting:  # noqa: N801  used as `with collecting() as emitted:`
-    """Collect what handlers emit in this context, such as a thread."""
+    """Collect what handlers emit on this thread (more exactly, in this :mod:`contextvars` context)."""
 
     def __enter__(self) -> list[Emitted]:
         emitted: list[Emitted] = []

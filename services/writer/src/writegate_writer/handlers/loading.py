@@ -16,11 +16,11 @@ GROUP = "writegate.services"
 def load_services() -> dict[str, Writes]:
     """Return the declarations of every installed service by name.
 
-    Raises :class:`DeclarationError` when one cannot be imported or is incomplete: a writer that starts without a
-    service would leave its lanes unread and nobody the wiser.
+    Raises :class:`DeclarationError` when one cannot be imported or is incomplete: a writer that started without a
+    service would leave its lanes unread, and nobody would notice.
     """
     found: dict[str, Writes] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda one: one.name):
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         try:
             writes = point.load()
         except ImportError as error:
@@ -33,14 +33,14 @@ def load_services() -> dict[str, Writes]:
 
 
 def migrations_of(writes: Writes) -> Sequence[Path]:
-    """Return a service's migration files in the order in which they are applied, which is that of their names."""
+    """Return a service's migration files in the order of their names, in which they are applied."""
     return sorted(_folder(writes).glob("*.sql"))
 
 
 def _folder(writes: Writes) -> Path:
     if writes.migrations is not None:
         return writes.migrations
-    # Installed as a wheel the folder is in the package; from a checkout it is beside src/, where people edit it.
+    # In a wheel the folder is inside the package; in a checkout it is beside src/, where people edit it.
     package = Path(import_module(writes.service.name).__file__ or "").parent
     candidates = (package / "migrations", package.parent.parent / "migrations")
     return next((folder for folder in candidates if folder.is_dir()), candidates[0])

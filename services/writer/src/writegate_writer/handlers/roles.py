@@ -1,4 +1,4 @@
-"""Names of the database roles and of the broker users beside the services': here, and nowhere else."""
+"""Names of the database roles and of the broker users. They are defined here and nowhere else."""
 
 from __future__ import annotations
 

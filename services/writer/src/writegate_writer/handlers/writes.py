@@ -1,4 +1,4 @@
-"""What a service's ``writes.py`` uses to say how its commands are applied.
+"""The declaration in a service's ``writes.py``: how its commands are applied.
 
 ::
 
@@ -44,10 +44,11 @@ class Writes:
     def handler(
         self, command: type[C], *, tables: Iterable[Table] | None = None
     ) -> Callable[[ManyHandler[C]], ManyHandler[C]]:
-        """Register a handler of many commands, in arrival order; a key may occur more than once.
+        """Register a handler that gets many commands at once, in arrival order; a key may occur more than once.
 
         It may return ``{command_id: result}`` with results of at most 1 KiB of JSON each, for the receipts. ``tables``:
-        those of the service that it changes, by default all; a hold on a table stops the command types that change it.
+        the tables that it changes, by default all of the service; a hold on a table stops the command types that
+        change it.
         """
 
         def register(function: ManyHandler[C]) -> ManyHandler[C]:
@@ -59,11 +60,11 @@ class Writes:
     def each(
         self, command: type[C], *, tables: Iterable[Table] | None = None
     ) -> Callable[[OneHandler[C]], OneHandler[C]]:
-        """Register a handler of one command at a time, for what need not be fast. What it returns is the result."""
+        """Register a handler that gets one command at a time, for what need not be fast. It returns the result."""
 
         def register(function: OneHandler[C]) -> OneHandler[C]:
             def one_by_one(connection: Connection, commands: Sequence[C]) -> Results:
-                results = {one.command_id: function(connection, one) for one in commands}
+                results = {command.command_id: function(connection, command) for command in commands}
                 return {command_id: result for command_id, result in results.items() if result is not None}
 
             self.add(command, one_by_one, tables=tables)
@@ -72,7 +73,10 @@ class Writes:
         return register
 
     def add(self, command: type[C], function: ManyHandler[C], *, tables: Iterable[Table] | None = None) -> None:
-        """Register a ready-made handler, such as ``rows.upsert(table)``, which knows its table itself."""
+        """Register a ready-made handler, such as ``rows.upsert(table)``, which names its table itself.
+
+        Raises :class:`DeclarationError` for a command or a table of another service, and for a second handler.
+        """
         task = contract_of(command).task
         if task not in self.service.commands:
             raise DeclarationError(f"{task} is not a command of service {self.service.name}")

@@ -5,17 +5,17 @@
     writes.add(RecordDeparture, rows.upsert(departure))
     writes.add(CountDeparture, rows.increment(airport_day, by={"departures": 1, "delay_minutes": "delay"}))
 
-A column takes the command field of its own name; ``columns={"column": "field"}`` says otherwise for single columns, and
-a column that no field fills is left to its default. None is SQL NULL, in a JSON column too.
+A column takes the command field of its own name, or the one that ``columns={"column": "field"}`` names for it; a column
+that no field fills gets its default. None is SQL NULL, in a JSON column too.
 
 Many commands become one array per column and one row set by ``unnest``. Commands of one primary key are folded there,
 in arrival order and by the database's own notion of equality (it knows collations and the scale of a numeric): an
-``ON CONFLICT DO UPDATE`` may not touch a row twice. Rows are written in the order of the primary key (ignored inserts:
-of arrival).
+``ON CONFLICT DO UPDATE`` may not touch a row twice. Rows are written in the order of the primary key (of arrival, where
+existing rows are ignored).
 
-So a constraint judges what the commands of a call leave together: one that only an overwritten value breaks, or only a
-sum on its way, is not noticed. Where that matters, such as for a balance that may not fall below zero, register a
-handler of one command at a time.
+So a constraint is checked against what the commands of a call leave together. A value that is overwritten within the
+call, or a sum in between, is not checked. Where that matters, such as for a balance that may not fall below zero,
+register a handler that gets one command at a time.
 
 Every handler raises :class:`writegate.errors.DeclarationError` when command and table do not fit together (the
 deployment's mistake), :class:`Reject` for a text that PostgreSQL cannot hold, and the database's own errors.
@@ -42,9 +42,9 @@ Columns = Mapping[str, str] | None
 def array(values: Iterable[object]) -> str:
     """Return ``values`` as the text of a PostgreSQL array, None as NULL: a parameter of your own set-based SQL.
 
-    ``connection.exec_driver_sql("… from unnest(%s::int[])", (rows.array(one.id for one in commands),))``. A Python list
-    would travel as an expression an element, which the server takes longer to read. Raises :class:`TypeError` for a
-    value that has no PostgreSQL text.
+    ``connection.exec_driver_sql("… from unnest(%s::int[])", (rows.array(command.id for command in commands),))``. A Python
+    list would be sent as one expression for each element, which the server takes longer to parse. Raises
+    :class:`TypeError` for a value that has no PostgreSQL text.
     """
     return array_literal(values, text_of)
 
@@ -105,7 +105,7 @@ def increment(
 
 
 def _handler(table: Table, build: Callable[[RowSource], str], sources: Callable[[type[Command]], RowSource]) -> Handler:
-    # Which fields a command has is known at its first call only; from then on the text is fixed.
+    # Which command it is for is known only at the first call; from then on the text is fixed.
     ready: dict[type[Command], tuple[str, RowSource]] = {}
 
     def apply(connection: Connection, commands: Sequence[Any]) -> None:
@@ -118,5 +118,5 @@ def _handler(table: Table, build: Callable[[RowSource], str], sources: Callable[
         text, source = ready[kind]
         connection.exec_driver_sql(text, source.arrays(commands))
 
-    apply.tables = (table,)  # type: ignore[attr-defined]  # what `Writes.add` registers it with
+    apply.tables = (table,)  # type: ignore[attr-defined]  # read by `Writes.add`
     return apply

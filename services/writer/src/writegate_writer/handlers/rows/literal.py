@@ -1,7 +1,7 @@
-"""Python values as the text of PostgreSQL arrays, and the types these arrays are cast to.
+"""Python values as the text of PostgreSQL arrays, and the types to which these arrays are cast.
 
-One array a column is what makes a call one statement whose text never changes. psycopg2 would send a list as
-``ARRAY[…]`` with an expression an element for the server to parse; one literal is parsed in one go.
+With one array for each column, a call is one statement whose text never changes. psycopg2 would send a list as
+``ARRAY[…]``, with one expression for each element; one literal is parsed much faster.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from sqlalchemy.types import TypeEngine
 
 Encode = Callable[[Any], str]
 
-# A cast to varchar(10) or bit(3) cuts silently what an assignment refuses (22001): cast to the type without its length,
-# and let the assignment judge.
+# A cast to varchar(10) or bit(3) silently truncates what an assignment refuses (22001): cast to the type without its
+# length, so that the assignment checks it.
 _LENGTH = re.compile(r"^(VARCHAR|CHAR|BIT)(?: VARYING)?(?:\(\d+\))?(?: COLLATE .*)?$", re.IGNORECASE)
 _UNLIMITED = {"VARCHAR": "TEXT", "CHAR": "BPCHAR", "BIT": "BIT VARYING"}
 
@@ -38,7 +38,7 @@ def element_type(kind: TypeEngine[Any], dialect: Dialect) -> str:
 
 def array_type(kind: TypeEngine[Any], dialect: Dialect) -> str:
     """Return the SQL type of the array that carries a column of ``kind``."""
-    # unnest takes every dimension of an array apart: values that are arrays travel as their text.
+    # unnest flattens every dimension of an array: values that are arrays are sent as their text.
     return "TEXT[]" if isinstance(kind, ARRAY) else f"{element_type(kind, dialect)}[]"
 
 
@@ -67,7 +67,7 @@ def encoder(kind: TypeEngine[Any], dialect: Dialect) -> Encode:
     if isinstance(kind, JSON):
         return lambda value: to_json(value).decode()
     if isinstance(kind, (EnumType, TypeDecorator)):
-        # The type has its own idea of what is stored, an enumeration's names for one.
+        # Such a type converts what is stored: an enumeration, for example, is stored as its members' names.
         process = kind.dialect_impl(dialect).bind_processor(dialect)
         if process is not None:
             return lambda value: text_of(process(value))

@@ -1,4 +1,4 @@
-"""Where the values of a row come from: command fields, gathered into one array literal a column."""
+"""Which command field fills which column, and its values as one array literal for each column."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _quote = DIALECT.identifier_preparer.quote
 
 @dataclass(frozen=True, slots=True)
 class ColumnSource:
-    """One column: the field that fills it, or a constant, and how its values travel."""
+    """One column: the field that fills it, or a constant, and how its values are sent."""
 
     name: str
     field: str | int
@@ -31,7 +31,7 @@ class ColumnSource:
     encode: Encode
 
     def literal(self, commands: Sequence[Command]) -> str:
-        """Return the column's values, one a command, as the text of a PostgreSQL array."""
+        """Return the column's values, one for each command, as the text of a PostgreSQL array."""
         if isinstance(self.field, int):
             return array_literal([self.field] * len(commands), self.encode)
         try:
@@ -58,16 +58,16 @@ class RowSource:
         return tuple(name for name in self.names if name not in self.key)
 
     def rows(self) -> str:
-        """Return the FROM item ``s``: a row a command, with its place in the order of arrival."""
+        """Return the FROM item ``s``: a row for each command, with its place in the order of arrival."""
         arrays = ", ".join(f"%s::{column.sql_array}" for column in self.columns)
         return f"unnest({arrays}) with ordinality as s ({', '.join(self.names)}, {ARRIVAL})"
 
     def selected(self) -> tuple[str, ...]:
-        """Return an expression a column, of the column's type, over ``s``."""
+        """Return an expression over ``s`` for each column, of the column's type."""
         return tuple(f"{column.sql_value.format('s.' + column.name)} as {column.name}" for column in self.columns)
 
     def arrays(self, commands: Sequence[Command]) -> tuple[str, ...]:
-        """Return the parameters: an array literal a column.
+        """Return the parameters: one array literal for each column.
 
         Raises :class:`Reject` for the commands with a NUL in a text: PostgreSQL stores every character but that one.
         """
@@ -104,7 +104,7 @@ def sources_of(
     if need_key and not key:
         raise DeclarationError(f"table {table.fullname} has no primary key: declare one, or write your own handler")
     filled: dict[str, ColumnSource] = {}
-    for column in sorted(table.columns, key=lambda one: not one.primary_key):
+    for column in sorted(table.columns, key=lambda column: not column.primary_key):
         field = wanted.get(column.name, column.name)
         by_name = column.name in command.model_fields and column.computed is None
         if column.name not in wanted and not by_name:

@@ -1,4 +1,4 @@
-"""The statements: text only, from quoted identifiers. ``s`` is always the row set of the commands."""
+"""The SQL of the ready-made handlers, from quoted identifiers. ``s`` is always the row set of the commands."""
 
 # ruff: noqa: S608  every name below was quoted by the dialect and every value is a parameter
 
@@ -13,8 +13,8 @@ _quote = DIALECT.identifier_preparer.quote
 
 
 def insert(table: Table, source: RowSource, *, ignore: bool) -> str:
-    """Return the INSERT of a row a command, in the order of the key and then of arrival."""
-    # Of rows that exclude each other, by whatever constraint, the first to arrive stays.
+    """Return the INSERT of a row for each command, in the order of the key and then of arrival."""
+    # Of rows that exclude each other by any constraint, the first to arrive is kept.
     order = ARRIVAL if ignore else ", ".join((*source.key, ARRIVAL))
     return (
         f"insert into {_name(table)} ({_list(source.names)}) "
@@ -46,7 +46,7 @@ def delete(table: Table, source: RowSource) -> str:
 
 
 def increment(table: Table, source: RowSource, by: tuple[str, ...], *, insert_missing: bool) -> str:
-    """Return the statement that adds each key's sums."""
+    """Return the statement that adds up the amounts of each key."""
     added = tuple(_quote(name) for name in by)
     key = _list(source.key)
     sums = (
