@@ -42,8 +42,8 @@ Columns = Mapping[str, str] | None
 def array(values: Iterable[object]) -> str:
     """Return ``values`` as the text of a PostgreSQL array, None as NULL: a parameter of your own set-based SQL.
 
-    ``connection.exec_driver_sql("… from unnest(%s::int[])", (rows.array(command.id for command in commands),))``. A Python
-    list would be sent as one expression for each element, which the server takes longer to parse. Raises
+    ``connection.exec_driver_sql("… from unnest(%s::int[])", (rows.array(command.id for command in commands),))``. A
+    Python list would be sent as one expression for each element, which the server takes longer to parse. Raises
     :class:`TypeError` for a value that has no PostgreSQL text.
     """
     return array_literal(values, text_of)
