@@ -93,6 +93,22 @@ def test_a_target_that_does_not_exist_names_the_nearest_that_do(gate: Gate, targ
     assert holds(gate) == []
 
 
+def test_a_hold_that_cannot_be_read_stops_every_service_and_can_be_released(gate: Gate) -> None:
+    gate.database.sql(
+        "INSERT INTO writegate.hold (target, reason, holder) VALUES ('what is this?', 'migration 13', 'ada')"
+    )
+    writers = gate.writers.values()
+    gate.wait(lambda: any("hold.unreadable" in one.log and "lanes.held" in one.log for one in writers), "they obey")
+    gate.broker.publish([Deposit(account="unreadable", seq=0)])
+    [shown] = json.loads(gate.operator.do("status", "--json"))["holds"]
+    assert "NOT A TARGET" in shown["reason"]
+    assert "migration 13" in shown["reason"]
+    assert gate.operator.do("hold", "trial key=other", "--reason", "operators are still answered", "--for", "1s")
+    assert gate.database.entries("unreadable") == {"unreadable": []}
+    assert gate.operator.do("release", "what is this?") == "released what is this?\n"
+    gate.database.wait_entries("unreadable", 1)
+
+
 def test_the_operator_may_do_nothing_else(gate: Gate) -> None:
     done = gate.operator.run("publish", "trial.deposit", '{"account": "a", "seq": 1}')
     assert done.returncode != 0

@@ -46,7 +46,21 @@ def test_less_than_a_lane_defers_commands() -> None:
     assert holds.on_lane("flights", 0) is None
 
 
-def test_a_target_that_means_nothing_stops_nothing() -> None:
-    holds = holds_of([("what is this?", "x")])
-    assert holds.on_command("flights.start", "k", ["flights.day"]) is None
-    assert holds.on_lane("flights", 0) is None
+SERVICES = ["fleet", "flights", "writegate"]
+
+
+@pytest.mark.parametrize("text", ["what is this?", "Flights", "table:", "writegate.a.b", "", "weather.a.b"])
+def test_a_target_that_cannot_be_read_and_names_no_service_stops_all_but_the_built_in_one(text: str) -> None:
+    holds = holds_of([("fleet.1", "a"), (text, "migration")], SERVICES)
+    for service, lane in (("flights", 0), ("fleet", 0), ("fleet", 1)):
+        assert "migration" in str(holds.on_lane(service, lane))
+    assert holds.on_lane("writegate", 0) is None
+    assert list(holds.unreadable) == [text]
+
+
+@pytest.mark.parametrize("text", ["flights.a.b", "flights key=", "flights 0"])
+def test_a_target_that_cannot_be_read_stops_the_service_with_whose_name_it_begins(text: str) -> None:
+    holds = holds_of([(text, "migration")], SERVICES)
+    assert "migration" in str(holds.on_lane("flights", 0))
+    assert holds.on_lane("fleet", 0) is None
+    assert holds.on_lane("writegate", 0) is None

@@ -40,7 +40,10 @@ SELECT d.name, d.epoch, (SELECT json_agg(json_build_array(service, lane) ORDER B
               WHERE service IN (SELECT service FROM writegate.lane l WHERE l.domain = d.name) GROUP BY service) AS own)
 FROM writegate.domain d WHERE d.xmin = pg_current_xact_id()::xid AND d.owner = %(me)s
 """
-_HOLDS = "SELECT target, reason FROM writegate.hold WHERE until IS NULL OR until > clock_timestamp()"
+_HOLDS = """
+SELECT target, reason, array(SELECT DISTINCT service FROM writegate.lane)
+FROM writegate.hold WHERE until IS NULL OR until > clock_timestamp()
+"""
 _RELEASE = """
 UPDATE writegate.domain SET owner = NULL, lease_until = '-infinity' WHERE owner = %(me)s AND name = ANY(%(names)s)
 """
@@ -59,7 +62,8 @@ class SqlLeases:
         return [Holding(*row) for row in self._session.own(_READ)]
 
     def holds(self) -> Holds:
-        return holds_of((target, reason) for target, reason in self._session.own(_HOLDS))
+        rows = self._session.own(_HOLDS)
+        return holds_of([(target, reason) for target, reason, _ in rows], rows[0][2] if rows else ())
 
     def writers(self, seconds: float) -> int:
         [(writers,)] = self._session.own(_WRITERS, {"control": f"{CONTROL_APPLICATION} %", "lease": seconds})

@@ -103,6 +103,6 @@ def conflict_labels(domain: str, error: DatabaseFault, wait: Wait | None) -> dic
     return {name: sanitize_text(text) for name, text in labels.items()}
 
 
-def keep(session: Session, labels: Mapping[str, str]) -> None:
+def record_conflict(session: Session, labels: Mapping[str, str]) -> None:
     """Keep what is told of a conflict among the figures."""
     session.own(_KEEP, [json.dumps(labels)])

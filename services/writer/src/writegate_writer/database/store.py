@@ -12,10 +12,8 @@ from sqlalchemy import event
 
 from writegate.contract.command import Command
 from writegate.message.receipt import Receipt
-from writegate_writer.database import deferred as aside
-from writegate_writer.database import ledger, reparked
-from writegate_writer.database import lock_conflicts as waits
-from writegate_writer.database.lock_conflicts import LockConflicts
+from writegate_writer.database import deferred, fence, ledger, outbox, parked, receipts, suspects, type_holds
+from writegate_writer.database.lock_conflicts import LockConflicts, conflict_labels, record_conflict
 from writegate_writer.database.session import Session, translated
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow
 from writegate_writer.decide.store import Holder, Opened, Outgoing, Started
@@ -28,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Call:
+class RunningHandler:
     """A handler that runs. ``seen_at``: when it began, or one of its statements last began or ended."""
 
     task: str
@@ -47,12 +45,14 @@ WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
 class SqlStore:
     """A :class:`~writegate_writer.decide.store.Store` over a :class:`Session`."""
 
-    def __init__(self, session: Session, services: Mapping[str, Writes], clock: Clock, waits: LockConflicts) -> None:
+    def __init__(
+        self, session: Session, services: Mapping[str, Writes], clock: Clock, lock_conflicts: LockConflicts
+    ) -> None:
         self.session = session
-        self.running: Call | None = None
+        self.running: RunningHandler | None = None
         self._services = services
         self._clock = clock
-        self._waits = waits
+        self._lock_conflicts = lock_conflicts
         for moment in ("before_cursor_execute", "after_cursor_execute"):
             event.listen(session.connection, moment, self._seen)
 
@@ -60,10 +60,10 @@ class SqlStore:
         return ledger.start(self.session, holder)
 
     def waiting(self, holder: Holder) -> DeferredIndex:
-        return ledger.waiting(self.session, holder)
+        return deferred.read_index(self.session, holder)
 
     def check_held(self, holder: Holder) -> None:
-        ledger.check_held(self.session, holder)
+        fence.check_held(self.session, holder)
 
     def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
         return ledger.open_transaction(self.session, holder, service, ids, since)
@@ -73,7 +73,7 @@ class SqlStore:
 
     def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
         handler = self._services[service].handlers[task]
-        self.running = Call(task, len(commands), commands[0].command_id, self._clock.monotonic())
+        self.running = RunningHandler(task, len(commands), commands[0].command_id, self._clock.monotonic())
         try:
             with translated():
                 returned = handler(self.session.connection, commands)
@@ -100,21 +100,21 @@ class SqlStore:
         return ledger.leave(self.session, holder, opened, sent)
 
     def park(self, refused: Sequence[Refused]) -> None:
-        ledger.park(self.session, refused)
+        parked.park(self.session, refused)
 
-    def defer(self, holder: Holder, aside_: Sequence[Deferral]) -> None:
-        aside.defer(self.session, holder, aside_)
+    def defer(self, holder: Holder, deferrals: Sequence[Deferral]) -> None:
+        deferred.defer(self.session, holder, deferrals)
 
     def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
-        aside.settle(self.session, applied, parked)
+        deferred.settle(self.session, applied, parked)
 
     def settle_parked(
         self, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
     ) -> None:
-        reparked.settle(self.session, opened, service, applied, again)
+        parked.settle_replayed(self.session, opened, service, applied, again)
 
     def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
-        return ledger.fill_outbox(self.session, holder.domain, outgoing)
+        return outbox.fill_outbox(self.session, holder.domain, outgoing)
 
     def commit(self) -> tuple[str, datetime]:
         return ledger.commit(self.session)
@@ -123,30 +123,30 @@ class SqlStore:
         self.session.roll_back()
 
     def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
-        labels = waits.conflict_labels(holder.domain, error, self._waits.conflict(self.session, error))
+        labels = conflict_labels(holder.domain, error, self._lock_conflicts.conflict(self.session, error))
         log.warning("batch.conflict", attempt=attempt, **labels)
-        waits.keep(self.session, labels)
+        record_conflict(self.session, labels)
 
     def delete_sent(self, holder: Holder, sent: int) -> None:
-        ledger.delete_sent(self.session, holder, sent)
+        outbox.delete_sent(self.session, holder, sent)
 
     def look_up(self, service: str, ids: Sequence[str]) -> Mapping[str, Receipt]:
-        return ledger.look_up(self.session, service, ids)
+        return receipts.look_up(self.session, service, ids)
 
     def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
-        return aside.deferred(self.session, holder, after, limit)
+        return deferred.read_deferred(self.session, holder, after, limit)
 
     def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
-        aside.limit_waiting(self.session, seqs, seconds)
+        deferred.limit_waiting(self.session, seqs, seconds)
 
     def hold_task(self, task: str, reason: str) -> float:
-        return aside.hold_task(self.session, task, reason)
+        return type_holds.hold_task(self.session, task, reason)
 
     def release_task(self, task: str) -> None:
-        aside.release_task(self.session, task)
+        type_holds.release_task(self.session, task)
 
     def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
-        return aside.suspect(self.session, holder, service, ledger_id)
+        return suspects.suspect(self.session, holder, service, ledger_id)
 
     def clear_suspect(self, service: str, ledger_id: str) -> None:
-        aside.clear_suspect(self.session, service, ledger_id)
+        suspects.clear_suspect(self.session, service, ledger_id)

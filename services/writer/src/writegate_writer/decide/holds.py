@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from writegate.contract.targets import BUILT_IN, Target, TargetError, parse
 
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """The holds in force, by what they stop: reasons by target."""
+    """The holds in force, by what they stop: reasons by target.
+
+    ``unreadable``: targets that cannot be read, with what is wrong. ``everything``: why all services but the built-in
+    one are stopped, because nobody can tell which service such a target means.
+    """
 
     tasks: Mapping[str, str]
     keys: Mapping[tuple[str, str], str]
     tables: Mapping[str, str]
     lanes: Mapping[tuple[str, int], str]
     services: Mapping[str, str]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    everything: str | None = None
 
     @property
     def any_on_commands(self) -> bool:
@@ -25,6 +31,8 @@ class Holds:
 
     def on_lane(self, service: str, lane: int) -> str | None:
         """Return why a lane may not be consumed, or None."""
+        if self.everything is not None and service != BUILT_IN:
+            return self.everything
         return self.services.get(service) or self.lanes.get((service, lane))
 
     def on_command(self, task: str, key: str | None, tables: Collection[str]) -> str | None:
@@ -37,18 +45,34 @@ class Holds:
         return next((self.tables[table] for table in tables if table in self.tables), None)
 
 
-def holds_of(rows: Iterable[tuple[str, str]]) -> Holds:
-    """Return the holds of ``(target, reason)`` rows. A target that means nothing stops nothing."""
+def holds_of(rows: Iterable[tuple[str, str]], services: Collection[str] = ()) -> Holds:
+    """Return the holds of ``(target, reason)`` rows. ``services``: the names of all that the database knows.
+
+    A hold is there for safety, so one whose target cannot be read stops whatever it may mean: the services with whose
+    names it begins; without one, all services but the built-in one, which is needed to release it.
+    """
     found = Holds({}, {}, {}, {}, {})
     for text, reason in rows:
         try:
             target = parse(text)
-        except TargetError:
+        except TargetError as error:
+            found = _with_unreadable(found, text, f"{error}. Its reason: {reason}", services)
             continue
         if target.service == BUILT_IN and target.stops_consuming:
             continue  # nobody could release it
         _add(found, target, f"held: {reason}")
     return found
+
+
+def _with_unreadable(found: Holds, text: str, wrong: str, services: Collection[str]) -> Holds:
+    reason = f"held by an unreadable target: {wrong}"
+    named = {service: reason for service in services if service != BUILT_IN and text.startswith(service)}
+    return replace(
+        found,
+        services={**found.services, **named},
+        unreadable={**found.unreadable, text: wrong},
+        everything=found.everything if named else reason,
+    )
 
 
 def _add(found: Holds, target: Target, reason: str) -> None:

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from writegate.contract.command import Command, contract_of
 from writegate.contract.operations import DryRun
-from writegate_writer.database.deferred import WRITER
 from writegate_writer.database.session import translated
+from writegate_writer.database.type_holds import WRITER
 from writegate_writer.decide.holds import Holds, holds_of
 from writegate_writer.errors import DatabaseFault, Fault, Reject
 from writegate_writer.handlers.domains import table_name, tables_by_task

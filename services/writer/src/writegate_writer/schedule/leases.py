@@ -83,6 +83,7 @@ class Sharing:
         # Domains that are for other writers, as this one's services are declared, and for how many ticks.
         self._foreign: dict[str, int] = {}
         self._numbers = Counter(service for service, _ in together)
+        self._unreadable_holds: Mapping[str, str] = {}
         self._leaving: dict[str, Domain] = {}  # to be given up once their last turn is over
 
     def tick(self, leases: Leases, *, may_claim: bool) -> None:
@@ -157,6 +158,10 @@ class Sharing:
 
         Holds on less are read in each transaction.
         """
+        if holds.unreadable != self._unreadable_holds:
+            self._unreadable_holds = holds.unreadable
+            for target, wrong in holds.unreadable.items():
+                log.error("hold.unreadable", target=target, error=wrong, cure="release it, and place one that is meant")
         for domain in self._scheduler.domains():
             stopped = frozenset(lane for lane in domain.lanes if domain.overfull or holds.on_lane(*lane))
             if self._scheduler.stop_lanes(domain, stopped):

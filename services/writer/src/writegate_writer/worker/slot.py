@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from writegate_writer.apply.turn import Turns
 from writegate_writer.database.lock_conflicts import LockConflicts
 from writegate_writer.database.session import Session
-from writegate_writer.database.store import Call, SqlStore
+from writegate_writer.database.store import RunningHandler, SqlStore
 from writegate_writer.errors import DatabaseFault
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.schedule.ports import Clock, backoff
@@ -75,7 +75,7 @@ class Slot(threading.Thread):
         return self._store is not None
 
     @property
-    def call(self) -> Call | None:
+    def call(self) -> RunningHandler | None:
         """The handler that is running, if any."""
         store = self._store
         return store.running if store is not None else None

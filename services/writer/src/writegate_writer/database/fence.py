@@ -1,0 +1,25 @@
+"""The fence: a transaction of a domain goes on only while its owner holds the domain with this epoch.
+
+The fence is the function ``writegate.fence`` of the schema. It locks the domain's row until the transaction ends, which
+is what makes a domain serial, and renews the lease on the way. An older owner's transaction fails with ``WG001``
+(:data:`~writegate_writer.errors.FENCED_SQLSTATE`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from writegate_writer.database.session import Session
+from writegate_writer.decide.store import Holder
+
+FENCE = "SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s))"
+
+
+def fence_parameters(holder: Holder) -> dict[str, Any]:
+    """Return the parameters of :data:`FENCE`."""
+    return {"domain": holder.domain, "epoch": holder.epoch, "lease": holder.lease_seconds}
+
+
+def check_held(session: Session, holder: Holder) -> None:
+    """Pass the fence in a transaction of its own, for what is done outside of one."""
+    session.own(FENCE, fence_parameters(holder))

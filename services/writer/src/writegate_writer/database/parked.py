@@ -1,0 +1,94 @@
+"""The SQL of parked commands: put there, and decided again when people ask for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from writegate_writer.database.session import Session
+from writegate_writer.decide.store import Opened
+from writegate_writer.receive.delivery import Refused
+from writegate_writer.receive.sanitizing import sanitize_json, sanitize_text
+
+_PARK = """
+INSERT INTO writegate.parked
+       (service, lane, id, task, version, key, parks_key, hash, cause, sqlstate, message, origin, headers, raw)
+SELECT * FROM unnest(%s::text[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[], %s::bool[], %s::bigint[],
+                     %s::text[], %s::text[], %s::text[], %s::text[], %s::jsonb[], %s::bytea[])
+ON CONFLICT (service, id, hash) DO NOTHING
+"""
+
+
+def park(session: Session, refused: Sequence[Refused]) -> None:
+    """Keep what was refused, with its cause and its raw form. A redelivery finds it there already."""
+    rows = [_row(part) for part in refused]
+    session.own(_PARK, [list(column) for column in zip(*rows, strict=True)])
+
+
+def _row(refused: Refused) -> tuple[Any, ...]:
+    item, delivery = refused.item, refused.delivery
+    return (
+        delivery.service,
+        delivery.lane,
+        sanitize_text(refused.id),
+        sanitize_text(item.task) if item else _header_text(delivery.headers.get("task")),
+        item.version if item else None,
+        sanitize_text(item.key) if item and item.key is not None else None,
+        refused.parks_key,
+        refused.hash,
+        refused.cause.cause,
+        refused.cause.sqlstate,
+        sanitize_text(refused.cause.message),
+        sanitize_text(delivery.origin) if delivery.origin else _header_text(delivery.properties.get("user_id")),
+        json.dumps(sanitize_json(dict(delivery.headers))),
+        refused.raw,
+    )
+
+
+def _header_text(value: Any) -> str | None:
+    return sanitize_text(value) if isinstance(value, str) else None
+
+
+# That a row is still to be decided is known from its row in `deferred`, which was compared and set in this transaction.
+# Its row in the ledger may be in any partition. There is none when that partition was dropped or when the message could
+# not be read: then one was written with the batch's other decisions.
+_SETTLE_REPLAYED = """
+WITH replayed AS (
+    UPDATE writegate.parked SET state = 'replayed' WHERE seq = ANY(%(applied)s::bigint[])
+), decided AS (
+    UPDATE writegate.ledger SET outcome = 'a', batch = %(batch)s
+    WHERE service = %(service)s AND id = ANY(%(ledger_ids)s::uuid[]) AND outcome = 'p'
+)
+UPDATE writegate.parked p
+SET state = 'parked', lane = given.lane, key = given.key, parks_key = given.parks_key,
+    cause = given.cause, sqlstate = given.sqlstate, message = given.message
+FROM unnest(%(again)s::bigint[], %(lanes)s::int[], %(keys)s::text[], %(parks_keys)s::bool[], %(causes)s::text[],
+            %(sqlstates)s::text[], %(messages)s::text[])
+     AS given (seq, lane, key, parks_key, cause, sqlstate, message)
+WHERE p.seq = given.seq
+"""
+
+
+def settle_replayed(
+    session: Session, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
+) -> None:
+    """Write down what became of parked commands that people had decided again, by their numbers.
+
+    ``applied``: with their ledger ids. ``again``: these stay parked, with their new cause.
+    """
+    refused = list(again.values())
+    parameters = {
+        "applied": list(applied),
+        "ledger_ids": list(applied.values()),
+        "batch": opened.batch,
+        "service": service,
+        "again": list(again),
+        "lanes": [part.delivery.lane for part in refused],
+        "keys": [part.item.key if part.item is not None else None for part in refused],
+        "parks_keys": [part.parks_key for part in refused],
+        "causes": [part.cause.cause for part in refused],
+        "sqlstates": [part.cause.sqlstate for part in refused],
+        "messages": [sanitize_text(part.cause.message) for part in refused],
+    }
+    session.own(_SETTLE_REPLAYED, parameters)
