@@ -84,8 +84,8 @@ def test_plan_shows_what_it_adds_apply_makes_it_and_a_command_flows(servers: Ser
         assert planned(gate) == []
         with_it = {"PYTHONPATH": f"{SERVICES}:{site}", "WRITEGATE_PASSWORD_NEWCOMER": PASSWORD}
         changes = planned(gate, **with_it)
-        assert {(one["action"], one["kind"], one["name"]) for one in changes} >= ADDITIONS
-        assert all("newcomer" in json.dumps(one) and one["action"] == "create" for one in changes), changes
+        assert {(change["action"], change["kind"], change["name"]) for change in changes} >= ADDITIONS
+        assert all("newcomer" in json.dumps(change) and change["action"] == "create" for change in changes), changes
         assert writegate(gate, "apply", "--yes", **with_it).returncode == 0
         assert planned(gate, **with_it) == []
         gate.writers.start(PYTHONPATH=with_it["PYTHONPATH"])

@@ -87,7 +87,7 @@ writes.add(Close, rows.delete(table))
 @writes.handler(Open)
 def right(connection: Connection, commands: Sequence[Open]) -> dict[str, int]:
     emit(Close(account="a", at=1), parent=commands[0])
-    return {one.command_id: one.limit or 0 for one in commands}
+    return {command.command_id: command.limit or 0 for command in commands}
 
 
 @writes.handler(Open)  # expect: arg-type

@@ -100,7 +100,7 @@ class Settings(BaseModel):
     spool_bytes: int = Field(1024**3, ge=1024, description="most bytes of commands in the spool of one process")
     spool_hours: float = Field(72, gt=0, description="past this age of its oldest command a spool takes no more")
     telemetry: Annotated[str, _names("opentelemetry", "prometheus")] = Field(
-        "", description="what is told of publishing, and of a writer's batches: `opentelemetry`, `prometheus`, or both"
+        "", description="telemetry of publishing and of a writer's batches: `opentelemetry`, `prometheus`, or both"
     )
     heartbeat_seconds: int = Field(5, ge=1, le=60, description="AMQP heartbeat: how soon a dead connection is noticed")
     http_port: int = Field(8000, ge=0, le=65535, description="port a service listens on")

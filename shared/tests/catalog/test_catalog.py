@@ -105,7 +105,9 @@ def test_a_service_as_data() -> None:
         "on_reject": "park_key",
     }
     assert ship["key"] == {"function": "test_catalog:_crate"}
-    [note] = [one for one in describe([accounts])["services"][0]["commands"] if one["task"] == "accounts.note"]
+    [note] = [
+        command for command in describe([accounts])["services"][0]["commands"] if command["task"] == "accounts.note"
+    ]
     assert note["key"] is None
 
 
@@ -169,7 +171,7 @@ def test_every_reference_leads_somewhere() -> None:
 def test_a_channel_is_the_exchange_with_its_bindings(service: Service) -> None:
     channel = DOCUMENT["channels"][service.name]
     exchange = channel["bindings"]["amqp"]["exchange"]["name"]
-    keys = {one.routing_key for one in topology_of(service).bindings if one.exchange == exchange}
+    keys = {binding.routing_key for binding in topology_of(service).bindings if binding.exchange == exchange}
     assert set(channel["parameters"]["lane"]["enum"]) == keys
 
 
@@ -221,7 +223,7 @@ def test_the_command_prints_it_for_people_and_programs() -> None:
     assert json.loads(writegate("--json").stdout) == describe(services)
     assert json.loads(writegate("--asyncapi").stdout) == asyncapi(services)
     assert json.loads(writegate("--json", "--service", "weather").stdout) == describe(
-        [one for one in services if one.name == "weather"]
+        [service for service in services if service.name == "weather"]
     )
 
 

@@ -31,7 +31,7 @@ def test_whatever_was_typed_has_one_form(text: str, form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("flihgts", "no such service; did you mean flights"),
         ("flights.7", "no such lane; did you mean flights."),
@@ -43,10 +43,10 @@ def test_whatever_was_typed_has_one_form(text: str, form: str) -> None:
         ("Flights!", "expected one of flights |"),
     ],
 )
-def test_what_does_not_exist_names_the_nearest_that_do(text: str, told: str) -> None:
+def test_what_does_not_exist_names_the_nearest_that_do(text: str, expected: str) -> None:
     with pytest.raises(TargetError) as error:
         KNOWN.find(text)
-    assert told in str(error.value)
+    assert expected in str(error.value)
 
 
 def test_a_name_that_several_schemas_have_asks_for_one() -> None:

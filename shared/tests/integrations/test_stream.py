@@ -1,4 +1,4 @@
-"""How a stream tells how far it is."""
+"""The progress that a stream shows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def told(stream: io.StringIO) -> str:
+def output_of(stream: io.StringIO) -> str:
     progress = Progress("flights", stream)
     for count in range(1, 1001):
         progress(StreamCounters(count, count / 100, 0.0))
@@ -23,14 +23,14 @@ def told(stream: io.StringIO) -> str:
 
 
 def test_lines_now_and_then_and_at_the_end() -> None:
-    assert told(io.StringIO()).splitlines() == [
+    assert output_of(io.StringIO()).splitlines() == [
         "flights: 1 commands accepted, 100/s",
         "flights: 1,000 commands accepted, 100/s",
     ]
 
 
 def test_one_line_that_is_written_over_on_a_terminal() -> None:
-    text = told(Terminal())
+    text = output_of(Terminal())
     assert text.count("\n") == 1
     assert text.endswith("\n")
     assert text.rpartition("\r")[2].startswith("flights: 1,000 commands accepted")

@@ -51,7 +51,7 @@ def test_headers_and_body_are_what_celerys_own_code_makes(command: Command, pare
 def test_a_message_of_many_is_a_celery_task_too() -> None:
     items = [item_of(DEPOSIT), item_of(Note(text="no key"))]
     ours = encode_many("m-1", items)
-    kwargs = {"commands": [[one.id, one.task, one.version, one.key, json.loads(one.fields)] for one in items]}
+    kwargs = {"commands": [[item.id, item.task, item.version, item.key, json.loads(item.fields)] for item in items]}
     theirs = Celery(set_as_current=False).amqp.as_task_v2("m-1", "writegate.many", kwargs=kwargs, root_id="m-1")
     assert json.loads(ours.body) == json.loads(json.dumps(theirs.body))
     reprs = {name: theirs.headers[name] for name in ("argsrepr", "kwargsrepr")}

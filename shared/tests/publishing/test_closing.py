@@ -49,5 +49,5 @@ def test_with_a_spool_the_command_goes_there_and_the_next_publisher_sends_it(
     assert spooled.accepted_by == "spooled"
     with broker.publisher(spool_directory=str(tmp_path)) as successor:
         successor.publish(Deposit(account="a", amount=3))
-    amounts = [one.amount for one in broker.published if isinstance(one, Deposit)]
+    amounts = [command.amount for command in broker.published if isinstance(command, Deposit)]
     assert list(dict.fromkeys(amounts)) == [1, 2, 3]

@@ -52,7 +52,7 @@ class Hand:
     def publish(self, exchange: str, routing_key: str, body: bytes, properties: pika.BasicProperties) -> None:
         assert Route(exchange, routing_key) == LANE
         items = decode(body, properties.headers, {"content_type": properties.content_type}).items
-        self.sent.append([one.id for one in items])
+        self.sent.append([item.id for item in items])
 
     def reply(self, reply_to: str, body: bytes, properties: pika.BasicProperties) -> None:
         raise AssertionError("nobody replies here")
@@ -73,8 +73,8 @@ class Chain:
         self.hand: Hand
         self.engine = Engine(self._wire, "accounts", lambda *_: None, spool=self.spool)
         self.engine.on_up()
-        self.told: list[Exception | None] = []
-        call = Call(self.told.append, LATER, "four", spool_at=LATER)
+        self.ends: list[Exception | None] = []
+        call = Call(self.ends.append, LATER, "four", spool_at=LATER)
         self.engine.submit(call, parcels_of([(LANE, entry("four").item)], call))
         assert self.hand.sent == [["one"]]  # the others wait for its confirm
 
@@ -95,7 +95,7 @@ class Chain:
 
     def order(self) -> Sequence[str]:
         """In which order they left, but for what failed."""
-        return [one for message in self.hand.sent[1:] for one in message]
+        return [command_id for message in self.hand.sent[1:] for command_id in message]
 
 
 def entry(name: str, headers: dict[str, str] | None = None) -> Entry:
@@ -110,7 +110,7 @@ def chain(tmp_path: Path) -> Chain:
 def test_what_is_behind_one_that_failed_waits_in_the_spool_for_it(chain: Chain) -> None:
     chain.fail()
     assert chain.hand.sent == [["one"]]
-    assert chain.told == [None]  # the fourth is in the spool, behind the others
+    assert chain.ends == [None]  # the fourth is in the spool, behind the others
     assert [one.item.id for _, one in chain.spool.read(LANE, 10)] == ["one", "two", "three", "four"]
     chain.confirm_all()
     assert chain.order() == ["one", "two", "three", "four"]

@@ -69,9 +69,9 @@ class Harness:
     def spool(self) -> None:
         """Take all that is left out of the pipeline, as a lane's way into the spool does."""
         for parcel in self.pipeline.take_lane(ROUTE):
-            for one in parcel.items:
-                self.taken[one.key].append(one.id)
-            self.settled += [one.id for one in parcel.items]
+            for command in parcel.items:
+                self.taken[command.key].append(command.id)
+            self.settled += [command.id for command in parcel.items]
             parcel.settle(None)
         self.ready = [parcel for parcel in self.ready if not parcel.superseded]
         self.travelling = [parcel for parcel in self.travelling if not parcel.superseded]
@@ -83,12 +83,12 @@ class Harness:
         assert len(parcel.items) == 1 or len(encode_many("m" * 36, parcel.items).body) <= MAX_BODY_BYTES
         self.travelling.append(parcel)
         self.sent.append(parcel)
-        for one in parcel.items:
-            self.taken[one.key].append(one.id)
+        for command in parcel.items:
+            self.taken[command.key].append(command.id)
 
     def settle(self, index: int, *, ok: bool) -> None:
         parcel = self.travelling.pop(index % len(self.travelling))
-        self.settled += [one.id for one in parcel.items]
+        self.settled += [command.id for command in parcel.items]
         parcel.settle(None if ok else QueueFull(parcel.items[0].id, "full"))
         for freed in self.pipeline.settle(parcel):
             self.free(freed)
@@ -133,7 +133,7 @@ def test_any_history_keeps_order_per_key_and_loses_nothing(
             assert sorted(came) == sorted(ids)
         else:
             assert came == ids
-    assert sorted(run.settled) == sorted(one for ids in run.added.values() for one in ids)
+    assert sorted(run.settled) == sorted(command_id for ids in run.added.values() for command_id in ids)
     assert all(len(ends) == 1 for ends in run.calls.values()), "a call ends exactly once"
     assert run.pipeline.waiting == 0
 
@@ -162,13 +162,13 @@ def test_what_may_travel_at_the_same_time_travels_in_one_message_and_then_holds_
     run.call([[("b", 0, 0)]])
     run.flush()
     (first,) = run.sent
-    assert [one.key for one in first.items] == ["a", "b", None, "c"]
+    assert [command.key for command in first.items] == ["a", "b", None, "c"]
     assert run.pipeline.waiting == 1
     run.settle(0, ok=False)
     run.flush()
     errors = [ends[0] for ends in list(run.calls.values())[:4] if isinstance(ends[0], QueueFull)]
-    assert len(errors) == 4, "each call is told of its own command"
-    assert [one.key for one in run.sent[1].items] == ["b"]
+    assert len(errors) == 4, "each call gets the error of its own command"
+    assert [command.key for command in run.sent[1].items] == ["b"]
 
 
 def test_packing_stops_at_the_size_cap() -> None:
@@ -214,7 +214,7 @@ def test_a_call_of_several_messages_ends_with_the_last_and_reports_the_first_err
 def test_packs_fit_a_message_and_keep_order(contents: list[tuple[str | None, int]]) -> None:
     items = [item(key, b"x" * size, f"c-{number}") for number, (key, size) in enumerate(contents)]
     packs = pack(items)
-    assert [one for packed in packs for one in packed] == items
+    assert [command for packed in packs for command in packed] == items
     for packed, following in pairwise(packs):
         assert len(encode_many("m" * 36, packed).body) <= MAX_BODY_BYTES
         assert len(encode_many("m" * 36, [*packed, following[0]]).body) > PACK_BYTES - 100 * (len(packed) + 1) - 1000

@@ -35,7 +35,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
 
 def test_threads_that_come_first_together_get_one_publisher() -> None:
     with ThreadPoolExecutor(16) as threads:
-        made = {id(one) for one in threads.map(lambda _: process.publisher(), range(64))}
+        made = {id(found) for found in threads.map(lambda _: process.publisher(), range(64))}
     assert made == {id(process.publisher())}
 
 

@@ -125,26 +125,26 @@ for number in range(10_000):
 
 
 def killed(directory: Path, name: str, after: int) -> int:
-    """Let a process put down commands and kill it in the midst; return how many it was told are on disk."""
+    """Let a process put down commands and kill it in the midst; return how many commands it knew to be on disk."""
     line = [sys.executable, "-c", _VICTIM, str(directory), name, str(Path(__file__).parent)]
-    told = 0
+    confirmed = 0
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as victim:
         assert victim.stdout is not None
         for text in victim.stdout:
-            told = int(text) + 1
-            if told == after:
+            confirmed = int(text) + 1
+            if confirmed == after:
                 victim.kill()
     assert victim.returncode == -signal.SIGKILL
-    return told
+    return confirmed
 
 
-def test_what_a_killed_process_was_told_is_there_and_a_successor_takes_all_over(tmp_path: Path) -> None:
-    told = {name: killed(tmp_path, name, after) for name, after in (("a", 7), ("b", 40))}
+def test_what_a_killed_process_had_written_is_there_and_a_successor_takes_all_over(tmp_path: Path) -> None:
+    confirmed = {name: killed(tmp_path, name, after) for name, after in (("a", 7), ("b", 40))}
     with opened(tmp_path, limit_bytes=10**8) as successor:
         found = ids(successor)
-    for name, count in told.items():
-        mine = [one for one in found if one.startswith(name)]
-        # One more at most: written, and not told any more.
+    for name, count in confirmed.items():
+        mine = [command_id for command_id in found if command_id.startswith(name)]
+        # One more at most: written, but its number was not printed any more.
         assert mine == [f"{name}-{number:05}" for number in range(len(mine))]
         assert count <= len(mine) <= count + 1
     assert len(list(tmp_path.glob("*.sqlite"))) == 1
@@ -152,14 +152,14 @@ def test_what_a_killed_process_was_told_is_there_and_a_successor_takes_all_over(
 
 @pytest.mark.parametrize("cut", [1, 200, 3000])
 def test_a_half_written_record_is_dropped_and_those_before_it_are_not(tmp_path: Path, cut: int) -> None:
-    told = killed(tmp_path, "a", 20)
+    confirmed = killed(tmp_path, "a", 20)
     (journal,) = tmp_path.glob("*.sqlite-wal")
     whole = journal.stat().st_size
     os.truncate(journal, whole - cut)
     with opened(tmp_path) as successor:
         found = ids(successor)
     assert found == [f"a-{number:05}" for number in range(len(found))]
-    assert len(found) >= told - 2, "more than the records that were cut are gone"
+    assert len(found) >= confirmed - 2, "more than the records that were cut are gone"
 
 
 def test_a_forked_child_neither_owns_it_nor_disturbs_it(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_forked_child_neither_owns_it_nor_disturbs_it(tmp_path: Path) -> None:
         assert ids(spool) == ["c-1", "c-2"]
 
 
-def test_a_full_disk_and_a_broken_one_are_told_apart(tmp_path: Path) -> None:
+def test_a_full_disk_and_a_broken_one_are_different_errors(tmp_path: Path) -> None:
     with opened(tmp_path) as spool:
         spool._database.execute("pragma max_page_count = 8")  # noqa: SLF001  stands for the disk's end
         with pytest.raises(SpoolFull, match="full"):

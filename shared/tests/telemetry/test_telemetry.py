@@ -1,4 +1,4 @@
-"""What traces and metrics are told of publishing, with the libraries that services use for them."""
+"""The traces and metrics of publishing, made with the libraries that services use for them."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_calls_that_travel_in_one_message_are_all_carried(broker: MemoryBroker, 
     asyncio.run(together())
     messages = carried(broker)
     assert len(messages) < 8
-    contexts = [one for message in messages for one in message]
+    contexts = [context for message in messages for context in message]
     assert contexts == [traceparent(span) for span in spans.get_finished_spans()]
 
 
@@ -114,7 +114,7 @@ def test_a_batch_links_to_everybody_who_published_it(broker: MemoryBroker, spans
     publisher.publish(Deposit(account="a-1", amount=1))
     publisher.publish(Note(text="x"))
     published = spans.get_finished_spans()
-    contexts = [one for message in carried(broker) for one in message]
+    contexts = [context for message in carried(broker) for context in message]
     batch_span = batch_span_of(Settings.load({"WRITEGATE_TELEMETRY": "opentelemetry"}))
     with (
         pytest.raises(ValueError, match="failed"),

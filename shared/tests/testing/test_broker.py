@@ -30,7 +30,7 @@ def test_published_commands_are_read_from_what_was_sent(broker: MemoryBroker) ->
     first, *_, last = broker.published
     assert broker.published.count(Deposit(account="a-1", amount=3)) == 1
     assert isinstance(last, Deposit)
-    assert (last.amount, {type(one) for one in broker.published}) == (5, {Deposit, Note})
+    assert (last.amount, {type(command) for command in broker.published}) == (5, {Deposit, Note})
     sent = [message.sent.properties.headers["id"] for message in broker.take()]
     assert {first.command_id, last.command_id} & set(sent)
 

@@ -48,10 +48,10 @@ def removed(before: str, after: str) -> list[str]:
 
 def test_lines_are_added_and_nothing_else_changes(checkout: Path) -> None:
     before = content(checkout)
-    told = json.loads(service_new(checkout / "services", "newcomer", "--lanes", "2", "--json").stdout)
+    printed = json.loads(service_new(checkout / "services", "newcomer", "--lanes", "2", "--json").stdout)
     after = content(checkout)
-    assert set(after) - set(before) == {f"services/newcomer/{name}" for name in told["made"]}
-    assert {name for name in before if before[name] != after.get(name)} == set(told["changed"]) == set(ENTRIES)
+    assert set(after) - set(before) == {f"services/newcomer/{name}" for name in printed["made"]}
+    assert {name for name in before if before[name] != after.get(name)} == set(printed["changed"]) == set(ENTRIES)
     # One line is made longer: what the image of the writer has.
     [line] = [line for name in before for line in removed(before[name], after[name])]
     assert line.startswith("RUN sh deploy/docker/install writer ")

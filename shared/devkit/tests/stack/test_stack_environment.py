@@ -1,4 +1,4 @@
-"""What each process is told, and what it is not; and that it is remembered."""
+"""The settings that each process gets, those it does not get, and that they are kept."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class StackState:
 
 
 def read_state(home: Home) -> StackState:
-    """Read what was remembered. Raises :class:`StackError` when this stack was never started."""
+    """Read the stored state. Raises :class:`StackError` when this stack was never started."""
     try:
         stack = json.loads(_stack_file(home).read_text())
         passwords = json.loads(_password_file(home).read_text())
