@@ -184,6 +184,9 @@ class Lanes:
         except self._connection.connection_errors as error:
             log.warning("lanes.connection_lost", error=str(error))
             self.detach()
+        except Exception:
+            # Some other reader of the hub, such as Celery's remote control: it must not end the stopping.
+            log.exception("lanes.hub_failed")
 
     def close_all(self) -> None:
         """Close all channels: what is unacknowledged goes back to the broker, in order."""
