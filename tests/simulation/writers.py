@@ -109,6 +109,7 @@ class SimulatedPublisher:
             spool=cast(Any, spool),
             when_full=when_full,
             now=lambda: schedule.now,
+            chance=around.random.random,
         )
 
     def forward(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import random
 import threading
 import time
 from collections import deque
@@ -71,9 +72,11 @@ class Engine:
         spool: Spool | None = None,
         when_full: WhenFull = "fail",
         now: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self.wire = wire_to(self)
         self._now = now
+        self._chance = chance
         self.app_id = app_id or self.wire.user
         self._on_reply = on_reply
         self._pipeline = Pipeline()
@@ -92,7 +95,9 @@ class Engine:
         self._away_since: float | None = now()
         self._when_full = when_full
         self._spooling = (
-            Spooling(spool, self._admit, self._stop_sending, self.wire.later) if spool is not None else None
+            Spooling(spool, self._admit, self._stop_sending, self.wire.later, chance=chance)
+            if spool is not None
+            else None
         )
 
     @property
@@ -323,7 +328,9 @@ class Engine:
         if parcel.no_deadline or (self._when_full == "wait" and not parcel.abandoned):
             # It stays the first of its keys: nothing behind it may be sent before it is accepted.
             parcel.refusals += 1
-            seconds = backoff_seconds(parcel.refusals, first=_FIRST_RESEND_SECONDS, longest=_LONGEST_RESEND_SECONDS)
+            seconds = backoff_seconds(
+                parcel.refusals, first=_FIRST_RESEND_SECONDS, longest=_LONGEST_RESEND_SECONDS, chance=self._chance()
+            )
             self.wire.later(seconds, partial(self._send_again, parcel))
         elif self._when_full == "spool" and parcel.spoolable:
             self._divert([parcel.route])

@@ -7,6 +7,7 @@ last of them has been given to the pipeline, new commands wait for it in memory 
 from __future__ import annotations
 
 import logging
+import random
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -52,7 +53,8 @@ class Spooling:
     """Sends what is in a spool. Used on the publisher's I/O thread.
 
     ``submit`` sends parcels without a time limit. ``stop`` removes a call's parcels that have not been sent, and puts
-    whatever else waits in that lane into the spool. ``later`` calls a function after some seconds.
+    whatever else waits in that lane into the spool. ``later`` calls a function after some seconds,
+    ``chance`` returns a random number from 0 to 1.
     """
 
     def __init__(
@@ -61,8 +63,11 @@ class Spooling:
         submit: Callable[[Sequence[Parcel]], None],
         stop: Callable[[Route, Call, Exception], None],
         later: Callable[[float, Callable[[], None]], None],
+        *,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._spool = spool
+        self._chance = chance
         self._submit = submit
         self._take_back = stop
         self._later = later
@@ -162,7 +167,9 @@ class Spooling:
         self._lanes.add(route)
         self._sending.add(route)
         self._failures[route] = failures = self._failures.get(route, 0) + 1
-        seconds = backoff_seconds(failures, first=_FIRST_RETRY_SECONDS, longest=_LONGEST_RETRY_SECONDS)
+        seconds = backoff_seconds(
+            failures, first=_FIRST_RETRY_SECONDS, longest=_LONGEST_RETRY_SECONDS, chance=self._chance()
+        )
         self._later(seconds, partial(self._again, route))
 
     def _again(self, route: Route) -> None:
