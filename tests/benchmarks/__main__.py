@@ -47,9 +47,9 @@ def main() -> int:
         say("servers run, tables are filled")
         about = machine(place)
         matrix = measure_matrix(place, size, systems, say)
-        if size.latency:
-            measure_latency(place, matrix, systems, say)
-        points = measure_growth(place, say) if size.growth else []
+        if size.latency_seconds:
+            measure_latency(place, matrix, size.latency_seconds, systems, say)
+        points = measure_growth(place, size.growth, say) if size.growth else []
     figures = report.as_json(about, matrix, points)
     if options.smoke:
         console.print("A smoke run: these figures mean nothing, and are kept nowhere.")

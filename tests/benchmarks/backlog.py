@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from random import Random
 
 from tests.benchmarks.drain import WORKLOAD, Drain, Drained, Publish, packed, single
@@ -13,38 +14,40 @@ from tests.benchmarks.place import Place
 from tests.benchmarks.point import Point, cost_of
 from writegate import Command
 
-# How many backlogs of each size. A small one is drained in a fraction of a second: the median of more is steadier.
-PACKED = {10**4: 15, 10**5: 5, 10**6: 1}
-SINGLE = {10**4: 5, 10**5: 3}
-LEDGER_ROWS = (10**5, 10**7)
-_LEDGER_BACKLOG = 10**5
-_LEDGER_RUNS = 3
+
+@dataclass(frozen=True)
+class LedgerSize:
+    """The ledgers by their rows, and the backlogs that are drained against each."""
+
+    rows: tuple[int, ...]
+    backlog: int
+    runs: int
 
 
-def measure_backlog(place: Place, drain: Drain, count: int, *, many_a_message: bool) -> Point:
-    """Drain backlogs of so many commands, with an empty ledger."""
+def measure_backlog(place: Place, drain: Drain, count: int, times: int, *, many_a_message: bool) -> Point:
+    """Drain a backlog of so many commands several times, each time with an empty ledger."""
     publish: Publish = packed if many_a_message else single
     runs = []
-    for number in range((PACKED if many_a_message else SINGLE)[count]):
+    for number in range(times):
         place.reset(WORKLOAD)
         runs.append(drain.measure(_commands(count, number), count, publish))
     return _point("backlog" if many_a_message else "backlog, single messages", count, runs)
 
 
-def measure_ledger(place: Place, drain: Drain) -> Iterator[Point]:
+def measure_ledger(place: Place, drain: Drain, size: LedgerSize) -> Iterator[Point]:
     """Drain packed backlogs against each size of the ledger, with ids of ours and with those of stock producers."""
     make_days(place.gate)
-    for rows in LEDGER_ROWS:
+    for rows in size.rows:
         ordered: list[Drained] = []
         random: list[Drained] = []
-        for number in range(_LEDGER_RUNS):
+        for number in range(size.runs):
             for runs, stock in ((ordered, False), (random, True)):
-                if rows == min(LEDGER_ROWS) or not (ordered or random):
+                if rows == min(size.rows) or not (ordered or random):
                     # What a run adds would count where there is little; the large one is filled once.
                     place.reset(WORKLOAD)
                     fill(place.gate, rows, ordered=WORKLOAD.service, random=WORKLOAD.service)
-                commands = _commands(_LEDGER_BACKLOG, number, stock=stock)
-                runs.append(drain.measure(commands, _LEDGER_BACKLOG, packed))
+                commands = _commands(size.backlog, number, stock=stock)
+                runs.append(drain.measure(commands, size.backlog, packed))
         yield _point("ledger", rows, ordered)
         yield _point("ledger, UUIDv4 ids", rows, random)
     place.reset(WORKLOAD)

@@ -13,13 +13,12 @@ from tests.benchmarks.systems.base import Running
 from tests.benchmarks.systems.direct import drivers
 from tests.benchmarks.systems.writegate import WRITER, start_writer
 
-PUBLISHERS = (1, 100, 1000)
-_RATE, _SECONDS = 2000.0, 10.0
+_RATE = 2000.0
 _PROCESSES = 4
 _LOAD = "tests.benchmarks.loads.growth:ManyPublishers"
 
 
-def measure_publishers(place: Place, count: int) -> Point:
+def measure_publishers(place: Place, count: int, seconds: float) -> Point:
     """Publish single commands in an open loop from so many connections."""
     gate = place.gate
     url = gate.broker.url(WORKLOAD.service)
@@ -29,7 +28,7 @@ def measure_publishers(place: Place, count: int) -> Point:
     try:
         with drivers(_LOAD, each, dict(os.environ)) as started:
             running = Running(started, "publisher", others={"writer": [writer.process.pid]}, queued=True)
-            run = measure(place, running, Job(WORKLOAD.name, seconds=_SECONDS, rate=_RATE))
+            run = measure(place, running, Job(WORKLOAD.name, seconds=seconds, rate=_RATE))
     finally:
         gate.writers.stop(WRITER)
     return Point(

@@ -16,13 +16,11 @@ from tests.benchmarks.watch import Watch
 from tests.integration.gate import Gate, gate_running
 from tests.servers import SUPERUSER
 
-SERVICES = (1, 10, 100, 500)
-_SECONDS = 5.0
 _PATIENCE_SECONDS = 300.0
 _LOAD = "tests.benchmarks.loads.growth:ManyServices"
 
 
-def measure_services(place: Place, count: int) -> Point:
+def measure_services(place: Place, count: int, seconds: float) -> Point:
     """Apply so many services to a gate of their own, publish single commands to all by turns, and measure."""
     with tempfile.TemporaryDirectory(prefix="wg-") as folder:
         generate(Path(folder), count)
@@ -33,10 +31,10 @@ def measure_services(place: Place, count: int) -> Point:
         ) as gate:
             gate.database.sql(f"set application_name = '{OWN_SESSIONS}'")
             applied = time.monotonic() - began
-            return _measure(place, gate, count, f"applied in {applied:.0f} s")
+            return _measure(place, gate, count, seconds, f"applied in {applied:.0f} s")
 
 
-def _measure(place: Place, gate: Gate, count: int, note: str) -> Point:
+def _measure(place: Place, gate: Gate, count: int, seconds: float, note: str) -> Point:
     began = time.monotonic()
     writer = gate.writers.start(wait=False)
     # The example services are installed beside them and served too.
@@ -49,7 +47,7 @@ def _measure(place: Place, gate: Gate, count: int, note: str) -> Point:
     with drivers(_LOAD, [arguments], environment) as [publisher]:
         groups = {"writer": [writer.process.pid], "publisher": [publisher.pid], **place.server_processes()}
         with Watch(url, groups) as watch:
-            publisher.start(Job("", seconds=_SECONDS))
+            publisher.start(Job("", seconds=seconds))
             report = publisher.report()
             gate.wait(lambda: gate.database.value(decided) >= report.sent, "all commands decided", _PATIENCE_SECONDS)
     ended = gate.database.value(

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tests.benchmarks import growth
+from tests.benchmarks.growth import Growth
 from tests.benchmarks.jobs import CLEAN, POISON, ROUND_TRIPS, VARIANTS, Job, Percentiles
 from tests.benchmarks.measure import Measured, measure
 from tests.benchmarks.place import Place
@@ -18,7 +20,6 @@ LOADS = (25, 50, 90)
 """Of a system's own capacity, in percent."""
 FIXED_RATE = 1000.0
 """Commands a second at which the ways through the gate are timed once more: a figure that does not move with them."""
-_LATENCY_SECONDS = 5.0
 
 Say = Callable[[str], None]
 
@@ -57,8 +58,9 @@ class Size:
     seconds: float
     workloads: tuple[str, ...]
     variants: tuple[str, ...]
-    latency: bool
-    growth: bool
+    latency_seconds: float = 0.0
+    """How long each open loop is; 0: latency is not measured."""
+    growth: Growth | None = None
 
     @property
     def scales(self) -> tuple[int, ...]:
@@ -66,9 +68,9 @@ class Size:
         return tuple(scale for scale in (1, 50) if f"tpcb-{scale}" in self.workloads)
 
 
-FULL = Size(3, 2.5, tuple(WORKLOADS), VARIANTS, latency=True, growth=True)
-QUICK = Size(2, 2.5, ("tpcb-1", "hot"), (CLEAN,), latency=False, growth=False)
-SMOKE = Size(1, 1.0, ("tpcb-1",), (CLEAN,), latency=False, growth=False)
+FULL = Size(3, 2.5, tuple(WORKLOADS), VARIANTS, latency_seconds=5.0, growth=growth.FULL)
+QUICK = Size(2, 2.5, ("tpcb-1", "hot"), (CLEAN,))
+SMOKE = Size(1, 1.0, ("tpcb-1",), (CLEAN,), latency_seconds=0.5, growth=growth.SMOKE)
 
 
 def measure_matrix(place: Place, size: Size, systems: Sequence[str], say: Say) -> Matrix:
@@ -90,7 +92,7 @@ def measure_matrix(place: Place, size: Size, systems: Sequence[str], say: Say) -
     return matrix
 
 
-def measure_latency(place: Place, matrix: Matrix, systems: Sequence[str], say: Say) -> None:
+def measure_latency(place: Place, matrix: Matrix, seconds: float, systems: Sequence[str], say: Say) -> None:
     """Measure what a command takes when so many arrive, whatever a system does with them: open loops."""
     for name in systems:
         system = SYSTEMS[name]
@@ -104,7 +106,7 @@ def measure_latency(place: Place, matrix: Matrix, systems: Sequence[str], say: S
             for load, rate in rates.items():
                 if not rate:
                     continue  # it committed nothing: a share of that is no load
-                run = measure(place, running, Job(LATENCY_WORKLOAD, CLEAN, _LATENCY_SECONDS, rate=rate))
+                run = measure(place, running, Job(LATENCY_WORKLOAD, CLEAN, seconds, rate=rate))
                 if not run.latency_ms:
                     say(f"latency  {name:15} at {rate:8,.0f}/s  nothing was committed")
                     continue

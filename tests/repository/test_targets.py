@@ -21,7 +21,8 @@ import pytest
 from tests.checkout import ROOT, tracked
 from tests.deadlines import patient
 
-SECONDS = patient(240)  # for one target on a busy machine; each takes a few on a quiet one
+SECONDS = patient(600)  # for one target on a busy machine; each takes between one and forty on a quiet one
+SLOW = ("bench", "bench-ledger", "demo")
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,15 @@ def build() -> Iterator[str]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.mark.parametrize("target", [name for name, smoke in SMOKE.items() if isinstance(smoke, Runs)])
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name, smoke in SMOKE.items()
+        if isinstance(smoke, Runs)
+    ],
+)
 def test_a_target_runs(target: str, build: str) -> None:
     smoke = SMOKE[target]
     assert isinstance(smoke, Runs)
