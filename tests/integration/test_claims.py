@@ -13,10 +13,10 @@ from tests.deadlines import patient
 from tests.integration.gate import WRITER, Gate, gate_running
 from tests.servers import Servers
 from writegate.config import Settings
+from writegate_writer.database import leases
 from writegate_writer.database.leases import SqlLeases
 from writegate_writer.database.session import Session, engine_of
 from writegate_writer.schedule.leases import Claimed
-from writegate_writer.worker import control
 
 PLACE = 4712  # an advisory lock, at which whoever reads a domain's row waits
 # A policy for rows is asked after a statement has taken its snapshot, and before it locks the row.
@@ -77,6 +77,14 @@ def test_who_claims_a_domain_gets_the_lanes_of_its_epoch(gate: Gate) -> None:
 
 def test_read_in_the_same_statement_the_lanes_are_those_of_another_epoch(gate: Gate) -> None:
     """The negative control."""
-    with mock.patch.object(control, "_CLAIM", IN_ONE_STATEMENT):
+    with mock.patch.object(leases, "_CLAIM", IN_ONE_STATEMENT):
         _, trial = claim_while_parted(gate)
     assert trial == Claimed("trial", 10, WHOLE, {"trial": 2})
+
+
+def test_a_writer_commits_durably_whatever_the_role_and_the_database_are_set_to(gate: Gate) -> None:
+    gate.database.sql(f"ALTER ROLE {WRITER} IN DATABASE {gate.name} SET synchronous_commit = off")
+    gate.database.sql(f"ALTER DATABASE {gate.name} SET synchronous_commit = off")
+    settings = Settings.model_validate({"database_url": gate.environment(WRITER)["WRITEGATE_DATABASE_URL"]})
+    with closing(Session(engine_of(settings, "durable"))) as session:
+        assert session.run("SHOW synchronous_commit") == [("on",)]

@@ -154,3 +154,31 @@ def test_rows_whose_time_is_over_are_deleted_a_few_at_a_time(gate: Gate) -> None
         "history": 3,
         "hold": 3,
     }  # what still waits is never deleted
+
+
+def test_bodies_of_decided_commands_are_emptied_after_their_time_and_their_facts_stay(gate: Gate) -> None:
+    gate.database.sql(
+        "INSERT INTO writegate.parked (service, lane, id, task, version, hash, cause, message, headers, raw, state) "
+        "SELECT 'trial', 0, 'kept-' || n, 'trial.deposit', 1, n, '23514', 'no', '{\"id\": 1}', '{}', 'parked' "
+        "FROM generate_series(1, 5) n"
+    )
+    gate.database.sql("UPDATE writegate.parked SET state = 'dropped' WHERE id IN ('kept-1', 'kept-2', 'kept-3')")
+    gate.database.sql("UPDATE writegate.parked SET state = 'replayed' WHERE id = 'kept-4'")
+    gate.database.sql(
+        "UPDATE writegate.parked SET decided_at = decided_at - interval '31 days' WHERE id IN ('kept-1', 'kept-4')"
+    )
+    gate.database.sql("UPDATE writegate.parked SET parked_at = parked_at - interval '90 days' WHERE id LIKE 'kept-%%'")
+
+    def with_body() -> list[str]:
+        rows = gate.database.sql("SELECT id FROM writegate.parked WHERE id LIKE 'kept-%%' AND raw <> '' ORDER BY id")
+        return [id_ for (id_,) in rows]
+
+    call = "SELECT writegate.empty_decided(30, 1)"
+    assert with_body() == [f"kept-{number}" for number in range(1, 6)]
+    gate.wait(
+        lambda: not gate.database.value(call) and len(with_body()) == 3, "the old ones are emptied, one at a time"
+    )
+    assert with_body() == ["kept-2", "kept-3", "kept-5"]
+    facts = "SELECT cause, message, headers::text, state FROM writegate.parked WHERE id = 'kept-4'"
+    assert gate.database.sql(facts) == [("23514", "no", "{}", "replayed")]
+    assert "no longer kept" in gate.operator.do("parked", "show", "kept-4")

@@ -89,6 +89,12 @@ class Settings(BaseModel):
         description="longest a statement of a handler may take before it is cancelled; "
         "a handler that gives no sign of life for longer ends its process",
     )
+    parked_days: int = Field(
+        30,
+        ge=0,
+        description="for how many days a writer keeps the bodies of parked and deferred commands that were decided; "
+        "0: for ever",
+    )
     publish_timeout_seconds: float = Field(10.0, gt=0, description="time limit of one publish call")
     publish_waiting: int = Field(50_000, ge=1, description="most commands a publisher keeps in memory")
     when_full: Literal["spool", "wait", "fail"] = Field(

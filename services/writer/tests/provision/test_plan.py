@@ -61,6 +61,13 @@ def test_nothing_differs_from_itself() -> None:
     assert diff_database(DESIRED, applied()) == []
 
 
+@pytest.mark.parametrize("name", ["fsync", "full_page_writes"])
+def test_a_server_that_may_lose_commits_is_named_and_refused(name: str) -> None:
+    [change] = diff_database(DESIRED, replace(applied(), unsafe_settings=(name,)))
+    assert (change.action, change.name, change.step) == ("refused", name, None)
+    assert "set it to on" in change.detail
+
+
 def test_a_fresh_database_needs_roles_before_migrations_before_grants_before_domains() -> None:
     kinds = [change.kind for change in diff_database(DESIRED, DatabaseState())]
     assert list(dict.fromkeys(kinds)) == ["role", "migration", "membership", "grant", "service", "domain"]

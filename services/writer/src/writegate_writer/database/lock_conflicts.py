@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 # A wait that was looked at so long before an error has nothing to do with it.
 _FRESH_SECONDS = 5.0
 _STATEMENT_CHARACTERS = 500
+_LOG_AGAIN_SECONDS = 60.0
 # As the server says it in English; in another language only what was looked at in time is known.
 _BLOCKED_BY = re.compile(r"blocked by process (\d+)")
 
@@ -38,7 +39,7 @@ WHERE mine.application_name = %s AND mine.usename = current_user AND mine.wait_e
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class LockWait:
     """The session that a slot waits for. ``statement``: what it runs or ran last, at most 500 characters."""
 
     pid: int
@@ -47,7 +48,7 @@ class Wait:
     statement: str
 
     @classmethod
-    def of(cls, pid: int, who: str, application: str, statement: str) -> Wait:
+    def of(cls, pid: int, who: str, application: str, statement: str) -> LockWait:
         return cls(pid, who, application, " ".join(statement.split()))
 
 
@@ -57,7 +58,9 @@ class LockConflicts:
     def __init__(self, application: str) -> None:
         self._application = application
         self._lock = threading.Lock()
-        self._seen: dict[int, tuple[float, Wait]] = {}  # by the slot's backend
+        self._seen: dict[int, tuple[float, LockWait]] = {}  # by the slot's backend
+        self._failure = ""
+        self._log_again_at = 0.0
         self.conflicts = 0
 
     def look(self, session: Session) -> None:
@@ -67,15 +70,23 @@ class LockConflicts:
         except DatabaseFault as error:
             if error.fault is Fault.OUTAGE:
                 raise
-            return  # a schema older than this writer
+            self._log_failure(f"{error.sqlstate}: {error}")
+            return
         with self._lock:
             for mine, *other in rows:
-                wait = Wait.of(*other)
+                wait = LockWait.of(*other)
                 if self._seen.get(mine, (0.0, None))[1] != wait:
                     log.warning("slot.waits", **asdict(wait))
                 self._seen[mine] = (time.monotonic(), wait)
 
-    def conflict(self, session: Session, error: DatabaseFault) -> Wait | None:
+    def _log_failure(self, text: str) -> None:
+        """Log that nothing is known of outsiders. Twice a second would be too much: once a minute, or a new text."""
+        now = time.monotonic()
+        if text != self._failure or now >= self._log_again_at:
+            self._failure, self._log_again_at = text, now + _LOG_AGAIN_SECONDS
+            log.warning("lock_conflicts.unknown", error=text)
+
+    def conflict(self, session: Session, error: DatabaseFault) -> LockWait | None:
         """Count a conflict that ended a session's transaction; return who was in the way, if that is known."""
         with self._lock:
             self.conflicts += 1
@@ -86,14 +97,14 @@ class LockConflicts:
         for pid in named:
             # Not looked at in time: what it runs now, or ran last, is what is left to tell.
             for row in session.own("SELECT * FROM writegate.session_of(%s)", [pid]):
-                return Wait.of(pid, *row)
+                return LockWait.of(pid, *row)
         return None
 
 
 _KEEP = "INSERT INTO writegate.history (at, name, labels, value) VALUES (clock_timestamp(), 'conflict', %s, 1)"
 
 
-def conflict_labels(domain: str, error: DatabaseFault, wait: Wait | None) -> dict[str, str]:
+def conflict_labels(domain: str, error: DatabaseFault, wait: LockWait | None) -> dict[str, str]:
     """Return what is told of a conflict: both statements, ours without its values, and whose the other one is."""
     labels = {"domain": domain, "sqlstate": error.sqlstate or "", "error": str(error)}
     labels["statement"] = " ".join((error.statement or "").split())[:_STATEMENT_CHARACTERS]

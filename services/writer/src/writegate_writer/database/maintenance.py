@@ -1,4 +1,7 @@
-"""The care of what grows: partitions of the ledger made ahead and dropped when their time is over, old rows deleted."""
+"""Maintenance of what grows: ledger partitions made ahead and dropped after their time, old rows and bodies deleted.
+
+A chore of `worker/housekeeping.py`, on the connection of whichever slot does it.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,21 @@ from writegate_writer.errors import DatabaseFault, Fault
 log = structlog.get_logger(__name__)
 
 # A try to drop keeps every batch waiting for half a second at most: once a minute that is under a hundredth.
-_CARE_SECONDS = 60.0
+_INTERVAL_SECONDS = 60.0
 _DAYS_AHEAD = 7
 # Deleting so many takes some tens of milliseconds, which is how long a lease may wait for its renewal.
 _MOST_ROWS = 5000
+_MOST_BODIES = 1000  # each may be 256 KiB
 
 
 class Maintenance:
-    """What each writer does now and then; the database sees to it that only one of them does it at a time."""
+    """What each writer does once a minute; an advisory lock lets only one of them do it at a time.
 
-    def __init__(self) -> None:
+    ``parked_days``: for how long bodies of decided commands are kept; 0: for ever.
+    """
+
+    def __init__(self, parked_days: int) -> None:
+        self._parked_days = parked_days
         self._due = 0.0
 
     @property
@@ -33,23 +41,26 @@ class Maintenance:
         """Do what is due. Raises :class:`DatabaseFault` only when the connection or the database is gone."""
         if time.monotonic() < self._due:
             return
-        self._due = time.monotonic() + _CARE_SECONDS
+        self._due = time.monotonic() + _INTERVAL_SECONDS
         try:
-            more = self._take_care(session)
+            more = self._maintain(session)
         except DatabaseFault as error:
             if error.fault is Fault.OUTAGE:
                 raise
             # In the way is somebody's long transaction, or a schema older than this writer: neither stops commands.
-            log.warning("care.put_off", error=f"{error.sqlstate}: {error}", again_in_seconds=_CARE_SECONDS)
+            log.warning("care.put_off", error=f"{error.sqlstate}: {error}", again_in_seconds=_INTERVAL_SECONDS)
             return
         if more:
             self._due = 0.0
 
-    def _take_care(self, session: Session) -> bool:
+    def _maintain(self, session: Session) -> bool:
         """Return whether there is more to do at once."""
         session.own("SELECT writegate.add_ledger_partitions(%s)", [_DAYS_AHEAD])
         [(more,)] = session.own("SELECT writegate.forget_rows(%s)", [_MOST_ROWS])
         [(dropped,)] = session.own("SELECT writegate.drop_ledger_partition()")
         if dropped is not None:
             log.info("ledger.dropped", day=str(dropped))
+        if self._parked_days:
+            [(emptied,)] = session.own("SELECT writegate.empty_decided(%s, %s)", [self._parked_days, _MOST_BODIES])
+            more = more or emptied
         return bool(more) or dropped is not None

@@ -74,6 +74,8 @@ def engine_of(settings: Settings, application: str, statement_seconds: float | N
         "client_connection_check_interval": 2,
     }
     options = " ".join(f"-c {option}={int(seconds * 1000)}" for option, seconds in milliseconds.items())
+    # A message is acknowledged when its commit is durable, whatever the database or the role is set to.
+    options += " -c synchronous_commit=on"
     # The same for a machine that is gone: as long as the server knows its connections, they use up the budget.
     options += " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
     return create_engine(

@@ -47,7 +47,8 @@ class DatabaseState:
     ``migrations``: hash by (service, file). ``members``: (role, member). ``domains``: tables and reason by name.
     ``lanes``: domain by (service, lane). ``missing_partitions``: days up to a week ahead without a ledger partition.
     ``recorded``: retention and tasks as recorded, by service. ``wrong_passwords``: roles whose given
-    password does not log in. ``may_grant_monitor``: whether the owner can give out ``pg_monitor``.
+    password does not log in. ``unsafe_settings``: those of the server that are off, and on which durability depends.
+    ``may_grant_monitor``: whether the owner can give out ``pg_monitor``.
     """
 
     migrations: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class DatabaseState:
     recorded: Mapping[str, tuple[timedelta, tuple[str, ...]]] = field(default_factory=dict)
     wrong_passwords: frozenset[str] = frozenset()
     may_grant_monitor: bool = False
+    unsafe_settings: tuple[str, ...] = ()
 
 
 def desired_database(services: Iterable[Writes], migrations: Sequence[Migration], connections: int) -> DatabaseDesired:
@@ -90,6 +92,7 @@ def diff_database(desired: DatabaseDesired, actual: DatabaseState) -> list[Chang
     migrations = list(_migrations(desired, actual))
     pending = any(change.step for change in migrations)
     return [
+        *_unsafe_settings(actual),
         *_roles(desired, actual),
         *migrations,
         *_members(desired, actual),
@@ -99,6 +102,15 @@ def diff_database(desired: DatabaseDesired, actual: DatabaseState) -> list[Chang
         *_services(desired, actual),
         *diff_domains(desired.domains, actual.domains, actual.lanes),
     ]
+
+
+def _unsafe_settings(actual: DatabaseState) -> Iterator[Change]:
+    for name in actual.unsafe_settings:
+        text = (
+            "it is off, so a crash of the server may lose or damage what was committed and acknowledged: "
+            "set it to on in postgresql.conf and reload the server"
+        )
+        yield Change("refused", "server setting", name, text)
 
 
 def attributes(role: Role) -> str:

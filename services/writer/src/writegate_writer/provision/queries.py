@@ -60,6 +60,11 @@ join pg_catalog.pg_roles role on role.oid = one.grantee
 where role.rolname = any(%(roles)s)
 """
 
+# Without these a crash of the server's machine loses or damages what was committed.
+UNSAFE_SETTINGS = """
+select name from pg_catalog.pg_settings where name in ('fsync', 'full_page_writes') and setting = 'off' order by name
+"""
+
 HAS_MIGRATIONS = "select to_regclass('writegate.migration') is not null"
 MIGRATIONS = "select service, name, hash from writegate.migration"
 RECORD_MIGRATION = "insert into writegate.migration (service, name, hash) values (%s, %s, %s)"

@@ -101,7 +101,7 @@ class Process:
             readers=readers.executor,
         )
         engine = engine_of(settings, application)
-        housekeeping = Housekeeping([Maintenance(), self._history, recent])
+        housekeeping = Housekeeping([Maintenance(settings.parked_days), self._history, recent])
         slots = [
             Slot(
                 number,

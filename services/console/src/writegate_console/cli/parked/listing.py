@@ -24,7 +24,7 @@ from writegate_console.cli.parked.options import (
 )
 from writegate_console.gate.audit import actions_on_parked
 from writegate_console.gate.database import Database, Row, reading
-from writegate_console.gate.parked.fields import body_digest, fields_of
+from writegate_console.gate.parked.fields import BODY_NOT_KEPT, body_digest, fields_of
 from writegate_console.gate.parked.listing import full_rows, single_commands, summarize
 
 
@@ -81,7 +81,7 @@ def existing_rows(database: Database, name: str) -> list[Row]:
 def _described(row: Row, history: list[Row]) -> dict[str, Any]:
     raw = bytes(row["raw"])
     fields = fields_of(raw)
-    body = {"fields": fields} if fields is not None else {"body": raw.decode(errors="replace")}
+    body = {"fields": fields} if fields is not None else {"body": raw.decode(errors="replace") or BODY_NOT_KEPT}
     facts = {name: row[name] for name in row if name != "raw"}
     return {**facts, **body, "sha256": body_digest(raw), "history": history}
 

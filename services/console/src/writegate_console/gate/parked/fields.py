@@ -9,6 +9,8 @@ from typing import Any
 
 from writegate.errors import WritegateError
 
+BODY_NOT_KEPT = "(no longer kept: a writer deletes the bodies of decided commands after WRITEGATE_PARKED_DAYS)"
+
 
 def fields_of(raw: bytes) -> dict[str, Any] | None:
     """Return the fields in a parked body, or in the whole Celery message that was parked; None when there are none."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from writegate.contract.operations import Selection
 from writegate_console.gate.database import Database, Row
-from writegate_console.gate.parked.fields import body_digest, fields_of
+from writegate_console.gate.parked.fields import BODY_NOT_KEPT, body_digest, fields_of
 
 PAGE_COMMANDS = 50
 _MAX_BODY_CHARACTERS = 64 * 1024
@@ -112,7 +112,7 @@ def detail_of(row: Row) -> ParkedDetail:
     """Return a row with its body as text. Pure."""
     raw = bytes(row["raw"])
     try:
-        body = raw.decode()
+        body = raw.decode() or BODY_NOT_KEPT
     except UnicodeDecodeError:
         body = None
     return ParkedDetail(
