@@ -16,7 +16,7 @@ from writegate.message.topology import ANY, exchange_name, queue_name
 
 _NAME = "rabbitmq"
 _LOW = "low on memory"
-_NOTICES_SECONDS = 4.0  # a client that is gone without a word is missed after that many at most
+_NOTICES_SECONDS = 4.0  # a client that is gone without closing is noticed after that many at most
 
 
 class Broker:
@@ -53,7 +53,7 @@ class Broker:
         return link
 
     def gone(self, link: Link) -> None:
-        """A client is gone without a word: it is missed after a while, and what it had sent is acted on until then."""
+        """A client is gone without closing: the broker notices after a while, and acts on what it had sent until then."""
         link.cut()
         self._later(self._random.random() * _NOTICES_SECONDS, lambda: self.forget(link))
 
@@ -110,10 +110,10 @@ class Broker:
         """Forget a delivery, or all up to it."""
         if tag not in channel.unacked:
             raise Violation(f"{channel.link.name} acknowledges {tag}, which is not there to be acknowledged")
-        tags = [one for one in channel.unacked if one <= tag] if multiple else [tag]
+        tags = [delivered for delivered in channel.unacked if delivered <= tag] if multiple else [tag]
         queues = set()
-        for one in tags:
-            done = channel.unacked.pop(one)
+        for delivered in tags:
+            done = channel.unacked.pop(delivered)
             done.consumer.held -= 1
             queues.add(done.consumer.queue.name)
         for name in sorted(queues):
@@ -126,13 +126,13 @@ class Broker:
         channel.open = False
         channel.link.channels.remove(channel)
         returned: dict[str, list[Message]] = {}
-        for one in channel.unacked.values():
-            one.message.deliveries += 1
-            returned.setdefault(one.consumer.queue.name, []).append(one.message)
+        for unacked in channel.unacked.values():
+            unacked.message.deliveries += 1
+            returned.setdefault(unacked.consumer.queue.name, []).append(unacked.message)
         channel.unacked.clear()
         for name, messages in returned.items():
             queue = self.queues[name]
-            queue.ready = deque(sorted([*messages, *queue.ready], key=lambda one: one.seq))
+            queue.ready = deque(sorted([*messages, *queue.ready], key=lambda message: message.seq))
         for consumer in channel.consumers:
             self.cancel(consumer)
 
@@ -143,7 +143,7 @@ class Broker:
             link.cut()
             link.to_broker.clear()
             self._links.remove(link)
-            self._confirms = [one for one in self._confirms if one[0].link is not link]
+            self._confirms = [confirm for confirm in self._confirms if confirm[0].link is not link]
             for channel in list(link.channels):
                 self.close(channel)
 

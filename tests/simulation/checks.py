@@ -1,4 +1,4 @@
-"""What must hold: looked at with every commit, now and then, and when all is over."""
+"""What must hold: checked with every commit, now and then, and at the end."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class Checks:
         self._last: dict[tuple[str, str], int] = {}
         self._passed: set[str] = set()  # parked without making their keys wait: they have lost their place
 
-    # Told by the publishers.
+    # Called by the publishers.
 
     def published(self, thread: str, commands: Sequence[Numbered]) -> None:
         """A call begins."""
-        self._made.update((one.command_id, one) for one in commands)
+        self._made.update((command.command_id, command) for command in commands)
         self._history.add(self._schedule.now, thread, "publishes {}", commands)
 
     def accepted(self, thread: str, commands: Sequence[Numbered]) -> None:
         """A call was accepted."""
-        self._accepted.update(one.command_id for one in commands)
+        self._accepted.update(command.command_id for command in commands)
         self._history.add(self._schedule.now, thread, "accepted  {}", commands)
 
-    # Told by the database.
+    # Called by the database.
 
     def committed(self, session: Session, changes: dict[Lock, Row]) -> None:
         """Each effect once, and in its key's order."""
@@ -66,7 +66,7 @@ class Checks:
         if len(database.sessions) > database.budget:
             raise Violation(f"{len(database.sessions)} connections, the budget is {database.budget}")
         for writer in writers:
-            mine = [one.name for one in database.sessions if one.group is writer.group]
+            mine = [session.name for session in database.sessions if session.group is writer.group]
             if len(mine) > slots + 1:
                 raise Violation(f"{writer.group.name} has {len(mine)} connections: {', '.join(mine)}")
 
@@ -79,12 +79,12 @@ class Checks:
             if id_ not in self._applied and id_ not in parked:
                 raise Violation(f"lost: {_shown(self._made[id_])} ({id_}) was accepted, not applied and not parked")
         for id_, row in sorted(parked.items()):
-            one = self._made.get(id_)
+            command = self._made.get(id_)
             if (id_ in self._applied) != (row.state == "replayed"):
-                told = "applied" if id_ in self._applied else "not applied"
-                raise Violation(f"{told} and {row.state}: {_shown(one)} ({id_})")
-            if one is None or not one.bad:
-                raise Violation(f"parked though nothing is wrong with it: {_shown(one)} ({id_}): {row.cause}")
+                effect = "applied" if id_ in self._applied else "not applied"
+                raise Violation(f"{effect} and {row.state}: {_shown(command)} ({id_})")
+            if command is None or not command.bad:
+                raise Violation(f"parked though nothing is wrong with it: {_shown(command)} ({id_}): {row.cause}")
         for id_ in self._applied:
             if id_ in self._made and self._made[id_].bad and id_ not in parked:
                 raise Violation(f"applied though it is bad: {_shown(self._made[id_])}")
@@ -109,5 +109,5 @@ class Checks:
         return len(self._accepted), len(self._applied)
 
 
-def _shown(one: Numbered | None) -> str:
-    return "?" if one is None else f"{contract_of(one).task} {one!r}"
+def _shown(command: Numbered | None) -> str:
+    return "?" if command is None else f"{contract_of(command).task} {command!r}"

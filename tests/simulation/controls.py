@@ -41,7 +41,7 @@ class UnsuspectingStore(SimulatedStore):
 
 
 class CarelessStore(SimulatedStore):
-    """It does not tell a new owner of a domain which keys have something waiting."""
+    """A new owner of a domain does not learn which keys have something deferred."""
 
     def start(self, holder: Holder) -> Started:
         started = super().start(holder)
@@ -49,7 +49,7 @@ class CarelessStore(SimulatedStore):
 
 
 class OutdatedStore(SimulatedStore):
-    """It does not tell that people have changed what waits since stock was taken."""
+    """A writer does not learn that people have changed what is deferred since it loaded it."""
 
     _NEVER = 2**40  # no domain's revision is greater
 

@@ -108,7 +108,7 @@ def _close_channel(world: World, random: Random) -> None:
 
 
 def _fill_queue(world: World, random: Random) -> None:
-    queue = random.choice(sorted(world.broker.queues.values(), key=lambda one: one.name))
+    queue = random.choice(sorted(world.broker.queues.values(), key=lambda queue: queue.name))
     queue.limit = random.choice((0, 1, 2))
     world.database.later(3.0 * random.random(), lambda: setattr(queue, "limit", world.broker.limit))
 

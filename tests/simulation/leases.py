@@ -58,8 +58,8 @@ class SimulatedLeases:
 
     def writers(self, seconds: float) -> int:
         def work() -> int:
-            controls = [one for one in self._session.database.sessions if one.name.endswith("/control")]
-            return len({one.name for one in controls if one.used_within(seconds)})
+            controls = [session for session in self._session.database.sessions if session.name.endswith("/control")]
+            return len({session.name for session in controls if session.used_within(seconds)})
 
         return int(self._session.alone("count writers", work))
 

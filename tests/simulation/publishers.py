@@ -107,7 +107,7 @@ class _Thread:
 
     def accepted(self, commands: list[Numbered]) -> None:
         """Take note of what was accepted: what comes later may refer to it."""
-        self._orders += [one.command_id for one in commands if isinstance(one, Order)]
+        self._orders += [command.command_id for command in commands if isinstance(command, Order)]
 
     def _one(self) -> Numbered:
         random = self._random

@@ -87,7 +87,7 @@ class SimulatedWire:
         if self._link is None or not self._link.up:
             self._connect()
         due = [work for time, work in self._timers if time <= self._schedule.now]
-        self._timers = [one for one in self._timers if one[0] > self._schedule.now]
+        self._timers = [timer for timer in self._timers if timer[0] > self._schedule.now]
         for work in due:
             work()
         if self._posts:

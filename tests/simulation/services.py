@@ -88,27 +88,29 @@ DOMAINS = {
 def apply(session: Session, commands: Sequence[Command], fresh_id: Callable[[], str]) -> dict[str, Any]:
     """Apply commands of one type, one after the other."""
     if reasons := {
-        one.command_id: "it is wrong" for one in commands if isinstance(one, Numbered) and one.bad == "is wrong"
+        command.command_id: "it is wrong"
+        for command in commands
+        if isinstance(command, Numbered) and command.bad == "is wrong"
     }:
         raise Reject(reasons)
-    for one in commands:
-        assert isinstance(one, Numbered)
-        _apply(session, one, fresh_id)
+    for command in commands:
+        assert isinstance(command, Numbered)
+        _apply(session, command, fresh_id)
     return {}
 
 
-def _apply(session: Session, one: Numbered, fresh_id: Callable[[], str]) -> None:
-    contract = contract_of(one)
-    journal = (contract.task, one.command_id, key_of(one), one.n)
+def _apply(session: Session, command: Numbered, fresh_id: Callable[[], str]) -> None:
+    contract = contract_of(command)
+    journal = (contract.task, command.command_id, key_of(command), command.n)
     session.put("journal", next(session.database.numbers), journal)
-    total = (contract.service, one.key if contract.service == METERS.name else "")
+    total = (contract.service, command.key if contract.service == METERS.name else "")
     session.lock("total", total)
     session.put("total", total, (session.get("total", total) or 0) + 1)
-    if one.bad == "breaks a constraint":
+    if command.bad == "breaks a constraint":
         raise DatabaseFault("23514", "violates check constraint")
-    if isinstance(one, Ship):
-        session.put("parcel", one.order, one.key)
-    if isinstance(one, Track) and session.get("parcel", one.order) is None:
+    if isinstance(command, Ship):
+        session.put("parcel", command.order, command.key)
+    if isinstance(command, Track) and session.get("parcel", command.order) is None:
         raise DatabaseFault("23503", "violates foreign key constraint")
-    if isinstance(one, Order):
-        emit(Ship(key=one.key, n=one.n, order=one.command_id).with_id(fresh_id()), parent=one)
+    if isinstance(command, Order):
+        emit(Ship(key=command.key, n=command.n, order=command.command_id).with_id(fresh_id()), parent=command)

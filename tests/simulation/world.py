@@ -36,7 +36,7 @@ class World:
             random, request_rate=random.choice((0.0, 0.005, 0.03)), slow_rate=random.choice((0.0, 0.02)), world=self
         )
         limit = random.choice((6, 40, 100_000))
-        served = [one.service for one in services.SERVED.values()]
+        served = [service.service for service in services.SERVED.values()]
         self.broker = Broker(schedule, random, self.history, served, limit)
         slots = random.choice((1, 2))
         writers = random.choice((2, 3))
@@ -144,9 +144,9 @@ class World:
 
     def _miss(self, writer: Writer, link: object) -> None:
         if writer.group.frozen_until > self.schedule.now:
-            for one in list(self.broker.links()):
-                if one is link:
-                    self.broker.forget(one)
+            for known in list(self.broker.links()):
+                if known is link:
+                    self.broker.forget(known)
 
     def place_hold(self, target: str, until: float) -> None:
         """Place a hold, as an operator would."""
@@ -189,10 +189,19 @@ class World:
         tables = self.database.tables
         links = self.broker.links()
         return [
-            *(f"{one.group.name} publishes" for one in self.publishers if one.running),
-            *(f"{len(one.spool)} in the spool of {one.group.name}" for one in self.publishers if one.spool),
-            *(f"{len(one.ready)} messages in {one.name}" for one in self.broker.queues.values() if one.ready),
-            *(f"{len(one.unacked)} unacked on {link.name}" for link in links for one in link.channels if one.unacked),
+            *(f"{publisher.group.name} publishes" for publisher in self.publishers if publisher.running),
+            *(
+                f"{len(publisher.spool)} in the spool of {publisher.group.name}"
+                for publisher in self.publishers
+                if publisher.spool
+            ),
+            *(f"{len(queue.ready)} messages in {queue.name}" for queue in self.broker.queues.values() if queue.ready),
+            *(
+                f"{len(channel.unacked)} unacked on {link.name}"
+                for link in links
+                for channel in link.channels
+                if channel.unacked
+            ),
             *(f"{link.name} has sent" for link in links if link.to_broker),
             *(f"{row.item.task} {row.item.key} in the outbox of {of}" for of, row in tables.get("outbox", {}).values()),
             *(

@@ -151,7 +151,7 @@ class Writer:
         self.served = served
         self.stopping = False
         self._around = around
-        self._exits = exits  # told when it ends of its own, and whether another is to start
+        self._exits = exits  # called when it ends by itself, with whether another is to start
         self._schedule = schedule = around.schedule
         self.gate = SimulatedGate(schedule)
         self.lanes = Lanes(self.gate, around.memory_bytes, around.parts.channel)
@@ -188,7 +188,7 @@ class Writer:
         ]
 
     def stop(self, replace: bool) -> None:
-        """Tell it to end in order, and whether another is to start then."""
+        """Have it end in order. ``replace``: whether another starts then."""
         self.stopping = True
         self.hub.stop(partial(self._stop, replace))
 
