@@ -53,7 +53,7 @@ class Broker:
         return link
 
     def gone(self, link: Link) -> None:
-        """A client is gone without closing: the broker notices after a while, and acts on what it had sent until then."""
+        """A client is gone without closing. The broker notices after a while, and acts on what it sent till then."""
         link.cut()
         self._later(self._random.random() * _NOTICES_SECONDS, lambda: self.forget(link))
 
