@@ -312,7 +312,7 @@ class SimulatedStore:
         return {
             (service, row.item.key)
             for (service, _, _), row in self.session.rows("parked")
-            if row.parks_key and row.state == "parked" and (service, row.lane) in lanes
+            if row.parks_key and row.item.key is not None and row.state == "parked" and (service, row.lane) in lanes
         }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from writegate.message.envelope import Item
 from writegate_writer.database.fence import fence_parameters
 from writegate_writer.database.session import Session
-from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow
+from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key
 from writegate_writer.decide.store import Holder
 from writegate_writer.errors import DatabaseFault
 from writegate_writer.receive.sanitizing import sanitize_json, sanitize_text
@@ -23,7 +23,7 @@ SELECT (SELECT revision FROM writegate.domain WHERE name = %(domain)s),
               WHERE domain = %(domain)s AND state = 'deferred' GROUP BY service, key) AS waiting),
        (SELECT coalesce(json_agg(DISTINCT jsonb_build_array(service, key)), '[]') FROM writegate.parked p
         JOIN writegate.lane l USING (service, lane)
-        WHERE l.domain = %(domain)s AND p.state = 'parked' AND p.parks_key)
+        WHERE l.domain = %(domain)s AND p.state = 'parked' AND p.parks_key AND p.key IS NOT NULL)
 """
 
 
@@ -35,11 +35,10 @@ def read_index(session: Session, holder: Holder) -> DeferredIndex:
 def index_of(rows: list[tuple[Any, ...]]) -> DeferredIndex:
     """Return the index in the row of :data:`READ_INDEX`."""
     [(revision, deferred, parked)] = rows
-    return DeferredIndex(
-        Counter({(service, key) if key is not None else None: count for service, key, count in deferred}),
-        {(service, key) for service, key in parked},
-        revision,
-    )
+    counts: Counter[Key | None] = Counter()
+    for service, key, count in deferred:
+        counts[(service, key) if key is not None else None] += count  # of several services without a key
+    return DeferredIndex(counts, {(service, key) for service, key in parked}, revision)
 
 
 _DEFER = """

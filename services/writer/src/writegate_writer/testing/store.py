@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from writegate.contract.command import Command
 from writegate.contract.ids import ledger_id
-from writegate.message.receipt import Receipt
+from writegate.message.receipt import Cause, Receipt
 from writegate_writer.database.lock_conflicts import LockConflicts
 from writegate_writer.database.session import Session
 from writegate_writer.database.store import SqlStore
@@ -44,7 +44,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.decided: dict[tuple[str, str], tuple[Known, Receipt]] = {}  # by service and ledger id
-        self.deferred: dict[int, tuple[DeferredRow, str, int]] = {}  # with ledger id and content's hash, by number
+        self.deferred: dict[int, tuple[DeferredRow, str, str]] = {}  # with ledger id and reason, by number
         self.parked_keys: set[Key] = set()
         self.numbers = 0
 
@@ -74,15 +74,17 @@ class MemoryStore:
         return self._memory if self._changed is None else self._changed
 
     def start(self, holder: Holder) -> Started:
-        deferred = Counter(
+        return Started([], self._index())
+
+    def _index(self) -> DeferredIndex:
+        keys = Counter(
             None if row.item.key is None else (row.service, row.item.key)
             for row, _, _ in self._memory.deferred.values()
         )
-        return Started([], DeferredIndex(deferred, set(self._memory.parked_keys)))
+        return DeferredIndex(keys, set(self._memory.parked_keys))
 
     def waiting(self, holder: Holder) -> DeferredIndex:
-        """Nobody changes what waits: nobody has to take stock of it."""
-        raise AssertionError
+        return self._index()
 
     def check_held(self, holder: Holder) -> None:
         """There is nobody else."""
@@ -93,7 +95,7 @@ class MemoryStore:
         self._changed.take_over(self._memory)
         known = {id_: self._now.decided[service, id_][0] for id_ in ids if (service, id_) in self._now.decided}
         deferred = {
-            id_: hash_ for row, id_, hash_ in self._now.deferred.values() if row.service == service and id_ in ids
+            id_: row.hash for row, id_, _ in self._now.deferred.values() if row.service == service and id_ in ids
         }
         return Opened(0, xid, at, known, deferred, holds_of(()))
 
@@ -123,23 +125,27 @@ class MemoryStore:
                 self._now.parked_keys.add(key)
 
     def defer(self, holder: Holder, aside: Sequence[Deferral]) -> None:
-        for one in (deferral.arrived for deferral in aside):
-            number, delivery = self._now.next_number(), one.delivery
+        for deferral in aside:
+            arrived, number = deferral.arrived, self._now.next_number()
+            delivery = arrived.delivery
             row = DeferredRow(
                 number,
                 delivery.service,
                 delivery.lane,
-                one.item,
-                one.hash,
+                arrived.item,
+                arrived.hash,
                 delivery.origin,
                 delivery.reply_to,
-                limited=False,
+                limited=deferral.limit_seconds is not None,
                 overdue=False,
             )
-            self._now.deferred[number] = row, one.ledger_id, one.hash
+            self._now.deferred[number] = row, arrived.ledger_id, deferral.reason
 
     def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
-        for number in (*applied, *parked):
+        settled = (*applied, *parked)
+        if not self._now.deferred.keys() >= set(settled):
+            raise DatabaseFault("40001", "a deferred command was decided meanwhile")
+        for number in settled:
             del self._now.deferred[number]
 
     def settle_parked(
@@ -170,7 +176,12 @@ class MemoryStore:
 
     def look_up(self, service: str, ids: Sequence[str]) -> Mapping[str, Receipt]:
         decided = {id_: self._memory.decided.get((service, ledger_id(id_))) for id_ in ids}
-        return {id_: replace(found[1], id=id_) for id_, found in decided.items() if found is not None}
+        receipts = {id_: replace(found[1], id=id_) for id_, found in decided.items() if found is not None}
+        reasons = {id_: reason for row, id_, reason in self._memory.deferred.values() if row.service == service}
+        for id_ in ids:
+            if (reason := reasons.get(ledger_id(id_))) is not None:
+                receipts[id_] = Receipt(id_, "deferred", cause=Cause("deferred", reason))
+        return receipts
 
     def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
         return [row for number, (row, _, _) in sorted(self._memory.deferred.items()) if number > after][:limit]

@@ -1,0 +1,395 @@
+"""What every store does alike: PostgreSQL's, the simulated one, and the one of the test kit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.conformance.stores import (
+    BATCHES,
+    FENCE,
+    FIRST,
+    HOLDS,
+    KINDS,
+    LIMITS,
+    OUTBOX,
+    RECEIPTS,
+    SECOND,
+    SUSPECTS,
+    Stores,
+)
+from tests.deadlines import patient
+from tests.integration.gate import Gate, gate_running
+from tests.servers import Servers
+from writegate.contract.ids import ledger_id, new_id
+from writegate.message.envelope import Item
+from writegate.message.receipt import Cause
+from writegate_devkit.stack.readiness import wait_until
+from writegate_writer.decide.deferral import BEGINNING, Deferral, DeferredRow
+from writegate_writer.decide.store import APPLIED, PARKED, Holder, Known, Opened, Outgoing, Store
+from writegate_writer.errors import DatabaseFault, Fault
+from writegate_writer.receive.delivery import Arrived, Delivery, NotYet, Refused
+
+pytestmark = pytest.mark.filterwarnings("error")
+SINCE = datetime.now(UTC).date() - timedelta(days=1)
+DEADLINE_SECONDS = patient(30)
+
+
+@pytest.fixture(scope="module")
+def gate(servers: Servers) -> Iterator[Gate]:
+    with gate_running(servers, "gate_stores") as running:
+        yield running
+
+
+@pytest.fixture(params=KINDS)
+def stores(request: pytest.FixtureRequest, gate: Gate) -> Iterator[Stores]:
+    with KINDS[request.param](gate) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(stores: Stores) -> Store:
+    return stores.connect()
+
+
+@pytest.fixture
+def holder(stores: Stores) -> Holder:
+    return stores.holder
+
+
+@pytest.fixture(autouse=True)
+def _feature(request: pytest.FixtureRequest) -> None:
+    """Skip what a store does not have, for the reason that it declares."""
+    if (needs := request.node.get_closest_marker("needs")) is not None:
+        without = request.getfixturevalue("stores").without
+        if (reason := without.get(needs.args[0])) is not None:
+            pytest.skip(reason)
+
+
+def arrived(stores: Stores, key: str | None = "a", content: int = 1, service: str = "") -> Arrived:
+    service = service or stores.service
+    item = Item(new_id(), f"{service}.deposit", 1, key, b'{"n": %d}' % content)
+    delivery = Delivery(service, 0, 1, 1, item.fields, {}, {})
+    return Arrived(delivery, item, ledger_id(item.id), content, NotYet("it is not read here"))
+
+
+def refused(command: Arrived, cause: str = "wrong", *, parks_key: bool = False) -> Refused:
+    item = command.item
+    return Refused(
+        command.delivery, item.id, command.hash, Cause(cause, "why"), item, item.fields, command.ledger_id, parks_key
+    )
+
+
+def opened(store: Store, holder: Holder, stores: Stores, *commands: Arrived) -> Opened:
+    return store.open(holder, stores.service, [command.ledger_id for command in commands], SINCE)
+
+
+@contextmanager
+def committed(store: Store, holder: Holder, stores: Stores) -> Iterator[Opened]:
+    """A transaction around the block."""
+    transaction = opened(store, holder, stores)
+    yield transaction
+    store.commit()
+
+
+def decide(
+    store: Store, holder: Holder, stores: Stores, applied: Sequence[Arrived] = (), parked: Sequence[Refused] = ()
+) -> None:
+    """Decide commands in an open transaction, as a batch does."""
+    transaction = opened(store, holder, stores)
+    rows = [(command.ledger_id, APPLIED, command.hash) for command in applied]
+    rows += [(command.ledger_id or "", PARKED, command.hash) for command in parked]
+    store.enter(holder, transaction, stores.service, rows)
+    assert store.leave(holder, transaction, None)
+    if parked:
+        store.park(parked)
+
+
+def defer(store: Store, holder: Holder, stores: Stores, *deferrals: Deferral) -> list[DeferredRow]:
+    """Defer commands in a transaction; return their rows."""
+    with committed(store, holder, stores):
+        store.defer(holder, deferrals)
+    ids = {deferral.arrived.item.id for deferral in deferrals}
+    return [row for row in store.deferred(holder, BEGINNING, 1000) if row.item.id in ids]
+
+
+def test_an_empty_database_has_nothing_left(store: Store, holder: Holder) -> None:
+    started = store.start(holder)
+    assert (started.leftovers, started.waiting.total, started.waiting.parked) == ([], 0, set())
+    assert store.deferred(holder, BEGINNING, 10) == []
+    store.check_held(holder)
+
+
+@pytest.mark.needs(FENCE)
+def test_the_fence_lets_only_the_newest_epoch_pass(store: Store, holder: Holder, stores: Stores) -> None:
+    with committed(store, holder, stores):
+        pass
+    successor = stores.take_over(SECOND)
+    assert successor.epoch > holder.epoch
+    calls: list[Callable[[], object]] = [
+        lambda: store.start(holder),
+        lambda: store.check_held(holder),
+        lambda: opened(store, holder, stores),
+        lambda: store.delete_sent(holder, 1),
+    ]
+    for call in calls:
+        with pytest.raises(DatabaseFault) as raised:
+            call()
+        assert raised.value.sqlstate == "WG001"
+        store.roll_back()
+    with committed(stores.connect(), successor, stores):
+        pass
+
+
+def test_decided_ids_are_known_with_their_outcome_and_hash(store: Store, holder: Holder, stores: Stores) -> None:
+    applied, parked, unknown = arrived(stores, content=7), arrived(stores, content=-8), arrived(stores)
+    decide(store, holder, stores, [applied], [refused(parked)])
+    store.commit()
+    transaction = opened(stores.connect(), holder, stores, applied, parked, unknown)
+    assert transaction.known == {applied.ledger_id: Known(APPLIED, 7), parked.ledger_id: Known(PARKED, -8)}
+    assert transaction.deferred == {}
+
+
+def test_only_ids_that_were_asked_for_are_looked_up(store: Store, holder: Holder, stores: Stores) -> None:
+    first, second = arrived(stores), arrived(stores)
+    decide(store, holder, stores, [first, second])
+    store.commit()
+    assert set(opened(store, holder, stores, second).known) == {second.ledger_id}
+
+
+def test_nothing_of_a_transaction_that_is_rolled_back_is_kept(store: Store, holder: Holder, stores: Stores) -> None:
+    applied, parked, deferred = arrived(stores, "a"), arrived(stores, "b"), arrived(stores, "c")
+    decide(store, holder, stores, [applied], [refused(parked, parks_key=True)])
+    store.defer(holder, [Deferral(deferred, "a test")])
+    store.roll_back()
+    transaction = opened(store, holder, stores, applied, parked, deferred)
+    assert (transaction.known, transaction.deferred) == ({}, {})
+    store.roll_back()
+    started = store.start(holder)
+    assert (started.leftovers, started.waiting.total, started.waiting.parked) == ([], 0, set())
+
+
+def test_rolling_back_without_a_transaction_does_nothing(store: Store, holder: Holder, stores: Stores) -> None:
+    store.roll_back()
+    with committed(store, holder, stores):
+        pass
+    store.roll_back()
+
+
+def test_deferred_commands_are_kept_in_order_and_read_in_pages(store: Store, holder: Holder, stores: Stores) -> None:
+    commands = [arrived(stores, key, content) for content, key in enumerate(["b", "a", None, "a", "b"])]
+    rows = defer(store, holder, stores, *(Deferral(command, "a test") for command in commands))
+    assert [row.item for row in rows] == [command.item for command in commands]
+    assert [row.seq for row in rows] == sorted({row.seq for row in rows})
+    assert [(row.service, row.lane, row.hash, row.parked) for row in rows] == [
+        (stores.service, 0, command.hash, None) for command in commands
+    ]
+    pages = [store.deferred(holder, after, 2) for after in (BEGINNING, rows[1].seq, rows[3].seq, rows[4].seq)]
+    assert pages == [rows[:2], rows[2:4], rows[4:], []]
+
+
+def test_deferred_commands_are_known_and_counted_by_key(store: Store, holder: Holder, stores: Stores) -> None:
+    commands = [arrived(stores, key, content) for content, key in enumerate(["a", None, "a"])]
+    defer(store, holder, stores, *(Deferral(command, "a test") for command in commands))
+    transaction = opened(store, holder, stores, *commands, arrived(stores))
+    assert transaction.deferred == {command.ledger_id: command.hash for command in commands}
+    store.roll_back()
+    waiting = store.start(holder).waiting
+    assert waiting.deferred == Counter({(stores.service, "a"): 2, None: 1})
+    assert waiting.total == 3
+    assert store.waiting(holder).deferred == waiting.deferred
+
+
+def test_keyless_commands_of_several_services_are_counted_together(
+    store: Store, holder: Holder, stores: Stores
+) -> None:
+    commands = [arrived(stores, None), arrived(stores, None, service="another"), arrived(stores, "a")]
+    defer(store, holder, stores, *(Deferral(command, "a test") for command in commands))
+    waiting = store.start(holder).waiting
+    assert (waiting.deferred, waiting.total) == (Counter({None: 2, (stores.service, "a"): 1}), 3)
+
+
+def test_a_settled_row_is_deferred_no_more(store: Store, holder: Holder, stores: Stores) -> None:
+    commands = [arrived(stores) for _ in range(3)]
+    first, second, third = defer(store, holder, stores, *(Deferral(command, "a test") for command in commands))
+    with committed(store, holder, stores):
+        store.settle_deferred([first.seq], [second.seq])
+    assert store.deferred(holder, BEGINNING, 10) == [third]
+    assert set(opened(store, holder, stores, *commands).deferred) == {commands[2].ledger_id}
+    store.roll_back()
+    assert store.start(holder).waiting.total == 1
+
+
+def test_a_row_is_settled_once(store: Store, holder: Holder, stores: Stores) -> None:
+    first, second = defer(store, holder, stores, *(Deferral(arrived(stores), "a test") for _ in range(2)))
+    with committed(store, holder, stores):
+        store.settle_deferred([first.seq], [])
+    opened(store, holder, stores)
+    with pytest.raises(DatabaseFault) as raised:
+        store.settle_deferred([second.seq], [first.seq])
+    assert raised.value.fault is Fault.CONFLICT
+    store.roll_back()
+    assert store.deferred(holder, BEGINNING, 10) == [second], "all or nothing"
+
+
+def test_settling_is_undone_by_a_rollback(store: Store, holder: Holder, stores: Stores) -> None:
+    [row] = defer(store, holder, stores, Deferral(arrived(stores), "a test"))
+    opened(store, holder, stores)
+    store.settle_deferred([row.seq], [])
+    store.roll_back()
+    assert store.deferred(holder, BEGINNING, 10) == [row]
+
+
+def test_whether_a_row_waits_with_a_limit_is_kept(store: Store, holder: Holder, stores: Stores) -> None:
+    rows = defer(store, holder, stores, Deferral(arrived(stores), "why", 600.0), Deferral(arrived(stores), "why"))
+    assert [(row.limited, row.overdue) for row in rows] == [(True, False), (False, False)]
+
+
+@pytest.mark.needs(LIMITS)
+def test_a_limit_is_given_later_to_rows_that_have_none(store: Store, holder: Holder, stores: Stores) -> None:
+    deferrals = [Deferral(arrived(stores), "why", 600.0), Deferral(arrived(stores), "why")]
+    rows = defer(store, holder, stores, *deferrals)
+    store.limit_waiting([row.seq for row in rows], 0.0)
+
+    def limits() -> list[tuple[bool, bool]]:
+        return [(row.limited, row.overdue) for row in store.deferred(holder, BEGINNING, 10)]
+
+    assert wait_until(lambda: limits() == [(True, False), (True, True)], DEADLINE_SECONDS)
+
+
+def test_a_parked_command_parks_its_key_if_its_contract_says_so(store: Store, holder: Holder, stores: Stores) -> None:
+    parking = [refused(arrived(stores, key), parks_key=key == "a") for key in ("a", "b")]
+    keyless = refused(arrived(stores, None), parks_key=True)
+    decide(store, holder, stores, parked=[*parking, keyless])
+    store.commit()
+    assert store.start(holder).waiting.parked == {(stores.service, "a")}
+    assert store.waiting(holder).parked == {(stores.service, "a")}
+
+
+def test_parking_a_command_again_changes_nothing(store: Store, holder: Holder, stores: Stores) -> None:
+    parked = refused(arrived(stores), parks_key=True)
+    decide(store, holder, stores, parked=[parked])
+    store.commit()
+    with committed(store, holder, stores):
+        store.park([parked])
+    assert store.start(holder).waiting.parked == {(stores.service, "a")}
+
+
+@pytest.mark.needs(HOLDS)
+def test_holds_are_read_with_the_transaction(store: Store, holder: Holder, stores: Stores) -> None:
+    assert not opened(store, holder, stores).holds.any_on_commands
+    store.roll_back()
+    stores.hold(f"{stores.service}.deposit", "a migration")
+    holds = opened(store, holder, stores).holds
+    assert holds.on_command(f"{stores.service}.deposit", None, ()) == "held: a migration"
+    assert holds.on_command(f"{stores.service}.other", None, ()) is None
+
+
+@pytest.mark.needs(HOLDS)
+def test_a_writer_holds_a_type_longer_each_time_and_releases_it(store: Store, holder: Holder, stores: Stores) -> None:
+    task = f"{stores.service}.deposit"
+    seconds = [store.hold_task(task, "no such table") for _ in range(9)]
+    assert seconds[:3] == pytest.approx([1.0, 2.0, 4.0], rel=0.01)
+    assert seconds[-2:] == pytest.approx([60.0, 60.0], rel=0.01)
+    assert opened(store, holder, stores).holds.on_command(task, None, ()) == "held: no such table"
+    store.roll_back()
+    store.release_task(task)
+    assert opened(store, holder, stores).holds.on_command(task, None, ()) is None
+
+
+@pytest.mark.needs(HOLDS)
+def test_a_writer_leaves_the_hold_of_a_person_alone(store: Store, holder: Holder, stores: Stores) -> None:
+    task = f"{stores.service}.deposit"
+    stores.hold(task, "a migration")
+    store.hold_task(task, "no such table")
+    store.release_task(task)
+    assert opened(store, holder, stores).holds.on_command(task, None, ()) == "held: a migration"
+
+
+@pytest.mark.needs(SUSPECTS)
+def test_a_suspect_is_counted_once_for_each_writer(store: Store, holder: Holder, stores: Stores) -> None:
+    first, other = arrived(stores).ledger_id, arrived(stores).ledger_id
+    assert [store.suspect(holder, stores.service, first) for _ in range(2)] == [1, 1]
+    successor = stores.take_over(SECOND)
+    assert store.suspect(successor, stores.service, first) == 2
+    assert store.suspect(stores.take_over(FIRST), stores.service, first) == 3
+    assert store.suspect(successor, stores.service, other) == 1
+    store.clear_suspect(stores.service, first)
+    assert store.suspect(successor, stores.service, first) == 1
+
+
+def outgoing(stores: Stores, number: int) -> Outgoing:
+    item = Item(new_id(), f"{stores.service}.deposit", 1, "a", b'{"n": %d}' % number)
+    return Outgoing(0, item, stores.service, None, None)
+
+
+def emit(store: Store, holder: Holder, stores: Stores, *numbers: int) -> list[Outgoing]:
+    """Emit commands in a batch; return them as they are stored."""
+    transaction = opened(store, holder, stores)
+    store.enter(holder, transaction, stores.service, [])
+    assert store.leave(holder, transaction, None)
+    filled = store.fill_outbox(holder, [outgoing(stores, number) for number in numbers])
+    store.commit()
+    return filled
+
+
+def test_what_is_emitted_is_numbered_in_order(store: Store, holder: Holder, stores: Stores) -> None:
+    filled = emit(store, holder, stores, 0, 1, 2)
+    assert [row.item.fields for row in filled] == [b'{"n": 0}', b'{"n": 1}', b'{"n": 2}']
+    assert [row.seq for row in filled] == sorted({row.seq for row in filled})
+    [later] = emit(store, holder, stores, 3)
+    assert later.seq > filled[-1].seq
+
+
+@pytest.mark.needs(OUTBOX)
+def test_the_outbox_is_kept_until_it_is_sent(store: Store, holder: Holder, stores: Stores) -> None:
+    filled = emit(store, holder, stores, 0, 1, 2, 3)
+    successor = stores.take_over(SECOND)
+    of_successor = stores.connect()
+
+    def left() -> list[str]:
+        return [row.item.id for row in of_successor.start(successor).leftovers]
+
+    ids = [row.item.id for row in filled]
+    assert left() == ids
+    of_successor.delete_sent(successor, filled[0].seq)
+    assert left() == ids[1:]
+    transaction = opened(of_successor, successor, stores)
+    of_successor.enter(successor, transaction, stores.service, [])
+    of_successor.leave(successor, transaction, filled[2].seq)
+    of_successor.roll_back()
+    assert left() == ids[1:]
+    transaction = opened(of_successor, successor, stores)
+    of_successor.enter(successor, transaction, stores.service, [])
+    of_successor.leave(successor, transaction, filled[2].seq)
+    of_successor.commit()
+    assert left() == ids[3:]
+
+
+@pytest.mark.needs(RECEIPTS)
+def test_a_receipt_says_what_became_of_a_command(store: Store, holder: Holder, stores: Stores) -> None:
+    applied, parked, deferred, unknown = (arrived(stores) for _ in range(4))
+    decide(store, holder, stores, [applied], [refused(parked, "wrong")])
+    store.defer(holder, [Deferral(deferred, "held: a test")])
+    store.commit()
+    ids = [command.item.id for command in (applied, parked, deferred, unknown)]
+    receipts = store.look_up(stores.service, ids)
+    assert {id_: (one.id, one.outcome) for id_, one in receipts.items()} == {
+        ids[0]: (ids[0], "applied"), ids[1]: (ids[1], "parked"), ids[2]: (ids[2], "deferred"),
+    }  # fmt: skip
+    assert receipts[ids[0]].cause is None
+    assert receipts[ids[1]].cause == Cause("wrong", "why")
+    assert receipts[ids[2]].cause == Cause("deferred", "held: a test")
+    assert receipts[ids[0]].xid == receipts[ids[1]].xid
+
+
+@pytest.mark.needs(BATCHES)
+def test_a_commit_says_where_and_when(store: Store, holder: Holder, stores: Stores) -> None:
+    opened(store, holder, stores)
+    lsn, at = store.commit()
+    assert "/" in lsn
+    assert at.tzinfo is not None
