@@ -21,7 +21,7 @@ from writegate_writer.provision.broker_diff import (
     diff_broker,
     publisher_permission,
 )
-from writegate_writer.provision.change import Call, Change, Membership, Migration, Removal
+from writegate_writer.provision.change import BrokerRequest, Change, Membership, Migration, Removal
 from writegate_writer.provision.database_diff import DatabaseState, desired_database, diff_database
 from writegate_writer.provision.grants import Grant, Objects, desired_grants
 from writegate_writer.provision.lanes_diff import diff_domains, switched
@@ -94,7 +94,9 @@ def test_each_thing_that_went_missing_is_named() -> None:
 def test_only_the_reader_opens_the_management_api_and_may_do_nothing_else() -> None:
     fresh = diff_broker(BROKER, BrokerState("/", exists=False))
     tags = {
-        one.name: one.step.body["tags"] for one in fresh if one.kind == "broker user" and isinstance(one.step, Call)
+        one.name: one.step.body["tags"]
+        for one in fresh
+        if one.kind == "broker user" and isinstance(one.step, BrokerRequest)
     }
     assert tags == {"writegate_writer": "", "writegate_reader": "monitoring", "flights": ""}
     assert BROKER.users["writegate_reader"] == Permission("^$", "^$", "^$")
@@ -188,7 +190,7 @@ def test_a_switch_that_was_interrupted_leaves_publishers_to_be_let_in_last() -> 
     lacking = replace(BROKER, shut_out=frozenset({"flights", "a stranger"}), users={})
     assert diff_broker(BROKER, lacking)[-1].name == "flights"
     (change,) = diff_broker(BROKER, replace(BROKER, shut_out=frozenset({"flights", "a stranger"})))
-    assert change.step == Call("DELETE", ("user-limits", "flights", "max-connections"), {})
+    assert change.step == BrokerRequest("DELETE", ("user-limits", "flights", "max-connections"), {})
 
 
 @pytest.mark.parametrize(("before", "after"), [(2, 4), (4, 2)])

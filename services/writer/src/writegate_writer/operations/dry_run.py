@@ -61,7 +61,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class _Rehearsal:
+class _DryRunState:
     connection: Connection
     holds: Holds
     outcomes: list[Outcome] = field(default_factory=list)
@@ -134,45 +134,45 @@ class _Rehearsal:
 
 def register(writes: Writes) -> None:
     """Register the handler."""
-    writes.each(DryRun, tables=TABLES)(rehearse)
+    writes.each(DryRun, tables=TABLES)(dry_run)
 
 
-def rehearse(connection: Connection, one: DryRun) -> Result:
+def dry_run(connection: Connection, one: DryRun) -> Result:
     """Apply commands, report what came of it into the audit, and take it back."""
     rows = page(connection, one.selection, one.limit)
     placed = [place(row, installed()) for row in rows]
     # At rest as for a batch: what is seen here is what a batch would see.
     lock(connection, [(each.row.service, each.lane) for each in placed if isinstance(each, Placed)])
     holds = holds_of((target, reason) for target, reason in connection.exec_driver_sql(_HOLDS, (WRITER,)))
-    rehearsal = _Rehearsal(connection, holds)
-    connection.exec_driver_sql("SAVEPOINT rehearsal")
+    state = _DryRunState(connection, holds)
+    connection.exec_driver_sql("SAVEPOINT dry_run")
     try:
         with translated():
             for row, each in zip(rows, placed, strict=True):
                 if isinstance(each, Placed):
-                    rehearsal.outcomes.append(rehearsal.run(each, installed()[row.service]))
+                    state.outcomes.append(state.run(each, installed()[row.service]))
                 else:
-                    rehearsal.outcomes.append(Outcome(row.number, row.id, row.task, "skipped", each))
+                    state.outcomes.append(Outcome(row.number, row.id, row.task, "skipped", each))
             # The role goes back with it: it was set since.
-            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT rehearsal")
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT dry_run")
     except DatabaseFault as error:
         if error.sqlstate is not None and error.sqlstate.startswith(_NO_TRANSACTION):
             # No transaction is left in which this could be told.
             raise Reject({one.command_id: "a handler ended the writer's transaction"}) from error
         raise
-    return _told(connection, one, rehearsal)
+    return _report(connection, one, state)
 
 
-def _told(connection: Connection, one: DryRun, rehearsal: _Rehearsal) -> Result:
-    outcomes = Counter(each.outcome for each in rehearsal.outcomes)
+def _report(connection: Connection, one: DryRun, state: _DryRunState) -> Result:
+    outcomes = Counter(each.outcome for each in state.outcomes)
     tables = {
         table: dict(zip(("inserted", "updated", "deleted"), counts, strict=True))
-        for table, counts in sorted(rehearsal.changed.items())
+        for table, counts in sorted(state.changed.items())
     }
-    commands = [{**asdict(each), "message": each.message[:_MESSAGE_CHARACTERS]} for each in rehearsal.outcomes]
+    commands = [{**asdict(each), "message": each.message[:_MESSAGE_CHARACTERS]} for each in state.outcomes]
     detail = {"outcomes": outcomes, "tables": tables, "commands": commands}
     audit.write(connection, one, "rehearse", f"parked {one.selection}", detail)
-    return {"rehearsed": len(rehearsal.outcomes), "outcomes": outcomes}
+    return {"rehearsed": len(state.outcomes), "outcomes": outcomes}
 
 
 def _outcome_of(error: DatabaseFault) -> str:

@@ -63,7 +63,7 @@ def replay(connection: Connection, one: Replay) -> Result:
         else:
             placed[row.service, found.ledger_id] = found
     moved = _move(connection, list(placed.values()), skipped)
-    return _told(connection, one, "replay", rows, moved, skipped)
+    return _report(connection, one, "replay", rows, moved, skipped)
 
 
 def _move(connection: Connection, placed: Sequence[Placed], skipped: Counter[str]) -> list[ParkedRow]:
@@ -93,10 +93,10 @@ def drop(connection: Connection, one: Drop) -> Result:
     domains = lock(connection, [(row.service, row.lane) for row in rows if row.parks_key and row.lane is not None])
     connection.exec_driver_sql(_DROP, ([row.number for row in rows],))
     revise(connection, domains.values())
-    return _told(connection, one, "drop", rows, rows, Counter())
+    return _report(connection, one, "drop", rows, rows, Counter())
 
 
-def _told(  # noqa: PLR0913, PLR0917  what an audit tells
+def _report(  # noqa: PLR0913, PLR0917  what an audit tells
     connection: Connection,
     one: OnParked,
     action: str,

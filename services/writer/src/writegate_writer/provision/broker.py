@@ -18,7 +18,7 @@ from writegate.message.topology import Binding
 from writegate.publishing.wire import LANES
 from writegate_writer.handlers.roles import WRITER
 from writegate_writer.provision.broker_diff import MONITORING, BrokerState, Permission, limit_path
-from writegate_writer.provision.change import ApplyError, Call
+from writegate_writer.provision.change import ApplyError, BrokerRequest
 
 TIMEOUT_SECONDS = 15.0
 _SALT_BYTES = 4
@@ -129,7 +129,7 @@ class Broker:
         """Delete a queue, whatever is in it."""
         self._request("DELETE", ("queues", self._vhost, name))
 
-    def run(self, call: Call, passwords: Mapping[str, str]) -> None:
+    def run(self, call: BrokerRequest, passwords: Mapping[str, str]) -> None:
         """Carry out one change."""
         secret = {} if call.password_of is None else {"password": passwords[call.password_of]}
         self._request(call.method, call.path, {**call.body, **secret})

@@ -11,7 +11,7 @@ from writegate import Service
 from writegate.contract.targets import BUILT_IN
 from writegate.message.topology import Binding, exchange_name, queue_name, topology_of
 from writegate_writer.handlers.roles import OPERATOR, READER, WRITER, user_of
-from writegate_writer.provision.change import Call, Change, Removal, password_variable
+from writegate_writer.provision.change import BrokerRequest, Change, Removal, password_variable
 
 DURABLE_DIRECT = "durable direct"
 MONITORING = "monitoring"  # the tag with which a user reads the management API, and changes nothing
@@ -96,7 +96,7 @@ def diff_broker(desired: BrokerState, actual: BrokerState) -> list[Change]:
     """Return the changes that make ``actual`` hold all of ``desired``, in the order in which they can be made."""
     changes: list[Change] = []
     if not actual.exists:
-        step = Call("PUT", ("vhosts", desired.vhost), {})
+        step = BrokerRequest("PUT", ("vhosts", desired.vhost), {})
         changes.append(Change("create", "vhost", desired.vhost, "at the broker", step))
     changes += _exchanges(desired, actual)
     changes += _queues(desired, actual)
@@ -112,7 +112,9 @@ def _exchanges(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
     for name, kind in desired.exchanges.items():
         if name not in actual.exchanges:
             body = {"type": "direct", "durable": True}
-            yield Change("create", "exchange", name, kind, Call("PUT", ("exchanges", desired.vhost, name), body))
+            yield Change(
+                "create", "exchange", name, kind, BrokerRequest("PUT", ("exchanges", desired.vhost, name), body)
+            )
         elif actual.exchanges[name] != kind:
             yield Change(
                 "refused",
@@ -127,7 +129,7 @@ def _queues(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
         there = actual.queues.get(name)
         if there is None:
             body = {"durable": True, "arguments": arguments}
-            yield Change("create", "queue", name, "quorum", Call("PUT", ("queues", desired.vhost, name), body))
+            yield Change("create", "queue", name, "quorum", BrokerRequest("PUT", ("queues", desired.vhost, name), body))
         elif dict(there) != dict(arguments):
             differing = sorted(key for key in {*there, *arguments} if there.get(key) != arguments.get(key))
             texts = [
@@ -163,7 +165,7 @@ def _bindings(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
             "binding",
             f"{binding.exchange} -> {binding.queue}",
             f"routing key {binding.routing_key}",
-            Call(
+            BrokerRequest(
                 "POST",
                 ("bindings", desired.vhost, "e", binding.exchange, "q", binding.queue),
                 {"routing_key": binding.routing_key},
@@ -182,7 +184,7 @@ def _bindings(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
                 "binding",
                 f"{binding.exchange} -> {binding.queue}",
                 f"routing key {binding.routing_key} no longer",
-                Call("DELETE", path, {}),
+                BrokerRequest("DELETE", path, {}),
             )
 
 
@@ -210,7 +212,7 @@ def _leftovers(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
 def _let_in(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
     for name in sorted(actual.shut_out & set(desired.users)):
         text = "may not connect, since `apply --switch` did not come to its end: let in again"
-        yield Change("change", "broker user", name, text, Call("DELETE", limit_path(name), {}))
+        yield Change("change", "broker user", name, text, BrokerRequest("DELETE", limit_path(name), {}))
 
 
 def limit_path(user: str) -> tuple[str, ...]:
@@ -223,7 +225,7 @@ def _users(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
         variable = password_variable(name)
         # PUT replaces the user's tags as well: a tag opens the management API, so only who monitors has one.
         monitors = name in desired.monitors
-        step = Call("PUT", ("users", name), {"tags": MONITORING if monitors else ""}, password_of=name)
+        step = BrokerRequest("PUT", ("users", name), {"tags": MONITORING if monitors else ""}, password_of=name)
         if name not in actual.users:
             yield Change("create", "broker user", name, f"password from {variable}", step)
         elif name in actual.wrong_passwords:
@@ -237,7 +239,7 @@ def _users(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
                 "permission",
                 name,
                 f"configure {permission.configure} write {permission.write} read {permission.read}",
-                Call(
+                BrokerRequest(
                     "PUT",
                     ("permissions", desired.vhost, name),
                     {"configure": permission.configure, "write": permission.write, "read": permission.read},

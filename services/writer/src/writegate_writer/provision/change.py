@@ -36,7 +36,7 @@ class Sql:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class BrokerRequest:
     """A request to the broker's management API: the path's parts and a JSON body.
 
     ``password_of`` names whose password goes into the body.
@@ -66,7 +66,7 @@ class Removal:
     queue: str
 
 
-Step = Migration | Sql | Call | Membership | Removal
+Step = Migration | Sql | BrokerRequest | Membership | Removal
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Change:
     @property
     def password_of(self) -> str | None:
         """Whose password this change needs."""
-        return self.step.password_of if isinstance(self.step, Sql | Call) else None
+        return self.step.password_of if isinstance(self.step, Sql | BrokerRequest) else None
 
 
 def password_variable(name: str) -> str:

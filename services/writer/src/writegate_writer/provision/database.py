@@ -15,9 +15,9 @@ from writegate.config import Settings
 from writegate_writer.provision import membership, queries
 from writegate_writer.provision.change import ApplyError, Membership, Migration, Sql, password_variable
 from writegate_writer.provision.database_diff import DatabaseState, Role
+from writegate_writer.provision.domain_takeover import DomainTakeover
 from writegate_writer.provision.grants import Grant, Objects, Path
 from writegate_writer.provision.ledger_size import LedgerShare, ledger_shares
-from writegate_writer.provision.taking import Taking
 
 CONNECT_SECONDS = 10
 LOCK_MILLIS = 2000  # waiting longer for a table would make every writer wait behind us
@@ -53,9 +53,9 @@ class Database:
         [(all_bytes, all_rows)] = self._all(queries.LEDGER_BYTES)
         return ledger_shares(self._all(queries.LEDGER_ROWS), all_bytes, all_rows)
 
-    def taking(self, services: Sequence[str]) -> Taking:
-        """Return what takes the domains of some services."""
-        return Taking(self._connection, services)
+    def takeover(self, services: Sequence[str]) -> DomainTakeover:
+        """Return the means to take over the domains of some services."""
+        return DomainTakeover(self._connection, services)
 
     def run(self, step: Migration | Sql | Membership, passwords: Mapping[str, str]) -> None:
         """Carry out one change in a transaction of its own."""

@@ -18,7 +18,7 @@ from writegate_writer.handlers.loading import load_services, migrations_of
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.provision import broker, database, lane_queues
 from writegate_writer.provision.broker_diff import BrokerState, desired_broker, diff_broker
-from writegate_writer.provision.change import ApplyError, Call, Change, Migration, Removal, password_variable
+from writegate_writer.provision.change import ApplyError, BrokerRequest, Change, Migration, Removal, password_variable
 from writegate_writer.provision.database_diff import DatabaseDesired, desired_database, diff_database
 from writegate_writer.provision.hints import hints_of
 from writegate_writer.provision.lanes_diff import numbers_of, refusals, switched
@@ -125,7 +125,7 @@ class Applier:
             tuple(names), step, queues, replaced, lambda: diff_broker(wanted, self._broker.read(self._passwords))
         )
         with lane_queues.connect(self._settings) as looking:
-            Switch(work, self._broker, looking, self._database.taking(names), say).run(patience_seconds)
+            Switch(work, self._broker, looking, self._database.takeover(names), say).run(patience_seconds)
         before = numbers_of(actual.lanes)
         made = [Change("change", "lanes", name, f"{before[name]} to {number}") for name, number in step.numbers.items()]
         return made + [Change("change", "queue", name, "made anew, as declared") for name in replaced]
@@ -149,7 +149,7 @@ class Applier:
             )
 
     def _run(self, change: Change) -> None:
-        if isinstance(change.step, Call):
+        if isinstance(change.step, BrokerRequest):
             self._broker.run(change.step, self._passwords)
         elif isinstance(change.step, Removal):
             with lane_queues.connect(self._settings) as looking:

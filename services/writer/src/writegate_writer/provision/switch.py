@@ -17,9 +17,9 @@ from functools import partial
 from writegate.message.topology import exchange_name
 from writegate_writer.provision.broker import Broker
 from writegate_writer.provision.broker_diff import lane_number
-from writegate_writer.provision.change import ApplyError, Call, Change, Membership
+from writegate_writer.provision.change import ApplyError, BrokerRequest, Change, Membership
+from writegate_writer.provision.domain_takeover import DomainTakeover
 from writegate_writer.provision.lane_queues import LaneQueues
-from writegate_writer.provision.taking import Taking
 
 _LOOK_SECONDS = 0.1
 # A client that does not answer when its connection is closed is given 10 s by the broker.
@@ -49,12 +49,12 @@ class Switch:
     """Walks the way. ``say`` is told what it does."""
 
     def __init__(
-        self, work: Switching, broker: Broker, queues: LaneQueues, taking: Taking, say: Callable[[str], None]
+        self, work: Switching, broker: Broker, queues: LaneQueues, takeover: DomainTakeover, say: Callable[[str], None]
     ) -> None:
         self._work = work
         self._broker = broker
         self._queues = queues
-        self._taking = taking
+        self._takeover = takeover
         self._say = say
         self._shut: dict[str, int | None] = {}  # who is shut out, and how many connections it might have before
         self._at_broker = False  # something has changed there
@@ -77,8 +77,8 @@ class Switch:
         else:
             self._let_in()
         finally:
-            self._taking.give_back()
-            self._taking.release()
+            self._takeover.give_back()
+            self._takeover.release()
         seconds = time.monotonic() - began
         self._say(f"switched; publishers of {names} are let in after {seconds:.1f} s. Now restart the writers")
 
@@ -94,7 +94,7 @@ class Switch:
 
     def _refuse(self) -> None:
         """Raise when it cannot come to an end."""
-        if held := self._taking.held_by_people():
+        if held := self._takeover.held_by_people():
             raise ApplyError(f"held: {'; '.join(held)}. Lanes that are held do not run empty: release them first")
         for service in self._work.services:
             others = sorted({one.user for one in self._broker.publishers(exchange_name(service))} - {service})
@@ -120,19 +120,19 @@ class Switch:
 
     def _try(self, patience_seconds: float) -> str | None:
         """Switch if nothing is in the way; else return what is."""
-        if domains := self._taking.pending():
-            self._taking.hold_others(domains, patience_seconds + _OWN_SECONDS)
+        if domains := self._takeover.pending():
+            self._takeover.hold_others(domains, patience_seconds + _OWN_SECONDS)
             return "what handlers emitted waits for the broker (is a writer running?)"
         if waiting := self._waiting():
             return waiting
-        in_the_way = self._taking.take(_OWN_SECONDS)
+        in_the_way = self._takeover.take(_OWN_SECONDS)
         if in_the_way is None:
             if not _within(_LET_GO_SECONDS, lambda: not self._consumed()):
                 in_the_way = f"{', '.join(self._consumed())}: a writer goes on consuming"
             else:
-                in_the_way = self._taking.switch(self._work.step, self._ready, self._change_broker)
+                in_the_way = self._takeover.switch(self._work.step, self._ready, self._change_broker)
         if in_the_way is not None:
-            self._taking.give_back()
+            self._takeover.give_back()
         return in_the_way
 
     def _waiting(self) -> str | None:
@@ -154,7 +154,7 @@ class Switch:
         for queue in self._work.replaced:
             self._broker.delete_queue(queue)
         for change in self._work.changes():
-            if isinstance(change.step, Call) and change.kind in {"queue", "binding"}:
+            if isinstance(change.step, BrokerRequest) and change.kind in {"queue", "binding"}:
                 self._broker.run(change.step, {})
 
 

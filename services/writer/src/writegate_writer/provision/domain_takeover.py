@@ -49,7 +49,7 @@ select d.name from writegate.domain d where d.owner is distinct from %s
 _NOTE = "insert into writegate.audit (who, action, target, detail) values (current_user, 'switch', %s, %s)"
 
 
-class Taking:
+class DomainTakeover:
     """The domains of some services, in the hands of ``apply``. Every method may raise :class:`ApplyError`."""
 
     def __init__(self, opened: connection, services: Sequence[str]) -> None:
