@@ -1,5 +1,6 @@
-"""The SQL edge: one connection a thread, and every statement of the writer's own tables. No broker here.
+"""The SQL edge: sessions, and every statement on the writer's own tables. No broker here.
 
-In: calls of the store's protocol, from slot threads, and what the control thread looks after. Out: rows, and errors of
-the driver as :class:`~writegate_writer.errors.DatabaseFault`.
+In: calls of the Store protocol (`decide/store.py`) and housekeeping, from slot threads; leases and lock conflicts, from
+the control thread. A session belongs to one thread. Out: rows, and the driver's errors as
+:class:`~writegate_writer.errors.DatabaseFault`.
 """

@@ -1,7 +1,7 @@
 """A sample of what was applied: the last command seen of each type and version, for `writegate check`.
 
-It costs a batch nothing. One batch a second is looked through, after its receipts are on their way, and the control
-thread writes what was found once a minute.
+It costs a batch nothing. One batch a second is looked through, after its receipts are on their way, and housekeeping
+writes what was found once a minute.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Figures of the whole gate: sampled every ten seconds by one writer for all, kept in ``writegate.history``.
 
-Every writer asks for a sample over its control connection; the database sees to it that one is taken by one of them.
+Every writer asks for a sample when housekeeping is due; an advisory lock lets only one of them take it.
 What the last one says is shown to monitors by each, so that it does not matter which of them is asked.
 """
 
