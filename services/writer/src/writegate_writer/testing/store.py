@@ -151,8 +151,12 @@ class MemoryStore:
     def settle_parked(
         self, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
     ) -> None:
-        """Nobody has anything decided again."""
-        raise AssertionError
+        """Change the decisions of commands that were parked; those of ``again`` get their new cause."""
+        for id_ in applied.values():
+            known, receipt = self._now.decided[service, id_]
+            receipt = replace(receipt, outcome="applied", xid=opened.xid, cause=None)
+            self._now.decided[service, id_] = Known(APPLIED, known.hash), receipt
+        self.park(list(again.values()))
 
     def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         return [replace(one, seq=self._now.next_number()) for one in outgoing]
