@@ -3,6 +3,7 @@
 # ruff: noqa: ARG002  the signatures are given by what stands in
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -16,6 +17,7 @@ from writegate_writer.schedule.scheduler import DomainScheduler
 from writegate_writer.schedule.shares import Holding
 
 ME, OTHER = "me", "other"
+LONG_SECONDS = 10.0  # only a failing test waits so long
 
 
 class Table:
@@ -134,8 +136,8 @@ def test_a_domain_whose_service_has_another_number_of_lanes_is_left_alone_until_
 
 def test_the_lanes_of_a_domain_rest_while_too_much_is_set_aside_in_it(writer: Writer) -> None:
     domain = next(one for one in writer.gate.domains() if one.name == "a")
-    for overfull, stopped in ((True, frozenset({("a", 0)})), (False, frozenset())):
-        domain.overfull = overfull
+    for deferred_full, stopped in ((True, frozenset({("a", 0)})), (False, frozenset())):
+        domain.deferred_full = deferred_full
         writer.channels.refreshed.clear()
         writer.tick()
         assert (domain.stopped, writer.channels.refreshed) == (stopped, ["a"]), "the others go on"
@@ -179,3 +181,35 @@ def test_a_lease_that_could_not_be_given_up_is_not_renewed(writer: Writer) -> No
     writer.tick()
     assert writer.table.renewed == ["a", "b", "d"]
     assert writer.channels.refreshed == ["c"]
+
+
+class LosingDomain(Domain):
+    """A domain that the watchdog gives up at the moment at which the control thread asks whether it is busy."""
+
+    sharing: Sharing | None = None
+
+    @property
+    def busy(self) -> bool:
+        if self.sharing is not None:
+            sharing, self.sharing = self.sharing, None
+            watchdog = threading.Thread(target=sharing.let_go)
+            watchdog.start()
+            watchdog.join(LONG_SECONDS)
+            assert not watchdog.is_alive(), "the watchdog is not kept waiting"
+        return False
+
+    @busy.setter
+    def busy(self, _: bool) -> None:
+        """It is never in a turn here."""
+
+
+def test_the_watchdog_may_give_everything_up_while_the_control_thread_looks_at_what_leaves(writer: Writer) -> None:
+    writer.table.count, writer.table.broken = 2, False
+    writer.tick()  # "d", in the middle of its turn, is leaving
+    losing = LosingDomain("b", 1, (("b", 0),))
+    writer.gate.own(losing)
+    losing.sharing = writer.sharing
+    writer.sharing.release_all(writer.table)
+    assert writer.held() == []
+    assert writer.channels.refreshed.count("b") == 1
+    assert writer.table.of(None) == ["a", "c"], "the lease of what was lost runs out by itself"

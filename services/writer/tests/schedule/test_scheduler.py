@@ -265,3 +265,43 @@ def test_under_threads_every_domain_is_serial_and_every_delivery_is_seen_once_in
     assert everything
     assert slots.overlaps == []
     assert all(slots.seen[owned.name] == list(range(per_domain)) for owned in domains)
+
+
+def test_a_domain_has_one_time_for_its_next_turn_however_often_it_is_asked_for() -> None:
+    now = [0.0]
+    gate = DomainScheduler(lambda: now[0])
+    owned = serving(gate)
+    for _ in range(20_000):
+        gate.again(owned, 30.0)  # for what is deferred
+        gate.again(owned, 0.5)  # for what the broker has to confirm
+        assert len(gate._later) == 1  # noqa: SLF001  nothing else shows it
+        now[0] += 0.5
+        assert gate.take(0) is owned
+        gate.give_back(owned)
+    assert gate.take(0) is None
+
+
+def test_a_busy_domain_whose_time_has_come_keeps_no_other_waiting() -> None:
+    now = [0.0]
+    gate = DomainScheduler(lambda: now[0])
+    busy, other = serving(gate, "a"), serving(gate, "b")
+    gate.again(busy, 0)
+    assert gate.take(0) is busy
+    gate.again(busy, 1.0)
+    gate.again(other, 1.5)
+    now[0] = 2.0
+    assert gate.take(0) is other
+    gate.give_back(busy)
+    assert gate.take(0) is busy, "its own time is kept until its turn is over"
+
+
+def test_a_suspended_domain_that_was_to_have_a_turn_earlier_still_starts_again() -> None:
+    now = [0.0]
+    gate = DomainScheduler(lambda: now[0])
+    owned = serving(gate)
+    gate.again(owned, 1.0)
+    gate.suspend(owned, 5.0)
+    now[0] = 1.0
+    assert gate.take(0) is None
+    now[0] = 5.0
+    assert gate.take(0) is owned

@@ -130,8 +130,8 @@ class Turns:
             domain.deferred.restart_replay_pass()
         if domain.deferred.total and self._clock.monotonic() >= domain.deferred.replay_pass.due:
             deciding.replay(lambda: self._scheduler.request_exclusive_turn(domain))
-        domain.overfull = domain.deferred.total >= (_AGAIN_DEFERRED if domain.overfull else _MOST_DEFERRED)
-        if domain.overfull:
+        domain.deferred_full = domain.deferred.total >= (_AGAIN_DEFERRED if domain.deferred_full else _MOST_DEFERRED)
+        if domain.deferred_full:
             # The control thread stops its lanes; what was delivered goes back then, and takes no memory here.
             self._clock.pause(_CROWDED_SECONDS)
         elif not suspicious(domain.first()) or self._scheduler.request_exclusive_turn(domain):

@@ -96,7 +96,7 @@ class Domain:
         self.busy = False
         self.queued = False
         self.exclusive = False  # its next turn is to be the only one in this process
-        self.overfull = False  # so much is set aside that its lanes rest
+        self.deferred_full = False  # so much is set aside that its lanes rest
         self.failures = 0  # in a row, for the back-off
         self.tripped: set[str] = set()  # command types that a broken deployment holds
         self.streak = Streak()

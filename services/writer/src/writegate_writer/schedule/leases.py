@@ -1,11 +1,12 @@
 """The share of the domains that this writer holds: claimed, kept, lost and given back.
 
-It never decides about a command; when it is late or wrong, the fence in every transaction is what keeps a domain
-serial. The database is handed in: a simulation runs this very code.
+It never decides about a command; when it is late or wrong, the fence in every transaction still keeps a domain serial.
+The database is handed in: a simulation runs this very code.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,8 +25,8 @@ log = structlog.get_logger(__name__)
 
 Lane = tuple[str, int]
 
-# `apply` may bring a domain and this writer together while it runs: look again, but not all the time, since a look
-# takes the domain from those whom it is for.
+# `apply` may change a domain so that this writer can serve it: try again, but seldom, since a claim keeps the domain
+# from the writers that it is for.
 _FOREIGN_TICKS = 20
 
 
@@ -64,48 +65,53 @@ class Leases(Protocol):
 class Sharing:
     """Keeps the domains held in this process in step with the leases in the database.
 
-    ``together``: for each lane of the services installed here, the lanes that may touch the same rows.
+    ``declared_lanes``: for each lane of the services installed here, the lanes that may touch the same rows.
+
+    Everything here is the control thread's, except :meth:`let_go`, which the watchdog's thread also calls while the
+    control thread waits for a silent server. Both change ``_leaving``: it is read and changed under its lock only, and
+    nothing is called while that is held.
     """
 
     def __init__(
         self,
         settings: Settings,
         name: str,
-        together: Mapping[Lane, Collection[Lane]],
+        declared_lanes: Mapping[Lane, Collection[Lane]],
         scheduler: DomainScheduler,
         consuming: Consuming,
     ) -> None:
         self._settings = settings
         self._me = name
-        self._together = together
+        self._declared_lanes = declared_lanes
         self._scheduler = scheduler
         self._consuming = consuming
         # Domains that are for other writers, as this one's services are declared, and for how many ticks.
         self._foreign: dict[str, int] = {}
-        self._numbers = Counter(service for service, _ in together)
+        self._numbers = Counter(service for service, _ in declared_lanes)
         self._unreadable_holds: Mapping[str, str] = {}
         self._leaving: dict[str, Domain] = {}  # to be given up once their last turn is over
+        self._leaving_lock = threading.Lock()
 
     def tick(self, leases: Leases, *, may_claim: bool) -> None:
         """Do what is due now. ``may_claim``: whether some slot could serve a domain."""
         self._foreign = {name: left - 1 for name, left in self._foreign.items() if left > 1}
-        held = [*(domain.name for domain in self._scheduler.domains()), *self._leaving]
+        held = [domain.name for domain in self._held()]
         leases.renew(self._me, held, self._settings.lease_seconds)
         # What is held here is not free for us to claim, even when its lease ran out during a long transaction.
         holdings = [
-            replace(one, free=one.free and not (one.owner == self._me and one.domain in held))
-            for one in leases.holdings()
-            if one.domain not in self._foreign
+            replace(holding, free=holding.free and not (holding.owner == self._me and holding.domain in held))
+            for holding in leases.holdings()
+            if holding.domain not in self._foreign
         ]
         self._drop_lost(holdings)
         holds = leases.holds()
-        self._obey(holds)
-        self._tell(holdings, holds)
+        self._stop_held_lanes(holds)
+        self._notify(holdings, holds)
         if may_claim:
-            decision = share_change(self._me, leases.writers(self._settings.lease_seconds), holdings)
-            self._leave(decision.release)
-            if decision.claim:
-                self._claim(leases, decision.claim)
+            change = share_change(self._me, leases.writers(self._settings.lease_seconds), holdings)
+            self._leave(change.release)
+            if change.claim:
+                self._claim(leases, change.claim)
         self._release_idle(leases)
 
     def release_all(self, leases: Leases) -> None:
@@ -114,15 +120,18 @@ class Sharing:
         self._release_idle(leases)
 
     def let_go(self) -> None:
-        """Give up every domain without a word to the database, which cannot be reached: its leases have run out.
+        """Give up every domain without writing that down, since the database cannot be reached. From any thread.
 
-        Others own them by now, and are given nothing to consume while a channel of ours is open.
+        The leases have run out, so other writers own the domains by now; but the broker gives them nothing to consume
+        while a channel of this writer is open.
         """
         for domain in self._held():
             self._lose(domain)
 
     def _held(self) -> list[Domain]:
-        return [*self._scheduler.domains(), *self._leaving.values()]
+        with self._leaving_lock:
+            leaving = list(self._leaving.values())
+        return list(dict.fromkeys((*self._scheduler.domains(), *leaving)))
 
     def _leave(self, names: Collection[str]) -> None:
         """Take no further turn at these domains.
@@ -132,46 +141,51 @@ class Sharing:
         """
         for domain in self._scheduler.domains():
             if domain.name in names:
+                with self._leaving_lock:
+                    self._leaving[domain.name] = domain
                 self._scheduler.disown(domain)
-                self._leaving[domain.name] = domain
 
     def _release_idle(self, leases: Leases) -> None:
-        """Give up what was left and is at rest. That is never waited for: the other domains' leases would run out."""
-        idle = [domain for domain in self._leaving.values() if not domain.busy]
+        """Give up the leaving domains that are in no turn any more.
+
+        A turn is not waited for: meanwhile the leases of the other domains would run out.
+        """
+        with self._leaving_lock:
+            leaving = list(self._leaving.values())
+        idle = [domain for domain in leaving if not domain.busy and self._remove_leaving(domain)]
         if not idle:
             return
         names = [domain.name for domain in idle]
         for domain in idle:
-            self._leaving.pop(domain.name, None)
             self._consuming.refresh(domain)
         leases.release(self._me, names)
         log.info("domain.released", domains=names)
 
     def _drop_lost(self, holdings: list[Holding]) -> None:
-        epochs = {one.domain: one.epoch for one in holdings if one.owner == self._me}
+        epochs = {holding.domain: holding.epoch for holding in holdings if holding.owner == self._me}
         for domain in self._held():
             if epochs.get(domain.name) != domain.epoch:
                 self._lose(domain)
 
-    def _obey(self, holds: Holds) -> None:
-        """Stop consuming held lanes, and those of which too much is set aside; go on with released ones.
+    def _stop_held_lanes(self, holds: Holds) -> None:
+        """Stop consuming held lanes, and those of domains with too much deferred; go on with released ones.
 
-        Holds on less are read in each transaction.
+        Holds on less than a lane are read in each transaction.
         """
         if holds.unreadable != self._unreadable_holds:
             self._unreadable_holds = holds.unreadable
             for target, wrong in holds.unreadable.items():
                 log.error("hold.unreadable", target=target, error=wrong, cure="release it, and place one that is meant")
         for domain in self._scheduler.domains():
-            stopped = frozenset(lane for lane in domain.lanes if domain.overfull or holds.on_lane(*lane))
+            stopped = frozenset(lane for lane in domain.lanes if domain.deferred_full or holds.on_lane(*lane))
             if self._scheduler.stop_lanes(domain, stopped):
-                event = ("lanes.overfull" if domain.overfull else "lanes.held") if stopped else "lanes.released"
+                event = ("lanes.overfull" if domain.deferred_full else "lanes.held") if stopped else "lanes.released"
                 log.info(event, domain=domain.name, lanes=sorted(stopped))
                 self._consuming.refresh(domain)
 
-    def _tell(self, holdings: list[Holding], holds: Holds) -> None:
-        """Let an idle domain know what people have done: a busy one finds out by its next transaction."""
-        revisions = {one.domain: one.revision for one in holdings}
+    def _notify(self, holdings: list[Holding], holds: Holds) -> None:
+        """Pass on to idle domains what people have done; a busy one finds out in its next transaction."""
+        revisions = {holding.domain: holding.revision for holding in holdings}
         for domain in self._scheduler.domains():
             if domain.name in revisions:
                 self._scheduler.notify(domain, revisions[domain.name], holds)
@@ -187,17 +201,17 @@ class Sharing:
 
     def _is_foreign(self, claimed: Claimed) -> bool:
         """Whether a domain is for other writers, such as the newer ones of a deployment that is under way."""
-        unknown = {service for service, _ in claimed.lanes} - {service for service, _ in self._together}
+        unknown = {service for service, _ in claimed.lanes} - {service for service, _ in self._declared_lanes}
         if unknown:
             log.error("domain.unknown_service", domain=claimed.domain, services=sorted(unknown))
             return True
-        # With another number of lanes a key has another lane: this writer would take the right ones for strays.
+        # With another number of lanes a key has another lane: this writer would forward what is in the right one.
         numbers = {service for service, number in claimed.numbers.items() if number != self._numbers[service]}
         if numbers:
             log.error("domain.other_lanes", domain=claimed.domain, services=sorted(numbers), cure="writegate plan")
             return True
         # Lanes that share rows, as the handlers here are declared, and are not in it: another may be applying them.
-        apart = {other for lane in claimed.lanes for other in self._together.get(lane, ())} - set(claimed.lanes)
+        apart = {other for lane in claimed.lanes for other in self._declared_lanes.get(lane, ())} - set(claimed.lanes)
         if apart:
             log.error("domain.lanes_apart", domain=claimed.domain, lanes=sorted(apart), cure="writegate apply")
             return True
@@ -205,7 +219,14 @@ class Sharing:
 
     def _lose(self, domain: Domain) -> None:
         log.warning("domain.lost", domain=domain.name, epoch=domain.epoch)
-        if self._leaving.get(domain.name) is domain:
-            self._leaving.pop(domain.name, None)  # the watchdog may have been faster
+        self._remove_leaving(domain)
         self._scheduler.disown(domain)
         self._consuming.refresh(domain)
+
+    def _remove_leaving(self, domain: Domain) -> bool:
+        """Return whether it was leaving until now; the other thread may have been first."""
+        with self._leaving_lock:
+            if self._leaving.get(domain.name) is not domain:
+                return False
+            del self._leaving[domain.name]
+            return True

@@ -1,13 +1,12 @@
-"""What the threads of a writer share: the domains it holds, and which of them wants a slot now.
+"""What the threads of a writer share: the domains it holds, and which of them gets a slot now.
 
-Who calls what: the hub thread delivers and loses channels; slot threads take turns; the control thread owns and
-disowns. Every method takes the one lock; none blocks in it but :meth:`take`, which waits on it.
+Which thread calls what: the hub thread delivers messages and loses channels; slot threads take turns; the control
+thread owns and disowns domains, and so does the watchdog. Every method takes the one lock; only :meth:`take` waits, and
+gives the lock up while it does. The properties read one value and take no lock.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import threading
 import time
 from collections import deque
@@ -26,8 +25,7 @@ class DomainScheduler:
         self._changed = threading.Condition()
         self._domains: dict[str, Domain] = {}
         self._ready: deque[Domain] = deque()
-        self._later: list[tuple[float, int, Domain]] = []
-        self._count = itertools.count()
+        self._later: dict[Domain, float] = {}  # when a domain gets a turn even if nothing arrives: one time each
         self._busy = 0  # turns being taken
         self._exclusive: Domain | None = None  # whose turn is the only one
         self._closed = False
@@ -49,6 +47,7 @@ class DomainScheduler:
             if self._domains.get(domain.name) is domain:
                 del self._domains[domain.name]
             domain.phase = Phase.LEAVING
+            self._later.pop(domain, None)
             domain.empty()
             self._changed.notify_all()
 
@@ -67,7 +66,7 @@ class DomainScheduler:
             domain.empty()
 
     def serve(self, domain: Domain) -> bool:
-        """The domain has started: it may be consumed. False when it was given up meanwhile."""
+        """Let a domain that has started be consumed; False when it was given up meanwhile."""
         with self._changed:
             if domain.phase is Phase.LEAVING:
                 return False
@@ -97,7 +96,7 @@ class DomainScheduler:
             return True
 
     def notify(self, domain: Domain, revision: int, holds: Holds) -> None:
-        """Tell what people have done: if that is news, the domain gets a turn, and what waits in it is tried again."""
+        """Pass on what people have done: if it is new, the domain gets a turn that tries again what is deferred."""
         with self._changed:
             if domain.notified != (revision, holds):
                 domain.notified, domain.changed = (revision, holds), True
@@ -105,7 +104,7 @@ class DomainScheduler:
                     self._schedule(domain, 0.0)
 
     def take_revision(self, domain: Domain) -> int | None:
-        """Return the revision of a domain that was told since its last turn; None when there is no news."""
+        """Return the revision that :meth:`notify` brought since the last turn; None when nothing has changed."""
         with self._changed:
             if not domain.changed or domain.notified is None:
                 return None
@@ -129,8 +128,9 @@ class DomainScheduler:
                 left = deadline - self._now()
                 if domain is not None or left <= 0:
                     return domain
-                until_due = self._later[0][0] - self._now() if self._later else left
-                self._changed.wait(max(min(left, until_due), 0.001))
+                # Not for busy domains: when their turn ends everybody who waits here is woken.
+                due = min((at for later, at in self._later.items() if not later.busy), default=deadline)
+                self._changed.wait(max(min(left, due - self._now()), 0.001))
             return None
 
     @property
@@ -139,9 +139,10 @@ class DomainScheduler:
         return bool(self._ready)
 
     def request_exclusive_turn(self, domain: Domain) -> bool:
-        """Whether the domain's present turn is the only one in this process. If not, its next one will be.
+        """Return whether the domain's present turn is the only one in this process. If not, its next one will be.
 
-        For commands that are suspected to end the process: were others applied meanwhile, who is to blame?
+        For commands that are suspected to end the process: if others were applied at the same time, nobody could say
+        which of them ended it.
         """
         with self._changed:
             domain.exclusive = True
@@ -153,7 +154,7 @@ class DomainScheduler:
             domain = self._ready[0]
             leaving = domain.phase is Phase.LEAVING
             if domain.exclusive and self._busy and not leaving:
-                return None  # first the others end theirs; it stays in front, so that its turn comes
+                return None  # the others end their turns first; it stays in front, so that it is next
             self._ready.popleft()
             domain.queued = False
             if not leaving:
@@ -193,15 +194,19 @@ class DomainScheduler:
             self._changed.notify()
 
     def _schedule(self, domain: Domain, seconds: float) -> None:
-        heapq.heappush(self._later, (self._now() + seconds, next(self._count), domain))
-        self._changed.notify()
+        # The earliest time is enough: each turn schedules the next one that it needs.
+        if domain.phase is not Phase.LEAVING:
+            at = self._now() + seconds
+            self._later[domain] = min(self._later.get(domain, at), at)
+            self._changed.notify()
 
     def _wake_due(self) -> None:
+        """Enqueue the domains whose time has come; a busy one keeps its time until its turn is over."""
         now = self._now()
-        while self._later and self._later[0][0] <= now:
-            _, _, domain = heapq.heappop(self._later)
-            if domain.busy:
-                # Its turn is not over: look again right after.
-                heapq.heappush(self._later, (now + 0.01, next(self._count), domain))
-                return
-            self._enqueue(domain)
+        due = [domain for domain, at in self._later.items() if at <= now and not domain.busy]
+        for domain in sorted(due, key=self._later.__getitem__):
+            if domain.phase is Phase.STARTING and now < domain.resume_at:
+                self._later[domain] = domain.resume_at
+            else:
+                del self._later[domain]
+                self._enqueue(domain)
