@@ -18,11 +18,11 @@ from writegate.config import Settings
 from writegate.message.envelope import Item, item_of
 from writegate_writer.apply.batch import BatchProcessor
 from writegate_writer.apply.turn import Turns
-from writegate_writer.decide.attempts import MOST_REJECTIONS
 from writegate_writer.decide.classify import Work, classify
 from writegate_writer.decide.deferral import BEGINNING, Deferral, DeferredIndex, DeferredRow
 from writegate_writer.decide.holds import holds_of
 from writegate_writer.decide.ledger_days import oldest_day
+from writegate_writer.decide.rejections import MOST_REJECTIONS
 from writegate_writer.decide.store import Holder, Known, Opened, Outgoing, Store
 from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived, Delivery, Reading, Refused

@@ -87,6 +87,7 @@ def test_suspects_are_applied_while_no_other_domain_is() -> None:
     gate.give_back(domain)
     assert gate.take(0) is domain
     store.suspect.return_value = 4
+    store.commit.return_value = ("0/1", datetime.now(UTC))
     store.open.return_value.revision = domain.deferred.revision
     assert turns.take(domain, store)
     store.suspect.assert_called_once()
@@ -123,7 +124,7 @@ def test_pages_of_a_replay_shrink_with_the_deaths_during_it(deaths: int, pages: 
         for one in work.arrived:
             deciding._domain.deferred.remove(one)  # noqa: SLF001  in its place
 
-    monkeypatch.setattr(BatchProcessor, "_decide", decided)
+    monkeypatch.setattr(BatchProcessor, "_finish", decided)
     store, domain = Replayed(900, deaths + 1), domain_with([])
     domain.deferred = DeferredIndex(Counter({("accounts", "a"): 900}))
     store_: Any = store

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from tests.sample import Deposit, arrived, delivered
 from writegate.message.receipt import Cause
-from writegate_writer.decide.attempts import decide
+from writegate_writer.decide.attempts import Attempts
 from writegate_writer.decide.classify import Classified, Work
+from writegate_writer.decide.deferral import DeferredRow, MissingParents
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived, Refused
@@ -89,8 +90,36 @@ def refused(count: int) -> list[Refused]:
     return [Refused(message, f"refused-{at}", 0, Cause("bad-fields", "no"), None, b"") for at in range(count)]
 
 
+def nothing_follows(_: BatchResult) -> None:
+    """Nobody waits for it."""
+
+
+def finish(
+    work: Work,
+    apply: Callable[[Work], BatchResult],
+    done: Callable[[BatchResult], None] = nothing_follows,
+    *,
+    overdue: bool = True,
+) -> None:
+    """Try what is to be tried, as the writer does, but hold no command type."""
+    rows = {
+        command.ledger_id: DeferredRow(1, "accounts", 0, command.item, 0, None, None, limited=True, overdue=overdue)
+        for command in work.arrived
+    }
+    attempts = Attempts(work, MissingParents(rows))
+    while (attempt := attempts.next()) is not None:
+        try:
+            result = apply(attempt)
+        except (Reject, DatabaseFault, HandlerFault) as error:
+            if (hold := attempts.failed(error)) is not None:
+                raise HandlerFault(hold.task, hold.reason) from error
+        else:
+            attempts.committed(result)
+            done(result)
+
+
 def run(database: Database, batch: Sequence[Arrived], bad: Sequence[Refused] = (), sent: int | None = None) -> None:
-    decide(database, Work(batch, bad, outbox_sent=sent), database.done, patience=lambda _: False)
+    finish(Work(batch, bad, outbox_sent=sent), database, database.done)
 
 
 def expect_all_decided(database: Database, batch: Sequence[Arrived], bad: Sequence[Refused] = ()) -> None:
@@ -185,7 +214,7 @@ def test_a_rejection_that_rested_on_a_command_at_fault_is_thought_over() -> None
         found.update({one.ledger_id: "applied" if one.ledger_id in fresh else "parked" for one in work.arrived})
         return BatchResult()
 
-    decide(apply, Work(batch), lambda _: None, patience=lambda _: False)
+    finish(Work(batch), apply)
     assert found == {first: "parked", second: "applied"}
 
 
@@ -213,7 +242,7 @@ def test_a_poison_keeps_what_the_database_said() -> None:
         found.extend(work.rejected.values())
         return BatchResult()
 
-    decide(apply, Work(commands([POISON])), lambda _: None, patience=lambda _: False)
+    finish(Work(commands([POISON])), apply)
     assert found == [Cause("sqlstate-22003", "integer out of range; in the third column", "22003")]
 
 
@@ -227,6 +256,6 @@ def test_a_missing_parent_row_is_waited_for_before_the_command_is_given_up(patie
         found.append(work)
         return BatchResult()
 
-    decide(apply, Work(commands([POISON])), lambda _: None, patience=lambda _: patient)
+    finish(Work(commands([POISON])), apply, overdue=not patient)
     [work] = found
     assert (len(work.postponed), len(work.rejected)) == (int(patient), int(not patient))

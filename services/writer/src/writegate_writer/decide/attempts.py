@@ -1,130 +1,204 @@
-"""Deciding a batch: as one transaction when all is well, as several when commands in it are at fault. Pure."""
+"""Which transaction is tried next: one for all of a batch, several when commands in it are at fault. Pure.
+
+Whoever runs transactions asks :meth:`Attempts.next`, tries that, and says what became of it. Nothing here calls back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from writegate.message.receipt import Cause
 from writegate_writer.decide.bisection import Isolation, Span, Stride
 from writegate_writer.decide.classify import Work
-from writegate_writer.decide.deferral import Key, key_of, parks_key
+from writegate_writer.decide.deferral import Key, MissingParents, key_of, parks_key
+from writegate_writer.decide.rejections import MOST_REJECTIONS
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.suspicion import suspect_in
 from writegate_writer.errors import DatabaseFault, Fault, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived, Refused
 
-Apply = Callable[[Work], BatchResult]
-
-# So many rejections of one type for one cause in a row are rather a broken deployment than that many bad commands.
-# They are recorded at the latest then, so that whoever counts them can hold the type for the rest.
-MOST_REJECTIONS = 50
-
-# A row that another service's command is still to bring: waited for before the command is given up.
+# foreign_key_violation: the row may be one that another service's command is still to bring.
 _MISSING_PARENT = "23503"
+# query_canceled: a statement took too long, or an operator ended it.
+_CANCELLED = "57014"
 
 
-def decide(
-    apply: Apply,
-    work: Work,
-    done: Callable[[BatchResult], None],
-    patience: Callable[[Arrived], bool],
-    stride: Stride | None = None,
-) -> None:
-    """Decide all of ``work``, calling ``done`` after each commit. ``apply`` runs one transaction.
+@dataclass(frozen=True, slots=True)
+class TypeHold:
+    """A command type that is to be held, and why: its deployment is broken."""
 
-    ``patience``: whether a command whose parent row is missing may still wait for it. ``stride``: how much is tried at
-    once, if that is remembered. Errors that are no command's
-    fault are raised; what was passed to ``done`` before stays decided.
+    task: str
+    reason: str
+
+
+class Attempts:
+    """What is tried of some work, transaction by transaction. It belongs to the slot thread that asks it.
+
+    For each work that :meth:`next` returns, call :meth:`committed` or :meth:`failed`. ``parents``: whether a command
+    whose parent row is missing may still wait for it. ``stride``: how many commands are tried at once, if that is
+    remembered from one batch to the next.
     """
-    _Deciding(apply, work, done, patience, stride).run()
 
-
-class _Deciding:
-    def __init__(
-        self,
-        apply: Apply,
-        work: Work,
-        done: Callable[[BatchResult], None],
-        patience: Callable[[Arrived], bool],
-        stride: Stride | None,
-    ) -> None:
-        self._apply = apply
+    def __init__(self, work: Work, parents: MissingParents, stride: Stride | None = None) -> None:
         self._work = work
-        self._done = done
-        self._patience = patience
+        self._parents = parents
+        self._stride = stride or Stride()
+        self._results: list[BatchResult] = []
+        self._held: set[str] = set()  # command types that are held since this work was begun
+        self._search = _Search(work, parents, self._stride)
+
+    def next(self) -> Work | None:
+        """Return what to try in one transaction now; None when nothing is left."""
+        return self._search.next()
+
+    def committed(self, result: BatchResult) -> None:
+        """Note that what :meth:`next` returned was committed."""
+        self._results.append(result)
+        self._search.committed()
+
+    def failed(self, error: Reject | DatabaseFault | HandlerFault) -> TypeHold | None:
+        """Note that what :meth:`next` returned was rolled back; return the command type to hold first, if one is.
+
+        Raises an error that is neither a command's fault nor that of a command type's deployment, and one of a type
+        that was to be held before; what was committed before stays committed.
+        """
+        if not isinstance(error, HandlerFault):
+            try:
+                if self._search.failed(error):
+                    return None
+            except HandlerFault as broken:  # the handler's rejection made no sense
+                return self._hold(broken, Fault.DEPLOYMENT)
+            if isinstance(error, Reject):
+                raise error
+        return self._hold(error, self._search.fault_of(error))
+
+    def _hold(self, error: DatabaseFault | HandlerFault, fault: Fault) -> TypeHold:
+        if fault is not Fault.DEPLOYMENT or error.task is None or error.task in self._held:
+            raise error
+        self._held.add(error.task)
+        # The hold is found by the next transaction, which defers the commands of this type.
+        self._search = _Search(_remaining(self._work, self._results), self._parents, self._stride)
+        sqlstate = error.sqlstate if isinstance(error, DatabaseFault) else None
+        return TypeHold(error.task, f"{sqlstate}: {error}" if sqlstate else str(error))
+
+    def working_again(self, held_types: Collection[str]) -> list[str]:
+        """Return which of the held types were applied: should one fail once more, that is a new failure."""
+        applied = {command.item.task for result in self._results for command in result.plan.fresh} if held_types else ()
+        return [task for task in held_types if task in applied and task not in self._held]
+
+
+class _Search:
+    """Finds the commands at fault in a work, while no command type has to be held."""
+
+    def __init__(self, work: Work, parents: MissingParents, stride: Stride) -> None:
+        self._work = work
+        self._parents = parents
         self._rejected: dict[str, Cause] = dict(work.rejected)
-        self._said: set[str] = set()  # rejected on a handler's word, in the span that is tried now
+        self._named: set[str] = set()  # ledger ids that the handler rejected, in the span that is tried now
         self._postponed: dict[str, str] = dict(work.postponed)
         self._isolation = Isolation(len(work.arrived), stride)
         self._refused: Sequence[Refused] = work.refused
         self._sent = work.outbox_sent
-        self._nothing = Span(len(work.arrived), len(work.arrived))
         self._unrecorded: list[Arrived] = []  # found at fault, to be recorded with the next commit
+        self._span: Span | None = None  # that is tried now; None when commands found at fault are only recorded
+        self._attempt = work
 
-    def run(self) -> None:
-        while (span := self._isolation.next) is not None:
-            try:
-                self._attempt(span)
-            except Reject as error:
-                self._note_reasons(error, span)
-            except DatabaseFault as error:
-                if error.fault is not Fault.COMMAND:
-                    raise
-                # The handler thought that what is at fault would be applied: it shall think again.
-                for id_ in self._said:
-                    del self._rejected[id_]
-                self._said.clear()
-                to_blame = self._isolation.failed(self._suspect(span, error))
-                if to_blame is not None:
-                    self._blame(self._work.arrived[to_blame.start], error)
-            else:
-                self._said.clear()
-                self._isolation.succeeded()
-        if self._refused or self._unrecorded or self._sent is not None:
-            self._attempt(self._nothing)
-
-    def _attempt(self, span: Span) -> None:
-        part = [*self._unrecorded, *self._work.arrived[span.start : span.stop]]
-        work = replace(
+    def next(self) -> Work | None:
+        self._span = self._isolation.next if len(self._unrecorded) < MOST_REJECTIONS else None
+        if self._span is None and not (self._refused or self._unrecorded or self._sent is not None):
+            return None
+        self._attempt = replace(
             self._work,
-            arrived=part,
+            arrived=[*self._unrecorded, *self._tried()],
             refused=self._refused,
             rejected=self._rejected,
             postponed=self._postponed,
             outbox_sent=self._sent,
         )
-        self._done(self._apply(work))
+        return self._attempt
+
+    def _tried(self) -> Sequence[Arrived]:
+        return self._work.arrived[self._span.start : self._span.stop] if self._span is not None else ()
+
+    def committed(self) -> None:
         self._refused, self._sent, self._unrecorded = (), None, []
+        if self._span is not None:
+            self._named.clear()
+            self._isolation.succeeded()
 
-    def _suspect(self, span: Span, error: DatabaseFault) -> int | None:
-        position = suspect_in(self._work.arrived[span.start : span.stop], str(error))
-        return None if position is None else span.start + position
+    def failed(self, error: Reject | DatabaseFault) -> bool:
+        """Return whether commands are at fault, so that something else is to be tried."""
+        if self._span is None:
+            return False
+        if isinstance(error, Reject):
+            self._note_reasons(error)
+            return True
+        if error.fault is not Fault.COMMAND:
+            return False
+        # The handler rejected some because it expected the command at fault to be applied: it is asked again.
+        for id_ in self._named:
+            del self._rejected[id_]
+        self._named.clear()
+        position = suspect_in(self._tried(), str(error))
+        found = self._isolation.failed(None if position is None else self._span.start + position)
+        if found is not None:
+            self._blame(self._work.arrived[found.start], error)
+        return True
 
-    def _blame(self, one: Arrived, error: DatabaseFault) -> None:
-        if error.sqlstate == _MISSING_PARENT and self._patience(one):
-            self._postponed[one.ledger_id] = str(error)
+    def fault_of(self, error: DatabaseFault | HandlerFault) -> Fault:
+        """Return whose fault the error of this attempt is."""
+        if (
+            isinstance(error, DatabaseFault)
+            and error.sqlstate == _CANCELLED
+            and error.task
+            and (len(self._attempt.arrived) == 1 or self._attempt.replayed)
+        ):
+            # Nothing smaller can be tried: only its type has to wait, not the whole domain.
+            return Fault.DEPLOYMENT
+        return error.fault
+
+    def _blame(self, command: Arrived, error: DatabaseFault) -> None:
+        if error.sqlstate == _MISSING_PARENT and self._parents.may_wait(command):
+            self._postponed[command.ledger_id] = str(error)
         else:
-            self._rejected[one.ledger_id] = Cause(f"sqlstate-{error.sqlstate}", str(error), error.sqlstate)
-        self._unrecorded.append(one)
-        if len(self._unrecorded) == MOST_REJECTIONS:
-            self._attempt(self._nothing)
+            self._rejected[command.ledger_id] = Cause(f"sqlstate-{error.sqlstate}", str(error), error.sqlstate)
+        self._unrecorded.append(command)
 
-    def _note_reasons(self, error: Reject, span: Span) -> None:
+    def _note_reasons(self, error: Reject) -> None:
         """Take a handler's word for which commands are wrong; the span is tried again without them.
 
         It is final when that succeeds: then they are wrong after what was really applied before them.
         """
-        part = self._work.arrived[span.start : span.stop]
-        named = [one for one in part if one.item.id in error.reasons and one.ledger_id not in self._rejected]
+        tried = self._tried()
+        named = [
+            command for command in tried if command.item.id in error.reasons and command.ledger_id not in self._rejected
+        ]
         if not named:
-            task = part[0].item.task if part else "?"
+            task = tried[0].item.task if tried else "?"
             raise HandlerFault(task, f"the handler rejected ids that it was not given: {', '.join(error.reasons)}")
         parking: set[Key | None] = set()
-        for one in named:
-            if parks_key(one):
-                if key_of(one) in parking:
-                    continue  # it waits behind the first, and may well be right once people have decided about that
-                parking.add(key_of(one))
-            self._rejected[one.ledger_id] = Cause("rejected", error.reasons[one.item.id])
-            self._said.add(one.ledger_id)
+        for command in named:
+            if parks_key(command):
+                if key_of(command) in parking:
+                    continue  # it waits behind the first, and may be right once people have decided about that one
+                parking.add(key_of(command))
+            self._rejected[command.ledger_id] = Cause("rejected", error.reasons[command.item.id])
+            self._named.add(command.ledger_id)
+
+
+def _remaining(work: Work, results: Sequence[BatchResult]) -> Work:
+    """Return what of ``work`` is left when these transactions have been committed."""
+    finished = {_identity(part) for result in results for part in result.parts}
+    finished.update(id(command) for result in results for command in result.plan.waits_on)
+    return replace(
+        work,
+        arrived=[command for command in work.arrived if id(command) not in finished],
+        refused=[refused for refused in work.refused if id(refused) not in finished],
+        outbox_sent=None if finished else work.outbox_sent,
+    )
+
+
+def _identity(part: Arrived | Refused) -> int:
+    """Return what a part of a batch is known by, whatever has become of it."""
+    return id(part.arrived or part) if isinstance(part, Refused) else id(part)

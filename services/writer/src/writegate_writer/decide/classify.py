@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from writegate.message.receipt import Cause, Outcome
-from writegate_writer.decide.deferral import Deferral, DeferredRow, Key, key_of, parks_key
+from writegate_writer.decide.deferral import PARENT_SECONDS, Deferral, DeferredRow, Key, key_of, parks_key
 from writegate_writer.decide.store import APPLIED, PARKED, Known, Opened
 from writegate_writer.receive.delivery import Arrived, NotYet, Refused
 
@@ -52,10 +52,6 @@ class Classified:
     def changes_anything(self) -> bool:
         """Whether there is anything to write."""
         return bool(self.rows or self.parked or self.deferred or self.replayed_applied or self.replayed_parked)
-
-
-# How long a command waits for a row that it refers to: nothing orders two services, so its parent may come later.
-PATIENCE_SECONDS = 600.0
 
 
 def classify(work: Work, opened: Opened, tables: Mapping[str, Sequence[str]]) -> Classified:
@@ -152,9 +148,9 @@ class _Classifier:
         if one.ledger_id in self._work.replayed:
             self.plan.waits_on.append(one)
             return
-        patience = PATIENCE_SECONDS if one.ledger_id in self._work.postponed else None
+        limit_seconds = PARENT_SECONDS if one.ledger_id in self._work.postponed else None
         self._waiting[one.ledger_id] = one.hash
-        self.plan.deferred.append(Deferral(one, reason, patience))
+        self.plan.deferred.append(Deferral(one, reason, limit_seconds))
 
     def _note(self, ledger_id: str, outcome: str, hash_: int) -> None:
         if ledger_id not in self._decided:  # else it was parked before: its row is changed if it is applied now

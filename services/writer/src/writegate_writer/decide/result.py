@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from writegate.message.receipt import Cause, Receipt
-from writegate_writer.decide.classify import Classified
+from writegate_writer.decide.classify import Classified, Work
+from writegate_writer.decide.deferral import DeferredIndex
 from writegate_writer.decide.store import Outgoing
-from writegate_writer.receive.delivery import Arrived, Delivery, Refused
+from writegate_writer.receive.delivery import Arrived, Delivery, NotYet, Refused
 
 Part = Arrived | Refused
 
@@ -72,3 +73,20 @@ class BatchResult:
         for one, outcome in self.plan.repeated:
             first = self.first.get(one.item.id) or Receipt(one.item.id, outcome)
             yield one, replace(first, outcome=outcome)
+
+    def broken_contracts(self) -> list[str]:
+        """Return why commands were deferred whose contract here has a mistake, each reason once."""
+        unread = {command for deferral in self.plan.deferred if isinstance(command := deferral.arrived.command, NotYet)}
+        return sorted(not_yet.reason for not_yet in unread if not_yet.broken)
+
+
+def update_index(index: DeferredIndex, work: Work, result: BatchResult) -> None:
+    """Bring the index of what is deferred up to date with what was committed of ``work``."""
+    for deferral in result.plan.deferred:
+        index.add(deferral.arrived)
+    for part in result.parts if work.replayed else ():
+        if part.ledger_id in work.replayed:
+            index.remove(part)
+    for refused in result.plan.parked:
+        index.park(refused)
+    index.replay_pass.block(result.plan.waits_on)

@@ -6,15 +6,12 @@ from collections.abc import Mapping
 
 from writegate.config import Settings
 from writegate.contract.service import Service
+from writegate_writer.decide.deaths import CORNER_DELIVERIES
 from writegate_writer.receive.dead_letters import cause_of, read_dead
 from writegate_writer.receive.delivery import Arrived, Delivery, Part, Reading
 from writegate_writer.receive.reading import read
 from writegate_writer.schedule.domain import Domain
 from writegate_writer.schedule.ports import Clock, Served
-
-# A batch shrinks by half with each time it was delivered before; after so many times its commands are applied one by
-# one, noted down as suspects of ending the process first.
-CORNER_DELIVERIES = 10
 
 
 def suspicious(delivery: Delivery | None) -> bool:

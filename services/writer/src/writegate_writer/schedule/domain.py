@@ -12,6 +12,7 @@ from enum import Enum
 from writegate_writer.decide.bisection import Stride
 from writegate_writer.decide.deferral import DeferredIndex
 from writegate_writer.decide.holds import Holds
+from writegate_writer.decide.rejections import RejectionStreak
 from writegate_writer.decide.store import Outgoing
 from writegate_writer.receive.delivery import Delivery
 
@@ -59,31 +60,12 @@ class Outbox:
             self._forgettable = None
 
 
-class Streak:
-    """How many commands of one type were rejected in a row for one cause."""
-
-    def __init__(self) -> None:
-        self.task = ""
-        self._cause = ""
-        self._count = 0
-
-    def add(self, task: str, cause: str) -> int:
-        """Count one; return how many there are now."""
-        if (task, cause) != (self.task, self._cause):
-            self.task, self._cause, self._count = task, cause, 0
-        self._count += 1
-        return self._count
-
-    def end(self) -> None:
-        """One was applied, or enough were counted."""
-        self.task, self._cause, self._count = "", "", 0
-
-
 class Domain:
     """A domain that this process holds.
 
-    Changed under the scheduler's lock only. Exceptions are ``outbox``, ``deferred``, ``stride`` and ``ahead``: they
-    belong to the slot that takes its turn.
+    Changed under the scheduler's lock only, except what belongs to the slot that takes its turn: ``outbox``,
+    ``deferred``, ``stride``, ``rejections``, ``held_types``, ``failures``, ``deferred_full`` (which the control thread
+    reads) and ``ahead``.
     """
 
     def __init__(self, name: str, epoch: int, lanes: tuple[tuple[str, int], ...]) -> None:
@@ -96,12 +78,12 @@ class Domain:
         self.busy = False
         self.queued = False
         self.exclusive = False  # its next turn is to be the only one in this process
-        self.deferred_full = False  # so much is set aside that its lanes rest
+        self.deferred_full = False  # so much is deferred that its lanes are not consumed
         self.failures = 0  # in a row, for the back-off
-        self.tripped: set[str] = set()  # command types that a broken deployment holds
-        self.streak = Streak()
+        self.held_types: set[str] = set()  # command types that were held since their deployment is broken
+        self.rejections = RejectionStreak()
         self.stride = Stride()
-        self.resume_at = 0.0  # of the gate's clock: not to be started before
+        self.resume_at = 0.0  # on the scheduler's clock: not to be started before
         self.outbox = Outbox()
         self.deferred = DeferredIndex()
         self.notified: tuple[int, Holds] | None = None  # revision and holds, as the control last read them
