@@ -16,7 +16,7 @@ demo:  ## set up, then replay real flights without the gate and through it; CHAO
 	@$(PYTHON) -m tests.demo $(if $(filter 1,$(CHAOS)),--chaos) \
 		$(if $(FLIGHTS),--flights $(FLIGHTS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(BUILD),--build $(BUILD))
 
-test: setup  ## set up, then run every test; QUICK=1 leaves out those that take long
+test: setup  ## set up, then run every test; QUICK=1 leaves out those that take long, PATIENCE=3 trebles all deadlines
 	@# Two processes, each with servers of its own: most tests wait for a server, not for the machine.
 	@$(PYTHON) -m pytest -n 2 --dist loadfile -m "not long$(if $(filter 1,$(QUICK)), and not slow)"
 

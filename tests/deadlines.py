@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-PATIENCE = float(os.environ.get("PATIENCE", "1"))
+PATIENCE = float(os.environ.get("PATIENCE") or 1)
 
 
 def patient(seconds: float) -> float:

@@ -15,7 +15,7 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 from celery import Celery
 
-from tests.deadlines import patient
+from tests.deadlines import PATIENCE, patient
 from tests.integration.gate import Gate, gate_running
 from tests.integration.load import Load
 from tests.servers import Servers
@@ -77,7 +77,7 @@ def test_stats_are_answered_under_load(gate: Gate, stock: Celery) -> None:
             waits.append(time.monotonic() - asked)
         rate = (gate.database.batches()[1] - before) / (time.monotonic() - began)
     print(f"inspect stats: {max(waits):.2f} s at worst, at {rate:,.0f} commands a second")  # noqa: T201  for people
-    assert rate > 500
+    assert rate > 100 / PATIENCE, "the writer was busy meanwhile"
     assert max(waits) < STATS_SECONDS
     [stats] = answers.values()
     assert stats["total"]["trial.deposit"] > 0

@@ -31,7 +31,7 @@ from writegate_writer.apply.transaction import apply
 from writegate_writer.broker import lanes
 from writegate_writer.broker.acknowledgements import Acks
 from writegate_writer.broker.lanes import Lanes
-from writegate_writer.database import ledger
+from writegate_writer.database import ledger, maintenance
 from writegate_writer.database import samples as history
 from writegate_writer.database.session import Session
 from writegate_writer.decide.classify import Work
@@ -45,6 +45,7 @@ from writegate_writer.worker.process import Process
 
 _FENCE = "SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));"
 SAMPLE_SECONDS = 1.5
+MAINTENANCE_SECONDS = 3.0
 _WARM_SECONDS = 3.0  # less than the broker waits for a heartbeat
 
 
@@ -234,6 +235,11 @@ def samples_often() -> None:
     mock.patch.object(history, "EVERY_SECONDS", SAMPLE_SECONDS).start()
 
 
+def maintains_often() -> None:
+    """Try maintenance again after a few seconds: tests need not wait for the minute."""
+    mock.patch.object(maintenance, "_INTERVAL_SECONDS", MAINTENANCE_SECONDS).start()
+
+
 def _die() -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
@@ -260,6 +266,7 @@ CHANGES: dict[str, Callable[[], None]] = {
         run_says_nothing,
         traced,
         samples_often,
+        maintains_often,
     )
 }
 

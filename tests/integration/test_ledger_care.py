@@ -16,7 +16,7 @@ from tests.servers import OWNER, Servers
 from tests.services.trial.contract import Deposit, trial
 from writegate.contract.ids import new_id
 
-PATIENCE_SECONDS = patient(90)  # what is put off is tried again after a minute
+PATIENCE_SECONDS = patient(90)
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,9 @@ def exists(gate: Gate, name: str) -> bool:
     return bool(gate.database.value("SELECT to_regclass(%s) IS NOT NULL", [name]))
 
 
-def take_care(gate: Gate) -> None:
-    """Start a second writer: the first thing it does is what is due."""
-    gate.writers.start("writer-2", wait=False)
+def maintain(gate: Gate) -> None:
+    """Start a second writer: the first thing it does is maintenance, and again every few seconds."""
+    gate.writers.start("writer-2", altered="maintains_often", wait=False)
 
 
 @pytest.mark.slow
@@ -50,7 +50,7 @@ def test_old_days_vanish_while_a_writer_applies(gate: Gate) -> None:
     old = [make_day(gate, ago) for ago in (40, 12, 11, 10)]
     kept = make_day(gate, 9)
     with Load(gate, "old days") as load:
-        take_care(gate)
+        maintain(gate)
         gate.wait(lambda: not any(exists(gate, name) for name in old), "old days are dropped", PATIENCE_SECONDS)
         load.wait_applied(20)
     load.check()
@@ -66,7 +66,7 @@ def test_a_reader_of_the_ledger_puts_it_off_and_stops_no_writer(gate: Gate) -> N
     with Load(gate, "put off") as load:
         with closing(gate.servers.superuser(gate.name)) as reader, reader.cursor() as cursor:
             cursor.execute("BEGIN; SELECT count(*) FROM writegate.ledger")
-            take_care(gate)
+            maintain(gate)
             put_off = lambda: any("care.put_off" in writer.log for writer in gate.writers.values())  # noqa: E731  one line
             gate.wait(put_off, "it gives up", PATIENCE_SECONDS)
             load.wait_applied(20)

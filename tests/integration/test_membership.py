@@ -18,7 +18,7 @@ from tests.servers import Servers
 from tests.services.trial.contract import Split
 from writegate import Service
 from writegate.errors import RetryablePublishError
-from writegate_devkit.stack.readiness import POLL_SECONDS
+from writegate_devkit.stack.readiness import POLL_SECONDS, wait_until
 from writegate_writer import Writes
 from writegate_writer.provision import membership
 from writegate_writer.provision.change import ApplyError, Change
@@ -207,8 +207,7 @@ def test_what_was_emitted_together_goes_out_before_its_domain_is_parted(
     parting = threading.Thread(target=change, args=[applied], kwargs={"share": False})
     parting.start()
     held = "select target from writegate.hold where holder = 'apply' order by 1"
-    while parting.is_alive() and applied.sql(held) != [("alpha",), ("beta",)]:
-        parting.join(POLL_SECONDS)
+    assert wait_until(lambda: applied.sql(held) == [("alpha",), ("beta",)], PATIENCE_SECONDS)
     applied.sql("delete from writegate.outbox")  # as a writer does once the broker has it
     parting.join(PATIENCE_SECONDS)
     assert applied.sql("select name from writegate.domain order by 1") == [("alpha",), ("beta",)]
@@ -222,8 +221,8 @@ def test_a_batch_in_work_is_waited_for(applied: Place) -> None:
     changing = threading.Thread(target=change, args=[applied], kwargs={"share": True})
     changing.start()
     # It has given up once by now, and holds both services to get its turn.
-    while changing.is_alive() and not applied.sql("select target from writegate.hold where target = 'alpha'"):
-        changing.join(POLL_SECONDS)
+    held = "select target from writegate.hold where target = 'alpha'"
+    assert wait_until(lambda: bool(applied.sql(held)), PATIENCE_SECONDS)
     assert applied.sql("select count(*) from writegate.domain where name = 'alpha'") == [(1,)]
     batch.commit()
     batch.close()
