@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.deadlines import patient
 from writegate.telemetry.health import THREADS, HealthServer
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = patient(30)
 
 
 class Process:

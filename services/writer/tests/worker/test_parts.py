@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from tests.deadlines import patient
 from writegate_writer.worker.parts import ReaderPool, Stopping, stop_in_order
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = patient(30)
 
 
 @dataclass
