@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from tests.simulation.history import History
 from tests.simulation.schedule import Group, Schedule
-from writegate_writer.errors import DatabaseFault
+from writegate_writer.errors import QUERY_CANCELED, UNIQUE_VIOLATION, DatabaseFault
 
 _NAME = "postgres"
 _LOOKS_SECONDS = 0.5
@@ -242,7 +242,7 @@ class Session:
         """Write a row that must be new."""
         self.lock(table, key)
         if self.get(table, key) is not None:
-            raise DatabaseFault("23505", f"duplicate key {key} in {table}")
+            raise DatabaseFault(UNIQUE_VIOLATION, f"duplicate key {key} in {table}")
         self.put(table, key, row)
 
     def lock(self, table: str, key: Any, *, skip_locked: bool = False) -> bool:
@@ -268,7 +268,7 @@ class Session:
         if not granted:
             self._waits = False
             self.database.waiting[lock].remove(self)
-            raise DatabaseFault("57014", "canceling statement due to statement timeout")
+            raise DatabaseFault(QUERY_CANCELED, "canceling statement due to statement timeout")
 
     def _take(self, lock: Lock) -> None:
         self.database.locks[lock] = self

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from tests.simulation.database import Session
 from writegate import Command, Service
 from writegate.contract.command import contract_of, key_of
-from writegate_writer.errors import DatabaseFault, Reject
+from writegate_writer.errors import FOREIGN_KEY_VIOLATION, DatabaseFault, Reject
 from writegate_writer.handlers.emit import emit
 from writegate_writer.schedule.ports import Served
 
@@ -111,6 +111,6 @@ def _apply(session: Session, command: Numbered, fresh_id: Callable[[], str]) -> 
     if isinstance(command, Ship):
         session.put("parcel", command.order, command.key)
     if isinstance(command, Track) and session.get("parcel", command.order) is None:
-        raise DatabaseFault("23503", "violates foreign key constraint")
+        raise DatabaseFault(FOREIGN_KEY_VIOLATION, "violates foreign key constraint")
     if isinstance(command, Order):
         emit(Ship(key=command.key, n=command.n, order=command.command_id).with_id(fresh_id()), parent=command)

@@ -18,7 +18,7 @@ from writegate.message.envelope import Item
 from writegate.message.receipt import Cause, Receipt
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key
 from writegate_writer.decide.store import APPLIED, Holder, Known, Opened, Outgoing, Started
-from writegate_writer.errors import DatabaseFault, Fault
+from writegate_writer.errors import SERIALIZATION_FAILURE, UNIQUE_VIOLATION, DatabaseFault, Fault
 from writegate_writer.receive.delivery import Refused
 
 
@@ -199,7 +199,7 @@ class SimulatedStore:
                 self.session.lock("deferred", seq)
                 domain, before, until, row = self.session.get("deferred", seq)
                 if before != "deferred":
-                    raise DatabaseFault("40001", "a deferred command was decided meanwhile")
+                    raise DatabaseFault(SERIALIZATION_FAILURE, "a deferred command was decided meanwhile")
                 self.session.put("deferred", seq, (domain, state, until, row))
 
         self._own("settle", work)
@@ -292,7 +292,7 @@ class SimulatedStore:
         except DatabaseFault as error:
             if error.fault is not Fault.COMMAND:
                 raise
-            fault = Fault.CONFLICT if error.sqlstate == "23505" else Fault.DEPLOYMENT
+            fault = Fault.CONFLICT if error.sqlstate == UNIQUE_VIOLATION else Fault.DEPLOYMENT
             raise error.with_(fault=fault) from error
 
     def _forget(self, holder: Holder, sent: int) -> None:

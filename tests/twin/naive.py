@@ -14,11 +14,9 @@ from sqlalchemy import Connection
 from writegate.contract.command import Command, contract_of, key_of
 from writegate.message.receipt import Cause, Receipt
 from writegate_writer.database.session import translated
-from writegate_writer.errors import DatabaseFault, Fault, Reject
+from writegate_writer.errors import FOREIGN_KEY_VIOLATION, DatabaseFault, Fault, Reject
 from writegate_writer.handlers.emit import collecting
 from writegate_writer.handlers.writes import Writes
-
-_MISSING_PARENT = "23503"
 
 
 class NaiveWriter:
@@ -74,7 +72,7 @@ class NaiveWriter:
         except DatabaseFault as error:
             if error.fault is not Fault.COMMAND:
                 raise
-            if error.sqlstate == _MISSING_PARENT and self._patient:
+            if error.sqlstate == FOREIGN_KEY_VIOLATION and self._patient:
                 self._wait(command)
             else:
                 self._park(command, Cause(f"sqlstate-{error.sqlstate}", str(error), error.sqlstate))

@@ -1,4 +1,4 @@
-"""The writer's errors. Each knows whose fault it is, which says what is done. The one table of SQLSTATEs. Pure.
+"""The writer's errors. Each knows whose fault it is; here stands which fault each SQLSTATE is. Pure.
 
 ::
 
@@ -18,6 +18,12 @@ from writegate.errors import WritegateError
 
 FENCED_SQLSTATE = "WG001"  # raised by writegate.fence()
 
+# SQLSTATEs that other modules compare, by their names in the PostgreSQL manual, appendix A.
+FOREIGN_KEY_VIOLATION = "23503"  # the parent row may be one that another service's command is still to bring
+UNIQUE_VIOLATION = "23505"
+SERIALIZATION_FAILURE = "40001"  # also raised here, when a row was changed by others since it was read
+QUERY_CANCELED = "57014"  # a statement took too long, or an operator ended it
+
 
 class Fault(Enum):
     """Whose fault an error is."""
@@ -25,7 +31,8 @@ class Fault(Enum):
     COMMAND = "command"  # one command is wrong: find it, park it, apply the others
     CONFLICT = "conflict"  # a lock conflict with another database user: try the same batch again
     OUTAGE = "outage"  # the database cannot work at present: return the messages, wait, start again
-    # A missing grant, table or module, or a bug in a handler: stop the domain and raise an alarm.
+    # A missing grant, table or module, or a bug in a handler: hold the command type. When no type is known, the domain
+    # is suspended.
     DEPLOYMENT = "deployment"
     FENCED = "fenced"  # another writer owns the domain now
 

@@ -12,7 +12,7 @@ from writegate_writer.database.fence import fence_parameters
 from writegate_writer.database.session import Session
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key
 from writegate_writer.decide.store import Holder
-from writegate_writer.errors import DatabaseFault
+from writegate_writer.errors import SERIALIZATION_FAILURE, DatabaseFault
 from writegate_writer.receive.sanitizing import sanitize_json, sanitize_text
 
 # One statement, so that all of it is of one moment.
@@ -95,7 +95,7 @@ def settle(session: Session, applied: Sequence[int], parked: Sequence[int]) -> N
     """
     states = ["applied"] * len(applied) + ["parked"] * len(parked)
     if len(session.own(_SETTLE, [[*applied, *parked], states])) != len(states):
-        raise DatabaseFault("40001", "a deferred command was decided meanwhile")
+        raise DatabaseFault(SERIALIZATION_FAILURE, "a deferred command was decided meanwhile")
 
 
 _READ = """

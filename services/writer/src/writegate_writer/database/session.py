@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from writegate.config import Settings
 from writegate_writer import counters as figures
-from writegate_writer.errors import DatabaseFault, Fault
+from writegate_writer.errors import UNIQUE_VIOLATION, DatabaseFault, Fault
 
 APPLICATION = "writegate-writer"
 # Of the connections of control threads. One for each writer: by this name the living writers are counted.
@@ -118,7 +118,7 @@ class Session:
             if error.fault is not Fault.COMMAND:
                 raise
             # The same id decided in two domains at once: the second try finds it in the ledger.
-            fault = Fault.CONFLICT if error.sqlstate == "23505" else Fault.DEPLOYMENT
+            fault = Fault.CONFLICT if error.sqlstate == UNIQUE_VIOLATION else Fault.DEPLOYMENT
             raise error.with_(fault=fault) from error
 
     def answers(self) -> bool:

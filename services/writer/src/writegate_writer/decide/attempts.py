@@ -15,13 +15,8 @@ from writegate_writer.decide.deferral import Key, MissingParents, key_of, parks_
 from writegate_writer.decide.rejections import MOST_REJECTIONS
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.suspicion import suspect_in
-from writegate_writer.errors import DatabaseFault, Fault, HandlerFault, Reject
+from writegate_writer.errors import FOREIGN_KEY_VIOLATION, QUERY_CANCELED, DatabaseFault, Fault, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived, Refused
-
-# foreign_key_violation: the row may be one that another service's command is still to bring.
-_MISSING_PARENT = "23503"
-# query_canceled: a statement took too long, or an operator ended it.
-_CANCELLED = "57014"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +145,7 @@ class _Search:
         """Return whose fault the error of this attempt is."""
         if (
             isinstance(error, DatabaseFault)
-            and error.sqlstate == _CANCELLED
+            and error.sqlstate == QUERY_CANCELED
             and error.task
             and (len(self._attempt.arrived) == 1 or self._attempt.replayed)
         ):
@@ -159,7 +154,7 @@ class _Search:
         return error.fault
 
     def _blame(self, command: Arrived, error: DatabaseFault) -> None:
-        if error.sqlstate == _MISSING_PARENT and self._parents.may_wait(command):
+        if error.sqlstate == FOREIGN_KEY_VIOLATION and self._parents.may_wait(command):
             self._postponed[command.ledger_id] = str(error)
         else:
             self._rejected[command.ledger_id] = Cause(f"sqlstate-{error.sqlstate}", str(error), error.sqlstate)

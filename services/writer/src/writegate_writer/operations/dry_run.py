@@ -13,7 +13,7 @@ from writegate.contract.operations import DryRun
 from writegate_writer.database.session import translated
 from writegate_writer.database.type_holds import WRITER
 from writegate_writer.decide.holds import Holds, holds_of
-from writegate_writer.errors import DatabaseFault, Fault, Reject
+from writegate_writer.errors import FOREIGN_KEY_VIOLATION, DatabaseFault, Fault, Reject
 from writegate_writer.handlers.domains import table_name, tables_by_task
 from writegate_writer.handlers.emit import collecting
 from writegate_writer.handlers.roles import role_of
@@ -27,7 +27,6 @@ from writegate_writer.receive.delivery import NotYet
 
 _MESSAGE_CHARACTERS = 500
 _NO_TRANSACTION = ("25P", "3B")  # nor the savepoints in it
-_MISSING_PARENT = "23503"  # waited for, as when it arrives
 # Of people: that writers hold a type after many rejections is why somebody wants to see what would come of it now.
 _HOLDS = """
 SELECT target, reason FROM writegate.hold WHERE (until IS NULL OR until > clock_timestamp()) AND holder <> %s
@@ -177,7 +176,8 @@ def _report(connection: Connection, one: DryRun, state: _DryRunState) -> Result:
 
 def _outcome_of(error: DatabaseFault) -> str:
     if error.fault is Fault.COMMAND:
-        return "waits" if error.sqlstate == _MISSING_PARENT else "parked"
+        # A missing parent is waited for, as when the command arrives.
+        return "waits" if error.sqlstate == FOREIGN_KEY_VIOLATION else "parked"
     return "held" if error.fault is Fault.DEPLOYMENT else "fails"
 
 

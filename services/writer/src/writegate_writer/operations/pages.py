@@ -9,7 +9,7 @@ from functools import cache
 from sqlalchemy import Connection
 
 from writegate.contract.operations import Selection
-from writegate_writer.errors import DatabaseFault
+from writegate_writer.errors import SERIALIZATION_FAILURE, DatabaseFault
 from writegate_writer.handlers.loading import load_services
 from writegate_writer.handlers.writes import Writes
 
@@ -84,7 +84,7 @@ def lock(connection: Connection, lanes: Iterable[Lane]) -> dict[Lane, str]:
     # In a statement of its own: its snapshot must not be older than the locks.
     found = {(service, lane): domain for service, lane, domain in connection.exec_driver_sql(_LANES, columns)}
     if not locked.issuperset(found.values()):
-        raise DatabaseFault("40001", "lanes were given to other domains meanwhile")
+        raise DatabaseFault(SERIALIZATION_FAILURE, "lanes were given to other domains meanwhile")
     return found
 
 

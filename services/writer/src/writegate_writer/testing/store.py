@@ -20,7 +20,7 @@ from writegate_writer.database.store import SqlStore
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key, key_of
 from writegate_writer.decide.holds import holds_of
 from writegate_writer.decide.store import APPLIED, Holder, Known, Opened, Outgoing, Started
-from writegate_writer.errors import DatabaseFault, HandlerFault
+from writegate_writer.errors import SERIALIZATION_FAILURE, DatabaseFault, HandlerFault
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.receive.delivery import Refused
 from writegate_writer.schedule.clock import SystemClock
@@ -144,7 +144,7 @@ class MemoryStore:
     def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
         settled = (*applied, *parked)
         if not self._now.deferred.keys() >= set(settled):
-            raise DatabaseFault("40001", "a deferred command was decided meanwhile")
+            raise DatabaseFault(SERIALIZATION_FAILURE, "a deferred command was decided meanwhile")
         for number in settled:
             del self._now.deferred[number]
 

@@ -18,7 +18,7 @@ from writegate.config import Settings
 from writegate_writer.database.leases import SqlLeases
 from writegate_writer.database.lock_conflicts import LockConflicts
 from writegate_writer.database.session import Session
-from writegate_writer.errors import DatabaseFault
+from writegate_writer.errors import QUERY_CANCELED, DatabaseFault
 from writegate_writer.handlers.domains import domains_of
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.schedule.leases import Sharing
@@ -41,7 +41,6 @@ _MANY_FAILURES = 10  # as many as make the longest wait
 _TICK_SECONDS = 0.5
 # After a look that took too long: the server is busy enough.
 _LOOK_AGAIN_SECONDS = 10.0
-_CANCELED_SQLSTATE = "57014"
 
 
 class Control(threading.Thread):
@@ -159,7 +158,7 @@ class Control(threading.Thread):
         try:
             self._conflicts.look(session)
         except DatabaseFault as error:
-            if error.sqlstate != _CANCELED_SQLSTATE:
+            if error.sqlstate != QUERY_CANCELED:
                 raise
             # Leases come first: to give the connection up for this would delay the next renewal.
             log.warning("control.conflicts_not_read", error=str(error), again_in_seconds=_LOOK_AGAIN_SECONDS)

@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from writegate_writer.database.session import Session
-from writegate_writer.errors import DatabaseFault, Fault
+from writegate_writer.errors import QUERY_CANCELED, DatabaseFault, Fault
 
 log = structlog.get_logger(__name__)
 
@@ -23,8 +23,6 @@ STATEMENT_SECONDS = 10.0
 
 OVERDUE_SECONDS = 5.0
 """While commands wait it is put off for so long, and then done first: a busy writer needs its partitions too."""
-
-_CANCELED_SQLSTATE = "57014"
 
 
 class Chore(Protocol):
@@ -81,7 +79,7 @@ class Housekeeping:
             chore.tick(session)
         except DatabaseFault as error:
             # A canceled statement leaves the connection usable, and the chore has its next time already.
-            if error.fault is Fault.OUTAGE and error.sqlstate != _CANCELED_SQLSTATE:
+            if error.fault is Fault.OUTAGE and error.sqlstate != QUERY_CANCELED:
                 raise
             log.warning("housekeeping.put_off", chore=name, error=f"{error.sqlstate}: {error}")
         except Exception:
