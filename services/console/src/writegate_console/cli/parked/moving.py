@@ -32,7 +32,7 @@ from writegate_console.gate.audit import dry_run_report, shown_outcome
 from writegate_console.gate.database import reading
 from writegate_console.gate.operate import Operator, operate_once
 from writegate_console.gate.parked.listing import count_by_cause
-from writegate_console.gate.parked.moving import MoveProgress, move
+from writegate_console.gate.parked.paging import MoveProgress, move
 
 SOME_SKIPPED = 3  # exit code
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from writegate.contract.operations import Drop, OnParked, Replay, Selection
 from writegate.errors import WritegateError
-from writegate_console.gate.parked.moving import MoveProgress, move
+from writegate_console.gate.parked.paging import MoveProgress, move
 
 MAX_JOBS = 100
 JobAction = Literal["replay", "drop"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from writegate.contract.operations import MOST_AT_ONCE, OnParked, Replay, Selection
-from writegate_console.gate.parked.moving import MoveProgress, move
+from writegate_console.gate.parked.paging import MoveProgress, move
 
 
 class ParkedTable:
