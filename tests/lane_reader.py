@@ -30,7 +30,7 @@ class RecordedChannel:
     def basic_ack(self, tag: int, multiple: bool) -> None:  # noqa: ARG002  as the real one
         self.acknowledged.append(tag)
 
-    def leave(self) -> None:
+    def close_without_waiting(self) -> None:
         self.is_open = False
 
 

@@ -86,7 +86,7 @@ class ConsumingChannel:
         broker, channel = self.connection.broker, self.at_broker
         self.send(lambda: broker.ack(channel, tag, multiple=multiple) if channel.open else None)
 
-    def leave(self) -> None:
+    def close_without_waiting(self) -> None:
         """Close it."""
         self.is_open = False
         self.send(self._end)

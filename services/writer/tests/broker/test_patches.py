@@ -117,7 +117,7 @@ def test_a_lane_channel_overrides_what_a_channel_has() -> None:
     check = "compare amqp.channel.Channel with broker.channel.LaneChannel"
     channel: Any = amqp.Channel
     overridden = {name for name in vars(LaneChannel) if inspect.isfunction(vars(LaneChannel)[name])}
-    own = {"__init__", "consume", "leave"}
+    own = {"__init__", "consume", "close_without_waiting"}
     assert overridden - own == {"dispatch_method", "_do_revive"}, check
     for name in overridden - own:
         assert parameters(getattr(LaneChannel, name)) == parameters(getattr(amqp.Channel, name)), f"{name}: {check}"

@@ -32,7 +32,7 @@ class LaneChannel(Channel):
         """Consume a queue. ``cancelled`` is called when the broker cancels the consumer."""
         self.basic_consume(queue, consumer_tag=queue, nowait=True, callback=deliver, on_cancel=cancelled)
 
-    def leave(self) -> None:
+    def close_without_waiting(self) -> None:
         """Close the channel. Messages that still arrive are dropped: the broker returns them to their queue."""
         self.is_closing = True
         self.is_open = False

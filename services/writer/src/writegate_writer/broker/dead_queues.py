@@ -95,7 +95,7 @@ class DeadQueues:
             return
         self._release([delivery for delivery, source in self._unacknowledged.items() if source is channel])
         if channel.is_open:
-            channel.leave()
+            channel.close_without_waiting()
 
     def _release(self, deliveries: Iterable[Delivery]) -> None:
         for delivery in deliveries:

@@ -75,8 +75,8 @@ class Lanes:
         self._connection: Any = None
         self._hub: Any = None
         self.on_message: Any = None  # set by Celery's loop; our messages do not take that way
-        self.report_to: Callable[[BatchResult], None] | None = None
-        self.shown_to: Callable[[BatchResult], None] | None = None  # called on the slot's thread
+        self.report_to_celery: Callable[[BatchResult], None] | None = None
+        self.sample: Callable[[BatchResult], None] | None = None  # called on the slot's thread
 
     # From any thread.
 
@@ -98,11 +98,11 @@ class Lanes:
             self.post(lambda: self._settle(domain, decided))
 
     def report(self, done: BatchResult) -> None:
-        """Show what was decided to Celery's monitors and to whoever takes samples."""
-        if self.shown_to is not None:
-            self.shown_to(done)
-        if self.report_to is not None:
-            self.post(lambda: self.report_to(done) if self.report_to else None)
+        """Report a finished batch to Celery's monitors, and to whoever samples finished commands."""
+        if self.sample is not None:
+            self.sample(done)
+        if self.report_to_celery is not None:
+            self.post(lambda: self.report_to_celery(done) if self.report_to_celery else None)
 
     @property
     def held_bytes(self) -> int:
@@ -245,7 +245,7 @@ class Lanes:
         if self._connection is None:
             return
         if opened.channel.is_open:
-            opened.channel.leave()
+            opened.channel.close_without_waiting()
         self._dead_queues.close(opened.domain)
         self._resume()
 

@@ -47,7 +47,7 @@ class LanesStep(bootsteps.StartStopStep):
         c.task_consumer = lanes
         # Celery's loop needs one. Prefetch is set on each channel, and never changes.
         c.qos = QoS(lambda **_: None, 0)
-        lanes.report_to = _Reporter(c)
+        lanes.report_to_celery = _Reporter(c)
         self._process.start()
 
     def register_with_event_loop(self, c: Any, hub: Any) -> None:

@@ -87,7 +87,7 @@ class Process:
         application = f"{APPLICATION} {self.name}"
         self._conflicts = LockConflicts(application)
         recent = Recent()
-        self.lanes.shown_to = recent.look
+        self.lanes.sample = recent.look
         readers = ReaderPool(settings.slots)
         turns = Turns(
             settings=settings,
