@@ -67,7 +67,7 @@ def test_a_reader_of_the_ledger_puts_it_off_and_stops_no_writer(gate: Gate) -> N
         with closing(gate.servers.superuser(gate.name)) as reader, reader.cursor() as cursor:
             cursor.execute("BEGIN; SELECT count(*) FROM writegate.ledger")
             maintain(gate)
-            put_off = lambda: any("care.put_off" in writer.log for writer in gate.writers.values())  # noqa: E731  one line
+            put_off = lambda: any("maintenance.put_off" in writer.log for writer in gate.writers.values())  # noqa: E731  one line
             gate.wait(put_off, "it gives up", PATIENCE_SECONDS)
             load.wait_applied(20)
             assert exists(gate, old)

@@ -17,7 +17,7 @@ from tests.services.trial.contract import Careful, Deposit, Run, trial
 from writegate.contract.lanes import lane_of
 from writegate.message.envelope import encode, item_of
 from writegate.message.topology import queue_name
-from writegate_writer.database.samples import FIGURES
+from writegate_writer.database.samples import SAMPLE_METRICS
 
 # Words that are declared or ours, never what a command says.
 LABELS = {"service", "lane", "outcome", "cause", "task", "domain", "phase", "kind", "sqlstate_class", "le"}
@@ -137,7 +137,7 @@ def test_what_waits_is_told_by_the_writer_that_serves_it(gate: Gate) -> None:
 
 def test_a_schema_older_than_the_writer_stops_no_command(gate: Gate) -> None:
     gate.database.sql("ALTER FUNCTION writegate.take_sample RENAME TO not_yet")
-    gate.wait(lambda: "history.put_off" in gate.writers["writer-1"].log, "it is put off")
+    gate.wait(lambda: "samples.put_off" in gate.writers["writer-1"].log, "it is put off")
     gate.broker.publish(deposits("meanwhile", 1))
     gate.database.wait_entries("meanwhile", 1)
     gate.database.sql("ALTER FUNCTION writegate.not_yet RENAME TO take_sample")
@@ -154,7 +154,7 @@ def test_no_label_tells_what_a_command_says(gate: Gate) -> None:
     samples = [sample for metric in metrics for sample in metric.samples]
     assert {label for sample in samples for label in sample.labels} <= LABELS
     assert not any("secret" in value for sample in samples for value in sample.labels.values())
-    assert {figure.metric for figure in FIGURES.values()} <= {metric.name for metric in metrics}
+    assert {exported.metric for exported in SAMPLE_METRICS.values()} <= {metric.name for metric in metrics}
     assert all(metric.documentation for metric in metrics)
     gate.database.sql("DELETE FROM writegate.hold WHERE holder = 'tester'")
 

@@ -30,7 +30,7 @@ def test_a_failing_look_is_logged_once_a_minute_and_when_the_text_changes(monkey
 
     def logged() -> list[str]:
         with capture_logs() as entries:
-            conflicts.look(cast(Session, session))
+            conflicts.observe_waits(cast(Session, session))
         return [entry["error"] for entry in entries]
 
     assert logged() == ["42501: permission denied"]
@@ -45,4 +45,4 @@ def test_a_database_that_is_gone_is_not_only_logged() -> None:
     session = Failing()
     session.fault = DatabaseFault(None, "gone")
     with pytest.raises(DatabaseFault):
-        LockConflicts("writer").look(cast(Session, session))
+        LockConflicts("writer").observe_waits(cast(Session, session))

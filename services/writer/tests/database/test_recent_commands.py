@@ -37,8 +37,8 @@ class Sample:
         self.written = Written()
         self.recent = Recent(lambda: self.now)
 
-    def look(self, *commands: Command) -> None:
-        self.recent.look(BatchResult(Classified(fresh=[arrived(one) for one in commands])))
+    def collect(self, *commands: Command) -> None:
+        self.recent.collect(BatchResult(Classified(fresh=[arrived(one) for one in commands])))
 
     def tick(self) -> list[list[tuple[Any, ...]]]:
         self.recent.tick(cast(Session, self.written))
@@ -48,7 +48,7 @@ class Sample:
 def test_the_last_of_each_type_and_version_is_written() -> None:
     sample = Sample()
     last = [Withdraw(account="b", amount=2), Deposit(account="c", amount=3)]
-    sample.look(Deposit(account="a", amount=1), *last)
+    sample.collect(Deposit(account="a", amount=1), *last)
     [rows] = sample.tick()
     assert [(*row[:3], row[3], row[4]) for row in rows] == [
         ("accounts", "accounts.deposit", 1, last[1].command_id, "c"),
@@ -60,10 +60,10 @@ def test_the_last_of_each_type_and_version_is_written() -> None:
 def test_one_batch_a_second_is_looked_at_and_once_a_minute_written() -> None:
     sample = Sample()
     for sample.now in (0.0, 0.1, 0.9):
-        sample.look(Deposit(account=str(sample.now), amount=1))
+        sample.collect(Deposit(account=str(sample.now), amount=1))
     assert [row[4] for row in sample.tick()[0]] == ["0.0"]
     for sample.now in (1.0, 59.0):
-        sample.look(Deposit(account=str(sample.now), amount=1))
+        sample.collect(Deposit(account=str(sample.now), amount=1))
         assert len(sample.tick()) == 1
     sample.now = 60.9
     assert [row[4] for row in sample.tick()[1]] == ["59.0"]
@@ -73,11 +73,11 @@ def test_one_batch_a_second_is_looked_at_and_once_a_minute_written() -> None:
 
 def test_a_database_without_the_table_stops_nothing_and_one_that_is_gone_is_told() -> None:
     sample = Sample()
-    sample.look(Deposit(account="a", amount=1))
+    sample.collect(Deposit(account="a", amount=1))
     sample.written.fault = DatabaseFault("42P01", "no such table")
     assert sample.tick() == []
     sample.now = 60.0
-    sample.look(Deposit(account="a", amount=1))
+    sample.collect(Deposit(account="a", amount=1))
     sample.written.fault = DatabaseFault("08006", "gone")
     with pytest.raises(DatabaseFault):
         sample.tick()

@@ -63,7 +63,7 @@ class LockConflicts:
         self._log_again_at = 0.0
         self.conflicts = 0
 
-    def look(self, session: Session) -> None:
+    def observe_waits(self, session: Session) -> None:
         """Take note of the waits that go on now."""
         try:
             rows = session.own(_BLOCKED, [self._application])
@@ -76,7 +76,7 @@ class LockConflicts:
             for mine, *other in rows:
                 wait = LockWait.of(*other)
                 if self._seen.get(mine, (0.0, None))[1] != wait:
-                    log.warning("slot.waits", **asdict(wait))
+                    log.warning("slot.blocked", **asdict(wait))
                 self._seen[mine] = (time.monotonic(), wait)
 
     def _log_failure(self, text: str) -> None:

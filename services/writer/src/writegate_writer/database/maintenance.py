@@ -48,7 +48,7 @@ class Maintenance:
             if error.fault is Fault.OUTAGE:
                 raise
             # In the way is somebody's long transaction, or a schema older than this writer: neither stops commands.
-            log.warning("care.put_off", error=f"{error.sqlstate}: {error}", again_in_seconds=_INTERVAL_SECONDS)
+            log.warning("maintenance.put_off", error=f"{error.sqlstate}: {error}", again_in_seconds=_INTERVAL_SECONDS)
             return
         if more:
             self._due = 0.0

@@ -42,7 +42,7 @@ class Recent:
         self._seen: dict[tuple[str, int], Item] = {}
         self._look_due = self._keep_due = 0.0
 
-    def look(self, done: BatchResult) -> None:
+    def collect(self, done: BatchResult) -> None:
         """Look at what a transaction applied. From any thread."""
         now = self._monotonic()
         if now < self._look_due or not done.plan.fresh:

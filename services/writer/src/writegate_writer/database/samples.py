@@ -1,7 +1,7 @@
-"""Figures of the whole gate: sampled every ten seconds by one writer for all, kept in ``writegate.history``.
+"""Metrics of the whole gate: sampled every ten seconds by one writer for all, stored in ``writegate.history``.
 
 Every writer asks for a sample when housekeeping is due; an advisory lock lets only one of them take it.
-What the last one says is shown to monitors by each, so that it does not matter which of them is asked.
+Each writer exports the last sample, so monitoring may scrape any of them.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from writegate_writer.schedule.backlog import Backlog
 log = structlog.get_logger(__name__)
 
 EVERY_SECONDS = 10.0
-# What was read longer ago is told nobody any more: the control connection is gone.
+# A sample that was read longer ago is no longer exported: housekeeping has stopped, so its values are out of date.
 _FRESH_SECONDS = 60.0
 
-# Of the lanes that this writer serves only it knows what waits. A service for which nothing does has no row.
+# Only the writer that owns a lane knows which messages wait there. A service without waiting messages has no row.
 _TAKE = """
 INSERT INTO writegate.history (at, name, labels, value)
 SELECT clock_timestamp(), 'oldest_waiting_seconds', jsonb_build_object('service', service), seconds
@@ -34,8 +34,8 @@ WHERE name = ANY(%(names)s) AND at = (SELECT max(at) FROM writegate.history WHER
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """One of a sample's figures, as monitors are told it: a gauge, or a counter."""
+class SampleMetric:
+    """How a value of a sample is exported to Prometheus: as a gauge, or as a counter."""
 
     metric: str
     text: str
@@ -43,44 +43,63 @@ class Figure:
     counter: bool = False
 
 
-# By their names in the table. Those that each writer counts for itself are not repeated here.
-FIGURES: Mapping[str, Figure] = {
-    "sampled": Figure("writegate_sample_timestamp_seconds", "When the gate's figures were sampled."),
-    "parked_commands": Figure("writegate_parked_commands", "Commands that wait for people.", ("service", "cause")),
-    "deferred_commands": Figure(
+# By their names in ``writegate.history``. Metrics that each writer counts for itself are in `worker/metrics.py`.
+SAMPLE_METRICS: Mapping[str, SampleMetric] = {
+    "sampled": SampleMetric("writegate_sample_timestamp_seconds", "When the metrics of the whole gate were sampled."),
+    "parked_commands": SampleMetric(
+        "writegate_parked_commands", "Commands that wait for people.", ("service", "cause")
+    ),
+    "deferred_commands": SampleMetric(
         "writegate_deferred_commands", "Commands that wait in the database.", ("service", "domain")
     ),
-    "oldest_deferred_seconds": Figure(
-        "writegate_oldest_deferred_seconds", "For how long the oldest of them has.", ("service", "domain")
+    "oldest_deferred_seconds": SampleMetric(
+        "writegate_oldest_deferred_seconds",
+        "Age of the oldest command that waits in the database.",
+        ("service", "domain"),
     ),
-    "unowned_domain": Figure("writegate_unowned_domain", "1: no writer holds this domain.", ("domain",)),
-    "held_type": Figure(
+    "unowned_domain": SampleMetric("writegate_unowned_domain", "1: no writer owns this domain.", ("domain",)),
+    "held_type": SampleMetric(
         "writegate_held_type", "1: writers hold this command type, because its deployment is broken.", ("task",)
     ),
-    "holds": Figure("writegate_holds", "What people hold: services, lanes, types, keys, tables.", ("kind",)),
-    "writer_connections": Figure("writegate_writer_connections", "Connections of all writers."),
-    "writer_connections_limit": Figure("writegate_writer_connections_limit", "Their budget: the role's limit."),
-    "server_connections": Figure("writegate_server_connections", "Connections to the database server."),
-    "server_connections_limit": Figure("writegate_server_connections_limit", "How many it takes."),
-    "deadlocks": Figure("writegate_deadlocks", "Deadlocks in the database since its counters began.", counter=True),
-    "deadlocks_since_seconds": Figure("writegate_deadlocks_since_timestamp_seconds", "When they began."),
-    "outbox_commands": Figure("writegate_outbox_commands", "Emitted commands that the broker has not confirmed."),
-    "ledger_partitions": Figure("writegate_ledger_partitions", "Days that the ledger holds."),
-    "ledger_days_ahead": Figure("writegate_ledger_days_ahead", "Days to come for which it has room."),
+    "holds": SampleMetric(
+        "writegate_holds", "Holds placed by operators on services, lanes, types, keys and tables.", ("kind",)
+    ),
+    "writer_connections": SampleMetric("writegate_writer_connections", "Connections of all writers."),
+    "writer_connections_limit": SampleMetric(
+        "writegate_writer_connections_limit", "Limit of connections of all writers: the limit of their role."
+    ),
+    "server_connections": SampleMetric("writegate_server_connections", "Connections to the database server."),
+    "server_connections_limit": SampleMetric(
+        "writegate_server_connections_limit", "Limit of connections of the database server."
+    ),
+    "deadlocks": SampleMetric(
+        "writegate_deadlocks", "Deadlocks in the database since its counters began.", counter=True
+    ),
+    "deadlocks_since_seconds": SampleMetric(
+        "writegate_deadlocks_since_timestamp_seconds", "When the statistics were reset."
+    ),
+    "outbox_commands": SampleMetric("writegate_outbox_commands", "Emitted commands that the broker has not confirmed."),
+    "ledger_partitions": SampleMetric("writegate_ledger_partitions", "Partitions of the ledger: one for each day."),
+    "ledger_days_ahead": SampleMetric(
+        "writegate_ledger_days_ahead", "Future days for which the ledger has a partition."
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A figure of the last sample."""
+    """A value of the last sample."""
 
     name: str
     labels: Mapping[str, str]
     value: float
 
 
-class History:
-    """Has a sample taken when one is due, and keeps the last one. ``backlogs``: what waits in this process."""
+class Samples:
+    """Takes a sample when one is due, and keeps the last one.
+
+    ``tick`` is called by housekeeping, :attr:`last` by any thread. ``backlogs``: messages that wait in this process.
+    """
 
     def __init__(self, backlogs: Callable[[], Mapping[str, Backlog]]) -> None:
         self._backlogs = backlogs
@@ -90,33 +109,37 @@ class History:
 
     @property
     def last(self) -> tuple[Sampled, ...]:
-        """The last sample; empty when it is not known any more. From any thread."""
+        """The last sample; empty when it is out of date. From any thread."""
         return self._last if time.monotonic() - self._read_at < _FRESH_SECONDS else ()
 
     @property
     def due_at(self) -> float:
-        """When it is due next, of :func:`time.monotonic`."""
+        """When the next sample is due, as :func:`time.monotonic` counts."""
         return self._due
 
     def tick(self, session: Session) -> None:
-        """Do what is due. Raises :class:`DatabaseFault` only when the connection or the database is gone."""
+        """Take a sample if one is due. Raises :class:`DatabaseFault` only when the database cannot be reached."""
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + EVERY_SECONDS
-        waiting = {name: one.oldest_seconds for name, one in self._backlogs().items() if one.oldest_seconds > 0}
+        waiting = {
+            service: backlog.oldest_seconds
+            for service, backlog in self._backlogs().items()
+            if backlog.oldest_seconds > 0
+        }
         parameters = {
             "services": list(waiting),
             "seconds": list(waiting.values()),
             "every": EVERY_SECONDS - 1,  # the clocks of several writers do not agree
-            "names": list(FIGURES),
+            "names": list(SAMPLE_METRICS),
         }
         try:
             rows = session.own(_TAKE, parameters)
         except DatabaseFault as error:
             if error.fault is Fault.OUTAGE:
                 raise
-            # A schema older than this writer, say: that stops no command.
-            log.warning("history.put_off", error=f"{error.sqlstate}: {error}", again_in_seconds=EVERY_SECONDS)
+            # For example, the schema is older than this writer. Commands are applied without samples too.
+            log.warning("samples.put_off", error=f"{error.sqlstate}: {error}", again_in_seconds=EVERY_SECONDS)
             return
         self._last = tuple(Sampled(*row) for row in rows)
         self._read_at = time.monotonic()

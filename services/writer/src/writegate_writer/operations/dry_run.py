@@ -20,8 +20,8 @@ from writegate_writer.handlers.roles import role_of
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.operations import audit
 from writegate_writer.operations.audit import Result
-from writegate_writer.operations.pages import installed, lock, page
-from writegate_writer.operations.placing import Placed, place
+from writegate_writer.operations.parked_commands import Placed, place
+from writegate_writer.operations.parked_rows import installed, lock, page
 from writegate_writer.operations.tables import TABLES
 from writegate_writer.receive.delivery import NotYet
 

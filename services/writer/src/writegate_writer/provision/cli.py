@@ -15,10 +15,10 @@ from rich.console import Console
 from writegate.config import Settings
 from writegate_writer.provision.change import ApplyError, Change, password_variable
 from writegate_writer.provision.plan import NEED, Applier, Plan, declared_by, opened
+from writegate_writer.provision.plan_output import as_json, show_change, show_domains, show_ledger
 from writegate_writer.provision.render.definitions import definitions
 from writegate_writer.provision.render.kubernetes import kubernetes
 from writegate_writer.provision.render.sql import sql
-from writegate_writer.provision.show import as_json, show_change, show_domains, show_ledger
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

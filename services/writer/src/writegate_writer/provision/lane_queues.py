@@ -22,7 +22,7 @@ class LaneQueues:
         self._connection = connection
         self._channel: BlockingChannel | None = None
 
-    def look(self, queue: str) -> tuple[int, int]:
+    def counts(self, queue: str) -> tuple[int, int]:
         """Return how many messages wait in a queue, without those that a consumer has, and how many consume it.
 
         Without consumers these are all there are. A queue that does not exist has none.

@@ -124,8 +124,8 @@ class Applier:
         work = Switching(
             tuple(names), step, queues, replaced, lambda: diff_broker(wanted, self._broker.read(self._passwords))
         )
-        with lane_queues.connect(self._settings) as looking:
-            Switch(work, self._broker, looking, self._database.takeover(names), say).run(patience_seconds)
+        with lane_queues.connect(self._settings) as lane_counts:
+            Switch(work, self._broker, lane_counts, self._database.takeover(names), say).run(patience_seconds)
         before = numbers_of(actual.lanes)
         made = [Change("change", "lanes", name, f"{before[name]} to {number}") for name, number in step.numbers.items()]
         return made + [Change("change", "queue", name, "made anew, as declared") for name in replaced]
@@ -152,8 +152,8 @@ class Applier:
         if isinstance(change.step, BrokerRequest):
             self._broker.run(change.step, self._passwords)
         elif isinstance(change.step, Removal):
-            with lane_queues.connect(self._settings) as looking:
-                messages, consumers = looking.look(change.step.queue)
+            with lane_queues.connect(self._settings) as queues:
+                messages, consumers = queues.counts(change.step.queue)
             if messages or consumers:
                 raise ApplyError(
                     f"queue {change.name}: {messages} message(s) and {consumers} consumer(s), though its service has "

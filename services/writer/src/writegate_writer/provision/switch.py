@@ -136,12 +136,12 @@ class Switch:
         return in_the_way
 
     def _waiting(self) -> str | None:
-        counts = {queue: self._queues.look(queue)[0] for queue in self._work.queues}
+        counts = {queue: self._queues.counts(queue)[0] for queue in self._work.queues}
         texts = [f"{count} message(s) wait in {queue}" for queue, count in counts.items() if count]
         return f"{', '.join(texts)} (is a writer running?)" if texts else None
 
     def _consumed(self) -> list[str]:
-        return [queue for queue in self._work.queues if self._queues.look(queue)[1]]
+        return [queue for queue in self._work.queues if self._queues.counts(queue)[1]]
 
     def _ready(self) -> str | None:
         """Look once more, now that nothing can be emitted: return what is still in the way."""

@@ -156,7 +156,7 @@ class Control(threading.Thread):
 
     def _look_for_conflicts(self, session: Session) -> None:
         try:
-            self._conflicts.look(session)
+            self._conflicts.observe_waits(session)
         except DatabaseFault as error:
             if error.sqlstate != QUERY_CANCELED:
                 raise

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from writegate_writer.database.samples import FIGURES, History
+from writegate_writer.database.samples import SAMPLE_METRICS, Samples
 from writegate_writer.schedule.backlog import Backlog
 from writegate_writer.schedule.domain import Phase
 
@@ -22,12 +22,12 @@ class State(Collector):
         self,
         info: Callable[[], Mapping[str, Any]],
         backlogs: Callable[[], Mapping[str, Backlog]],
-        history: History,
+        samples: Samples,
         memory_bytes: int,
     ) -> None:
         self._info = info
         self._backlogs = backlogs
-        self._history = history
+        self._samples = samples
         self._memory_bytes = memory_bytes
 
     def collect(self) -> Iterator[Metric]:
@@ -79,12 +79,12 @@ class State(Collector):
 
     def _sample(self) -> Iterator[Metric]:
         """The last sample of the whole gate: the same from every writer."""
-        for name, figure in FIGURES.items():
-            kind = CounterMetricFamily if figure.counter else GaugeMetricFamily
-            family = kind(figure.metric, figure.text, labels=figure.labels)
-            for sample in self._history.last:
+        for name, metric in SAMPLE_METRICS.items():
+            kind = CounterMetricFamily if metric.counter else GaugeMetricFamily
+            family = kind(metric.metric, metric.text, labels=metric.labels)
+            for sample in self._samples.last:
                 if sample.name == name:
-                    family.add_metric([sample.labels[label] for label in figure.labels], sample.value)
+                    family.add_metric([sample.labels[label] for label in metric.labels], sample.value)
             yield family
 
 

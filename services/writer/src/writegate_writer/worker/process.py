@@ -19,7 +19,7 @@ from writegate_writer.counters import measured
 from writegate_writer.database.lock_conflicts import LockConflicts
 from writegate_writer.database.maintenance import Maintenance
 from writegate_writer.database.recent_commands import Recent
-from writegate_writer.database.samples import History
+from writegate_writer.database.samples import Samples
 from writegate_writer.database.session import APPLICATION, CONTROL_APPLICATION, engine_of
 from writegate_writer.handlers.domains import tables_by_task
 from writegate_writer.handlers.writes import Writes
@@ -58,7 +58,7 @@ class Process:
         self.name = ""
         self._batch_span = batch_span_of(settings)
         self._clock = SystemClock()
-        self._history = History(self.backlogs)
+        self._samples = Samples(self.backlogs)
         self._started = False
         self._stopping: list[Stopping] = []
 
@@ -76,7 +76,7 @@ class Process:
         gc.collect()
         gc.freeze()
         if self.settings.health_port:
-            register(State(self.info, self.backlogs, self._history, self.settings.memory_bytes))
+            register(State(self.info, self.backlogs, self._samples, self.settings.memory_bytes))
             health = health_server_of(self.settings.health_port, self.info)
             health.start()
             self._stopping.append(Stopping("health", health, 2.0))
@@ -87,7 +87,7 @@ class Process:
         application = f"{APPLICATION} {self.name}"
         self._conflicts = LockConflicts(application)
         recent = Recent()
-        self.lanes.sample = recent.look
+        self.lanes.sample = recent.collect
         readers = ReaderPool(settings.slots)
         turns = Turns(
             settings=settings,
@@ -101,7 +101,7 @@ class Process:
             readers=readers.executor,
         )
         engine = engine_of(settings, application)
-        housekeeping = Housekeeping([Maintenance(settings.parked_days), self._history, recent])
+        housekeeping = Housekeeping([Maintenance(settings.parked_days), self._samples, recent])
         slots = [
             Slot(
                 number,

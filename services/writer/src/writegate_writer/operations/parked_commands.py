@@ -14,7 +14,7 @@ from writegate.contract.service import Service
 from writegate.errors import MalformedMessage
 from writegate.message.envelope import Item
 from writegate_writer.handlers.writes import Writes
-from writegate_writer.operations.pages import ParkedRow
+from writegate_writer.operations.parked_rows import ParkedRow
 from writegate_writer.receive.contracts import command_of, contract_key
 from writegate_writer.receive.delivery import NotYet
 

@@ -15,8 +15,8 @@ from writegate.errors import MalformedMessage
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.operations import audit
 from writegate_writer.operations.audit import Result
-from writegate_writer.operations.pages import ParkedRow, installed, page
-from writegate_writer.operations.placing import is_object, read
+from writegate_writer.operations.parked_commands import is_object, read
+from writegate_writer.operations.parked_rows import ParkedRow, installed, page
 from writegate_writer.operations.tables import TABLES
 from writegate_writer.receive.delivery import NotYet
 

@@ -11,8 +11,8 @@ from writegate.contract.operations import Drop, OnParked, Replay
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.operations import audit
 from writegate_writer.operations.audit import Result
-from writegate_writer.operations.pages import ParkedRow, by_cause, installed, lock, page, revise
-from writegate_writer.operations.placing import Placed, place
+from writegate_writer.operations.parked_commands import Placed, place
+from writegate_writer.operations.parked_rows import ParkedRow, by_cause, installed, lock, page, revise
 from writegate_writer.operations.tables import TABLES
 
 # Among the deferred ones, in the order of parking and below zero: ahead of all that waits behind them. A row of the id

@@ -11,8 +11,8 @@ from tests.sample import LANES, Deposit, Withdraw, accounts
 from writegate.contract.lanes import lane_of
 from writegate.message.envelope import item_of
 from writegate_writer import Writes
-from writegate_writer.operations.pages import ParkedRow
-from writegate_writer.operations.placing import Placed, place
+from writegate_writer.operations.parked_commands import Placed, place
+from writegate_writer.operations.parked_rows import ParkedRow
 from writegate_writer.receive.delivery import NotYet
 
 SERVICES = {"accounts": Writes(accounts, tables=[])}
