@@ -37,7 +37,7 @@ HOLDER = Holder("writer-1", "accounts", 1, 6.0)
 
 
 @dataclass
-class Rows:
+class RowsStore:
     """A store that keeps its rows here. Deposits of :data:`POISON` break a CHECK, withdrawals' handler is broken."""
 
     lost_at: int | None = None  # the transaction at which the connection is lost
@@ -49,14 +49,14 @@ class Rows:
     opened: int = 0
     stock: DeferredIndex = field(default_factory=DeferredIndex)
     pending: dict[str, Known] = field(default_factory=dict)
-    pending_aside: list[Deferral] = field(default_factory=list)
+    pending_deferrals: list[Deferral] = field(default_factory=list)
 
     def open(self, _: Holder, __: str, ids: Sequence[str], ___: date) -> Opened:
         self.opened += 1
         if self.opened == self.lost_at:
             raise DatabaseFault(None, "connection lost")
-        self.pending, self.pending_aside = {}, []
-        known = {one: self.ledger[one] for one in ids if one in self.ledger}
+        self.pending, self.pending_deferrals = {}, []
+        known = {id_: self.ledger[id_] for id_ in ids if id_ in self.ledger}
         return Opened(1, 1, datetime.now(UTC), known, {}, holds_of(self.holds.items()), self.stock.revision)
 
     def waiting(self, _: Holder) -> DeferredIndex:
@@ -68,7 +68,9 @@ class Rows:
     def call(self, _: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
         if task == "accounts.withdraw":
             raise HandlerFault(task, "the handler failed: KeyError: 'x'")
-        poison = [one.command_id for one in commands if isinstance(one, Deposit) and one.amount == POISON]
+        poison = [
+            command.command_id for command in commands if isinstance(command, Deposit) and command.amount == POISON
+        ]
         if poison and self.rejects:
             raise Reject(dict.fromkeys(poison, "poison"))
         if poison:
@@ -84,12 +86,12 @@ class Rows:
     def park(self, _: Sequence[Refused]) -> None:
         """Its ledger row says it."""
 
-    def defer(self, _: Holder, aside: Sequence[Deferral]) -> None:
-        self.pending_aside = list(aside)
+    def defer(self, _: Holder, deferrals: Sequence[Deferral]) -> None:
+        self.pending_deferrals = list(deferrals)
 
     def commit(self) -> tuple[str, datetime]:
         self.ledger |= self.pending
-        self.deferred += self.pending_aside
+        self.deferred += self.pending_deferrals
         return "0/1", datetime.now(UTC)
 
     def roll_back(self) -> None:
@@ -117,13 +119,13 @@ class Consumed:
         """There is no channel."""
 
 
-def decided_by(rows: Rows, batch: Sequence[Arrived], domain: Domain | None = None) -> Consumed:
+def decided_by(rows: RowsStore, batch: Sequence[Arrived], domain: Domain | None = None) -> Consumed:
     consumed, clock = Consumed(), MagicMock()
     clock.now.return_value = datetime.now(UTC)
     domain = domain or Domain("accounts", 1, (("accounts", 0),))
-    deciding = BatchProcessor(cast(Store, rows), HOLDER, domain, SERVICES, MagicMock(), consumed, clock)
+    processor = BatchProcessor(cast(Store, rows), HOLDER, domain, SERVICES, MagicMock(), consumed, clock)
     try:
-        deciding.batch("accounts", Reading(arrived=list(batch)))
+        processor.batch("accounts", Reading(arrived=list(batch)))
     except DatabaseFault as error:
         assert error.sqlstate is None  # noqa: PT017  only what the test asked for
     return consumed
@@ -131,25 +133,25 @@ def decided_by(rows: Rows, batch: Sequence[Arrived], domain: Domain | None = Non
 
 def mixed() -> list[Arrived]:
     amounts = [POISON, POISON, POISON, 1, None, 1, 1, POISON]
-    commands = [Deposit(account=f"a-{n}", amount=one) if one else Withdraw(account=f"a-{n}", amount=1)
-                for n, one in enumerate(amounts)]  # fmt: skip
-    return [arrived(one) for one in commands]
+    commands = [Deposit(account=f"a-{n}", amount=amount) if amount else Withdraw(account=f"a-{n}", amount=1)
+                for n, amount in enumerate(amounts)]  # fmt: skip
+    return [arrived(command) for command in commands]
 
 
 @pytest.mark.parametrize("lost_at", [*range(1, 16), None])
 def test_nothing_is_settled_that_is_not_decided_and_nothing_twice(lost_at: int | None) -> None:
-    rows, batch = Rows(lost_at), mixed()
-    settled = [id(one) for one in decided_by(rows, batch).settled]
-    decided = {*rows.ledger, *(one.arrived.ledger_id for one in rows.deferred)}
+    rows, batch = RowsStore(lost_at), mixed()
+    settled = [id(delivery) for delivery in decided_by(rows, batch).settled]
+    decided = {*rows.ledger, *(deferral.arrived.ledger_id for deferral in rows.deferred)}
     assert len(settled) == len(set(settled)), "settled twice"
-    assert sorted(settled) == sorted(id(one.delivery) for one in batch if one.ledger_id in decided)
+    assert sorted(settled) == sorted(id(command.delivery) for command in batch if command.ledger_id in decided)
     if lost_at is None:
         assert len(settled) == len(batch)
-        assert [one.arrived.item.task for one in rows.deferred] == ["accounts.withdraw"]
+        assert [deferral.arrived.item.task for deferral in rows.deferred] == ["accounts.withdraw"]
 
 
 def test_many_rejections_in_a_row_hold_the_type() -> None:
-    rows = Rows()
+    rows = RowsStore()
     batch = [arrived(Deposit(account=f"a-{n}", amount=POISON)) for n in range(200)]
     decided_by(rows, batch)
     assert f"{MOST_REJECTIONS} in a row were rejected" in rows.holds["accounts.deposit"]
@@ -157,25 +159,25 @@ def test_many_rejections_in_a_row_hold_the_type() -> None:
 
 
 def test_many_that_the_handler_rejects_at_once_hold_it_once() -> None:
-    rows = Rows(rejects=True)
+    rows = RowsStore(rejects=True)
     decided_by(rows, [arrived(Deposit(account=f"a-{n}", amount=POISON)) for n in range(4 * MOST_REJECTIONS)])
     assert (list(rows.holds), rows.times_held) == (["accounts.deposit"], 1)
 
 
 @pytest.mark.parametrize("rejects", [False, True], ids=["by the database", "by the handler"])
 def test_rejections_among_good_ones_do_not(rejects: bool) -> None:
-    rows = Rows(rejects=rejects)
+    rows = RowsStore(rejects=rejects)
     amounts = [POISON if n % 10 else 1 for n in range(200)]
-    decided_by(rows, [arrived(Deposit(account=f"a-{n}", amount=one)) for n, one in enumerate(amounts)])
+    decided_by(rows, [arrived(Deposit(account=f"a-{n}", amount=amount)) for n, amount in enumerate(amounts)])
     assert (rows.holds, len(rows.ledger)) == ({}, 200)
 
 
 def test_nothing_is_decided_by_an_account_of_what_waits_that_is_out_of_date() -> None:
     domain, batch = Domain("accounts", 1, (("accounts", 0),)), [arrived(Deposit(account="a", amount=1))]
     # Since stock was taken people have had a parked command of this account decided again: it waits ahead of this one.
-    rows = Rows(stock=DeferredIndex(Counter({("accounts", "a"): 1}), revision=1))
+    rows = RowsStore(stock=DeferredIndex(Counter({("accounts", "a"): 1}), revision=1))
     decided_by(rows, batch, domain)
-    assert (rows.ledger, [one.arrived for one in rows.deferred], rows.opened) == ({}, batch, 2)
+    assert (rows.ledger, [deferral.arrived for deferral in rows.deferred], rows.opened) == ({}, batch, 2)
     assert domain.deferred.deferred == {("accounts", "a"): 2}
 
 
@@ -220,29 +222,29 @@ def test_a_tenth_of_the_time_at_most_goes_into_what_waits(seconds: float, pause:
     ],
 )
 def test_what_becomes_of_a_parked_command_that_is_decided_again(known: Known | None, outcome: str) -> None:
-    one = arrived(Deposit(account="a", amount=1))
-    one.hash = 5
-    row = DeferredRow(-7, "accounts", 0, one.item, 5, None, None, False, False, parked=3)
-    opened = Opened(1, 1, NOW, {one.ledger_id: known} if known else {}, {}, holds_of(()))
-    plan = classify(Work([one], replayed={one.ledger_id: row}), opened, SERVICES["accounts"].tables)
+    command = arrived(Deposit(account="a", amount=1))
+    command.hash = 5
+    row = DeferredRow(-7, "accounts", 0, command.item, 5, None, None, False, False, parked=3)
+    opened = Opened(1, 1, NOW, {command.ledger_id: known} if known else {}, {}, holds_of(()))
+    plan = classify(Work([command], replayed={command.ledger_id: row}), opened, SERVICES["accounts"].tables)
     applied = [row] if outcome != "other content" else []
     assert (plan.replayed_applied, plan.replayed_parked) == (applied, [] if applied else [row])
-    assert plan.fresh == ([one] if outcome == "fresh" else [])
+    assert plan.fresh == ([command] if outcome == "fresh" else [])
     # What the ledger has is changed there, and not written again.
     assert len(plan.rows) == (known is None)
     assert [refused.cause.cause for refused in plan.parked] == (["id-reused"] if outcome == "other content" else [])
 
 
 def test_a_crowded_outbox_thins_out_once_the_broker_has_confirmed() -> None:
-    gate, store, clock = DomainScheduler(), MagicMock(), MagicMock()
+    scheduler, store, clock = DomainScheduler(), MagicMock(), MagicMock()
     clock.monotonic.return_value = 0.0
     domain = Domain("accounts", 1, tuple(("accounts", lane) for lane in range(LANES)))
-    gate.own(domain)
+    scheduler.own(domain)
     domain.phase = Phase.SERVING
     confirmed: Future[None] = Future()
     for seq in range(500):
         domain.outbox.add([Outgoing(seq, Item("x", "b.c", 1, None, b"{}"), "b", None, None)], confirmed)
-    turns = Turns(settings=Settings.load({}), name="w", services=SERVICES, scheduler=gate, consuming=MagicMock(),
+    turns = Turns(settings=Settings.load({}), name="w", services=SERVICES, scheduler=scheduler, consuming=MagicMock(),
                   publishing=MagicMock(), clock=clock)  # fmt: skip
     assert turns.take(domain, store)
     assert (len(domain.outbox), store.mock_calls) == (500, []), "it waits for the broker"
@@ -271,5 +273,5 @@ UUID4 = "4c9a7ba2-31b1-4bb8-9d8e-1d0b2c1f7a55"
     ],
 )
 def test_how_far_back_ids_are_searched_for(ids: list[str], days: int) -> None:
-    parts = [arrived(Deposit(account="a", amount=1).with_id(one)) for one in ids]
+    parts = [arrived(Deposit(account="a", amount=1).with_id(id_)) for id_ in ids]
     assert oldest_day(parts, NOW, accounts.retention) == NOW.date() - timedelta(days=days)

@@ -19,7 +19,7 @@ from writegate_writer.apply.turn import Turns
 from writegate_writer.decide.classify import Work
 from writegate_writer.decide.deferral import DeferredIndex, DeferredRow
 from writegate_writer.decide.store import Holder
-from writegate_writer.schedule.batching import read_ahead, suspicious, take_batch
+from writegate_writer.schedule.batching import read_next_batch, suspicious, take_batch
 from writegate_writer.schedule.domain import Domain, Phase
 from writegate_writer.schedule.ports import Served
 from writegate_writer.schedule.scheduler import DomainScheduler
@@ -75,17 +75,17 @@ def test_suspicion_begins_with_the_tenth_redelivery(count: int, is_suspicious: b
 
 
 def test_suspects_are_applied_while_no_other_domain_is() -> None:
-    gate, store = DomainScheduler(), MagicMock()
-    turns = Turns(settings=Settings.load({}), name="w", services=SERVICES, scheduler=gate, consuming=MagicMock(),
+    scheduler, store = DomainScheduler(), MagicMock()
+    turns = Turns(settings=Settings.load({}), name="w", services=SERVICES, scheduler=scheduler, consuming=MagicMock(),
                   publishing=MagicMock(), clock=clock())  # fmt: skip
     domain = domain_with([10])
-    gate.own(domain)
+    scheduler.own(domain)
     domain.phase = Phase.SERVING
-    assert gate.take(0) is domain
+    assert scheduler.take(0) is domain
     assert turns.take(domain, store)
     assert store.mock_calls == []
-    gate.give_back(domain)
-    assert gate.take(0) is domain
+    scheduler.give_back(domain)
+    assert scheduler.take(0) is domain
     store.suspect.return_value = 4
     store.commit.return_value = ("0/1", datetime.now(UTC))
     store.open.return_value.revision = domain.deferred.revision
@@ -120,19 +120,19 @@ class Replayed:
 
 @pytest.mark.parametrize(("deaths", "pages"), [(0, [500, 400]), (1, [250, 250, 250, 150]), (8, [1] * 900)])
 def test_pages_of_a_replay_shrink_with_the_deaths_during_it(deaths: int, pages: list[int], monkeypatch: Any) -> None:
-    def decided(deciding: Any, _: str, work: Work, __: object) -> None:
-        for one in work.arrived:
-            deciding._domain.deferred.remove(one)  # noqa: SLF001  in its place
+    def decided(processor: Any, _: str, work: Work, __: object) -> None:
+        for command in work.arrived:
+            processor._domain.deferred.remove(command)  # noqa: SLF001  in its place
 
     monkeypatch.setattr(BatchProcessor, "_finish", decided)
     store, domain = Replayed(900, deaths + 1), domain_with([])
     domain.deferred = DeferredIndex(Counter({("accounts", "a"): 900}))
     store_: Any = store
-    deciding = BatchProcessor(
+    processor = BatchProcessor(
         store_, Holder("w", "accounts", 1, 6.0), domain, SERVICES, MagicMock(), MagicMock(), clock()
     )
     while sum(store.pages) < 900:
-        deciding.replay(lambda: True)
+        processor.replay(lambda: True)
     assert store.pages == pages
     assert store.cleared == 1
 
@@ -140,20 +140,20 @@ def test_pages_of_a_replay_shrink_with_the_deaths_during_it(deaths: int, pages: 
 def test_a_replay_that_is_suspicious_waits_until_it_is_alone() -> None:
     store, domain = Replayed(1, 11), domain_with([])
     store_: Any = store
-    deciding = BatchProcessor(
+    processor = BatchProcessor(
         store_, Holder("w", "accounts", 1, 6.0), domain, SERVICES, MagicMock(), MagicMock(), clock()
     )
-    deciding.replay(lambda: False)
+    processor.replay(lambda: False)
     assert store.pages == []
 
 
 def test_what_is_read_ahead_is_what_is_cut_then_and_nothing_delivered_before_is() -> None:
     domain, settings = domain_with([0, 0, 1, 0]), Settings.load({})
-    read_ahead(domain, SERVICES, settings, clock())
+    read_next_batch(domain, SERVICES, settings, clock())
     queue = domain.coming()
     assert queue is not None
-    assert [one.parts is not None for one in queue] == [True, True, False, False]
-    ahead = [part for one in queue for part in one.parts or ()]
+    assert [delivery.parts is not None for delivery in queue] == [True, True, False, False]
+    ahead = [part for delivery in queue for part in delivery.parts or ()]
     _, reading = take_batch(domain, SERVICES, settings, clock())
     assert reading.arrived[:2] == ahead, "the same, and not read again"
     assert len(reading.arrived) == 4
@@ -161,5 +161,5 @@ def test_what_is_read_ahead_is_what_is_cut_then_and_nothing_delivered_before_is(
 
 def test_no_more_is_read_ahead_than_one_batch_holds() -> None:
     domain = domain_with([0] * 5)
-    read_ahead(domain, SERVICES, Settings.load({"WRITEGATE_BATCH_COMMANDS": "2"}), clock())
-    assert sum(one.parts is not None for one in domain.coming() or ()) == 2
+    read_next_batch(domain, SERVICES, Settings.load({"WRITEGATE_BATCH_COMMANDS": "2"}), clock())
+    assert sum(delivery.parts is not None for delivery in domain.coming() or ()) == 2

@@ -45,7 +45,7 @@ class Database:
             check(fresh)
         # From here on nothing fails: this is the commit.
         self.commits += 1
-        self.applied += [one.item.id for one in fresh]
+        self.applied += [command.item.id for command in fresh]
         self.parked |= parked
         if work.outbox_sent is not None:
             self.sent.append(work.outbox_sent)
@@ -53,32 +53,32 @@ class Database:
 
     def classify(self, work: Work) -> tuple[list[Arrived], dict[str, str]]:
         fresh: list[Arrived] = []
-        parked = {one.id: one.cause.cause for one in work.refused}
+        parked = {refused.id: refused.cause.cause for refused in work.refused}
         seen = {*self.applied, *self.parked, *parked}
-        for one in work.arrived:
-            if one.item.id in seen:
+        for command in work.arrived:
+            if command.item.id in seen:
                 continue
-            seen.add(one.item.id)
-            if one.ledger_id in work.rejected:
-                parked[one.item.id] = work.rejected[one.ledger_id].cause
+            seen.add(command.item.id)
+            if command.ledger_id in work.rejected:
+                parked[command.item.id] = work.rejected[command.ledger_id].cause
             else:
-                fresh.append(one)
+                fresh.append(command)
         return fresh, parked
 
     def reject(self, fresh: Sequence[Arrived]) -> None:
-        if wrong := [one.item.id for one in fresh if kind(one) == WRONG]:
+        if wrong := [command.item.id for command in fresh if kind(command) == WRONG]:
             raise Reject(dict.fromkeys(wrong, "it is wrong"))
 
     def poison(self, fresh: Sequence[Arrived]) -> None:
-        if any(kind(one) == POISON for one in fresh):
+        if any(kind(command) == POISON for command in fresh):
             raise DatabaseFault("23514", "violates a check constraint")
 
     def done(self, done: BatchResult) -> None:
-        self.receipts += [one.item.id if isinstance(one, Arrived) else one.id for one in done.parts]
+        self.receipts += [part.item.id if isinstance(part, Arrived) else part.id for part in done.parts]
 
 
-def kind(one: Arrived) -> str:
-    return one.item.id.partition("-")[0]
+def kind(command: Arrived) -> str:
+    return command.item.id.partition("-")[0]
 
 
 def commands(kinds: Sequence[str]) -> list[Arrived]:
@@ -123,10 +123,10 @@ def run(database: Database, batch: Sequence[Arrived], bad: Sequence[Refused] = (
 
 
 def expect_all_decided(database: Database, batch: Sequence[Arrived], bad: Sequence[Refused] = ()) -> None:
-    assert database.applied == [one.item.id for one in batch if kind(one) == GOOD]
+    assert database.applied == [command.item.id for command in batch if kind(command) == GOOD]
     causes = {POISON: "sqlstate-23514", WRONG: "rejected"}
-    expected = {one.item.id: causes[kind(one)] for one in batch if kind(one) != GOOD}
-    assert database.parked == expected | {one.id: "bad-fields" for one in bad}
+    expected = {command.item.id: causes[kind(command)] for command in batch if kind(command) != GOOD}
+    assert database.parked == expected | {refused.id: "bad-fields" for refused in bad}
 
 
 kinds = st.lists(st.sampled_from([GOOD, GOOD, GOOD, POISON, WRONG]), max_size=40)
@@ -140,7 +140,7 @@ def test_the_good_ones_are_applied_in_order_and_the_others_parked(
     run(database, batch, refusals, sent)
     expect_all_decided(database, batch, refusals)
     assert database.sent == ([] if sent is None else [sent]), "with one commit, and only one"
-    everyone = [one.item.id for one in batch] + [one.id for one in refusals]
+    everyone = [command.item.id for command in batch] + [refused.id for refused in refusals]
     assert sorted(database.receipts) == sorted(everyone), "an answer for each, once"
 
 
@@ -155,7 +155,7 @@ def test_an_error_that_is_no_commands_fault_ends_it_and_a_second_try_finishes(
     except DatabaseFault as error:
         assert error.sqlstate == sqlstate  # noqa: PT017  it may also not get so far
         assert database.attempts == at, "nothing is tried after it"
-        good = [one.item.id for one in batch if kind(one) == GOOD]
+        good = [command.item.id for command in batch if kind(command) == GOOD]
         assert database.applied == good[: len(database.applied)]
         run(database, batch)
     expect_all_decided(database, batch)
@@ -163,11 +163,11 @@ def test_an_error_that_is_no_commands_fault_ends_it_and_a_second_try_finishes(
 
 @given(st.lists(st.sampled_from(["good-1", "good-2", "poison-1", "wrong-1"]), max_size=20), st.booleans())
 def test_the_same_command_may_be_there_several_times(ids: list[str], reject_first: bool) -> None:
-    batch = [arrived(Deposit(account="a", amount=1).with_id(one)) for one in ids]
+    batch = [arrived(Deposit(account="a", amount=1).with_id(id_)) for id_ in ids]
     database = Database(reject_first)
     run(database, batch)
-    assert database.applied == list(dict.fromkeys(one for one in ids if one.startswith(GOOD)))
-    assert set(database.parked) == {one for one in ids if not one.startswith(GOOD)}
+    assert database.applied == list(dict.fromkeys(id_ for id_ in ids if id_.startswith(GOOD)))
+    assert set(database.parked) == {id_ for id_ in ids if not id_.startswith(GOOD)}
 
 
 def test_a_good_batch_is_one_transaction() -> None:
@@ -202,16 +202,18 @@ def test_a_handler_that_says_which_are_wrong_takes_one_more_transaction() -> Non
 def test_a_rejection_that_rested_on_a_command_at_fault_is_thought_over() -> None:
     """The handler rejects a second withdrawal; but the first, which left too little, is refused by the database."""
     batch = commands(["poison", "good"])
-    first, second = (one.ledger_id for one in batch)
+    first, second = (command.ledger_id for command in batch)
     found: dict[str, str] = {}
 
     def apply(work: Work) -> BatchResult:
-        fresh = {one.ledger_id for one in work.arrived} - set(work.rejected)
+        fresh = {command.ledger_id for command in work.arrived} - set(work.rejected)
         if fresh == {first, second}:
             raise Reject({"good-1": "nothing is left"})
         if first in fresh:
             raise DatabaseFault("23514", "violates a check constraint")
-        found.update({one.ledger_id: "applied" if one.ledger_id in fresh else "parked" for one in work.arrived})
+        found.update(
+            {command.ledger_id: "applied" if command.ledger_id in fresh else "parked" for command in work.arrived}
+        )
         return BatchResult()
 
     finish(Work(batch), apply)
@@ -237,7 +239,7 @@ def test_a_poison_keeps_what_the_database_said() -> None:
     found: list[Cause] = []
 
     def apply(work: Work) -> BatchResult:
-        if any(one.ledger_id not in work.rejected for one in work.arrived):
+        if any(command.ledger_id not in work.rejected for command in work.arrived):
             raise DatabaseFault("22003", "integer out of range; in the third column")
         found.extend(work.rejected.values())
         return BatchResult()
@@ -251,7 +253,7 @@ def test_a_missing_parent_row_is_waited_for_before_the_command_is_given_up(patie
     found: list[Work] = []
 
     def apply(work: Work) -> BatchResult:
-        if any(one.ledger_id not in {*work.rejected, *work.postponed} for one in work.arrived):
+        if any(command.ledger_id not in {*work.rejected, *work.postponed} for command in work.arrived):
             raise DatabaseFault("23503", "no such parent")
         found.append(work)
         return BatchResult()

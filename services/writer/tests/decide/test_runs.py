@@ -12,7 +12,7 @@ from writegate_writer.decide.runs import runs_of
 from writegate_writer.receive.delivery import Arrived
 
 
-def one(letter: str, key: str) -> Arrived:
+def command(letter: str, key: str) -> Arrived:
     """A command of one of three types; without a key, ``n``."""
     if letter == "n":
         return arrived(Note(text=key))
@@ -20,7 +20,7 @@ def one(letter: str, key: str) -> Arrived:
 
 
 def batch(text: str) -> list[Arrived]:
-    return [one(word[0], word[1:]) for word in text.split()]
+    return [command(word[0], word[1:]) for word in text.split()]
 
 
 def shown(runs: list[list[Arrived]]) -> list[str]:
@@ -35,7 +35,7 @@ def by_change_of_type(parts: list[Arrived]) -> int:
     )
 
 
-batches = st.lists(st.builds(one, st.sampled_from("dwn"), st.sampled_from("abc")), max_size=25)
+batches = st.lists(st.builds(command, st.sampled_from("dwn"), st.sampled_from("abc")), max_size=25)
 
 
 @given(batches)

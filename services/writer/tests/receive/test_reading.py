@@ -67,7 +67,7 @@ def test_without_a_key_header_the_key_is_the_contracts() -> None:
 
 def test_many_commands_are_parts_of_their_own() -> None:
     good = [Deposit(account="a-1", amount=number + 1) for number in range(3)]
-    rows = [item_of(one) for one in good]
+    rows = [item_of(command) for command in good]
     rows.insert(1, replace(rows[0], id="bad-1", fields=b'{"account":"a-1","amount":0}'))
     parts = read(delivery(encode_many("m-1", rows), LANE), accounts, now_millis())
     assert [type(part) for part in parts] == [Arrived, Refused, Arrived, Arrived]
@@ -174,9 +174,9 @@ def delivery_of(message: Message) -> Delivery:
 
 
 def test_without_an_id_the_content_is_the_id() -> None:
-    one, other = (refused(Delivery("accounts", 0, 1, 0, body, {}, {})) for body in (b"5", b"6"))
-    assert one.id.startswith("content-")
-    assert one.id != other.id
+    first, other = (refused(Delivery("accounts", 0, 1, 0, body, {}, {})) for body in (b"5", b"6"))
+    assert first.id.startswith("content-")
+    assert first.id != other.id
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
@@ -236,7 +236,7 @@ class Checked(Command, key="what"):
     what: Annotated[str, AfterValidator(_raise)]
 
 
-class Keyed(Command, key=lambda one: _raise(one.what) if one.what != "seven" else 7):
+class Keyed(Command, key=lambda command: _raise(command.what) if command.what != "seven" else 7):
     """Its contract has code of its own for the key."""
 
     what: str
@@ -245,7 +245,7 @@ class Keyed(Command, key=lambda one: _raise(one.what) if one.what != "seven" els
 odd = Service("odd", commands=[Checked, Keyed])
 
 
-def told(task: str, what: str) -> Part:
+def part_of(task: str, what: str) -> Part:
     """Return how a command of these is read, as a stock producer sends it."""
     command = Item(new_id(), task, 1, None, json.dumps({"what": what}).encode())
     (part,) = read(delivery(encode(command)), odd, now_millis())
@@ -255,21 +255,21 @@ def told(task: str, what: str) -> Part:
 @pytest.mark.parametrize("task", ["odd.checked", "odd.keyed"])
 @pytest.mark.parametrize("what", ["overflow", "missing"])
 def test_what_a_contracts_own_code_does_not_take_is_refused(task: str, what: str) -> None:
-    part = told(task, what)
+    part = part_of(task, what)
     assert isinstance(part, Refused), part
     assert part.cause.cause == "bad-fields"
 
 
 @pytest.mark.parametrize(("task", "what"), [("odd.checked", "broken"), ("odd.keyed", "broken"), ("odd.keyed", "seven")])
 def test_a_mistake_in_a_contracts_own_code_is_not_the_commands_fault(task: str, what: str) -> None:
-    part = told(task, what)
+    part = part_of(task, what)
     assert isinstance(part, Arrived), part
     assert isinstance(part.command, NotYet)
     assert part.command.broken
 
 
 def test_a_key_that_cannot_be_stored_is_refused() -> None:
-    assert isinstance(told("odd.keyed", "k" * 10_000), Refused)
+    assert isinstance(part_of("odd.keyed", "k" * 10_000), Refused)
 
 
 def test_parts_are_sorted_in_arrival_order() -> None:
@@ -277,7 +277,7 @@ def test_parts_are_sorted_in_arrival_order() -> None:
     reading = Reading()
     for part in read(delivered_many(many, 0), accounts, now_millis()):
         reading.add(part)
-    assert [one.command for one in reading.arrived] == many
+    assert [part.command for part in reading.arrived] == many
 
 
 def test_a_version_newer_than_this_writer_is_understood_as_far_as_its_key() -> None:

@@ -64,13 +64,13 @@ def item(version: int, task: str = "upgrade_test.pay", **fields: Any) -> Item:
     return Item("c-1", task, version, fields.get("invoice"), json.dumps(fields).encode())
 
 
-def arriving(one: Item) -> Delivery:
-    message = encode(one)
+def arriving(item: Item) -> Delivery:
+    message = encode(item)
     return Delivery("upgrade_test", 0, 1, 0, message.body, message.headers, message.properties)
 
 
-def only(one: Item) -> Part:
-    (part,) = read(arriving(one), invoices, now_millis())
+def only(item: Item) -> Part:
+    (part,) = read(arriving(item), invoices, now_millis())
     return part
 
 
@@ -82,32 +82,32 @@ LIFTED = [
 ]
 
 
-@pytest.mark.parametrize("one", LIFTED, ids=lambda one: f"version {one.version}")
-def test_every_version_from_the_first_upgrade_on_is_lifted(one: Item) -> None:
-    part = only(one)
+@pytest.mark.parametrize("item", LIFTED, ids=lambda item: f"version {item.version}")
+def test_every_version_from_the_first_upgrade_on_is_lifted(item: Item) -> None:
+    part = only(item)
     assert isinstance(part, Arrived)
     assert part.command == TODAY
     # What is stored, hashed and passed on is what came.
-    assert part.item == replace(one, fields=part.item.fields)
-    assert json.loads(part.item.fields) == json.loads(one.fields)
+    assert part.item == replace(item, fields=part.item.fields)
+    assert json.loads(part.item.fields) == json.loads(item.fields)
 
 
 def test_each_of_many_has_its_own_version() -> None:
-    message = encode_many("m-1", [replace(one, id=f"c-{one.version}") for one in LIFTED])
+    message = encode_many("m-1", [replace(item, id=f"c-{item.version}") for item in LIFTED])
     delivery = Delivery("upgrade_test", 0, 1, 0, message.body, message.headers, message.properties)
     parts = read(delivery, invoices, now_millis())
     assert [part.command for part in parts if isinstance(part, Arrived)] == [TODAY] * 3
 
 
-@pytest.mark.parametrize("one", LIFTED, ids=lambda one: f"version {one.version}")
-def test_what_was_deferred_is_lifted_when_it_is_tried_again(one: Item) -> None:
-    revived = revive(DeferredRow(1, "upgrade_test", 0, one, 0, None, None, False, False), invoices)
+@pytest.mark.parametrize("item", LIFTED, ids=lambda item: f"version {item.version}")
+def test_what_was_deferred_is_lifted_when_it_is_tried_again(item: Item) -> None:
+    revived = revive(DeferredRow(1, "upgrade_test", 0, item, 0, None, None, False, False), invoices)
     assert isinstance(revived, Arrived)
     assert revived.command == TODAY
 
 
 @pytest.mark.parametrize(
-    ("one", "cause", "text"),
+    ("item", "cause", "text"),
     [
         (item(1, invoice="i-1"), "old-version", "expected version 2 of upgrade_test.pay or later, from which"),
         (item(2, invoice="i-1"), "bad-fields", "version 2: the upgrade from version 2 does not take it: KeyError('eur"),
@@ -121,14 +121,14 @@ def test_what_was_deferred_is_lifted_when_it_is_tried_again(one: Item) -> None:
         (replace(LIFTED[0], key="i-2"), "wrong-key", "expected the key 'i-1'"),
     ],
 )
-def test_fields_that_are_none_of_their_version_are_the_commands_fault(one: Item, cause: str, text: str) -> None:
-    part = only(one)
+def test_fields_that_are_none_of_their_version_are_the_commands_fault(item: Item, cause: str, text: str) -> None:
+    part = only(item)
     assert isinstance(part, Refused)
     assert part.cause.cause == cause
     assert text in part.cause.message
     assert part.item is not None
-    assert (part.item.version, part.raw) == (one.version, part.item.fields), "it can be mended and replayed"
-    assert json.loads(part.raw) == json.loads(one.fields)
+    assert (part.item.version, part.raw) == (item.version, part.item.fields), "it can be edited and replayed"
+    assert json.loads(part.raw) == json.loads(item.fields)
 
 
 @pytest.mark.parametrize(

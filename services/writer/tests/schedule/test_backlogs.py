@@ -18,10 +18,10 @@ def made(seconds_ago: float) -> str:
 
 
 def domain(name: str, *waiting: tuple[str, object]) -> Domain:
-    one = Domain(name, 1, (("a", 0), ("b", 0)))
+    domain = Domain(name, 1, (("a", 0), ("b", 0)))
     for service, id_ in waiting:
-        one.put(Delivery(service, 0, 1, 0, b"", {"id": id_}, {}))
-    return one
+        domain.put(Delivery(service, 0, 1, 0, b"", {"id": id_}, {}))
+    return domain
 
 
 def test_a_service_is_as_old_as_the_first_in_any_of_its_domains() -> None:

@@ -82,19 +82,19 @@ class Writer:
     """A writer that holds all four domains and is in the middle of a turn at ``d``."""
 
     def __init__(self) -> None:
-        self.table, self.gate, self.channels = Table("a", "b", "c", "d"), DomainScheduler(), Channels()
-        self.sharing = Sharing(Settings.load({}), ME, _TOGETHER, self.gate, self.channels)
+        self.table, self.scheduler, self.channels = Table("a", "b", "c", "d"), DomainScheduler(), Channels()
+        self.sharing = Sharing(Settings.load({}), ME, _TOGETHER, self.scheduler, self.channels)
         self.tick()
-        turns = {domain.name: domain for domain in iter(lambda: self.gate.take(0), None)}
+        turns = {domain.name: domain for domain in iter(lambda: self.scheduler.take(0), None)}
         self.busy = turns.pop("d")
         for domain in turns.values():
-            self.gate.give_back(domain)
+            self.scheduler.give_back(domain)
 
     def tick(self) -> None:
         self.sharing.tick(self.table, may_claim=True)
 
     def held(self) -> list[str]:
-        return sorted(domain.name for domain in self.gate.domains())
+        return sorted(domain.name for domain in self.scheduler.domains())
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_domain_in_its_turn_is_given_up_after_it_and_the_others_are_renewed_me
         assert writer.table.renewed == (["a", "b", "d"] if _ else ["a", "b", "c", "d"])
         assert writer.held() == ["a", "b"]
         assert writer.channels.refreshed == ["c"], "its channel is needed for the acknowledgements of its last turn"
-    writer.gate.give_back(writer.busy)
+    writer.scheduler.give_back(writer.busy)
     writer.tick()
     assert writer.table.of(None) == ["c", "d"]
     assert writer.channels.refreshed == ["c", "d"]
@@ -121,9 +121,9 @@ def test_a_domain_in_its_turn_is_given_up_after_it_and_the_others_are_renewed_me
 
 
 def test_a_domain_whose_service_has_another_number_of_lanes_is_left_alone_until_that_changes() -> None:
-    table, gate = Table("a", "b"), DomainScheduler()
+    table, scheduler = Table("a", "b"), DomainScheduler()
     table.numbers["a"] = 2
-    sharing = Sharing(Settings.load({}), ME, _TOGETHER, gate, Channels())
+    sharing = Sharing(Settings.load({}), ME, _TOGETHER, scheduler, Channels())
     for _ in range(3):
         sharing.tick(table, may_claim=True)
         assert (table.of(ME), table.of(None)) == (["b"], ["a"])
@@ -135,7 +135,7 @@ def test_a_domain_whose_service_has_another_number_of_lanes_is_left_alone_until_
 
 
 def test_the_lanes_of_a_domain_rest_while_too_much_is_set_aside_in_it(writer: Writer) -> None:
-    domain = next(one for one in writer.gate.domains() if one.name == "a")
+    domain = next(held for held in writer.scheduler.domains() if held.name == "a")
     for deferred_full, stopped in ((True, frozenset({("a", 0)})), (False, frozenset())):
         domain.deferred_full = deferred_full
         writer.channels.refreshed.clear()
@@ -148,12 +148,12 @@ def test_the_lanes_of_a_domain_rest_while_too_much_is_set_aside_in_it(writer: Wr
 def test_one_that_was_given_up_can_be_claimed_again(writer: Writer) -> None:
     writer.table.count = 2
     writer.tick()
-    writer.gate.give_back(writer.busy)
+    writer.scheduler.give_back(writer.busy)
     writer.table.count = 1
     writer.tick()
     writer.tick()
     assert writer.held() == ["a", "b", "c", "d"]
-    assert all(domain.phase is Phase.STARTING for domain in writer.gate.domains() if domain.name in {"c", "d"})
+    assert all(domain.phase is Phase.STARTING for domain in writer.scheduler.domains() if domain.name in {"c", "d"})
 
 
 def test_one_that_was_lost_before_it_could_be_given_up_is_the_next_owners(writer: Writer) -> None:
@@ -162,7 +162,7 @@ def test_one_that_was_lost_before_it_could_be_given_up_is_the_next_owners(writer
     writer.table.owners["d"] = (OTHER, 9)
     writer.tick()
     assert writer.channels.refreshed == ["c", "d"]
-    writer.gate.give_back(writer.busy)
+    writer.scheduler.give_back(writer.busy)
     writer.tick()
     assert writer.table.owners["d"] == (OTHER, 9)
 
@@ -207,7 +207,7 @@ def test_the_watchdog_may_give_everything_up_while_the_control_thread_looks_at_w
     writer.table.count, writer.table.broken = 2, False
     writer.tick()  # "d", in the middle of its turn, is leaving
     losing = LosingDomain("b", 1, (("b", 0),))
-    writer.gate.own(losing)
+    writer.scheduler.own(losing)
     losing.sharing = writer.sharing
     writer.sharing.release_all(writer.table)
     assert writer.held() == []

@@ -23,11 +23,16 @@ from writegate_writer.schedule.scheduler import DomainScheduler
 
 log = structlog.get_logger(__name__)
 
+# How long a domain is suspended when the broker did not confirm a forwarded command.
 _FORWARD_AGAIN_SECONDS = 2.0
 
 
 class Sending:
-    """Publishes for turns. Nothing here waits for the broker: confirms come back as futures."""
+    """Publishes for turns. Nothing here waits for the broker: confirms come back as futures.
+
+    All slot threads share one: it has no state of its own that changes. Futures of forwarded commands call back on the
+    publisher's thread.
+    """
 
     def __init__(
         self, services: Mapping[str, Served], scheduler: DomainScheduler, consuming: Consuming, publishing: Publishing
@@ -40,15 +45,15 @@ class Sending:
     def emitted(self, domain: Domain, outgoing: list[Outgoing]) -> None:
         """Send what was emitted, in order. Consecutive rows of one origin travel together."""
         groups: list[tuple[str | None, list[Outgoing]]] = []
-        for one in outgoing:
-            if not groups or groups[-1][0] != one.origin:
-                groups.append((one.origin, []))
-            groups[-1][1].append(one)
+        for row in outgoing:
+            if not groups or groups[-1][0] != row.origin:
+                groups.append((row.origin, []))
+            groups[-1][1].append(row)
         for origin, rows in groups:
-            # By the number that the database has, whatever is declared here: all owners of this domain agree on it.
+            # Lanes are counted as the database has them, if it does: all owners of this domain agree on that number.
             addressed = [
-                (route_of(one.service, one.item.key, one.lanes or self._services[one.service].service.lanes), one.item)
-                for one in rows
+                (route_of(row.service, row.item.key, row.lanes or self._services[row.service].service.lanes), row.item)
+                for row in rows
             ]
             headers = {USER_HEADER: origin} if origin else {}
             domain.outbox.add(rows, self._publishing.forward(addressed, headers))
@@ -69,18 +74,18 @@ class Sending:
             FORWARDED.labels(delivery.service).inc()
             self._consuming.settle(domain, {delivery: 1})
             return
-        # Not acknowledged, so not lost: with its channel it goes back to the broker and comes again.
+        # It is not acknowledged, so it is not lost: when its channel is closed the broker delivers it again.
         log.error("forward.failed", domain=domain.name, error=str(error))
         self._scheduler.suspend(domain, _FORWARD_AGAIN_SECONDS)
         self._consuming.refresh(domain)
 
     def receipts(self, done: BatchResult) -> None:
-        """Reply to whoever asked for one."""
+        """Send receipts to the senders that asked for one."""
         for reply_to, receipt in done.asked():
             self._publishing.reply(reply_to, receipt.id, to_result_message(receipt))
 
     def answers(self, store: Store, domain: Domain, service: str, questions: list[Question]) -> None:
-        """Tell what became of commands."""
+        """Answer questions for the receipts of commands."""
         found = store.look_up(service, [question.command_id for question in questions]) if questions else {}
         for question in questions:
             receipt = found.get(question.command_id)

@@ -1,7 +1,7 @@
 """One transaction: fence → holds → ledger → handlers → parked, deferred → outbox → COMMIT.
 
-Either all of it happens or none: the ledger row, the effect, the parked row and the emitted commands stand or fall
-together, which is what makes the effect exactly-once however often a message is delivered.
+Either all of it happens or none: the ledger row, the effect, the parked row and the emitted commands are committed
+together. So the effect happens exactly once, however often a message is delivered.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def apply(  # noqa: PLR0913, PLR0917  what a transaction is about
     """Decide ``work``, commands of ``service``, in one transaction.
 
     Raises :class:`DatabaseFault`, :class:`Reject`, :class:`HandlerFault` or :class:`Outdated`; nothing has happened
-    then, except that after a lost connection the fate of the COMMIT is unknown: the ledger settles it when the batch is
-    tried again.
+    then. One exception: when the connection is lost during COMMIT, it is unknown whether it was committed. The ledger
+    decides when the batch is tried again.
     """
     try:
         return _apply(store, holder, services, service, work, now)
@@ -50,11 +50,12 @@ def apply(  # noqa: PLR0913, PLR0917  what a transaction is about
 def _apply(  # noqa: PLR0913, PLR0917
     store: Store, holder: Holder, services: Mapping[str, Served], service: str, work: Work, now: datetime
 ) -> BatchResult:
-    ids = [one.ledger_id for one in work.arrived] + [one.ledger_id for one in work.refused if one.ledger_id]
+    ids = [command.ledger_id for command in work.arrived]
+    ids += [refused.ledger_id for refused in work.refused if refused.ledger_id]
     declared = services[service]
     since = oldest_day([*work.arrived, *work.refused], now, declared.service.retention)
     if any(row.parked is not None for row in work.replayed.values()):
-        since = date.min  # that it was parked is to be found however long ago that was
+        since = date.min  # the ledger row of a parked command must be found, however old it is
     opened = store.open(holder, service, ids, since)
     if opened.revision != work.revision:
         raise Outdated
@@ -77,12 +78,12 @@ def _record(  # noqa: PLR0913, PLR0917
 ) -> None:
     again: dict[int, Refused] = {}
     first: list[Refused] = []
-    for one in plan.parked:
-        row = replayed.get(one.ledger_id or "")
+    for refused in plan.parked:
+        row = replayed.get(refused.ledger_id or "")
         if row is not None and row.parked is not None:
-            again[row.parked] = one
+            again[row.parked] = refused
         else:
-            first.append(one)
+            first.append(refused)
     if first:
         store.park(first)
     if plan.deferred:
@@ -103,18 +104,20 @@ def _run_handlers(
     for run in runs_of(fresh):
         task = run[0].item.task
         with collecting() as emitted:
-            returned = store.call(service, task, [one.command for one in run if not isinstance(one.command, NotYet)])
+            returned = store.call(
+                service, task, [arrived.command for arrived in run if not isinstance(arrived.command, NotYet)]
+            )
         if held:
             _check_untouched(task, before, store.changed_rows(), held)
         if returned:
             results.update(_checked(task, returned))
-        origins = {one.item.id: one.delivery.origin for one in run} if emitted else {}
-        outgoing += [_outgoing(task, one, origins, services) for one in emitted]
+        origins = {arrived.item.id: arrived.delivery.origin for arrived in run} if emitted else {}
+        outgoing += [_outgoing(task, command, origins, services) for command in emitted]
     return results, outgoing
 
 
 def _check_untouched(task: str, before: Mapping[str, int], after: Mapping[str, int], held: Collection[str]) -> None:
-    """Tables under a hold stay as they are, whatever a service says its handlers change."""
+    """Raise :class:`HandlerFault` when a handler changed a held table that it is not registered with."""
     if touched := [table for table in held if after.get(table, 0) != before.get(table, 0)]:
         raise HandlerFault(task, f"it changed {touched[0]}, which is held, and which it is not registered with")
 
@@ -147,6 +150,6 @@ def _outgoing(
 
 
 def _first(store: Store, service: str, plan: Classified) -> Mapping[str, Receipt]:
-    """Return the receipts of what had been seen before, of those that are asked for: they tell of the first time."""
-    asked = [one.item.id for one, _ in plan.repeated if one.delivery.reply_to is not None]
+    """Return the first receipts of repeated commands, of those whose senders asked for a receipt."""
+    asked = [command.item.id for command, _ in plan.repeated if command.delivery.reply_to is not None]
     return store.look_up(service, asked) if asked else {}

@@ -1,8 +1,8 @@
-"""A turn at a domain: start it, replay what waits in it, apply one batch.
+"""A turn at a domain: start it, replay its deferred commands, apply one batch.
 
-What goes wrong is told apart here, by whose fault it is, and nowhere else: the commands' own faults and broken command
-types have been dealt with by then (`batch`, `decide`), so what is left stops a domain for a while, never a command for
-good. Database, broker and time are handed in: a simulation runs this very code.
+Faults of single commands and of command types are handled before (`batch`, `decide`). Every other fault is handled
+here: it suspends the domain for a while and never parks a command. Database, broker and time are parameters, so that a
+simulation can run this code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from writegate_writer.apply.sending import Sending
 from writegate_writer.decide.store import Holder, Store
 from writegate_writer.errors import DatabaseFault, Fault, HandlerFault
 from writegate_writer.receive.delivery import Arrived, Refused
-from writegate_writer.schedule.batching import read_ahead, suspicious, take_batch
+from writegate_writer.schedule.batching import read_next_batch, suspicious, take_batch
 from writegate_writer.schedule.domain import Domain, Outbox, Phase
 from writegate_writer.schedule.ports import Clock, Consuming, Publishing, Served, backoff
 from writegate_writer.schedule.scheduler import DomainScheduler
@@ -28,18 +28,22 @@ from writegate_writer.schedule.scheduler import DomainScheduler
 log = structlog.get_logger(__name__)
 
 _LONGEST_BACKOFF_SECONDS = 30.0
-# How long an idle domain keeps rows in the outbox that the broker has confirmed.
-_FORGET_SECONDS = 0.5
-# More emitted batches than this on their way and the domain waits for the broker: bounded memory.
-_MOST_SENT = 64
-_CROWDED_SECONDS = 0.02
-# With more set aside the domain takes no new commands, until a good part of them is decided: the broker has room,
-# the table should not grow.
-_MOST_DEFERRED, _AGAIN_DEFERRED = 100_000, 90_000
+# How long an idle domain keeps rows in the outbox table that the broker has confirmed.
+_KEEP_CONFIRMED_SECONDS = 0.5
+# With more groups of emitted commands than this unconfirmed the domain waits for the broker, so that memory is bounded.
+_MOST_SENT_GROUPS = 64
+# How long a turn waits that may not take a batch, so that its slot does not spin.
+_FULL_PAUSE_SECONDS = 0.02
+# From the first number on the domain takes no new commands, until fewer than the second are deferred: the broker has
+# room for them, and the table should not grow.
+_MOST_DEFERRED_COMMANDS, _RESUME_DEFERRED_COMMANDS = 100_000, 90_000
 
 
 class Turns:
-    """Takes turns at domains, for all slots of a process."""
+    """Takes turns at domains, for all slots of a process.
+
+    All slot threads share one: it has no state of its own that changes. A domain is in one turn at a time.
+    """
 
     def __init__(  # noqa: PLR0913  the parts of a process, put together in one place
         self,
@@ -113,83 +117,88 @@ class Turns:
                 deferred=started.waiting.total,
             )
             self._consuming.refresh(domain)
-            self._look_again(domain)
+            self._schedule_next_turn(domain)
 
     def _serve(self, store: Store, holder: Holder, domain: Domain) -> None:
         domain.outbox.confirmed_up_to()  # what the broker has confirmed by now no longer counts
-        if len(domain.outbox) > _MOST_SENT:
-            self._clock.pause(_CROWDED_SECONDS)
-            self._scheduler.again(domain, _FORGET_SECONDS)
+        if len(domain.outbox) > _MOST_SENT_GROUPS:
+            self._clock.pause(_FULL_PAUSE_SECONDS)
+            self._scheduler.again(domain, _KEEP_CONFIRMED_SECONDS)
             return
-        deciding = BatchProcessor(store, holder, domain, self._services, self._sending, self._consuming, self._clock)
+        processor = BatchProcessor(store, holder, domain, self._services, self._sending, self._consuming, self._clock)
         revision = self._scheduler.take_revision(domain)
         if revision is not None:
-            # The control thread may have read it before this turn's predecessor took stock.
+            # They may be that new already: an earlier turn may have read them after the control thread read this.
             if revision > domain.deferred.revision:
-                deciding.reload_deferred()
+                processor.reload_deferred()
             domain.deferred.restart_replay_pass()
         if domain.deferred.total and self._clock.monotonic() >= domain.deferred.replay_pass.due:
-            deciding.replay(lambda: self._scheduler.request_exclusive_turn(domain))
-        domain.deferred_full = domain.deferred.total >= (_AGAIN_DEFERRED if domain.deferred_full else _MOST_DEFERRED)
+            processor.replay(lambda: self._scheduler.request_exclusive_turn(domain))
+        domain.deferred_full = domain.deferred.total >= (
+            _RESUME_DEFERRED_COMMANDS if domain.deferred_full else _MOST_DEFERRED_COMMANDS
+        )
         if domain.deferred_full:
             # The control thread stops its lanes; what was delivered goes back then, and takes no memory here.
-            self._clock.pause(_CROWDED_SECONDS)
+            self._clock.pause(_FULL_PAUSE_SECONDS)
         elif not suspicious(domain.first()) or self._scheduler.request_exclusive_turn(domain):
-            self._batch(store, holder, domain, deciding)
+            self._batch(store, holder, domain, processor)
         self._delete_sent(store, holder, domain)
-        self._look_again(domain)
+        self._schedule_next_turn(domain)
 
-    def _batch(self, store: Store, holder: Holder, domain: Domain, deciding: BatchProcessor) -> None:
-        ahead, domain.ahead = domain.ahead, None
-        if ahead is not None:
-            ahead.result()
+    def _batch(self, store: Store, holder: Holder, domain: Domain, processor: BatchProcessor) -> None:
+        next_reading, domain.next_reading = domain.next_reading, None
+        if next_reading is not None:
+            next_reading.result()
         service, reading = take_batch(domain, self._services, self._settings, self._clock)
         if service is None:
             return
-        if not reading.suspicious:  # else nothing else is to be done meanwhile that may end the process
-            self._read_ahead(domain)
+        if not reading.suspicious:  # else nothing else that may end the process is done at the same time
+            self._start_reading_next(domain)
         if reading.misrouted:
-            # No transaction would find out that the domain is another's, for whom other lanes may be the right ones.
+            # No transaction of theirs would find at its fence that another writer, with other lanes, owns the domain.
             store.check_held(holder)
         self._sending.misrouted(domain, reading.misrouted)
         parts: list[Arrived | Refused] = [*reading.arrived, *reading.refused]
         if parts:
-            deliveries = dict.fromkeys(one.delivery for one in parts)
-            published = (context for one in deliveries for context in traceparents_of(one.headers))
+            deliveries = dict.fromkeys(delivery.delivery for delivery in parts)
+            published = (context for delivery in deliveries for context in traceparents_of(delivery.headers))
             with self._batch_span(service, domain.name, len(parts), published):
-                deciding.batch(service, reading)
-            # Not when it starts: a broken handler would fail twice a second, and each time its messages come back, the
-            # broker counts a delivery.
+                processor.batch(service, reading)
+            # Not when the domain starts: a broken handler would then fail twice a second, without a longer back-off,
+            # and the broker would count a delivery each time.
             domain.failures = 0
         self._sending.answers(store, domain, service, reading.questions)
 
-    def _read_ahead(self, domain: Domain) -> None:
-        """Let the next batch be read while the database is busy with this one.
+    def _start_reading_next(self, domain: Domain) -> None:
+        """Let a reader thread read the next batch while the database works on this one.
 
-        Not when other domains wait for a slot: their turns overlap with this one, and what was read takes memory.
+        Not when other domains wait for a slot: then reading overlaps with their turns already, and what was read takes
+        memory.
         """
         if self._readers is not None and domain.waiting and not self._scheduler.crowded:
-            domain.ahead = self._readers.submit(read_ahead, domain, self._services, self._settings, self._clock)
+            domain.next_reading = self._readers.submit(
+                read_next_batch, domain, self._services, self._settings, self._clock
+            )
 
     def _delete_sent(self, store: Store, holder: Holder, domain: Domain) -> None:
-        """Delete what the broker has confirmed from the outbox, when no batch is about to do it."""
+        """Delete what the broker has confirmed from the outbox, when no batch comes next that would do it."""
         sent = domain.outbox.confirmed_up_to()
         if sent is not None and not domain.waiting:
             store.delete_sent(holder, sent)
             domain.outbox.mark_deleted(sent)
 
-    def _look_again(self, domain: Domain) -> None:
-        """See to it that there is another turn, even if nothing arrives."""
-        if domain.changed:  # told while it was being started
+    def _schedule_next_turn(self, domain: Domain) -> None:
+        """Schedule another turn when there is work for one, even if nothing arrives."""
+        if domain.changed:  # :meth:`DomainScheduler.notify` came during this turn
             self._scheduler.again(domain, 0.0)
         if domain.outbox:
-            self._scheduler.again(domain, _FORGET_SECONDS)
+            self._scheduler.again(domain, _KEEP_CONFIRMED_SECONDS)
         if domain.deferred.total:
             self._scheduler.again(domain, max(0.0, domain.deferred.replay_pass.due - self._clock.monotonic()))
 
 
 def _rolled_back(store: Store) -> bool:
-    """End what is left of a failed transaction; return whether the connection still answers."""
+    """Roll back a failed transaction; return whether the connection still answers."""
     try:
         store.roll_back()
     except DatabaseFault:

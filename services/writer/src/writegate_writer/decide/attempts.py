@@ -185,7 +185,7 @@ class _Search:
 def _remaining(work: Work, results: Sequence[BatchResult]) -> Work:
     """Return what of ``work`` is left when these transactions have been committed."""
     finished = {_identity(part) for result in results for part in result.parts}
-    finished.update(id(command) for result in results for command in result.plan.waits_on)
+    finished.update(id(command) for result in results for command in result.plan.still_deferred)
     return replace(
         work,
         arrived=[command for command in work.arrived if id(command) not in finished],

@@ -1,19 +1,20 @@
-"""Finding the commands that cannot be applied, by bisection and by suspicion. Pure.
+"""Finding the commands at fault in a batch that failed: by bisection, and by trying a suspected command first. Pure.
 
-A batch that fails is halved; a half that succeeds is committed and done with. When the first half of a failing
-span succeeds, the fault must be in the second, which is halved at once without trying it whole. So one poison
-among n costs about log2(n) + 2 failing and log2(n) succeeding transactions, and many poisons still make progress.
+A batch that fails is halved; a half that succeeds is committed. When the first half of a failing span succeeds, the
+fault must be in the second, which is halved at once without trying it whole. So one command at fault among n costs
+about log2(n) + 2 failing and log2(n) succeeding transactions. With many at fault some of the others are still committed
+on the way.
 
-Whoever is told which command is suspected tries that one next, alone, after those before it: if the suspicion is right
-a poison costs three transactions. One wrong suspicion, and no other is listened to.
+When a command is suspected, the commands before it are tried next, and then it alone: if it is at fault, finding it
+costs three transactions. After one wrong suspicion later ones in the same batch are ignored.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Where poisons are frequent much is tried in vain when much is tried at once; but a transaction costs as much as some
-# dozens of commands, however few it has.
+# When many commands are at fault, large spans fail again and again. But a transaction by itself costs as much as some
+# dozens of commands, so smaller spans than the least are not worth it.
 _LEAST_COMMANDS, _MOST_COMMANDS = 16, 2**20
 
 
@@ -31,19 +32,20 @@ class Span:
 class Stride:
     """How many commands are tried at once: half as many after a failure, twice as many after a success.
 
-    It is remembered from one batch to the next: where one poison was there may be more.
+    It is kept from one batch to the next: after one command at fault there may be more. Each domain has its own; only
+    the slot thread that takes the domain's turn touches it.
     """
 
     def __init__(self) -> None:
         self.commands = _MOST_COMMANDS
 
     def succeeded(self, tried: int) -> None:
-        """So many were committed."""
+        """So many commands were committed at once."""
         if tried >= self.commands:
             self.commands = min(2 * tried, _MOST_COMMANDS)
 
     def failed(self, tried: int) -> None:
-        """One of so many is at fault."""
+        """Of so many commands that were tried at once, some are at fault."""
         self.commands = max(min(tried, self.commands) // 2, _LEAST_COMMANDS)
 
 
@@ -88,7 +90,7 @@ class Isolation:
             self._left.append(_Todo(second.span, faulty=True))
 
     def failed(self, suspect: int | None = None) -> Span | None:
-        """The span was rolled back. Returns it when it is a single command: that one is to blame.
+        """The span was rolled back. Returns it when it is a single command: that command is at fault.
 
         ``suspect``: the position in it of the command that seems to be at fault.
         """

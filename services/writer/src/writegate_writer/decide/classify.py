@@ -1,4 +1,7 @@
-"""Deciding about each part of a batch before the handlers see any: new, seen before, at fault, or to wait. Pure."""
+"""What becomes of each part of a batch: applied, parked, deferred, or a duplicate. Pure.
+
+It is decided inside the open transaction, before any handler is called.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,11 @@ def _nothing(_: Arrived) -> bool:
 class Work:
     """What one transaction is to decide.
 
-    ``rejected``: causes of commands found to be at fault before, by ledger id. ``postponed``: reasons of commands that
-    shall be tried again later. ``blocks``: whether a command must wait behind others of its key. ``replayed``: the rows
-    of deferred commands that are tried again now, by ledger id; they wait on when they cannot be applied. ``revision``:
-    of the account of what waits by which all this was planned.
+    ``rejected``: causes of commands that were found at fault before, by ledger id. ``postponed``: reasons of commands
+    that are deferred now and tried again later, by ledger id. ``blocks``: whether a command must wait behind others of
+    its key. ``replayed``: the rows of deferred commands that are tried again now, by ledger id; those that cannot be
+    applied yet stay deferred. ``revision``: of the index of deferred commands that ``blocks`` asks. ``outbox_sent``:
+    the number up to which rows of the outbox are deleted in this transaction.
     """
 
     arrived: Sequence[Arrived] = ()
@@ -37,14 +41,14 @@ class Work:
 
 @dataclass(slots=True)
 class Classified:
-    """What will become of each part."""
+    """What becomes of each part."""
 
     fresh: list[Arrived] = field(default_factory=list)  # to be applied
     parked: list[Refused] = field(default_factory=list)
-    deferred: list[Deferral] = field(default_factory=list)  # to be deferred
-    repeated: list[tuple[Arrived, Outcome]] = field(default_factory=list)
-    waits_on: list[Arrived] = field(default_factory=list)  # replayed, and not yet
-    rows: list[tuple[str, str, int]] = field(default_factory=list)  # for the ledger
+    deferred: list[Deferral] = field(default_factory=list)
+    repeated: list[tuple[Arrived, Outcome]] = field(default_factory=list)  # with the outcome they already have
+    still_deferred: list[Arrived] = field(default_factory=list)  # replayed, but not to be applied yet
+    rows: list[tuple[str, str, int]] = field(default_factory=list)  # for the ledger: id, outcome, hash
     replayed_applied: list[DeferredRow] = field(default_factory=list)
     replayed_parked: list[DeferredRow] = field(default_factory=list)
 
@@ -55,111 +59,127 @@ class Classified:
 
 
 def classify(work: Work, opened: Opened, tables: Mapping[str, Sequence[str]]) -> Classified:
-    """Sort the parts of ``work`` in arrival order, given what the opened transaction found.
+    """Classify the parts of ``work`` in arrival order, given what the opened transaction found.
 
     ``tables``: those that the handler of each task changes.
     """
     classifier = _Classifier(work, opened, tables)
-    for one in work.arrived:
-        classifier.arrived(one)
+    for command in work.arrived:
+        classifier.arrived(command)
     for refused in work.refused:
         classifier.refused(refused)
     return classifier.plan
 
 
 class _Classifier:
+    """The decisions so far on one batch: a later command may depend on an earlier one of its key or id."""
+
     def __init__(self, work: Work, opened: Opened, tables: Mapping[str, Sequence[str]]) -> None:
         self.plan = Classified()
         self._work = work
         self._opened = opened
         self._tables = tables
         self._decided = dict(opened.known)
-        self._waiting = {id_: hash_ for id_, hash_ in opened.deferred.items() if id_ not in work.replayed}
+        self._deferred = {id_: hash_ for id_, hash_ in opened.deferred.items() if id_ not in work.replayed}
         self._held = self._opened.holds.any_on_commands
-        self._blocked: set[Key] = set()  # by what was set aside in this very batch
+        self._blocked: set[Key] = set()  # by commands of this batch that were deferred or parked
 
-    def arrived(self, one: Arrived) -> None:
-        """Decide about a command."""
-        before = self._decided.get(one.ledger_id)
-        row = self._work.replayed.get(one.ledger_id)
-        if before == Known(PARKED, one.hash) and row is not None and row.parked is not None:
-            before = None  # people want it to be decided again
+    def arrived(self, command: Arrived) -> None:
+        """Classify a command."""
+        before = self._decided.get(command.ledger_id)
+        row = self._work.replayed.get(command.ledger_id)
+        if before == Known(PARKED, command.hash) and row is not None and row.parked is not None:
+            before = None  # people want this parked command to be decided again
         if before is not None and row is not None:
-            # It waited, and was decided all the same, such as by hand: it waits no longer.
-            applied = before == Known(APPLIED, one.hash)
+            # It was decided while it was deferred, such as by people: it is no longer deferred.
+            applied = before == Known(APPLIED, command.hash)
             (self.plan.replayed_applied if applied else self.plan.replayed_parked).append(row)
         if before is not None:
-            self._seen(one, before.hash, "duplicate" if before.outcome == APPLIED else "parked")
-        elif one.ledger_id in self._waiting:
-            self._seen(one, self._waiting[one.ledger_id], "deferred")
+            self._seen(command, before.hash, "duplicate" if before.outcome == APPLIED else "parked")
+        elif command.ledger_id in self._deferred:
+            self._seen(command, self._deferred[command.ledger_id], "deferred")
         else:
-            self._new(one)
+            self._new(command)
 
-    def refused(self, one: Refused) -> None:
-        """Decide about what can be no command."""
-        self.plan.parked.append(one)
-        if (row := self._work.replayed.get(one.ledger_id or "")) is not None:
+    def refused(self, refused: Refused) -> None:
+        """Classify a part that cannot be applied, whatever the ledger has: it is parked."""
+        self.plan.parked.append(refused)
+        if (row := self._work.replayed.get(refused.ledger_id or "")) is not None:
             self.plan.replayed_parked.append(row)
-        if one.ledger_id is not None and one.ledger_id not in self._decided and one.ledger_id not in self._waiting:
-            self._note(one.ledger_id, PARKED, one.hash)
+        if (
+            refused.ledger_id is not None
+            and refused.ledger_id not in self._decided
+            and refused.ledger_id not in self._deferred
+        ):
+            self._record(refused.ledger_id, PARKED, refused.hash)
 
-    def _seen(self, one: Arrived, before: int, outcome: Outcome) -> None:
-        if before == one.hash:
-            self.plan.repeated.append((one, outcome))
+    def _seen(self, command: Arrived, before: int, outcome: Outcome) -> None:
+        if before == command.hash:
+            self.plan.repeated.append((command, outcome))
         else:
             cause = Cause("id-reused", "this id was used before for a command with other content")
-            # It says nothing about the key: the command that has the id was decided as it should.
-            self.plan.parked.append(replace(refusal(one, cause), parks_key=False))
+            # Its key does not wait for it: the command that had the id first was decided as usual.
+            self.plan.parked.append(replace(refusal(command, cause), parks_key=False))
 
-    def _new(self, one: Arrived) -> None:
-        reason = self._why_wait(one)
-        cause = self._work.rejected.get(one.ledger_id)
+    def _new(self, command: Arrived) -> None:
+        reason = self._reason_to_defer(command)
+        cause = self._work.rejected.get(command.ledger_id)
         if reason is not None and cause is None:
-            self._wait(one, reason)
+            self._defer(command, reason)
             return
-        row = self._work.replayed.get(one.ledger_id)
+        row = self._work.replayed.get(command.ledger_id)
         if cause is None:
-            self.plan.fresh.append(one)
+            self.plan.fresh.append(command)
             if row is not None:
                 self.plan.replayed_applied.append(row)
         else:
-            self.plan.parked.append(refusal(one, cause))
+            self.plan.parked.append(refusal(command, cause))
             if row is not None:
                 self.plan.replayed_parked.append(row)
-            if (key := key_of(one)) is not None and parks_key(one):
+            if (key := key_of(command)) is not None and parks_key(command):
                 self._blocked.add(key)
-        self._note(one.ledger_id, APPLIED if cause is None else PARKED, one.hash)
+        self._record(command.ledger_id, APPLIED if cause is None else PARKED, command.hash)
 
-    def _why_wait(self, one: Arrived) -> str | None:
-        if self._work.blocks(one) or (self._blocked and key_of(one) in self._blocked):
+    def _reason_to_defer(self, command: Arrived) -> str | None:
+        if self._work.blocks(command) or (self._blocked and key_of(command) in self._blocked):
             return "behind an earlier command of its key"
-        if isinstance(one.command, NotYet):
-            return one.command.reason
-        if (reason := self._work.postponed.get(one.ledger_id)) is not None:
+        if isinstance(command.command, NotYet):
+            return command.command.reason
+        if (reason := self._work.postponed.get(command.ledger_id)) is not None:
             return reason
         if not self._held:
             return None
-        task = one.item.task
-        return self._opened.holds.on_command(task, one.item.key, self._tables.get(task, ()))
+        task = command.item.task
+        return self._opened.holds.on_command(task, command.item.key, self._tables.get(task, ()))
 
-    def _wait(self, one: Arrived, reason: str) -> None:
-        if (key := key_of(one)) is not None:
+    def _defer(self, command: Arrived, reason: str) -> None:
+        if (key := key_of(command)) is not None:
             self._blocked.add(key)
-        if one.ledger_id in self._work.replayed:
-            self.plan.waits_on.append(one)
+        if command.ledger_id in self._work.replayed:
+            self.plan.still_deferred.append(command)
             return
-        limit_seconds = PARENT_SECONDS if one.ledger_id in self._work.postponed else None
-        self._waiting[one.ledger_id] = one.hash
-        self.plan.deferred.append(Deferral(one, reason, limit_seconds))
+        limit_seconds = PARENT_SECONDS if command.ledger_id in self._work.postponed else None
+        self._deferred[command.ledger_id] = command.hash
+        self.plan.deferred.append(Deferral(command, reason, limit_seconds))
 
-    def _note(self, ledger_id: str, outcome: str, hash_: int) -> None:
-        if ledger_id not in self._decided:  # else it was parked before: its row is changed if it is applied now
+    def _record(self, ledger_id: str, outcome: str, hash_: int) -> None:
+        if (
+            ledger_id not in self._decided
+        ):  # else it was parked before, and its ledger row is changed if it is applied now
             self.plan.rows.append((ledger_id, outcome, hash_))
         self._decided[ledger_id] = Known(outcome, hash_)
 
 
-def refusal(one: Arrived, cause: Cause) -> Refused:
-    """Return a command as what is parked for a cause."""
+def refusal(command: Arrived, cause: Cause) -> Refused:
+    """Return a command as it is parked, with its cause."""
     return Refused(
-        one.delivery, one.item.id, one.hash, cause, one.item, one.item.fields, one.ledger_id, parks_key(one), one
+        command.delivery,
+        command.item.id,
+        command.hash,
+        cause,
+        command.item,
+        command.item.fields,
+        command.ledger_id,
+        parks_key(command),
+        command,
     )

@@ -1,21 +1,22 @@
-"""What is done about commands that may end the process: fewer are tried with each death, in the end one. Pure."""
+"""Finding a command that ends the process: with each death fewer commands are tried at once, in the end one. Pure."""
 
 from __future__ import annotations
 
 from writegate.message.receipt import Cause
 
-# A batch shrinks by half with each time it was delivered before; after so many times its commands are applied one by
-# one, and each is noted as a suspect before it is applied.
+# A batch is half as large with each earlier delivery of its messages. After so many deliveries its commands are applied
+# one by one, and each is recorded as a suspect before it is applied.
 CORNER_DELIVERIES = 10
-# After so many deaths of a writer that was applying it alone a suspect is parked.
+# A suspect is parked after so many writers ended while they applied it alone.
 _MOST_DEATHS = 3
+# How many deferred commands are replayed at once when no writer has ended.
 _PAGE_COMMANDS = 500
 
 
 def page_commands(deaths: int) -> int:
     """Return how many deferred commands are replayed at once after so many deaths of a writer during this pass.
 
-    Pages shrink as batches do, but their deaths are counted in the table of suspects: the broker knows nothing of them.
+    Pages shrink as batches do, but these deaths are counted in the table of suspects: the broker does not count them.
     """
     return max(1, _PAGE_COMMANDS >> deaths)
 

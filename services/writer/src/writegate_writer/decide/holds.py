@@ -13,7 +13,7 @@ class Holds:
     """The holds in force, by what they stop: reasons by target.
 
     ``unreadable``: targets that cannot be read, with what is wrong. ``everything``: why all services but the built-in
-    one are stopped, because nobody can tell which service such a target means.
+    one are stopped, because it is unknown which service such a target means.
     """
 
     tasks: Mapping[str, str]
@@ -48,8 +48,8 @@ class Holds:
 def holds_of(rows: Iterable[tuple[str, str]], services: Collection[str] = ()) -> Holds:
     """Return the holds of ``(target, reason)`` rows. ``services``: the names of all that the database knows.
 
-    A hold is there for safety, so one whose target cannot be read stops whatever it may mean: the services with whose
-    names it begins; without one, all services but the built-in one, which is needed to release it.
+    Holds are for safety, so a hold whose target cannot be read stops everything that it may mean: the services whose
+    names the target begins with; when there is none, all services but the built-in one, which is needed to release it.
     """
     found = Holds({}, {}, {}, {}, {})
     for text, reason in rows:
@@ -76,7 +76,7 @@ def _with_unreadable(found: Holds, text: str, wrong: str, services: Collection[s
 
 
 def _add(found: Holds, target: Target, reason: str) -> None:
-    # The mappings are ours alone until we return them.
+    # :func:`holds_of` made these mappings and has not returned them yet.
     for mapping, name in (
         (found.tables, target.table),
         (found.tasks, target.task),

@@ -1,4 +1,4 @@
-"""When so many commands of one type are rejected in a row that rather its deployment is broken. Pure."""
+"""Counting rejections in a row: with very many of one type its deployment is probably broken. Pure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from writegate.message.receipt import Cause
 from writegate_writer.decide.classify import Work
 from writegate_writer.decide.result import BatchResult
 
-# So many rejections of one type for one cause in a row are rather a broken deployment than that many bad commands.
-# Commands found at fault are recorded at the latest then, so that the type can be held for the rest of a batch.
+# So many rejections of one type for one cause in a row mean a broken deployment rather than so many bad commands.
+# At the latest then the commands found at fault are committed as parked, so that the type can be held for the rest of
+# a batch.
 MOST_REJECTIONS = 50
 
 
 class RejectionStreak:
-    """How many commands of one type were rejected in a row for one cause, as they arrived, over all batches."""
+    """How many commands of one type were rejected in a row for one cause, in arrival order, over all batches.
+
+    Each domain has its own; only the slot thread that takes the domain's turn touches it.
+    """
 
     def __init__(self) -> None:
         self._task = ""

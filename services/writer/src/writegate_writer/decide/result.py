@@ -1,4 +1,4 @@
-"""What a transaction decided. Pure."""
+"""What a transaction decided, its receipts, and what follows for the index of deferred commands. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Part = Arrived | Refused
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The commit of a transaction, as receipts tell it."""
+    """The commit of a transaction, as it stands in receipts."""
 
     xid: int | None = None
     lsn: str | None = None
@@ -30,8 +30,8 @@ class Committed:
 class BatchResult:
     """What became of each part, and what is to be published now.
 
-    ``results``: what handlers returned, by command id. ``first``: by id, the receipts of those repeated commands whose
-    senders asked for one. Receipts are made when they are wanted: most commands are published without asking.
+    ``results``: what handlers returned, by command id. ``first``: by command id, the first receipts of those repeated
+    commands whose senders asked for one. Receipts are made on demand, since most senders ask for none.
     """
 
     plan: Classified = field(default_factory=Classified)
@@ -43,8 +43,8 @@ class BatchResult:
     @property
     def parts(self) -> list[Part]:
         """Everything that was decided, in the order of :meth:`receipts`."""
-        aside = [deferral.arrived for deferral in self.plan.deferred]
-        return [*self.plan.fresh, *self.plan.parked, *aside, *(one for one, _ in self.plan.repeated)]
+        deferred = [deferral.arrived for deferral in self.plan.deferred]
+        return [*self.plan.fresh, *self.plan.parked, *deferred, *(command for command, _ in self.plan.repeated)]
 
     @property
     def settled(self) -> dict[Delivery, int]:
@@ -61,8 +61,8 @@ class BatchResult:
     def receipts(self) -> Iterator[tuple[Part, Receipt]]:
         """Return each part with its receipt."""
         xid, lsn, at = self.committed.xid, self.committed.lsn, self.committed.at
-        for one in self.plan.fresh:
-            yield one, Receipt(one.item.id, "applied", xid, lsn, at, self.results.get(one.item.id))
+        for command in self.plan.fresh:
+            yield command, Receipt(command.item.id, "applied", xid, lsn, at, self.results.get(command.item.id))
         for refused in self.plan.parked:
             yield refused, Receipt(refused.id, "parked", xid, lsn, at, cause=refused.cause)
         for deferral in self.plan.deferred:
@@ -70,9 +70,9 @@ class BatchResult:
                 deferral.arrived,
                 Receipt(deferral.arrived.item.id, "deferred", cause=Cause("deferred", deferral.reason)),
             )
-        for one, outcome in self.plan.repeated:
-            first = self.first.get(one.item.id) or Receipt(one.item.id, outcome)
-            yield one, replace(first, outcome=outcome)
+        for command, outcome in self.plan.repeated:
+            first = self.first.get(command.item.id) or Receipt(command.item.id, outcome)
+            yield command, replace(first, outcome=outcome)
 
     def broken_contracts(self) -> list[str]:
         """Return why commands were deferred whose contract here has a mistake, each reason once."""
@@ -89,4 +89,4 @@ def update_index(index: DeferredIndex, work: Work, result: BatchResult) -> None:
             index.remove(part)
     for refused in result.plan.parked:
         index.park(refused)
-    index.replay_pass.block(result.plan.waits_on)
+    index.replay_pass.block(result.plan.still_deferred)

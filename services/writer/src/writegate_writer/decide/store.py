@@ -1,4 +1,4 @@
-"""What a turn asks of the database, as a protocol: the SQL stands behind it, and so can a simulation."""
+"""What a turn asks of the database, as a protocol: implemented with SQL, or by a simulation. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ APPLIED, PARKED = "a", "p"
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who applies: the writer, and the domain it holds with which epoch."""
+    """A writer, the domain that it holds, and the epoch of its lease."""
 
     writer: str
     domain: str
@@ -28,8 +28,8 @@ class Holder:
     lease_seconds: float
 
 
-class Known(NamedTuple):  # one is made a command
-    """What the ledger says of an id it has seen."""
+class Known(NamedTuple):  # cheaper to make than a dataclass: a batch makes one for each id that is in the ledger
+    """The ledger's row of an id: its outcome and the hash of its content."""
 
     outcome: str
     hash: int
@@ -39,7 +39,8 @@ class Known(NamedTuple):  # one is made a command
 class Opened:
     """An open, fenced transaction.
 
-    ``known``: which of the ids were decided before; ``deferred``: which wait, with their content's hash.
+    ``batch``: the number of the batch. ``known``: the ledger rows of those ids that were decided before. ``deferred``:
+    the hashes of those that are deferred. All by ledger id.
     """
 
     batch: int
@@ -48,7 +49,7 @@ class Opened:
     known: Mapping[str, Known]
     deferred: Mapping[str, int]
     holds: Holds
-    revision: int = 0  # of what people changed about what waits in the domain
+    revision: int = 0  # of the domain: counts the changes that people made to its deferred commands
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What an earlier owner of a domain left."""
+    """What earlier owners of a domain left: emitted commands to be published, and the deferred commands."""
 
     leftovers: list[Outgoing]
     waiting: DeferredIndex
@@ -78,13 +79,13 @@ class Store(Protocol):
         """Commit an empty fenced transaction; return what was left."""
 
     def waiting(self, holder: Holder) -> DeferredIndex:
-        """Take stock of what waits in a domain, as of one moment."""
+        """Return the index of what is deferred in a domain, read in one snapshot."""
 
     def check_held(self, holder: Holder) -> None:
-        """Pass the fence in a transaction of its own, for what is done outside of one."""
+        """Pass the fence in a transaction of its own, before something that is done outside of one."""
 
     def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
-        """Begin, pass the fence, look up ids (as the ledger has them) decided since a day, read the holds."""
+        """Begin, pass the fence, look up which ledger ids were decided since a day, read the holds."""
 
     def enter(self, holder: Holder, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
         """Write the batch's row and the decisions ``(ledger id, outcome, hash)``; become the service's role."""
@@ -93,27 +94,30 @@ class Store(Protocol):
         """Run a handler. Also raises :class:`Reject` and :class:`HandlerFault`."""
 
     def changed_rows(self) -> Mapping[str, int]:
-        """Return how many rows of each table (``schema.table``) this connection has changed, counted from any time."""
+        """Return how many rows of each table (``schema.table``) this connection has changed.
+
+        Counted from any moment: only differences have a meaning.
+        """
 
     def leave(self, holder: Holder, opened: Opened, sent: int | None) -> bool:
-        """Leave the service's role, end the batch, forget the outbox up to ``sent``.
+        """Leave the service's role, end the batch, delete the outbox up to ``sent``.
 
         Returns False when this is not the transaction that was entered.
         """
 
     def park(self, refused: Sequence[Refused]) -> None:
-        """Keep what was refused."""
+        """Write the rows of parked commands."""
 
-    def defer(self, holder: Holder, aside: Sequence[Deferral]) -> None:
-        """Keep what must wait, in this order."""
+    def defer(self, holder: Holder, deferrals: Sequence[Deferral]) -> None:
+        """Write the rows of deferred commands, in this order."""
 
     def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
-        """Note that rows were decided; a conflict when one of them no longer waits."""
+        """Mark deferred rows, by their numbers, as decided. Raises a conflict when one is no longer deferred."""
 
     def settle_parked(
         self, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
     ) -> None:
-        """Write down what became of parked commands that were decided again, by their numbers.
+        """Write what became of parked commands that were decided again, by their numbers.
 
         ``applied``: their ledger ids, whose outcome in the ledger is changed. ``again``: these stay parked, with their
         new cause.
@@ -129,28 +133,31 @@ class Store(Protocol):
         """Undo the open transaction, if there is one."""
 
     def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
-        """Count and keep a fight with an outsider that ended the transaction."""
+        """Count and record a lock conflict that ended the transaction. ``attempt``: the number of the try, from 1."""
 
     def delete_sent(self, holder: Holder, sent: int) -> None:
         """Delete from the outbox up to ``sent``, in a transaction of its own."""
 
     def look_up(self, service: str, ids: Sequence[str]) -> Mapping[str, Receipt]:
-        """Return what became of commands, by id, without those that were never seen."""
+        """Return the receipts of commands, by command id, without those that are unknown."""
 
     def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
-        """Return what waits in a domain, oldest first, after a row's number."""
+        """Return at most ``limit`` deferred commands of a domain, oldest first, after a row's number."""
 
     def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
-        """Let rows that wait without a limit wait for so long from now."""
+        """Give deferred rows without a limit one: so many seconds from now."""
 
     def hold_task(self, task: str, reason: str) -> float:
-        """Hold a command type for a while, longer each time in a row; return for how many seconds."""
+        """Hold a command type for a while, longer with each hold in a row; return for how many seconds."""
 
     def release_task(self, task: str) -> None:
-        """Take a writer's hold off a command type."""
+        """Release the hold that writers placed on a command type."""
 
     def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
-        """Note, for good, what may end the process; return how many writers have, one after the other."""
+        """Record, in a transaction of its own, a suspect: what may end the process.
+
+        Returns how many writers in a row have recorded it, this one included.
+        """
 
     def clear_suspect(self, service: str, ledger_id: str) -> None:
-        """It did not end the process."""
+        """Delete a suspect: it did not end the process."""

@@ -1,4 +1,4 @@
-"""Which command an error of the database seems to be about: a hint where to look first, to be verified. Pure."""
+"""Which command a database error seems to be about: a hint which command to try first, to be verified. Pure."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ _VALUES = re.compile(r"(?:contains |\)=)\((.*)\)", re.DOTALL)
 
 
 def suspect_in(batch: Sequence[Arrived], text: str) -> int | None:
-    """Return the position of the first command that has most of its fields among the values an error names.
+    """Return the position of the first command that has the most fields among the values that an error names.
 
-    None when it names none, or those of nobody.
+    None when the error names no values, or no command has one of them.
     """
     named = _VALUES.search(text)
     if named is None:
         return None
     values = set(named[1].split(", "))
-    shared = [_shared(one, values) for one in batch]
+    shared = [_shared(command, values) for command in batch]
     most = max(shared, default=0)
     return shared.index(most) if most else None
 
 
-def _shared(one: Arrived, values: set[str]) -> int:
-    return 0 if isinstance(one.command, NotYet) else sum(str(value) in values for value in vars(one.command).values())
+def _shared(command: Arrived, values: set[str]) -> int:
+    return (
+        0
+        if isinstance(command.command, NotYet)
+        else sum(str(value) in values for value in vars(command.command).values())
+    )

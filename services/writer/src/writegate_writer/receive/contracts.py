@@ -1,4 +1,4 @@
-"""From an item to the command of today's contract: its type, its version, its fields and its key. Pure."""
+"""Making an item a command of today's contract: its type, version, fields and key. Pure."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def contract_key(command: Command | NotYet, item: Item) -> str | NotYet | None:
     Raises :class:`MalformedMessage` when its fields give none.
     """
     if isinstance(command, NotYet):
-        return item.key  # of a command that cannot be read, only what the producer says is known
+        return item.key  # the command cannot be read: there is only the key that the producer sent
     try:
-        key: object = key_of(command)  # of a rule that nobody may have checked
+        key: object = key_of(command)  # `object`: the rule is a service's code, which may return anything
     except _OF_THE_COMMAND as error:
         raise MalformedMessage("bad-fields", f"{item.task}: its key cannot be told: {error!r}") from error
     except Exception as error:  # noqa: BLE001  as for an upgrade: the rule has a mistake, the command has none

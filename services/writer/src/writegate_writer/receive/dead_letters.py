@@ -1,6 +1,6 @@
-"""What the broker gave up delivering: it is parked with the broker's reason, unless it had been decided before. Pure.
+"""Reading dead letters. They are parked with the broker's reason, unless they were decided before. Pure.
 
-No contract's code sees it: that may be what ended the writers which it was delivered to.
+No code of a contract is run on it: that may be what ended the writers that it was delivered to.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ from writegate_writer.receive.reading import content_hash, refuse_message
 
 
 def read_dead(delivery: Delivery, service: Service) -> list[Arrived | Refused]:
-    """Return the parts of a dead letter. What can be read has the form of commands, so that the ledger is asked first.
+    """Return the parts of a dead letter.
 
-    What cannot is refused for that, which says more. Nothing waits behind a dead letter: its followers have gone on.
+    Readable parts are returned as commands, so that the ledger is asked whether they were decided before. The others
+    are refused with the cause why they cannot be read, which is more exact than the broker's reason. No command waits
+    behind a dead letter: later commands of its key have been applied meanwhile.
     """
     try:
         envelope = decode(delivery.body, delivery.headers, delivery.properties)
     except MalformedMessage as error:
         return [refuse_message(delivery, error)]
     delivery.origin = envelope.user
-    key = envelope.items[0].key  # of one lane, if there are several
+    key = envelope.items[0].key  # the commands of one message are of one lane
     delivery.lane = lane_of(key, service.lanes)
     cause = cause_of(delivery.headers)
     parts: list[Arrived | Refused] = []
@@ -42,7 +44,7 @@ def read_dead(delivery: Delivery, service: Service) -> list[Arrived | Refused]:
 
 
 def cause_of(headers: Mapping[str, Any]) -> Cause:
-    """Return why the broker gave a message up, as its header ``x-death`` says (RabbitMQ, dead letter exchanges).
+    """Return why the broker gave a message up, from its header ``x-death`` (RabbitMQ, dead letter exchanges).
 
     Publishers may send such a header themselves: anything may be in it.
     """

@@ -14,7 +14,12 @@ from writegate.message.topology import Route
 
 @dataclass(slots=True, eq=False)
 class Delivery:
-    """One message as the broker delivered it. ``open`` counts its parts that are undecided: at 0 it is acknowledged."""
+    """One message as the broker delivered it.
+
+    ``open`` counts its undecided parts: at 0 it is acknowledged. The thread that takes it sets that, before anything is
+    decided; afterwards only the hub thread changes it. ``parts`` is set by a reader thread or a slot thread, never by
+    both at once.
+    """
 
     service: str
     lane: int
@@ -26,30 +31,27 @@ class Delivery:
     open: int = 0
     origin: str | None = None
     reply_to: str | None = None
-    parts: list[Part] | None = None  # when it was read ahead, until it is taken
-    held_bytes: int = 0  # of memory, while it is held
+    parts: list[Part] | None = None  # when it was read before its batch was taken
+    held_bytes: int = 0  # of memory, until it is acknowledged
     dead: bool = False  # the broker gave up delivering it
 
     @property
     def delivery_count(self) -> int:
-        """How often the broker delivered it before, as a quorum queue counts.
-
-        The first time there is no count yet, and a publisher's own header would stand there, such as one below zero.
-        """
+        """How often the broker delivered it before, as a quorum queue counts."""
         count = self.headers.get("x-delivery-count", 0)
-        # The first time the broker sends none, and the header is the publisher's, who may have put anything there.
+        # The broker sends none with the first delivery. Then the header is the publisher's, and may be anything.
         return max(count, 0) if isinstance(count, int) else 0
 
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """Why this writer cannot read a command, which another one will. ``broken``: people must see to that."""
+    """Why this writer cannot read a command that others may read. ``broken``: people must correct its contract."""
 
     reason: str
     broken: bool = False
 
 
-@dataclass(slots=True, eq=False)  # not frozen: one is made a command, in a third of the time
+@dataclass(slots=True, eq=False)  # not frozen: a third of the time to make one, and each command needs one
 class Arrived:
     """A command that may be applied, or one that has to wait for another writer."""
 
@@ -62,7 +64,7 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Refused:
-    """What came and cannot be a command of this lane: it is parked.
+    """A part that cannot be applied: it is parked.
 
     ``ledger_id`` is None when its id cannot be trusted.
     """
@@ -75,7 +77,7 @@ class Refused:
     raw: bytes
     ledger_id: str | None = None
     parks_key: bool = False  # later commands of its key wait until people have decided about it
-    arrived: Arrived | None = None  # what it was before something was found wrong with it
+    arrived: Arrived | None = None  # the command that it was, when it was found at fault later
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +91,7 @@ class Misrouted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """Somebody asks what became of a command."""
+    """A question for the receipt of a command."""
 
     delivery: Delivery
     message_id: str
@@ -107,11 +109,11 @@ class Reading:
     refused: list[Refused] = field(default_factory=list)
     misrouted: list[Misrouted] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
-    suspicious: bool = False  # delivered so often that something in it may end the process
+    suspicious: bool = False  # delivered so often that a command in it may be what ends the process
     rejected: dict[str, Cause] = field(default_factory=dict)  # what is not to be applied, by ledger id
 
     def add(self, part: Part) -> None:
-        """Sort a part in."""
+        """Add a part to the list of its type."""
         match part:
             case Arrived():
                 self.arrived.append(part)

@@ -1,4 +1,4 @@
-"""From a delivery to its parts, and what may be done with each. Pure, and trusting nothing."""
+"""Reading a delivery: its parts, and what may be done with each. Nothing in it is trusted. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _part(delivery: Delivery, item: Item, hops: int, service: Service, now_milli
     except MalformedMessage as error:
         digest = content_hash(item)
         cause = Cause(error.cause, str(error))
-        # Its id is taken note of when it is this service's to use: a later good command may not pass under it.
+        # The ledger keeps its id if the task is of this service: a later good command may not use the same id.
         known = ledger_id(item.id) if _owner(item.task) == service.name else None
         return Refused(delivery, item.id, digest, cause, item, item.fields, known)
 
@@ -50,7 +50,7 @@ def _decided(delivery: Delivery, item: Item, hops: int, service: Service, now_mi
         )
     command, key = command_and_key(item, service)
     if item.key is None and key is not None:
-        item = replace(item, key=key)  # a stock producer sends none: from here on it is always the contract's
+        item = replace(item, key=key)  # a stock producer sends none: from here on every item has the contract's key
     lane = delivery.lane if isinstance(command, NotYet) and key is None else lane_of(key, service.lanes)
     if lane != delivery.lane:
         if hops:
@@ -79,21 +79,21 @@ def _refuse_too_old(item: Item, service: Service, now_millis: int) -> None:
 
 
 def refuse_message(delivery: Delivery, error: MalformedMessage) -> Refused:
-    """Return a message that cannot be read as what is parked of it."""
+    """Return the refusal of a message that cannot be read."""
     digest = hashlib.blake2b(delivery.body, digest_size=16)
     claimed = delivery.headers.get("id")
     named = isinstance(claimed, str) and 0 < len(claimed) <= MAX_ID_BYTES
     if is_id(claimed):
-        # Not one of ours, but whoever asks is told under the id that it knows.
+        # It is no command of ours, but the sender gets a receipt under the id that it knows.
         delivery.reply_to = reply_to_of(delivery.properties)
-    # Without an id of its own its content is its id, so that a redelivery is not parked twice.
+    # Without an id the hash of its content is its id, so that a redelivery is not parked twice.
     identity = str(claimed) if named else f"content-{digest.hexdigest()}"
     cause = Cause(error.cause, str(error))
     return Refused(delivery, identity, _signed(digest.digest()), cause, None, delivery.body)
 
 
 def content_hash(item: Item) -> int:
-    """Return a signed 64-bit hash of what a command says.
+    """Return a signed 64-bit hash of a command's task and fields.
 
     The decoder gives ``fields`` one form for all producers.
     """

@@ -7,26 +7,26 @@ from typing import Any
 
 from writegate.message.validation import UNSTORABLE
 
-_DEPTH = 8  # deeper than this nobody reads, and a hostile header could be thousands deep
+_MOST_LEVELS = 8  # enough for people to read; a hostile header could have thousands of levels
 
 
 def sanitize_text(value: str) -> str:
-    """Return text that PostgreSQL can store, with what it cannot replaced by U+FFFD."""
+    """Return text that PostgreSQL can store, with every other character replaced by U+FFFD."""
     return UNSTORABLE.sub("\ufffd", value)
 
 
 def sanitize_json(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911  one return a type
-    """Return a value that is JSON that PostgreSQL can store; what is no JSON is shown by its repr."""
+    """Return a value as JSON that PostgreSQL can store; what is no JSON becomes its ``repr``."""
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):
         return sanitize_text(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
-    if depth == _DEPTH:
+    if depth == _MOST_LEVELS:
         return "…"
     if isinstance(value, dict):
-        return {sanitize_text(str(key)): sanitize_json(one, depth + 1) for key, one in value.items()}
+        return {sanitize_text(str(key)): sanitize_json(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [sanitize_json(one, depth + 1) for one in value]
+        return [sanitize_json(item, depth + 1) for item in value]
     return sanitize_text(repr(value))

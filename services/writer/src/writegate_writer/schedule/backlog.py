@@ -1,4 +1,4 @@
-"""What waits in this process, by service. Pure."""
+"""How many messages wait in this process, by service. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from writegate_writer.schedule.domain import Domain
 
 @dataclass(slots=True)
 class Backlog:
-    """Messages that wait for their turn, and for how many seconds the oldest has, if its id tells.
+    """How many messages wait for a turn, and the age of the oldest in seconds, if its id carries a time; else 0.
 
-    A lane is a queue, in order: nothing that still waits at the broker is older than the first one here.
+    A lane is a queue, in order: no message that is still at the broker is older than the first one here.
     """
 
     messages: int = 0
@@ -22,7 +22,7 @@ class Backlog:
 
 
 def backlogs(domains: Iterable[Domain], now_millis: int) -> dict[str, Backlog]:
-    """Return what waits in these domains."""
+    """Return how much waits in these domains, by service."""
     found: dict[str, Backlog] = {}
     for domain in domains:
         for service, messages, first in domain.inboxes():

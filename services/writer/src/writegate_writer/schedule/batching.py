@@ -1,4 +1,4 @@
-"""What a batch may hold: taken from the inbox, and read there while the one before is applied. Pure."""
+"""Taking the next batch from a domain's inbox, and reading it there while the batch before is applied. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from writegate_writer.schedule.ports import Clock, Served
 
 
 def suspicious(delivery: Delivery | None) -> bool:
-    """Whether something in this message may be what ends the process."""
+    """Whether a command in this message may be what ended earlier processes."""
     # Nothing in a dead letter is run.
     return delivery is not None and not delivery.dead and delivery.delivery_count >= CORNER_DELIVERIES
 
@@ -23,7 +23,7 @@ def suspicious(delivery: Delivery | None) -> bool:
 def take_batch(
     domain: Domain, services: Mapping[str, Served], settings: Settings, clock: Clock
 ) -> tuple[str | None, Reading]:
-    """Take from the inbox what one batch may hold: whole messages of one service, in arrival order."""
+    """Take a batch from the inbox: whole messages of one service, in arrival order. In the domain's turn only."""
     reading = Reading()
     queue = domain.next_queue()
     if not queue:
@@ -33,7 +33,7 @@ def take_batch(
     now_millis = _millis(clock)
     commands = size = 0
     limit = settings.batch_commands
-    # Only this thread takes from it (the domain is busy), the hub thread only appends: no lock is needed for that.
+    # No lock: while the domain is busy only this thread takes single messages. Others append, or empty the queue.
     while queue and size < settings.batch_bytes:
         try:
             is_suspicious = suspicious(queue[0])
@@ -42,7 +42,7 @@ def take_batch(
                 break
             delivery = queue.popleft()
         except IndexError:
-            break  # its channel was lost just now
+            break  # the queue was emptied at the same time: its channel was lost
         reading.suspicious |= is_suspicious
         parts = delivery.parts or _read(delivery, declared, now_millis)
         delivery.parts = None
@@ -56,10 +56,11 @@ def take_batch(
     return service, reading
 
 
-def read_ahead(domain: Domain, services: Mapping[str, Served], settings: Settings, clock: Clock) -> None:
-    """Read what the next batch will hold, and leave it where it is.
+def read_next_batch(domain: Domain, services: Mapping[str, Served], settings: Settings, clock: Clock) -> None:
+    """Read the messages of the next batch, and leave them in the inbox. On a reader thread.
 
-    Nothing that was delivered before: reading it may be what ends the process, and another command would be blamed.
+    Redelivered messages are not read: if reading one ended the process, a command of the present batch would be
+    suspected instead.
     """
     queue = domain.coming()
     now_millis = _millis(clock)
@@ -68,7 +69,7 @@ def read_ahead(domain: Domain, services: Mapping[str, Served], settings: Setting
         try:
             delivery = queue[position]
         except IndexError:
-            return  # that is all there is, or its channel was lost just now
+            return  # the end of the queue, or it was emptied at the same time
         if delivery.delivery_count:
             return
         if delivery.parts is None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """Time as the machine tells it."""
+    """The machine's time and its random numbers. Every thread may use it."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What a turn needs of the world, as protocols: threads and servers stand behind them, and so can a simulation."""
+"""What a turn needs from outside, as protocols: implemented by threads and servers, or by a simulation."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from writegate_writer.schedule.domain import Domain
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A service as a turn knows it, and the tables that the handler of each task changes."""
+    """A service, and ``tables``: those that the handler of each task changes."""
 
     service: Service
     tables: Mapping[str, tuple[str, ...]]
 
 
 class Consuming(Protocol):
-    """What a turn asks of the hub thread; every call returns at once and is carried out in order."""
+    """What a turn asks of the hub thread. Any thread may call; calls return at once and are carried out in order."""
 
     def refresh(self, domain: Domain) -> None:
         """The domain has changed: consume its lanes if it is being served, on a channel of its present generation.
@@ -35,40 +35,40 @@ class Consuming(Protocol):
         """
 
     def settle(self, domain: Domain, decided: Mapping[Delivery, int]) -> None:
-        """So many more parts of each delivery are decided; with the last one it is acknowledged."""
+        """Add the number of parts that were decided to each delivery. It is acknowledged when all of its parts are."""
 
     def report(self, done: BatchResult) -> None:
-        """Tell Celery's monitors."""
+        """Send Celery's monitors the events of a batch."""
 
 
 class Publishing(Protocol):
-    """What a turn asks of the publisher."""
+    """What a turn asks of the publisher. Any thread may call; calls do not wait for the broker."""
 
     def forward(
         self, addressed: Sequence[tuple[Route, Item]], headers: Mapping[str, Any], reply_to: str | None = None
     ) -> Future[None]:
-        """Send items in order; done when the broker has confirmed them."""
+        """Send items in order; the future is done when the broker has confirmed them."""
 
     def reply(self, reply_to: str, correlation_id: str, body: bytes) -> None:
-        """Send a reply, unconfirmed."""
+        """Send a reply; nobody waits for its confirm."""
 
 
 class Clock(Protocol):
-    """Time and chance, handed in."""
+    """Time and random numbers, so that a simulation can provide them."""
 
     def now(self) -> datetime:
-        """The time of day, with its zone."""
+        """The date and time, with a time zone."""
 
     def monotonic(self) -> float:
         """Seconds that only ever grow."""
 
     def pause(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for so many seconds."""
 
     def spread(self) -> float:
-        """A number from 0 to 1, so that what happens to many does not happen at once."""
+        """A random number from 0 to 1, by which many writers do not do the same thing at the same time."""
 
 
 def backoff(clock: Clock, failures: int, *, longest: float) -> float:
-    """Return for how many seconds to wait after so many failures in a row: longer each time, and spread."""
+    """Return for how many seconds to wait after so many failures in a row: longer each time, and random."""
     return backoff_seconds(failures, first=0.5, longest=longest, chance=clock.spread())

@@ -1,4 +1,4 @@
-"""Who serves which domain. Pure: the control connection reads the rows and carries out the change."""
+"""Which writer serves which domain. Pure: the control thread reads the rows and carries out the change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 class Holding:
     """A row of ``writegate.domain``: ``free`` when nobody's lease is valid.
 
-    ``revision`` counts what people changed about what waits in it.
+    ``revision`` counts the changes that people made to its deferred commands.
     """
 
     domain: str
@@ -32,14 +32,15 @@ class ShareChange:
 def share_change(me: str, writers: int, holdings: Sequence[Holding]) -> ShareChange:
     """Return what ``me`` should claim or let go of, so that ``writers`` writers share the domains evenly.
 
-    Everybody gets the share rounded down before anybody gets one more. Who has more than the share rounded up lets go
-    of the surplus; where that does not suffice, the first of those with one more lets go of it. What is even stays.
+    Every writer gets the share rounded down before any writer gets one more. A writer with more than the share rounded
+    up lets go of the surplus. If that does not suffice, the first of the writers with one more let go of it. When the
+    domains are shared evenly nothing changes.
     """
     least, uneven = divmod(len(holdings), max(writers, 1))
     most = least + (uneven > 0)
-    free = sorted(one.domain for one in holdings if one.free)
-    mine = sorted(one.domain for one in holdings if one.owner == me and not one.free)
-    held = Counter(one.owner for one in holdings if not one.free)
+    free = sorted(holding.domain for holding in holdings if holding.free)
+    mine = sorted(holding.domain for holding in holdings if holding.owner == me and not holding.free)
+    held = Counter(holding.owner for holding in holdings if not holding.free)
     # What the writers below the least share need: those that hold something, and those that hold nothing.
     needed = sum(max(least - count, 0) for count in held.values()) + least * max(writers - len(held), 0)
     if len(mine) > most:

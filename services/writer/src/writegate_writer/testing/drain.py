@@ -36,7 +36,7 @@ from writegate_writer.testing.store import Memory, MemoryStore
 _SETTINGS = Settings.load({})
 _CONFIRM_SECONDS = 10.0
 
-# What was decided for a broker goes with it.
+# What was decided for a broker is deleted together with the broker.
 _memories: WeakKeyDictionary[MemoryBroker, Memory] = WeakKeyDictionary()
 
 
@@ -52,7 +52,7 @@ def drain(broker: MemoryBroker, connection: Connection | Engine) -> list[Receipt
     ``deferred``. What was decided before by a drain of the same broker is a duplicate. Raises what holds a command type
     in production, such as an error of a handler or a missing table; then nothing of that batch has happened.
 
-    Rights are not looked at: the handlers have those of the connection's own user.
+    Rights are not checked: handlers have those of the connection's own user.
     """
     if connection.dialect.driver != "psycopg2":
         raise WritegateError(f"expected a connection of psycopg2, as the writer has, got {connection.dialect.driver}")
@@ -61,12 +61,12 @@ def drain(broker: MemoryBroker, connection: Connection | Engine) -> list[Receipt
     with _transaction(connection) as inside, broker.publisher(app_id="writegate") as publisher:
         receipts = _Drain(broker, services, MemoryStore(inside, services, memory), publisher).run()
     waiting = {row.item.id for row, _, _ in memory.deferred.values()}
-    return [one for one in receipts if one.final or one.id in waiting]
+    return [receipt for receipt in receipts if receipt.final or receipt.id in waiting]
 
 
 def _writes_of(broker: MemoryBroker) -> dict[str, Writes]:
     services = load_services()
-    if missing := sorted({one.name for one in broker.services} - services.keys()):
+    if missing := sorted({service.name for service in broker.services} - services.keys()):
         raise DeclarationError(
             f"service {missing[0]}: no handlers are installed here: install its extra `writes` for the tests"
         )
@@ -93,13 +93,13 @@ class _Drain:
         self._broker = broker
         self._store = store
         self._served = {name: Served(writes.service, {}) for name, writes in services.items()}
-        lanes = tuple((one.name, lane) for one in broker.services for lane in range(one.lanes))
+        lanes = tuple((service.name, lane) for service in broker.services for lane in range(service.lanes))
         self._domain = Domain("drain", 0, lanes)
         holder = Holder("drain", self._domain.name, self._domain.epoch, 0.0)
         self._domain.deferred = store.start(holder).waiting
         self._decided = _Decided()
         self._sending = Sending(self._served, DomainScheduler(), self._decided, _Confirmed(publisher))
-        self._deciding = BatchProcessor(
+        self._processor = BatchProcessor(
             store, holder, self._domain, self._served, self._sending, self._decided, SystemClock()
         )
 
@@ -107,8 +107,8 @@ class _Drain:
         """Drain; return the receipts."""
         self._replay()
         while stored := self._broker.take():
-            for one in stored:
-                self._domain.put(_delivery(one))
+            for message in stored:
+                self._domain.put(_delivery(message))
             while self._batch():
                 pass
             self._replay()
@@ -121,19 +121,19 @@ class _Drain:
             return False
         self._sending.misrouted(self._domain, reading.misrouted)
         if reading.arrived or reading.refused:
-            self._deciding.batch(service, reading)
+            self._processor.batch(service, reading)
         self._sending.answers(self._store, self._domain, service, reading.questions)
         return True
 
     def _replay(self) -> None:
-        """Try what waits again, as long as that changes something: what it waited for may be there now."""
+        """Replay what is deferred for as long as that changes something: what it waited for may be there now."""
         waiting = self._domain.deferred
         before = -1
         while waiting.total not in (0, before):
             before = waiting.total
-            self._deciding.replay(lambda: True)
+            self._processor.replay(lambda: True)
             while waiting.replay_pass.after != BEGINNING:
-                self._deciding.replay(lambda: True)
+                self._processor.replay(lambda: True)
 
 
 class _Confirmed:
@@ -152,7 +152,7 @@ class _Confirmed:
 
 
 class _Decided:
-    """Where a writer would acknowledge and tell monitors."""
+    """In place of the hub thread: keeps the receipts. There is nothing to acknowledge."""
 
     def __init__(self) -> None:
         self.receipts: list[Receipt] = []
@@ -161,7 +161,7 @@ class _Decided:
         self.receipts += [receipt for _, receipt in done.receipts()]
 
     def settle(self, domain: Domain, decided: Mapping[Delivery, int]) -> None:
-        """It is off the queue already."""
+        """The message was taken from its queue already."""
 
     def refresh(self, domain: Domain) -> None:
         """There is no channel."""
