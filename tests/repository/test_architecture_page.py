@@ -96,7 +96,8 @@ def test_questions_are_answered_with_files_that_exist() -> None:
 
 def test_files_of_the_way_exist() -> None:
     """The steps name files relative to the package of their section."""
-    roots = [ROOT / "shared/src/writegate", ROOT / "services/writer/src" / WRITER]
+    packages = ("shared/src/writegate", f"services/writer/src/{WRITER}", "services/console/src/writegate_console")
+    roots = [ROOT / package for package in packages]
     named = re.findall(r"`([a-z_]+/[a-z_]+\.py)`", PAGE.prose)
     assert named
     missing = sorted({name for name in named if not any((root / name).is_file() for root in roots)})
