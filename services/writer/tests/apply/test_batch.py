@@ -38,16 +38,16 @@ HOLDER = Holder("writer-1", "accounts", 1, 6.0)
 
 @dataclass
 class RowsStore:
-    """A store that keeps its rows here. Deposits of :data:`POISON` break a CHECK, withdrawals' handler is broken."""
+    """A store in memory. Deposits of :data:`POISON` break a CHECK; the handler of withdrawals is broken."""
 
     lost_at: int | None = None  # the transaction at which the connection is lost
-    rejects: bool = False  # the handler itself names those of POISON, all at once
+    rejects: bool = False  # the handler itself rejects the deposits of POISON, all at once
     ledger: dict[str, Known] = field(default_factory=dict)
     deferred: list[Deferral] = field(default_factory=list)
     holds: dict[str, str] = field(default_factory=dict)
     times_held: int = 0
     opened: int = 0
-    stock: DeferredIndex = field(default_factory=DeferredIndex)
+    index: DeferredIndex = field(default_factory=DeferredIndex)
     pending: dict[str, Known] = field(default_factory=dict)
     pending_deferrals: list[Deferral] = field(default_factory=list)
 
@@ -57,10 +57,10 @@ class RowsStore:
             raise DatabaseFault(None, "connection lost")
         self.pending, self.pending_deferrals = {}, []
         known = {id_: self.ledger[id_] for id_ in ids if id_ in self.ledger}
-        return Opened(1, 1, datetime.now(UTC), known, {}, holds_of(self.holds.items()), self.stock.revision)
+        return Opened(1, 1, datetime.now(UTC), known, {}, holds_of(self.holds.items()), self.index.revision)
 
     def waiting(self, _: Holder) -> DeferredIndex:
-        return self.stock
+        return self.index
 
     def enter(self, _: Holder, __: Opened, ___: str, rows: Sequence[tuple[str, str, int]]) -> None:
         self.pending = {id_: Known(outcome, hash_) for id_, outcome, hash_ in rows}
@@ -84,7 +84,7 @@ class RowsStore:
         return True
 
     def park(self, _: Sequence[Refused]) -> None:
-        """Its ledger row says it."""
+        """Its ledger row is enough for these tests."""
 
     def defer(self, _: Holder, deferrals: Sequence[Deferral]) -> None:
         self.pending_deferrals = list(deferrals)
@@ -113,7 +113,7 @@ class Consumed:
         self.settled += Counter(decided).elements()
 
     def report(self, _: object) -> None:
-        """Nobody listens."""
+        """There are no monitors."""
 
     def refresh(self, _: Domain) -> None:
         """There is no channel."""
@@ -165,17 +165,17 @@ def test_many_that_the_handler_rejects_at_once_hold_it_once() -> None:
 
 
 @pytest.mark.parametrize("rejects", [False, True], ids=["by the database", "by the handler"])
-def test_rejections_among_good_ones_do_not(rejects: bool) -> None:
+def test_rejections_between_good_commands_do_not(rejects: bool) -> None:
     rows = RowsStore(rejects=rejects)
     amounts = [POISON if n % 10 else 1 for n in range(200)]
     decided_by(rows, [arrived(Deposit(account=f"a-{n}", amount=amount)) for n, amount in enumerate(amounts)])
     assert (rows.holds, len(rows.ledger)) == ({}, 200)
 
 
-def test_nothing_is_decided_by_an_account_of_what_waits_that_is_out_of_date() -> None:
+def test_nothing_is_decided_by_an_outdated_index_of_deferred_commands() -> None:
     domain, batch = Domain("accounts", 1, (("accounts", 0),)), [arrived(Deposit(account="a", amount=1))]
-    # Since stock was taken people have had a parked command of this account decided again: it waits ahead of this one.
-    rows = RowsStore(stock=DeferredIndex(Counter({("accounts", "a"): 1}), revision=1))
+    # After the index was read people had a parked command of this account decided again. It comes before this one.
+    rows = RowsStore(index=DeferredIndex(Counter({("accounts", "a"): 1}), revision=1))
     decided_by(rows, batch, domain)
     assert (rows.ledger, [deferral.arrived for deferral in rows.deferred], rows.opened) == ({}, batch, 2)
     assert domain.deferred.deferred == {("accounts", "a"): 2}
@@ -187,7 +187,7 @@ def replaying(store: Any, domain: Domain) -> BatchProcessor:
     return BatchProcessor(store, HOLDER, domain, SERVICES, MagicMock(), MagicMock(), clock)
 
 
-def test_a_page_of_what_waits_that_was_read_before_people_changed_it_is_given_up() -> None:
+def test_a_page_of_deferred_commands_that_people_changed_since_is_given_up() -> None:
     domain, store = Domain("accounts", 1, (("accounts", 0),)), MagicMock()
     domain.deferred = DeferredIndex(Counter({("accounts", "a"): 1}))
     store.suspect.return_value = 1
@@ -202,7 +202,7 @@ def test_a_page_of_what_waits_that_was_read_before_people_changed_it_is_given_up
 
 
 @pytest.mark.parametrize(("seconds", "pause"), [(0.01, 1.0), (4.0, 36.0)])
-def test_a_tenth_of_the_time_at_most_goes_into_what_waits(seconds: float, pause: float) -> None:
+def test_replay_passes_get_at_most_a_tenth_of_the_time(seconds: float, pause: float) -> None:
     waiting = DeferredIndex()
     waiting.replay_pass.seconds = seconds
     waiting.end_replay_pass(100.0)
@@ -214,7 +214,7 @@ def test_a_tenth_of_the_time_at_most_goes_into_what_waits(seconds: float, pause:
 @pytest.mark.parametrize(
     ("known", "outcome"),
     [
-        (None, "fresh"),  # it could not be read, or the ledger has forgotten it
+        (None, "fresh"),  # it could not be read, or its ledger row has been dropped
         (Known("p", 5), "fresh"),
         (Known("a", 5), "applied before"),
         (Known("p", 6), "other content"),
@@ -230,7 +230,7 @@ def test_what_becomes_of_a_parked_command_that_is_decided_again(known: Known | N
     applied = [row] if outcome != "other content" else []
     assert (plan.replayed_applied, plan.replayed_parked) == (applied, [] if applied else [row])
     assert plan.fresh == ([command] if outcome == "fresh" else [])
-    # What the ledger has is changed there, and not written again.
+    # The ledger row that exists is changed, and no second one is written.
     assert len(plan.rows) == (known is None)
     assert [refused.cause.cause for refused in plan.parked] == (["id-reused"] if outcome == "other content" else [])
 
@@ -268,8 +268,8 @@ UUID4 = "4c9a7ba2-31b1-4bb8-9d8e-1d0b2c1f7a55"
     [
         ([id_made(NOW)], 1),
         ([id_made(NOW), id_made(NOW - timedelta(days=2))], 3),
-        ([id_made(NOW), UUID4], 8),  # it may have been decided as long ago as the service remembers
-        ([id_made(NOW + timedelta(days=6))], 8),  # a time to come tells nothing
+        ([id_made(NOW), UUID4], 8),  # it may have been decided at any time within the retention
+        ([id_made(NOW + timedelta(days=6))], 8),  # a time in the future is ignored
     ],
 )
 def test_how_far_back_ids_are_searched_for(ids: list[str], days: int) -> None:

@@ -1,4 +1,4 @@
-"""Cornering what ends the process: batches and pages that shrink, and suspects that are applied alone."""
+"""Finding what ends the process: batches and pages that get smaller, and suspects that are applied alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def clock() -> MagicMock:
 
 
 def domain_with(counts: Sequence[int]) -> Domain:
-    """Return a domain with messages that were delivered so often before."""
+    """Return a domain with one message for each count of earlier deliveries."""
     domain = Domain("accounts", 1, (("accounts", LANE),))
     for count in counts:
         domain.put(delivered(Deposit(account="a", amount=1), headers={"x-delivery-count": count}))
@@ -44,12 +44,12 @@ def domain_with(counts: Sequence[int]) -> Domain:
 
 
 def sizes(counts: Sequence[int], commands: int = 1000) -> list[tuple[int, bool]]:
-    """Return the sizes of the batches that are cut, and whether they are suspicious."""
-    domain, settings, cutting = domain_with(counts), Settings.load({"WRITEGATE_BATCH_COMMANDS": str(commands)}), []
+    """Return the sizes of the batches that are taken, and whether they are suspicious."""
+    domain, settings, taken = domain_with(counts), Settings.load({"WRITEGATE_BATCH_COMMANDS": str(commands)}), []
     while domain.waiting:
         _, reading = take_batch(domain, SERVICES, settings, clock())
-        cutting.append((len(reading.arrived), reading.suspicious))
-    return cutting
+        taken.append((len(reading.arrived), reading.suspicious))
+    return taken
 
 
 def test_a_batch_shrinks_by_half_with_each_delivery() -> None:
@@ -95,7 +95,7 @@ def test_suspects_are_applied_while_no_other_domain_is() -> None:
 
 
 class Replayed:
-    """A store in which commands wait, and whose suspects are known."""
+    """A store with deferred commands and suspects."""
 
     def __init__(self, rows: int, writers: int) -> None:
         self.rows = [
@@ -147,19 +147,19 @@ def test_a_replay_that_is_suspicious_waits_until_it_is_alone() -> None:
     assert store.pages == []
 
 
-def test_what_is_read_ahead_is_what_is_cut_then_and_nothing_delivered_before_is() -> None:
+def test_the_next_batch_is_read_before_it_is_taken_without_redelivered_messages() -> None:
     domain, settings = domain_with([0, 0, 1, 0]), Settings.load({})
     read_next_batch(domain, SERVICES, settings, clock())
     queue = domain.coming()
     assert queue is not None
     assert [delivery.parts is not None for delivery in queue] == [True, True, False, False]
-    ahead = [part for delivery in queue for part in delivery.parts or ()]
+    parts = [part for delivery in queue for part in delivery.parts or ()]
     _, reading = take_batch(domain, SERVICES, settings, clock())
-    assert reading.arrived[:2] == ahead, "the same, and not read again"
+    assert reading.arrived[:2] == parts, "the same, and not read again"
     assert len(reading.arrived) == 4
 
 
-def test_no_more_is_read_ahead_than_one_batch_holds() -> None:
+def test_no_more_than_one_batch_is_read_in_advance() -> None:
     domain = domain_with([0] * 5)
     read_next_batch(domain, SERVICES, Settings.load({"WRITEGATE_BATCH_COMMANDS": "2"}), clock())
     assert sum(delivery.parts is not None for delivery in domain.coming() or ()) == 2

@@ -18,7 +18,7 @@ from writegate_writer.decide.result import BatchResult
 from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived, Refused
 
-GOOD, POISON, WRONG = "good", "poison", "wrong"  # WRONG: its handler says so itself
+GOOD, POISON, WRONG = "good", "poison", "wrong"  # WRONG: the handler itself rejects it
 
 
 @dataclass
@@ -91,7 +91,7 @@ def refused(count: int) -> list[Refused]:
 
 
 def nothing_follows(_: BatchResult) -> None:
-    """Nobody waits for it."""
+    """Nothing is done after a commit."""
 
 
 def finish(
@@ -133,7 +133,7 @@ kinds = st.lists(st.sampled_from([GOOD, GOOD, GOOD, POISON, WRONG]), max_size=40
 
 
 @given(kinds, st.integers(0, 3), st.none() | st.integers(1, 9), st.booleans())
-def test_the_good_ones_are_applied_in_order_and_the_others_parked(
+def test_good_commands_are_applied_in_order_and_the_others_parked(
     given_kinds: list[str], bad: int, sent: int | None, reject_first: bool
 ) -> None:
     database, batch, refusals = Database(reject_first), commands(given_kinds), refused(bad)
@@ -141,7 +141,7 @@ def test_the_good_ones_are_applied_in_order_and_the_others_parked(
     expect_all_decided(database, batch, refusals)
     assert database.sent == ([] if sent is None else [sent]), "with one commit, and only one"
     everyone = [command.item.id for command in batch] + [refused.id for refused in refusals]
-    assert sorted(database.receipts) == sorted(everyone), "an answer for each, once"
+    assert sorted(database.receipts) == sorted(everyone), "one receipt for each command"
 
 
 @given(kinds, st.integers(1, 30), st.booleans(), st.sampled_from(["57P01", "40001", "42501", None, "WG001"]))
@@ -192,7 +192,7 @@ def test_one_poison_among_500_takes_fewer_than_25_transactions(place: int) -> No
     assert database.attempts < 25
 
 
-def test_a_handler_that_says_which_are_wrong_takes_one_more_transaction() -> None:
+def test_a_handler_that_rejects_the_wrong_commands_takes_one_more_transaction() -> None:
     database, batch = Database(), commands([WRONG, GOOD, WRONG, GOOD] * 100)
     run(database, batch)
     expect_all_decided(database, batch)

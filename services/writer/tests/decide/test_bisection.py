@@ -74,7 +74,7 @@ positions = st.integers(1, 600).flatmap(lambda size: st.tuples(st.just(size), st
 
 
 @given(positions)
-def test_who_is_told_the_right_suspect_needs_three_attempts_a_poison(case: tuple[int, set[int]]) -> None:
+def test_with_the_right_suspect_a_poison_takes_three_attempts(case: tuple[int, set[int]]) -> None:
     size, poison = case
     committed, found, attempts = run(
         size, poison, lambda span: next(at for at in range(span.start, span.stop) if at in poison)

@@ -1,4 +1,4 @@
-"""Cutting a batch into runs."""
+"""Dividing a batch into runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from writegate_writer.receive.delivery import Arrived
 
 
 def command(letter: str, key: str) -> Arrived:
-    """A command of one of three types; without a key, ``n``."""
+    """Return a command of one of three types; those of type ``n`` have no key."""
     if letter == "n":
         return arrived(Note(text=key))
     return arrived(Deposit(account=key, amount=1) if letter == "d" else Withdraw(account=key, amount=1))
@@ -28,7 +28,7 @@ def shown(runs: list[list[Arrived]]) -> list[str]:
 
 
 def by_change_of_type(parts: list[Arrived]) -> int:
-    """The trivial cut: a new run whenever the type changes."""
+    """The trivial division: a new run whenever the type changes. Returns the number of runs."""
     return sum(
         before is None or before.item.task != after.item.task
         for before, after in zip([None, *parts], parts, strict=False)

@@ -1,4 +1,4 @@
-"""Suspects: whom an error of the database is about."""
+"""Suspects: which command a database error is about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading deliveries: every part is something the writer knows what to do with."""
+"""Reading deliveries: every message becomes parts that the writer can act on."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_forwarded_command_arrives_with_who_sent_it_first() -> None:
     assert (arriving.origin, arriving.reply_to) == ("shop", "r")
 
 
-def test_a_question_is_asked_and_a_senseless_one_refused() -> None:
+def test_a_question_is_read_and_one_without_an_id_is_refused() -> None:
     asked = Item("q-1", "writegate.lookup", 1, None, b'{"id":"c-7"}')
     part = only(delivery(encode(asked)))
     assert isinstance(part, Question)
@@ -137,7 +137,7 @@ def test_what_cannot_be_a_command_of_this_lane(changes: dict[str, Any], cause: s
     assert text in part.cause.message
     assert part.item is not None
     assert part.raw == part.item.fields
-    # An id is this service's to use up only when the command was.
+    # The ledger keeps the id only when the command was this service's.
     assert (part.ledger_id is None) == (cause == "wrong-service")
 
 
@@ -231,13 +231,13 @@ def _raise(what: str) -> str:
 
 
 class Checked(Command, key="what"):
-    """Its contract has code of its own for a field."""
+    """A command whose contract has a validator for a field."""
 
     what: Annotated[str, AfterValidator(_raise)]
 
 
 class Keyed(Command, key=lambda command: _raise(command.what) if command.what != "seven" else 7):
-    """Its contract has code of its own for the key."""
+    """A command whose contract has a rule for the key."""
 
     what: str
 
@@ -246,7 +246,7 @@ odd = Service("odd", commands=[Checked, Keyed])
 
 
 def part_of(task: str, what: str) -> Part:
-    """Return how a command of these is read, as a stock producer sends it."""
+    """Return the part that is read from a command of these types, as a stock producer sends it."""
     command = Item(new_id(), task, 1, None, json.dumps({"what": what}).encode())
     (part,) = read(delivery(encode(command)), odd, now_millis())
     return part

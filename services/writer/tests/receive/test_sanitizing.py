@@ -1,4 +1,4 @@
-"""What is stored of anything that arrived."""
+"""Whatever arrived can be stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Older versions of a contract: their fields are lifted to today's, and whose fault it is when they cannot be."""
+"""Older versions of a contract: their fields are upgraded to today's, or it is decided whose fault a failure is."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Pay(Command, key="invoice", version=4):
 
 
 class Same(Command, key="name", version=2):
-    """Its older messages say the same."""
+    """A contract without upgrades: its older version has the same fields."""
 
     name: str
 
@@ -87,7 +87,7 @@ def test_every_version_from_the_first_upgrade_on_is_lifted(item: Item) -> None:
     part = only(item)
     assert isinstance(part, Arrived)
     assert part.command == TODAY
-    # What is stored, hashed and passed on is what came.
+    # What is stored, hashed and forwarded is what arrived.
     assert part.item == replace(item, fields=part.item.fields)
     assert json.loads(part.item.fields) == json.loads(item.fields)
 

@@ -1,4 +1,4 @@
-"""What waits in a process, by service, and how old the first of it is."""
+"""How many messages wait in a process, by service, and how old the first is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NOW_MILLIS = 1_700_000_000_000
 
 
 def made(seconds_ago: float) -> str:
-    """Return an id that was made then."""
+    """Return an id that was made so many seconds ago."""
     millis = NOW_MILLIS - int(seconds_ago * 1000)
     return str(uuid.UUID(int=millis << 80 | 7 << 76 | 2 << 62))
 
@@ -30,11 +30,11 @@ def test_a_service_is_as_old_as_the_first_in_any_of_its_domains() -> None:
     assert backlogs([first, second], NOW_MILLIS) == {"a": Backlog(3, 7.5), "b": Backlog(1, 1.0)}
 
 
-def test_an_empty_inbox_is_told_as_such() -> None:
+def test_an_empty_inbox_has_no_messages_and_no_age() -> None:
     assert backlogs([domain("one")], NOW_MILLIS) == {"a": Backlog(0, 0.0), "b": Backlog(0, 0.0)}
     assert backlogs([], NOW_MILLIS) == {}
 
 
-def test_what_tells_no_time_or_a_wrong_one_has_no_age() -> None:
+def test_an_id_without_a_time_or_with_a_future_one_has_no_age() -> None:
     for id_ in (str(uuid.uuid4()), "x", None, 7, made(-100)):
         assert backlogs([domain("one", ("a", id_))], NOW_MILLIS)["a"] == Backlog(1, 0.0)

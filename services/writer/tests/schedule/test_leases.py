@@ -61,7 +61,7 @@ class Table:
 
 
 class Channels:
-    """:class:`~writegate_writer.schedule.ports.Consuming`: which domains were to be looked at again."""
+    """:class:`~writegate_writer.schedule.ports.Consuming`: the domains that were refreshed."""
 
     def __init__(self) -> None:
         self.refreshed: list[str] = []
@@ -106,7 +106,7 @@ def test_a_domain_in_its_turn_is_given_up_after_it_and_the_others_are_renewed_me
     writer.table.count = 2
     for _ in range(3):
         writer.tick()
-        assert writer.table.of(None) == ["c"], "the idle one goes at once"
+        assert writer.table.of(None) == ["c"], "the idle domain is released at once"
         assert writer.table.of(ME) == ["a", "b", "d"]
         assert writer.table.renewed == (["a", "b", "d"] if _ else ["a", "b", "c", "d"])
         assert writer.held() == ["a", "b"]
@@ -134,7 +134,7 @@ def test_a_domain_whose_service_has_another_number_of_lanes_is_left_alone_until_
     assert table.of(ME) == ["a", "b"]
 
 
-def test_the_lanes_of_a_domain_rest_while_too_much_is_set_aside_in_it(writer: Writer) -> None:
+def test_lanes_are_not_consumed_while_too_much_is_deferred_in_their_domain(writer: Writer) -> None:
     domain = next(held for held in writer.scheduler.domains() if held.name == "a")
     for deferred_full, stopped in ((True, frozenset({("a", 0)})), (False, frozenset())):
         domain.deferred_full = deferred_full
@@ -142,10 +142,10 @@ def test_the_lanes_of_a_domain_rest_while_too_much_is_set_aside_in_it(writer: Wr
         writer.tick()
         assert (domain.stopped, writer.channels.refreshed) == (stopped, ["a"]), "the others go on"
         writer.tick()
-        assert writer.channels.refreshed == ["a"], "it is told once"
+        assert writer.channels.refreshed == ["a"], "it is refreshed once"
 
 
-def test_one_that_was_given_up_can_be_claimed_again(writer: Writer) -> None:
+def test_a_domain_that_was_given_up_can_be_claimed_again(writer: Writer) -> None:
     writer.table.count = 2
     writer.tick()
     writer.scheduler.give_back(writer.busy)
@@ -156,7 +156,7 @@ def test_one_that_was_given_up_can_be_claimed_again(writer: Writer) -> None:
     assert all(domain.phase is Phase.STARTING for domain in writer.scheduler.domains() if domain.name in {"c", "d"})
 
 
-def test_one_that_was_lost_before_it_could_be_given_up_is_the_next_owners(writer: Writer) -> None:
+def test_a_domain_that_was_lost_before_it_could_be_given_up_is_the_next_owners(writer: Writer) -> None:
     writer.table.count = 2
     writer.tick()
     writer.table.owners["d"] = (OTHER, 9)

@@ -44,7 +44,7 @@ def test_a_domains_first_turn_starts_it_and_only_then_it_takes_deliveries() -> N
     assert scheduler.take(0) is owned
 
 
-def test_news_give_a_domain_a_turn_and_what_is_known_does_not() -> None:
+def test_a_change_gives_a_domain_a_turn_and_what_it_has_seen_does_not() -> None:
     scheduler = DomainScheduler()
     owned = serving(scheduler)
     none, some = holds_of([]), holds_of([("a.b", "because")])
