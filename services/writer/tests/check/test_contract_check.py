@@ -147,8 +147,11 @@ def changed(change: Callable[[dict[str, Any]], object]) -> list[str]:
     today = copy.deepcopy(RELEASED)
     change(today["services"][0]["commands"][0])
     found = compared(RELEASED, today)
-    assert all((one.where, one.service, one.task) == ("released", "check_shop", "check_shop.pay") for one in found)
-    return [one.why for one in found]
+    assert all(
+        (finding.where, finding.service, finding.task) == ("released", "check_shop", "check_shop.pay")
+        for finding in found
+    )
+    return [finding.why for finding in found]
 
 
 def test_what_did_not_change_breaks_nothing() -> None:
@@ -174,7 +177,7 @@ def test_what_did_not_change_breaks_nothing() -> None:
     ],
 )
 def test_a_change_that_breaks_is_told(change: dict[str, Any], why: str) -> None:
-    assert [one for one in changed(lambda pay: pay.update(change)) if one.startswith(why)]
+    assert [reason for reason in changed(lambda pay: pay.update(change)) if reason.startswith(why)]
 
 
 def test_a_service_that_is_not_installed_is_left_alone() -> None:
@@ -191,7 +194,7 @@ def told(*all_kept: Kept) -> list[Finding]:
 
 def test_what_can_be_read_is_no_finding() -> None:
     items = [item_of(Deposit(account="a", amount=1)), item_of(Withdraw(account="a", amount=1))]
-    assert told(*map(kept, items), *(kept(one, "deferred") for one in items)) == []
+    assert told(*map(kept, items), *(kept(item, "deferred") for item in items)) == []
     lifted = Item("1", "check_shop.pay", 1, "i", b'{"invoice": "i", "euros": 2}')
     assert decoded([kept(lifted)], {"check_shop": shop}).commands == 1
     assert told(kept(lifted)) == []

@@ -38,7 +38,7 @@ class Sample:
         self.recent = Recent(lambda: self.now)
 
     def collect(self, *commands: Command) -> None:
-        self.recent.collect(BatchResult(Classified(fresh=[arrived(one) for one in commands])))
+        self.recent.collect(BatchResult(Classified(fresh=[arrived(command) for command in commands])))
 
     def tick(self) -> list[list[tuple[Any, ...]]]:
         self.recent.tick(cast(Session, self.written))

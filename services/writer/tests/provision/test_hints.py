@@ -16,7 +16,9 @@ from writegate_writer.provision.hints import hints_of
 
 
 def table(name: str, *primary_key: str) -> Table:
-    return Table(name, MetaData(), *(Column(one, Text, primary_key=True) for one in primary_key), Column("sum", Text))
+    return Table(
+        name, MetaData(), *(Column(column, Text, primary_key=True) for column in primary_key), Column("sum", Text)
+    )
 
 
 def writes(*tables: Table, keys: tuple[KeyRule, ...] = ("account",), lanes: int = 2, owning: bool = False) -> Writes:

@@ -94,9 +94,9 @@ def test_each_thing_that_went_missing_is_named() -> None:
 def test_only_the_reader_opens_the_management_api_and_may_do_nothing_else() -> None:
     fresh = diff_broker(BROKER, BrokerState("/", exists=False))
     tags = {
-        one.name: one.step.body["tags"]
-        for one in fresh
-        if one.kind == "broker user" and isinstance(one.step, BrokerRequest)
+        change.name: change.step.body["tags"]
+        for change in fresh
+        if change.kind == "broker user" and isinstance(change.step, BrokerRequest)
     }
     assert tags == {"writegate_writer": "", "writegate_reader": "monitoring", "flights": ""}
     assert BROKER.users["writegate_reader"] == Permission("^$", "^$", "^$")
@@ -203,7 +203,9 @@ def test_a_switch_gives_a_service_the_lanes_that_it_declares(before: int, after:
     lanes = {lane: domain.name for domain in domains(before) for lane in domain.lanes}
     step, refused = switched(["flights"], domains(after), there, lanes)
     assert refused == {}
-    assert step == Membership(tuple(one for one in domains(after) if one.services == ("flights",)), {"flights": after})
+    assert step == Membership(
+        tuple(domain for domain in domains(after) if domain.services == ("flights",)), {"flights": after}
+    )
 
 
 def test_a_switch_leaves_nobody_behind_and_switches_nobody_else() -> None:

@@ -24,30 +24,31 @@ BROKER = desired_broker("/", [service("flights", "f.t", lanes=2).service, servic
 def resources(kind: str) -> dict[str, dict[str, Any]]:
     """Return the specs of a kind by the resource's name."""
     documents = [json.loads(text) for text in kubernetes(BROKER).split("---\n")[1:]]
-    assert {one["apiVersion"] for one in documents} == {"rabbitmq.com/v1beta1"}
-    found = [one for one in documents if one["kind"] == kind]
-    specs = {one["metadata"]["name"]: one["spec"] for one in found}
+    assert {document["apiVersion"] for document in documents} == {"rabbitmq.com/v1beta1"}
+    found = [document for document in documents if document["kind"] == kind]
+    specs = {document["metadata"]["name"]: document["spec"] for document in found}
     assert len(specs) == len(found)
     assert all(spec.pop("rabbitmqClusterReference") == {"name": "rabbitmq"} for spec in specs.values())
     return specs
 
 
 def test_kubernetes_has_all_that_the_broker_needs() -> None:
-    assert {one["name"] for one in resources("Vhost").values()} == {"/"}
-    assert {one["name"] for one in resources("Exchange").values()} == set(BROKER.exchanges)
+    assert {vhost["name"] for vhost in resources("Vhost").values()} == {"/"}
+    assert {exchange["name"] for exchange in resources("Exchange").values()} == set(BROKER.exchanges)
     assert {
-        one["name"]: {"x-queue-type": one["type"], **one.get("arguments", {})} for one in resources("Queue").values()
+        queue["name"]: {"x-queue-type": queue["type"], **queue.get("arguments", {})}
+        for queue in resources("Queue").values()
     } == BROKER.queues
-    assert {(one["source"], one["destination"], one["routingKey"]) for one in resources("Binding").values()} == {
-        (one.exchange, one.queue, one.routing_key) for one in BROKER.bindings
-    }
-    assert {one["user"] for one in resources("Permission").values()} == set(BROKER.users)
+    assert {
+        (binding["source"], binding["destination"], binding["routingKey"]) for binding in resources("Binding").values()
+    } == {(binding.exchange, binding.queue, binding.routing_key) for binding in BROKER.bindings}
+    assert {permission["user"] for permission in resources("Permission").values()} == set(BROKER.users)
     assert resources("User")["writegate-reader"]["tags"] == ["monitoring"]
     assert resources("User")["gate-log"]["importCredentialsSecret"] == {"name": "gate-log-broker"}
 
 
 def test_definitions_have_hashes_of_the_passwords_that_are_given() -> None:
-    users = {one["name"]: one for one in json.loads(definitions(BROKER, {"flights": "secret"}))["users"]}
+    users = {user["name"]: user for user in json.loads(definitions(BROKER, {"flights": "secret"}))["users"]}
     assert set(users) == set(BROKER.users)
     assert users["gate_log"]["password_hash"] == ""
     known = base64.b64decode(users["flights"]["password_hash"])

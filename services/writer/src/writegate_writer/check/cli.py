@@ -48,7 +48,7 @@ def check(
         findings += again.findings
         commands = again.commands
     if json_:
-        told = {"services": list(services), "kept": commands, "findings": [asdict(one) for one in findings]}
+        told = {"services": list(services), "kept": commands, "findings": [asdict(finding) for finding in findings]}
         typer.echo(json.dumps(told, indent=2))
     else:
         _show(findings, Console(soft_wrap=True), commands, released)
@@ -61,8 +61,15 @@ def check(
 def _show(findings: list[Finding], console: Console, commands: int | None, released: Path | None) -> None:
     if findings:
         table = Table("what", "task", "version", "rows", "first", "why", box=None, pad_edge=False, header_style="bold")
-        for one in findings:
-            row = (one.where, one.task, one.version, one.rows or "", one.first_id or "", one.why)
+        for finding in findings:
+            row = (
+                finding.where,
+                finding.task,
+                finding.version,
+                finding.rows or "",
+                finding.first_id or "",
+                finding.why,
+            )
             table.add_row(*(Text(str(cell)) for cell in row))  # not as markup: ids and reasons are anybody's
         console.print(table)
     looked = [f"{released} compared"] if released else []

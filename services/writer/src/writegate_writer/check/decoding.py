@@ -34,12 +34,12 @@ def decoded(kept: Iterable[Kept], services: Mapping[str, Service]) -> Decoded:
     """Read commands again, oldest first, as a writer with these contracts does."""
     found: dict[tuple[str, ...], Finding] = {}
     commands = 0
-    for one in kept:
+    for command in kept:
         commands += 1
-        if (why := refusal(one, services[one.service])) is not None:
-            item = one.item
-            new = Finding(one.where, one.service, item.task, item.version, why, 0, item.id)
-            group = (one.where, item.task, str(item.version), why)
+        if (why := refusal(command, services[command.service])) is not None:
+            item = command.item
+            new = Finding(command.where, command.service, item.task, item.version, why, 0, item.id)
+            group = (command.where, item.task, str(item.version), why)
             finding = found.get(group, new)
             found[group] = replace(finding, rows=(finding.rows or 0) + 1)
     return Decoded(commands, list(found.values()))

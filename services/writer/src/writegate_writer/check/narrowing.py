@@ -49,10 +49,12 @@ class _Comparison:
 
     def _choices(self, old: Schema, new: Schema, path: str, inside: frozenset[tuple[str, str]]) -> Iterator[str]:
         choices = new.get("anyOf", [new])
-        for one in old.get("anyOf", [old]):
-            reasons = [list(self.schemas(one, choice, path, inside)) for choice in choices]
+        for variant in old.get("anyOf", [old]):
+            reasons = [list(self.schemas(variant, choice, path, inside)) for choice in choices]
             if all(reasons):
-                yield min(reasons, key=len)[0] if len(choices) == 1 else f"{path}: {_kind(one)} is not taken any more"
+                yield (
+                    min(reasons, key=len)[0] if len(choices) == 1 else f"{path}: {_kind(variant)} is not taken any more"
+                )
 
     def _properties(self, old: Schema, new: Schema, path: str, inside: frozenset[tuple[str, str]]) -> Iterator[str]:
         before, after = old.get("properties", {}), new.get("properties", {})

@@ -13,7 +13,7 @@ Described = Mapping[str, Any]  # what `writegate contracts --json` prints
 
 def compared(released: Described, today: Described) -> list[Finding]:
     """Return what of the released contracts today's do not take. Services that are not there today are left out."""
-    services = {one["name"]: one for one in today["services"]}
+    services = {service["name"]: service for service in today["services"]}
     return [
         Finding("released", then["name"], command["task"], command["version"], why)
         for then in released["services"]
@@ -24,7 +24,7 @@ def compared(released: Described, today: Described) -> list[Finding]:
 
 
 def _command(then: Mapping[str, Any], service: Mapping[str, Any]) -> Iterator[str]:
-    now = next((one for one in service["commands"] if one["task"] == then["task"]), None)
+    now = next((command for command in service["commands"] if command["task"] == then["task"]), None)
     if now is None:
         yield "the command is gone: its messages would be parked"
         return

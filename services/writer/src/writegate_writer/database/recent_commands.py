@@ -49,7 +49,7 @@ class Recent:
             return
         self._look_due = now + _LOOK_SECONDS
         with self._lock:
-            self._seen.update({(one.item.task, one.item.version): one.item for one in done.plan.fresh})
+            self._seen.update({(command.item.task, command.item.version): command.item for command in done.plan.fresh})
 
     @property
     def due_at(self) -> float:
@@ -64,7 +64,7 @@ class Recent:
         with self._lock:
             seen, self._seen = self._seen, {}
         try:
-            session.own(_KEEP, _columns([item for _, item in sorted(seen.items(), key=lambda one: one[0])]))
+            session.own(_KEEP, _columns([item for _, item in sorted(seen.items(), key=lambda entry: entry[0])]))
         except DatabaseFault as error:
             if error.fault is Fault.OUTAGE:
                 raise
@@ -74,6 +74,7 @@ class Recent:
 
 def _columns(items: Sequence[Item]) -> list[list[object]]:
     rows = (
-        (one.task.partition(".")[0], one.task, one.version, sanitize_text(one.id), one.key, one.fields) for one in items
+        (item.task.partition(".")[0], item.task, item.version, sanitize_text(item.id), item.key, item.fields)
+        for item in items
     )
     return [list(column) for column in zip(*rows, strict=True)]

@@ -18,14 +18,20 @@ INSERT INTO writegate.audit (who, action, target, detail, command) VALUES (%s, %
 """
 
 
-def write(connection: Connection, one: Operation, action: str, target: str, detail: Mapping[str, Any]) -> None:
+def write(connection: Connection, operation: Operation, action: str, target: str, detail: Mapping[str, Any]) -> None:
     """Write down what was done, or that it was refused."""
-    told = {"reason": one.reason, **detail}
-    parameters = (sanitize_text(one.by), action, sanitize_text(target), json.dumps(sanitize_json(told)), one.command_id)
+    told = {"reason": operation.reason, **detail}
+    parameters = (
+        sanitize_text(operation.by),
+        action,
+        sanitize_text(target),
+        json.dumps(sanitize_json(told)),
+        operation.command_id,
+    )
     connection.exec_driver_sql(_WRITE, parameters)
 
 
-def refused(connection: Connection, one: Operation, action: str, target: str, why: str) -> Result:
+def refused(connection: Connection, operation: Operation, action: str, target: str, why: str) -> Result:
     """Write down that it was refused; return the result that says so."""
-    write(connection, one, action, target, {"refused": why})
+    write(connection, operation, action, target, {"refused": why})
     return {"refused": why[:900]}  # a result has at most 1 KiB

@@ -1,4 +1,4 @@
-"""What would come of a replay: parked commands are applied in a transaction, looked at, and taken back."""
+"""Dry run of a replay: parked commands are applied in a transaction, which is then rolled back to a savepoint."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ from writegate_writer.operations.tables import TABLES
 from writegate_writer.receive.delivery import NotYet
 
 _MESSAGE_CHARACTERS = 500
-_NO_TRANSACTION = ("25P", "3B")  # nor the savepoints in it
-# Of people: that writers hold a type after many rejections is why somebody wants to see what would come of it now.
+_NO_TRANSACTION = ("25P", "3B")  # invalid transaction state, invalid savepoint
+# Holds of operators only. A hold that writers placed after many rejections does not count: whether the commands would
+# be applied now is what the dry run is for.
 _HOLDS = """
 SELECT target, reason FROM writegate.hold WHERE (until IS NULL OR until > clock_timestamp()) AND holder <> %s
 """
-# Counted from any time, and what is taken back counts as well: differences tell.
+# These counters include earlier transactions and rows that were rolled back. So only differences are used.
 _CHANGES = """
 SELECT schemaname || '.' || relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_xact_user_tables
 WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
 """
-# Constraints that are looked at when a transaction ends: this one does not end before they are of interest.
+# Deferred constraints are checked at COMMIT. A dry run never commits, so it has them checked after each command.
 _DEFERRED = """
 SELECT quote_ident(n.nspname) || '.' || quote_ident(conname)
 FROM pg_constraint c JOIN pg_namespace n ON n.oid = connamespace
@@ -48,7 +49,7 @@ Changes = Mapping[str, tuple[int, ...]]
 
 @dataclass(slots=True)
 class Outcome:
-    """What would become of one command: applied, parked, waits, held (its type would be), fails or skipped."""
+    """What would happen to a command: applied, parked, waits, held (its type would be held), fails or skipped."""
 
     number: int
     id: str
@@ -67,31 +68,31 @@ class _DryRunState:
     changed: dict[str, list[int]] = field(default_factory=dict)  # by table: rows inserted, updated, deleted
     blocked_keys: set[tuple[str, str | None]] = field(default_factory=set)
 
-    def run(self, one: Placed, writes: Writes) -> Outcome:
-        """Try one command after those before it. What it changed stays, if it would be applied."""
-        outcome = Outcome(one.row.number, one.row.id, one.item.task, "applied")
-        reason = self._why_wait(one, writes)
+    def run(self, parked: Placed, writes: Writes) -> Outcome:
+        """Try a command after the earlier ones. If it would be applied, its changes stay until the dry run ends."""
+        outcome = Outcome(parked.row.number, parked.row.id, parked.item.task, "applied")
+        reason = self._why_wait(parked, writes)
         if reason is not None:
             outcome.outcome, outcome.message = "waits", reason
-        elif not isinstance(one.command, NotYet):
-            self._apply(one.command, writes, outcome)
-        if one.item.key is not None and self._blocks(one, outcome):
-            self.blocked_keys.add((one.row.service, one.item.key))
+        elif not isinstance(parked.command, NotYet):
+            self._apply(parked.command, writes, outcome)
+        if parked.item.key is not None and self._blocks(parked, outcome):
+            self.blocked_keys.add((parked.row.service, parked.item.key))
         return outcome
 
     @staticmethod
-    def _blocks(one: Placed, outcome: Outcome) -> bool:
+    def _blocks(parked: Placed, outcome: Outcome) -> bool:
         """Whether later commands of its key would wait behind it."""
-        if outcome.outcome == "parked" and not isinstance(one.command, NotYet):
-            return contract_of(one.command).on_reject == "park_key"
+        if outcome.outcome == "parked" and not isinstance(parked.command, NotYet):
+            return contract_of(parked.command).on_reject == "park_key"
         return outcome.outcome != "applied"
 
-    def _why_wait(self, one: Placed, writes: Writes) -> str | None:
-        if (one.row.service, one.item.key) in self.blocked_keys:
+    def _why_wait(self, parked: Placed, writes: Writes) -> str | None:
+        if (parked.row.service, parked.item.key) in self.blocked_keys:
             return "behind an earlier command of its key"
-        if isinstance(one.command, NotYet):
-            return one.command.reason
-        return self.holds.on_command(one.item.task, one.item.key, tables_by_task(writes)[one.item.task])
+        if isinstance(parked.command, NotYet):
+            return parked.command.reason
+        return self.holds.on_command(parked.item.task, parked.item.key, tables_by_task(writes)[parked.item.task])
 
     def _apply(self, command: Command, writes: Writes, outcome: Outcome) -> None:
         task = contract_of(command).task
@@ -109,7 +110,7 @@ class _DryRunState:
             if error.sqlstate is None:
                 raise
             outcome.outcome, outcome.message, outcome.sqlstate = _outcome_of(error), str(error), error.sqlstate
-        except Exception as error:  # noqa: BLE001  a handler with a mistake: that is what people want to know
+        except Exception as error:  # noqa: BLE001  a defect of the handler is a result too
             outcome.outcome, outcome.message = "held", f"the handler failed: {type(error).__name__}: {error}"
         else:
             outcome.emitted = len(emitted)
@@ -128,7 +129,7 @@ class _DryRunState:
             more = [now - then for now, then in zip(counts, before.get(table, (0, 0, 0)), strict=True)]
             if any(more):
                 total = self.changed.get(table, [0, 0, 0])
-                self.changed[table] = [one + other for one, other in zip(total, more, strict=True)]
+                self.changed[table] = [count + added for count, added in zip(total, more, strict=True)]
 
 
 def register(writes: Writes) -> None:
@@ -136,41 +137,41 @@ def register(writes: Writes) -> None:
     writes.each(DryRun, tables=TABLES)(dry_run)
 
 
-def dry_run(connection: Connection, one: DryRun) -> Result:
-    """Apply commands, report what came of it into the audit, and take it back."""
-    rows = page(connection, one.selection, one.limit)
+def dry_run(connection: Connection, operation: DryRun) -> Result:
+    """Apply commands, roll that back, and write the outcomes into the audit."""
+    rows = page(connection, operation.selection, operation.limit)
     placed = [place(row, installed()) for row in rows]
-    # At rest as for a batch: what is seen here is what a batch would see.
-    lock(connection, [(each.row.service, each.lane) for each in placed if isinstance(each, Placed)])
+    # Locked as for a batch, so that the commands see what a batch would see.
+    lock(connection, [(parked.row.service, parked.lane) for parked in placed if isinstance(parked, Placed)])
     holds = holds_of((target, reason) for target, reason in connection.exec_driver_sql(_HOLDS, (WRITER,)))
     state = _DryRunState(connection, holds)
     connection.exec_driver_sql("SAVEPOINT dry_run")
     try:
         with translated():
-            for row, each in zip(rows, placed, strict=True):
-                if isinstance(each, Placed):
-                    state.outcomes.append(state.run(each, installed()[row.service]))
+            for row, found in zip(rows, placed, strict=True):
+                if isinstance(found, Placed):
+                    state.outcomes.append(state.run(found, installed()[row.service]))
                 else:
-                    state.outcomes.append(Outcome(row.number, row.id, row.task, "skipped", each))
-            # The role goes back with it: it was set since.
+                    state.outcomes.append(Outcome(row.number, row.id, row.task, "skipped", found))
+            # This also resets the role, which was set after the savepoint.
             connection.exec_driver_sql("ROLLBACK TO SAVEPOINT dry_run")
     except DatabaseFault as error:
         if error.sqlstate is not None and error.sqlstate.startswith(_NO_TRANSACTION):
-            # No transaction is left in which this could be told.
-            raise Reject({one.command_id: "a handler ended the writer's transaction"}) from error
+            # No transaction is left in which the audit could be written.
+            raise Reject({operation.command_id: "a handler ended the writer's transaction"}) from error
         raise
-    return _report(connection, one, state)
+    return _report(connection, operation, state)
 
 
-def _report(connection: Connection, one: DryRun, state: _DryRunState) -> Result:
-    outcomes = Counter(each.outcome for each in state.outcomes)
+def _report(connection: Connection, operation: DryRun, state: _DryRunState) -> Result:
+    outcomes = Counter(outcome.outcome for outcome in state.outcomes)
     tables = {
         table: dict(zip(("inserted", "updated", "deleted"), counts, strict=True))
         for table, counts in sorted(state.changed.items())
     }
-    commands = [{**asdict(each), "message": each.message[:_MESSAGE_CHARACTERS]} for each in state.outcomes]
+    commands = [{**asdict(outcome), "message": outcome.message[:_MESSAGE_CHARACTERS]} for outcome in state.outcomes]
     detail = {"outcomes": outcomes, "tables": tables, "commands": commands}
-    audit.write(connection, one, "rehearse", f"parked {one.selection}", detail)
+    audit.write(connection, operation, "rehearse", f"parked {operation.selection}", detail)
     return {"rehearsed": len(state.outcomes), "outcomes": outcomes}
 
 

@@ -29,21 +29,25 @@ def register(writes: Writes) -> None:
     writes.each(Edit, tables=TABLES)(edit)
 
 
-def edit(connection: Connection, one: Edit) -> Result:
+def edit(connection: Connection, operation: Edit) -> Result:
     """Give a command other fields, which its contract takes. It stays the same command: it has its id and its place."""
-    rows = page(connection, Selection(numbers=(one.number,)), 1)
+    rows = page(connection, Selection(numbers=(operation.number,)), 1)
     if not rows:
-        return audit.refused(connection, one, "edit", str(one.number), f"no parked command has the number {one.number}")
+        return audit.refused(
+            connection, operation, "edit", str(operation.number), f"no parked command has the number {operation.number}"
+        )
     [row] = rows
-    edited = _edited(row, one.fields)
+    edited = _edited(row, operation.fields)
     if isinstance(edited, str):
-        return audit.refused(connection, one, "edit", str(one.number), edited)
+        return audit.refused(connection, operation, "edit", str(operation.number), edited)
     was, now = _digest(row.raw), _digest(edited.raw)
-    if was != one.was:
-        return audit.refused(connection, one, "edit", str(one.number), "it was edited meanwhile: look at it again")
+    if was != operation.was:
+        return audit.refused(
+            connection, operation, "edit", str(operation.number), "it was edited meanwhile: look at it again"
+        )
     connection.exec_driver_sql(_EDIT, (edited.raw, edited.version, row.number))
     detail = {"id": row.id, "was": was, "is": now, "changed": _changed(row.raw, edited.raw), "numbers": [row.number]}
-    audit.write(connection, one, "edit", str(one.number), detail)
+    audit.write(connection, operation, "edit", str(operation.number), detail)
     return {"edited": row.number, "is": now}
 
 

@@ -40,28 +40,30 @@ def known(connection: Connection) -> Known:
     )
 
 
-def hold(connection: Connection, one: Hold) -> Result:
+def hold(connection: Connection, operation: Hold) -> Result:
     """Place a hold; refused when there is no such target."""
     try:
-        target = str(known(connection).find(one.target))
+        target = str(known(connection).find(operation.target))
     except TargetError as error:
-        return audit.refused(connection, one, "hold", one.target, str(error))
-    if one.until is not None and one.until <= datetime.now(UTC):
-        return audit.refused(connection, one, "hold", target, f"its time is over: {one.until.isoformat()}")
-    connection.exec_driver_sql(_HOLD, (target, one.reason, one.by, one.until))
-    audit.write(connection, one, "hold", target, {"until": one.until.isoformat() if one.until else None})
+        return audit.refused(connection, operation, "hold", operation.target, str(error))
+    if operation.until is not None and operation.until <= datetime.now(UTC):
+        return audit.refused(connection, operation, "hold", target, f"its time is over: {operation.until.isoformat()}")
+    connection.exec_driver_sql(_HOLD, (target, operation.reason, operation.by, operation.until))
+    audit.write(
+        connection, operation, "hold", target, {"until": operation.until.isoformat() if operation.until else None}
+    )
     return {"held": target}
 
 
-def release(connection: Connection, one: Release) -> Result:
+def release(connection: Connection, operation: Release) -> Result:
     """End a hold; refused when there is none. Its target may be gone meanwhile."""
     try:
-        target = str(known(connection).find(one.target))
+        target = str(known(connection).find(operation.target))
     except TargetError:
-        target = one.target
+        target = operation.target
     row = connection.exec_driver_sql(_RELEASE, (target,)).fetchone()
     if row is None:
-        return audit.refused(connection, one, "release", target, f"there is no hold on {target}")
+        return audit.refused(connection, operation, "release", target, f"there is no hold on {target}")
     holder, since = row
-    audit.write(connection, one, "release", target, {"held_by": holder, "since": since.isoformat()})
+    audit.write(connection, operation, "release", target, {"held_by": holder, "since": since.isoformat()})
     return {"released": target}

@@ -49,9 +49,9 @@ def register(writes: Writes) -> None:
     writes.each(Drop, tables=TABLES)(drop)
 
 
-def replay(connection: Connection, one: Replay) -> Result:
+def replay(connection: Connection, operation: Replay) -> Result:
     """Let the owners of their domains decide commands again, by the one way in which anything waits."""
-    rows = page(connection, one.selection, one.limit, one.after, one.up_to)
+    rows = page(connection, operation.selection, operation.limit, operation.after, operation.up_to)
     skipped: Counter[str] = Counter()
     placed: dict[tuple[str, str], Placed] = {}
     for row in rows:
@@ -63,42 +63,46 @@ def replay(connection: Connection, one: Replay) -> Result:
         else:
             placed[row.service, found.ledger_id] = found
     moved = _move(connection, list(placed.values()), skipped)
-    return _report(connection, one, "replay", rows, moved, skipped)
+    return _report(connection, operation, "replay", rows, moved, skipped)
 
 
 def _move(connection: Connection, placed: Sequence[Placed], skipped: Counter[str]) -> list[ParkedRow]:
-    wanted = [(one.row.service, one.lane) for one in placed]
+    wanted = [(parked.row.service, parked.lane) for parked in placed]
     # Keys that wait behind them wait in the domain of the lane in which they were parked.
-    behind = [(one.row.service, one.row.lane) for one in placed if one.row.parks_key and one.row.lane is not None]
+    behind = [
+        (parked.row.service, parked.row.lane)
+        for parked in placed
+        if parked.row.parks_key and parked.row.lane is not None
+    ]
     domains = lock(connection, [*wanted, *behind])
-    there = [one for one in placed if (one.row.service, one.lane) in domains]
+    there = [parked for parked in placed if (parked.row.service, parked.lane) in domains]
     parameters = {
-        "numbers": [one.row.number for one in there],
-        "domains": [domains[one.row.service, one.lane] for one in there],
-        "lanes": [one.lane for one in there],
-        "keys": [one.item.key for one in there],
-        "ledger_ids": [one.ledger_id for one in there],
+        "numbers": [parked.row.number for parked in there],
+        "domains": [domains[parked.row.service, parked.lane] for parked in there],
+        "lanes": [parked.lane for parked in there],
+        "keys": [parked.item.key for parked in there],
+        "ledger_ids": [parked.ledger_id for parked in there],
         "reason": "replayed",
     }
     numbers = {number for (number,) in connection.exec_driver_sql(_REPLAY, parameters)}
     skipped[_NO_LANE] += len(placed) - len(there)
     skipped[_WAITS] += len(there) - len(numbers)
     revise(connection, domains.values())
-    return [one.row for one in there if one.row.number in numbers]
+    return [parked.row for parked in there if parked.row.number in numbers]
 
 
-def drop(connection: Connection, one: Drop) -> Result:
+def drop(connection: Connection, operation: Drop) -> Result:
     """Give commands up for good."""
-    rows = page(connection, one.selection, one.limit, one.after, one.up_to)
+    rows = page(connection, operation.selection, operation.limit, operation.after, operation.up_to)
     domains = lock(connection, [(row.service, row.lane) for row in rows if row.parks_key and row.lane is not None])
     connection.exec_driver_sql(_DROP, ([row.number for row in rows],))
     revise(connection, domains.values())
-    return _report(connection, one, "drop", rows, rows, Counter())
+    return _report(connection, operation, "drop", rows, rows, Counter())
 
 
 def _report(  # noqa: PLR0913, PLR0917  what an audit tells
     connection: Connection,
-    one: OnParked,
+    operation: OnParked,
     action: str,
     rows: Sequence[ParkedRow],
     done: Sequence[ParkedRow],
@@ -107,5 +111,5 @@ def _report(  # noqa: PLR0913, PLR0917  what an audit tells
     why = {reason: count for reason, count in skipped.items() if count}
     if rows:
         detail = {"done": len(done), "causes": by_cause(done), "skipped": why, "numbers": [row.number for row in done]}
-        audit.write(connection, one, action, f"parked {one.selection}", detail)
-    return {"done": len(done), "last": rows[-1].number if rows else one.after, "skipped": why}
+        audit.write(connection, operation, action, f"parked {operation.selection}", detail)
+    return {"done": len(done), "last": rows[-1].number if rows else operation.after, "skipped": why}

@@ -63,9 +63,9 @@ class Broker:
         """Return what the vhost has. ``passwords`` are those given for users, by name."""
         users = {user["name"]: user for user in self._get("users")}
         permissions = {
-            one["user"]: Permission(one["configure"], one["write"], one["read"])
-            for one in self._get("permissions")
-            if one["vhost"] == self._vhost
+            permission["user"]: Permission(permission["configure"], permission["write"], permission["read"])
+            for permission in self._get("permissions")
+            if permission["vhost"] == self._vhost
         }
         wrong = {name for name in users if name in passwords and not password_matches(users[name], passwords[name])}
         monitors = frozenset(name for name, user in users.items() if MONITORING in user["tags"])
@@ -77,12 +77,12 @@ class Broker:
         return BrokerState(
             self._vhost,
             exists=True,
-            exchanges={one["name"]: _kind(one) for one in self._get("exchanges", self._vhost)},
-            queues={one["name"]: one["arguments"] for one in self._get("queues", self._vhost)},
+            exchanges={entry["name"]: _kind(entry) for entry in self._get("exchanges", self._vhost)},
+            queues={queue["name"]: queue["arguments"] for queue in self._get("queues", self._vhost)},
             bindings=frozenset(
-                Binding(one["source"], one["destination"], one["routing_key"])
-                for one in self._get("bindings", self._vhost)
-                if one["destination_type"] == "queue"
+                Binding(binding["source"], binding["destination"], binding["routing_key"])
+                for binding in self._get("bindings", self._vhost)
+                if binding["destination_type"] == "queue"
             ),
             users=known,
             wrong_passwords=frozenset(wrong),
@@ -94,15 +94,15 @@ class Broker:
         """Return the connections of this vhost that may publish to an exchange, but for writers and administrators."""
         tags = {user["name"]: user["tags"] for user in self._get("users")}
         may = {
-            one["user"]
-            for one in self._get("permissions")
-            if one["vhost"] == self._vhost and re.search(one["write"], exchange)
+            permission["user"]
+            for permission in self._get("permissions")
+            if permission["vhost"] == self._vhost and re.search(permission["write"], exchange)
         }
         others = {name for name in may if name != WRITER and "administrator" not in tags.get(name, ())}
         return [
-            Connected(one["name"], one["user"], one.get("client_properties", {}).get(LANES) or {})
-            for one in self._get("connections")
-            if one.get("vhost") == self._vhost and one.get("user") in others
+            Connected(connection["name"], connection["user"], connection.get("client_properties", {}).get(LANES) or {})
+            for connection in self._get("connections")
+            if connection.get("vhost") == self._vhost and connection.get("user") in others
         ]
 
     def shut_out(self, user: str) -> int | None:
@@ -135,7 +135,7 @@ class Broker:
         self._request(call.method, call.path, {**call.body, **secret})
 
     def _limits(self) -> dict[str, int]:
-        found = {one["user"]: one["value"].get("max-connections") for one in self._get("user-limits")}
+        found = {limit["user"]: limit["value"].get("max-connections") for limit in self._get("user-limits")}
         return {user: limit for user, limit in found.items() if limit is not None}
 
     def _get(self, *path: str) -> Any:

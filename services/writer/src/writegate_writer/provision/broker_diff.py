@@ -74,21 +74,21 @@ def desired_broker(vhost: str, services: Iterable[Service], lanes: Mapping[str, 
     ``lanes``: how many a service has now, where it is to keep that number whatever it declares.
     """
     services = tuple(services)
-    numbers = {one.name: one.lanes for one in services} | dict(lanes or {})
+    numbers = {service.name: service.lanes for service in services} | dict(lanes or {})
     topologies = [topology_of(service, numbers[service.name]) for service in services]
     return BrokerState(
         vhost=vhost,
         exists=True,
-        exchanges={one.name: DURABLE_DIRECT for topology in topologies for one in topology.exchanges},
-        queues={one.name: one.arguments for topology in topologies for one in topology.queues},
-        bindings=frozenset(one for topology in topologies for one in topology.bindings),
+        exchanges={exchange.name: DURABLE_DIRECT for topology in topologies for exchange in topology.exchanges},
+        queues={queue.name: queue.arguments for topology in topologies for queue in topology.queues},
+        bindings=frozenset(binding for topology in topologies for binding in topology.bindings),
         users={
             WRITER: WRITER_PERMISSION,
             READER: READER_PERMISSION,
-            **{user_of(one.name): publisher_permission(one.name) for one in services},
+            **{user_of(service.name): publisher_permission(service.name) for service in services},
         },
-        monitors=frozenset({READER, *(OPERATOR for one in services if one.name == BUILT_IN)}),
-        lanes={one.name: numbers[one.name] for one in services},
+        monitors=frozenset({READER, *(OPERATOR for service in services if service.name == BUILT_IN)}),
+        lanes={service.name: numbers[service.name] for service in services},
     )
 
 
@@ -135,7 +135,7 @@ def _queues(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
             texts = [
                 f"{key} is {there.get(key, 'not set')}, expected {arguments.get(key, 'none')}" for key in differing
             ]
-            service = next((one for one in desired.lanes if is_lane(one, name)), None)
+            service = next((candidate for candidate in desired.lanes if is_lane(candidate, name)), None)
             way = (
                 "let it run empty, delete it, then apply"
                 if service is None
@@ -159,7 +159,7 @@ def lane_number(service: str, queue: str) -> int | None:
 
 def _bindings(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
     wanted = desired.bindings | set(_of_other_numbers(desired, actual))
-    for binding in sorted(wanted - actual.bindings, key=lambda one: (one.queue, one.routing_key)):
+    for binding in sorted(wanted - actual.bindings, key=lambda binding: (binding.queue, binding.routing_key)):
         yield Change(
             "create",
             "binding",
@@ -174,8 +174,8 @@ def _bindings(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
 
     # After the new ones: better twice in two lanes, which the ledger absorbs, than in none.
     services = {exchange_name(service): service for service in desired.lanes}
-    routes = {(one.exchange, one.routing_key) for one in wanted}
-    for binding in sorted(actual.bindings - wanted, key=lambda one: (one.queue, one.routing_key)):
+    routes = {(binding.exchange, binding.routing_key) for binding in wanted}
+    for binding in sorted(actual.bindings - wanted, key=lambda binding: (binding.queue, binding.routing_key)):
         service = services.get(binding.exchange)
         if service and is_lane(service, binding.queue) and (binding.exchange, binding.routing_key) in routes:
             path = ("bindings", desired.vhost, "e", binding.exchange, "q", binding.queue, binding.routing_key)
@@ -195,7 +195,7 @@ def _of_other_numbers(desired: BrokerState, actual: BrokerState) -> Iterator[Bin
     """
     for service, lanes in desired.lanes.items():
         exchange = exchange_name(service)
-        for key in {one.routing_key for one in actual.bindings if one.exchange == exchange}:
+        for key in {binding.routing_key for binding in actual.bindings if binding.exchange == exchange}:
             if key.isdecimal() and int(key) >= lanes:
                 yield Binding(exchange, queue_name(service, int(key) % lanes), key)
 

@@ -39,7 +39,7 @@ class Database:
             roles=known,
             members=frozenset(self._all(queries.MEMBERS, roles)),
             objects=self._objects(),
-            grants=frozenset(Grant(one[0], one[1], tuple(one[2]), one[3]) for one in self._all(queries.GRANTS, roles)),
+            grants=frozenset(Grant(row[0], row[1], tuple(row[2]), row[3]) for row in self._all(queries.GRANTS, roles)),
             wrong_passwords=frozenset(name for name in logins if self._is_wrong(name, passwords[name])),
             unsafe_settings=tuple(name for (name,) in self._all(queries.UNSAFE_SETTINGS)),
             may_grant_monitor=self._all(queries.MAY_GRANT_MONITOR)[0][0],

@@ -76,8 +76,8 @@ def desired_database(services: Iterable[Writes], migrations: Sequence[Migration]
             WRITER: Role(login=True, inherit=False, connection_limit=connections),
             READER: Role(login=True, inherit=True, connection_limit=READER_CONNECTIONS),
             **{
-                role_of(one.service.name): Role(login=False, inherit=True, connection_limit=NO_LIMIT)
-                for one in services
+                role_of(writes.service.name): Role(login=False, inherit=True, connection_limit=NO_LIMIT)
+                for writes in services
             },
         },
         domains=domains_of(services),
@@ -154,7 +154,7 @@ def _migrations(desired: DatabaseDesired, actual: DatabaseState) -> Iterator[Cha
 
 
 def _members(desired: DatabaseDesired, actual: DatabaseState) -> Iterator[Change]:
-    services = {role_of(one.service.name) for one in desired.services}
+    services = {role_of(writes.service.name) for writes in desired.services}
     wanted = {(role, WRITER) for role in services}
     if actual.may_grant_monitor:
         wanted.add((MONITOR, READER))
@@ -188,14 +188,16 @@ def _grants(desired: DatabaseDesired, actual: DatabaseState, *, pending: bool) -
 
     yield from _granting(filter(can_be_granted, wanted - actual.grants), "create", "grant", "to")
     # The reader may have been given more by people; a role that writes may not.
-    writing = {WRITER, *(role_of(one.service.name) for one in desired.services)}
-    yield from _granting((one for one in actual.grants - wanted if one.role in writing), "change", "revoke", "from")
+    writing = {WRITER, *(role_of(writes.service.name) for writes in desired.services)}
+    yield from _granting(
+        (grant for grant in actual.grants - wanted if grant.role in writing), "change", "revoke", "from"
+    )
 
 
 def _granting(grants: Iterable[Grant], action: str, verb: str, preposition: str) -> Iterator[Change]:
     """One change for each role and thing."""
-    for (role, kind, path), group in groupby(sorted(grants), key=lambda one: (one.role, one.kind, one.path)):
-        privileges = ", ".join(one.privilege for one in group)
+    for (role, kind, path), group in groupby(sorted(grants), key=lambda grant: (grant.role, grant.kind, grant.path)):
+        privileges = ", ".join(grant.privilege for grant in group)
         sql = f"{verb} {privileges} on {kind} {quoted_path(path)} {preposition} {quoted(role)}"
         yield Change(
             "create" if action == "create" else "change",
@@ -219,7 +221,7 @@ on conflict (name) do update set retention = excluded.retention, tasks = exclude
 
 
 def _services(desired: DatabaseDesired, actual: DatabaseState) -> Iterator[Change]:
-    for service in (one.service for one in desired.services):
+    for service in (writes.service for writes in desired.services):
         recorded, tasks = actual.recorded.get(service.name), tuple(sorted(service.commands))
         if recorded != (service.retention, tasks):
             action: Action = "create" if recorded is None else "change"

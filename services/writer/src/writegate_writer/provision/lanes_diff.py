@@ -58,7 +58,7 @@ def switched(
     remaining = {lane: name for lane, name in lanes.items() if lane[0] not in services or lane[1] < wanted[lane[0]]}
     refused = refusals(desired, domains, remaining, switching=services)
     moving = _moving(desired, remaining)
-    concerned = tuple(one for one in desired if one in moving or not set(services).isdisjoint(one.services))
+    concerned = tuple(domain for domain in desired if domain in moving or not set(services).isdisjoint(domain.services))
     names = {domain.name for domain in concerned}
     before = numbers_of(lanes)
     numbers = {service: wanted[service] for service in services if wanted[service] != before[service]}

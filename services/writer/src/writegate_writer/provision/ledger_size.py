@@ -39,4 +39,4 @@ def ledger_shares(
 ) -> tuple[LedgerShare, ...]:
     """Return the parts of services ``(name, retention, rows, rows of the last day)`` in a ledger of this size."""
     row_bytes = round(all_bytes / all_rows) if all_rows > _FEW_ROWS else USUAL_ROW_BYTES
-    return tuple(LedgerShare(*one, row_bytes) for one in services)
+    return tuple(LedgerShare(*row, row_bytes) for row in services)

@@ -71,7 +71,7 @@ class Applier:
     @property
     def services(self) -> list[str]:
         """The names of the services that are installed here."""
-        return [one.service.name for one in self._desired.services]
+        return [writes.service.name for writes in self._desired.services]
 
     def plan(self) -> Plan:
         """Return what differs now."""
@@ -80,7 +80,7 @@ class Applier:
         held = {service for domain in self._desired.domains if domain.name in refused for service in domain.services}
         # As long as a service's lanes may not change it keeps those it has: a queue that no writer serves is a trap.
         lanes = numbers_of(actual.lanes)
-        services = [one.service for one in self._desired.services if one.service.name not in held - set(lanes)]
+        services = [writes.service for writes in self._desired.services if writes.service.name not in held - set(lanes)]
         wanted = desired_broker(self._vhost, services, lanes)
         changes = [*diff_database(self._desired, actual), *diff_broker(wanted, self._broker.read(self._passwords))]
         hints = hints_of(self._desired.services, self._desired.domains)
@@ -114,11 +114,13 @@ class Applier:
         step, refused = switched(names, self._desired.domains, actual.domains, actual.lanes)
         if refused:
             raise ApplyError("; ".join(refused.values()))
-        services = [one.service for one in self._desired.services if one.service.name in names]
+        services = [writes.service for writes in self._desired.services if writes.service.name in names]
         wanted = desired_broker(self._vhost, services)
         at_broker = self._broker.read({})
         queues = lanes_of(names, [*at_broker.queues])
-        replaced = lanes_of(names, [one.name for one in diff_broker(wanted, at_broker) if one.action == "refused"])
+        replaced = lanes_of(
+            names, [change.name for change in diff_broker(wanted, at_broker) if change.action == "refused"]
+        )
         if not step.numbers and not replaced:
             return []
         work = Switching(
@@ -134,10 +136,10 @@ class Applier:
         """Return the publishers that say they know these services with another number of lanes than is declared."""
         declared = numbers_of(lane for domain in self._desired.domains for lane in domain.lanes)
         return [
-            f"{one.name} ({name} with {one.lanes[name]} lane(s))"
+            f"{publisher.name} ({name} with {publisher.lanes[name]} lane(s))"
             for name in names
-            for one in self._broker.publishers(exchange_name(name))
-            if one.lanes.get(name, declared[name]) != declared[name]
+            for publisher in self._broker.publishers(exchange_name(name))
+            if publisher.lanes.get(name, declared[name]) != declared[name]
         ]
 
     def _check_passwords(self, changes: Iterable[Change]) -> None:
@@ -168,7 +170,7 @@ def migrations(services: Iterable[Writes]) -> list[Migration]:
     """Return every migration in the order in which they run: Writegate's own, then each service's."""
     own = sorted(Path(str(files("writegate_writer.provision") / "schema")).glob("*.sql"))
     found = [_migration("writegate", path) for path in own]
-    return found + [_migration(one.service.name, path) for one in services for path in migrations_of(one)]
+    return found + [_migration(writes.service.name, path) for writes in services for path in migrations_of(writes)]
 
 
 def passwords_of(names: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
@@ -196,7 +198,7 @@ def declared_by(
 ) -> Declared:
     """Read the declarations. ``services``: default all installed ones. ``environ``: where passwords come from."""
     loaded = list((load_services() if services is None else services).values())
-    at_broker = desired_broker(broker.vhost_of(settings.broker_url), [one.service for one in loaded])
+    at_broker = desired_broker(broker.vhost_of(settings.broker_url), [writes.service for writes in loaded])
     at_database = desired_database(loaded, migrations(loaded), settings.connections)
     names = {*at_database.roles, *at_broker.users}
     return Declared(at_broker, at_database, passwords_of(names, os.environ if environ is None else environ))

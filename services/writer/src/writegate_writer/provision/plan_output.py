@@ -39,10 +39,10 @@ def show_ledger(shares: tuple[LedgerShare, ...], console: Console) -> None:
         "ledger", "kept", "decided meanwhile", "on disk", "of the last day", "at that rate",
         box=None, pad_edge=False, header_style="bold",
     )  # fmt: skip
-    for one in shares:
-        days = f"{one.retention / timedelta(days=1):g} days"
-        disk, later = (decimal(size) for size in (one.bytes, one.bytes_at_this_rate))
-        table.add_row(one.service, days, f"{one.rows:,}", disk, f"{one.rows_last_day:,}", later)
+    for share in shares:
+        days = f"{share.retention / timedelta(days=1):g} days"
+        disk, later = (decimal(size) for size in (share.bytes, share.bytes_at_this_rate))
+        table.add_row(share.service, days, f"{share.rows:,}", disk, f"{share.rows_last_day:,}", later)
     if shares:
         console.print(table)
         console.print()
@@ -62,32 +62,32 @@ def as_json(plan: Plan, applied: list[Change] | None = None) -> dict[str, Any]:
     """
     domains = [
         {
-            "name": one.name,
-            "lanes": [list(lane) for lane in one.lanes],
-            "tables": list(one.tables),
-            "reason": one.reason,
+            "name": domain.name,
+            "lanes": [list(lane) for lane in domain.lanes],
+            "tables": list(domain.tables),
+            "reason": domain.reason,
         }
-        for one in plan.domains
+        for domain in plan.domains
     ]
     ledger = [
         {
-            "service": one.service,
-            "retention_seconds": one.retention.total_seconds(),
-            "rows": one.rows,
-            "rows_last_day": one.rows_last_day,
-            "row_bytes": one.row_bytes,
-            "bytes": one.bytes,
-            "bytes_at_this_rate": one.bytes_at_this_rate,
+            "service": share.service,
+            "retention_seconds": share.retention.total_seconds(),
+            "rows": share.rows,
+            "rows_last_day": share.rows_last_day,
+            "row_bytes": share.row_bytes,
+            "bytes": share.bytes,
+            "bytes_at_this_rate": share.bytes_at_this_rate,
         }
-        for one in plan.ledger
+        for share in plan.ledger
     ]
     found = {
         "domains": domains,
         "ledger": ledger,
         "hints": list(plan.hints),
-        "changes": [_change(one) for one in plan.changes],
+        "changes": [_change(change) for change in plan.changes],
     }
-    return found if applied is None else {**found, "applied": [_change(one) for one in applied]}
+    return found if applied is None else {**found, "applied": [_change(change) for change in applied]}
 
 
 def _change(change: Change) -> dict[str, str]:

@@ -97,7 +97,9 @@ class Switch:
         if held := self._takeover.held_by_people():
             raise ApplyError(f"held: {'; '.join(held)}. Lanes that are held do not run empty: release them first")
         for service in self._work.services:
-            others = sorted({one.user for one in self._broker.publishers(exchange_name(service))} - {service})
+            others = sorted(
+                {publisher.user for publisher in self._broker.publishers(exchange_name(service))} - {service}
+            )
             if others:
                 raise ApplyError(
                     f"{', '.join(others)} may publish to {exchange_name(service)} too: disconnect them, or take that "
@@ -170,4 +172,4 @@ def _within(seconds: float, condition: Callable[[], bool]) -> bool:
 
 def lanes_of(services: Sequence[str], queues: Sequence[str]) -> tuple[str, ...]:
     """Return those queues that are or were lanes of the services."""
-    return tuple(one for one in queues if any(lane_number(service, one) is not None for service in services))
+    return tuple(queue for queue in queues if any(lane_number(service, queue) is not None for service in services))

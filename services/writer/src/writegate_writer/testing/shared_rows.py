@@ -39,7 +39,8 @@ class SharedRow:
     def __str__(self) -> str:
         row = ", ".join(f"{column} = {value}" for column, value in self.row)
         commands = " and ".join(
-            f"{contract_of(one).task} of key {key_of(one)!r}: {one!r}" for one in (self.first, self.second)
+            f"{contract_of(command).task} of key {key_of(command)!r}: {command!r}"
+            for command in (self.first, self.second)
         )
         return f"{self.table} ({row}) is touched by {commands}"
 
@@ -127,13 +128,13 @@ def _touched(
                 writes.handlers[contract_of(command).task](applying, [command])
             for name, before, after in applying.exec_driver_sql(_TAKE).all():
                 for row in filter(None, (before, after)):
-                    yield from ((command, one) for one in _identities(name, unique[name], row))
+                    yield from ((command, identity) for identity in _identities(name, unique[name], row))
             for table in writes.tables:
                 locked = looking.exec_driver_sql(_LOCKED.format(table=_quoted(table))).scalars().all()
                 looking.rollback()
                 for row in locked:
                     name = table_name(table)
-                    yield from ((command, one) for one in _identities(name, unique[name], row))
+                    yield from ((command, identity) for identity in _identities(name, unique[name], row))
     finally:
         applying.rollback()
 

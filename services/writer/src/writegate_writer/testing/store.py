@@ -115,13 +115,13 @@ class MemoryStore:
         return self._session.run(_SAME) == [(opened.xid,)]
 
     def park(self, refused: Sequence[Refused]) -> None:
-        for one in refused:
-            known = (one.delivery.service, one.ledger_id or "")
+        for command in refused:
+            known = (command.delivery.service, command.ledger_id or "")
             if known in self._now.decided:
                 before, receipt = self._now.decided[known]
-                self._now.decided[known] = before, replace(receipt, cause=one.cause)
-            key = key_of(one)
-            if key is not None and one.parks_key:
+                self._now.decided[known] = before, replace(receipt, cause=command.cause)
+            key = key_of(command)
+            if key is not None and command.parks_key:
                 self._now.parked_keys.add(key)
 
     def defer(self, holder: Holder, aside: Sequence[Deferral]) -> None:
@@ -159,7 +159,7 @@ class MemoryStore:
         self.park(list(again.values()))
 
     def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
-        return [replace(one, seq=self._now.next_number()) for one in outgoing]
+        return [replace(command, seq=self._now.next_number()) for command in outgoing]
 
     def commit(self) -> tuple[str, datetime]:
         [(lsn, at)] = self._session.run(_COMMIT)

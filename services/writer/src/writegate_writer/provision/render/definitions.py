@@ -29,8 +29,14 @@ def definitions(desired: BrokerState, passwords: Mapping[str, str]) -> str:
             for name in desired.users
         ],
         "permissions": [
-            {"user": name, "vhost": vhost, "configure": one.configure, "write": one.write, "read": one.read}
-            for name, one in permissions.items()
+            {
+                "user": name,
+                "vhost": vhost,
+                "configure": permission.configure,
+                "write": permission.write,
+                "read": permission.read,
+            }
+            for name, permission in permissions.items()
         ],
         "exchanges": [
             {
@@ -50,14 +56,14 @@ def definitions(desired: BrokerState, passwords: Mapping[str, str]) -> str:
         ],
         "bindings": [
             {
-                "source": one.exchange,
+                "source": binding.exchange,
                 "vhost": vhost,
-                "destination": one.queue,
+                "destination": binding.queue,
                 "destination_type": "queue",
-                "routing_key": one.routing_key,
+                "routing_key": binding.routing_key,
                 "arguments": {},
             }
-            for one in sorted(desired.bindings, key=lambda one: (one.queue, one.routing_key))
+            for binding in sorted(desired.bindings, key=lambda binding: (binding.queue, binding.routing_key))
         ],
     }
     return json.dumps(document, indent=2)

@@ -17,7 +17,7 @@ def kubernetes(desired: BrokerState) -> str:
 
     Names and passwords of users come from secrets ``<user>-broker`` with the keys ``username`` and ``password``.
     """
-    return "".join(f"---\n{json.dumps(one, indent=2)}\n" for one in _resources(desired))
+    return "".join(f"---\n{json.dumps(resource, indent=2)}\n" for resource in _resources(desired))
 
 
 def _resources(desired: BrokerState) -> Iterator[dict[str, Any]]:
@@ -30,9 +30,11 @@ def _resources(desired: BrokerState) -> Iterator[dict[str, Any]]:
         others = {key: value for key, value in arguments.items() if key != _TYPE}
         spec = {"name": name, **vhost, "type": arguments[_TYPE], "durable": True, "autoDelete": False}
         yield _resource("Queue", name, {**spec, "arguments": others} if others else spec)
-    for one in sorted(desired.bindings, key=lambda one: (one.queue, one.routing_key)):
-        ends = {"source": one.exchange, "destination": one.queue, "destinationType": "queue"}
-        yield _resource("Binding", f"{one.queue}.{one.routing_key}", {**ends, "routingKey": one.routing_key, **vhost})
+    for binding in sorted(desired.bindings, key=lambda binding: (binding.queue, binding.routing_key)):
+        ends = {"source": binding.exchange, "destination": binding.queue, "destinationType": "queue"}
+        yield _resource(
+            "Binding", f"{binding.queue}.{binding.routing_key}", {**ends, "routingKey": binding.routing_key, **vhost}
+        )
     for name, permission in desired.users.items():
         tags = [MONITORING] if name in desired.monitors else []
         yield _resource("User", name, {"tags": tags, "importCredentialsSecret": {"name": f"{_name(name)}-broker"}})

@@ -112,10 +112,10 @@ def _parts(desired: DatabaseDesired) -> Iterator[str]:
         yield _ROLE.format(text=_literal(name), name=quoted(name), attributes=attributes(role))
     for migration in desired.migrations:
         yield _migration(migration)
-    yield from (f"grant {quoted(role_of(one.service.name))} to {quoted(WRITER)};\n" for one in desired.services)
+    yield from (f"grant {quoted(role_of(writes.service.name))} to {quoted(WRITER)};\n" for writes in desired.services)
     yield _MONITOR
     yield from _grants(desired)
-    for service in (one.service for one in desired.services):
+    for service in (writes.service for writes in desired.services):
         yield _SERVICE.format(
             name=_literal(service.name),
             seconds=service.retention.total_seconds(),
@@ -133,11 +133,15 @@ def _migration(migration: Migration) -> str:
 def _grants(desired: DatabaseDesired) -> Iterator[str]:
     # What hangs on the outcome of the migrations is left to the database: it has run them by then.
     grants = sorted(desired_grants(desired.services, Objects()))
-    for one in grants:
-        yield f"grant {one.privilege} on {one.kind} {quoted_path(one.path)} to {quoted(one.role)};\n"
+    for grant in grants:
+        yield f"grant {grant.privilege} on {grant.kind} {quoted_path(grant.path)} to {quoted(grant.role)};\n"
     yield f"grant execute on all functions in schema {SCHEMA} to {WRITER};\n"
     yield f"grant select on all tables in schema {SCHEMA} to {READER};\n"
-    tables = {(one.role, quoted_path(one.path)) for one in grants if (one.kind, one.privilege) == ("table", "INSERT")}
+    tables = {
+        (grant.role, quoted_path(grant.path))
+        for grant in grants
+        if (grant.kind, grant.privilege) == ("table", "INSERT")
+    }
     yield _SEQUENCES.format(tables=_rows((_literal(role), _literal(table)) for role, table in sorted(tables)))
 
 
@@ -146,7 +150,7 @@ def _domains(domains: Iterable[DeclaredDomain]) -> str:
     lanes = _rows(
         (_literal(service), str(lane), _literal(domain.name)) for domain in domains for service, lane in domain.lanes
     )
-    rows = _rows((_literal(one.name), _array(one.tables), _literal(one.reason)) for one in domains)
+    rows = _rows((_literal(domain.name), _array(domain.tables), _literal(domain.reason)) for domain in domains)
     return _DOMAINS.format(lanes=lanes, domains=rows)
 
 
