@@ -32,10 +32,10 @@ def check(
     record: Annotated[
         Path | None, typer.Option(help="Write the contracts into this file, if they would break nothing.")
     ] = None,
-    kept: Annotated[bool, typer.Option(help="Read again what is parked, deferred and was seen of late.")] = True,
+    kept: Annotated[bool, typer.Option(help="Decode parked, deferred and recently applied commands again.")] = True,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Tell whether the installed contracts would break released ones, or commands parked, deferred or seen of late.
+    """Check whether the installed contracts break released ones, or parked, deferred or recently applied commands.
 
     Reads with the reader role and changes nothing. Exit code 0: they would not, 2: they would, 1: failed.
     """
@@ -48,8 +48,8 @@ def check(
         findings += again.findings
         commands = again.commands
     if json_:
-        told = {"services": list(services), "kept": commands, "findings": [asdict(finding) for finding in findings]}
-        typer.echo(json.dumps(told, indent=2))
+        report = {"services": list(services), "kept": commands, "findings": [asdict(finding) for finding in findings]}
+        typer.echo(json.dumps(report, indent=2))
     else:
         _show(findings, Console(soft_wrap=True), commands, released)
     if findings:
@@ -72,11 +72,11 @@ def _show(findings: list[Finding], console: Console, commands: int | None, relea
             )
             table.add_row(*(Text(str(cell)) for cell in row))  # not as markup: ids and reasons are anybody's
         console.print(table)
-    looked = [f"{released} compared"] if released else []
+    checks = [f"{released} compared"] if released else []
     if commands is not None:
-        looked.append(f"{commands} parked, deferred and recent commands read again")
+        checks.append(f"{commands} parked, deferred and recent commands read again")
     result = f"{len(findings)} would break" if findings else "nothing would break"
-    console.print(f"{result}: {', '.join(looked) or 'nothing was looked at'}", highlight=False)
+    console.print(f"{result}: {', '.join(checks) or 'nothing was checked'}", highlight=False)
 
 
 def _compared(path: Path, today: Mapping[str, Any]) -> list[Finding]:

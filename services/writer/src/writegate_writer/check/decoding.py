@@ -1,4 +1,4 @@
-"""Whether today's contracts take commands that are kept. Pure."""
+"""Whether the installed contracts accept stored commands. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from writegate_writer.receive.delivery import NotYet
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A command that is kept in a table. A writer has read it once, or it waits to be read."""
+    """A command that is stored in a table: a writer has decoded it before, or will."""
 
     where: Where
     service: str

@@ -1,6 +1,6 @@
 """Whether a JSON schema takes all that another one took. Pure.
 
-It knows what pydantic writes for contracts. Where it cannot tell, it says that something differs.
+It knows the JSON schemas that pydantic writes for contracts. Where it cannot decide, it reports a difference.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
-# They say something to people, and nothing of what is taken. A default is taken or not as the type says.
+# Annotations for readers: they do not change which values are valid. A default is checked with its type.
 _SILENT = frozenset({"title", "description", "examples", "default", "deprecated", "$defs"})
 _LEAST = ("minimum", "exclusiveMinimum", "minLength", "minItems")
 _MOST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")

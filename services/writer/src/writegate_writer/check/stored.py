@@ -20,7 +20,7 @@ CONNECT_SECONDS = 10
 _PAGE_ROWS = 100  # of at most 256 KiB each
 
 # Each part in its own order: one order over all would sort the bodies too.
-# Parked for what the database, a handler or a crash said: it was read then. What was parked for its form never was.
+# Commands that were parked because of the database, a handler or a crash had been decoded. Malformed ones never were.
 # What the broker gave up has the form of a command, and some writer was to read it.
 _PARKED = """
 SELECT 'parked', service, id, task, version, key, raw FROM writegate.parked
@@ -41,7 +41,7 @@ WHERE seen_at > clock_timestamp() - retention AND service = ANY(%(services)s) OR
 
 
 def kept_commands(services: Iterable[str]) -> Iterator[Kept]:
-    """Yield what is kept of these services. Raises :class:`WritegateError` with the server's own words."""
+    """Yield the stored commands of these services. Raises :class:`WritegateError` with the server's error."""
     settings = Settings.load(need=("database_url",))
     try:
         with closing(_connected(settings)) as opened, opened:

@@ -1,6 +1,7 @@
-"""How the built-in service's commands are carried out: by handlers like any other service's, under a role of their own.
+"""Handlers of the built-in service `writegate`: holds, and replays, drops, edits and dry runs of parked commands.
 
-Each writes what it did into the audit, in the same transaction.
+They run like the handlers of any other service, under a role of their own. Each writes what it did into the audit, in
+the same transaction.
 """
 
 from __future__ import annotations

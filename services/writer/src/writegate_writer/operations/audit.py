@@ -19,19 +19,19 @@ INSERT INTO writegate.audit (who, action, target, detail, command) VALUES (%s, %
 
 
 def write(connection: Connection, operation: Operation, action: str, target: str, detail: Mapping[str, Any]) -> None:
-    """Write down what was done, or that it was refused."""
-    told = {"reason": operation.reason, **detail}
+    """Write to the audit what was done, or that it was refused."""
+    complete = {"reason": operation.reason, **detail}
     parameters = (
         sanitize_text(operation.by),
         action,
         sanitize_text(target),
-        json.dumps(sanitize_json(told)),
+        json.dumps(sanitize_json(complete)),
         operation.command_id,
     )
     connection.exec_driver_sql(_WRITE, parameters)
 
 
 def refused(connection: Connection, operation: Operation, action: str, target: str, why: str) -> Result:
-    """Write down that it was refused; return the result that says so."""
+    """Write to the audit that an operation was refused; return its result."""
     write(connection, operation, action, target, {"refused": why})
     return {"refused": why[:900]}  # a result has at most 1 KiB

@@ -1,4 +1,4 @@
-"""Parked commands that are given other fields."""
+"""Editing a parked command: replacing its fields."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def register(writes: Writes) -> None:
 
 
 def edit(connection: Connection, operation: Edit) -> Result:
-    """Give a command other fields, which its contract takes. It stays the same command: it has its id and its place."""
+    """Replace the fields of a parked command, if its contract accepts them. Its id and its number stay."""
     rows = page(connection, Selection(numbers=(operation.number,)), 1)
     if not rows:
         return audit.refused(

@@ -1,4 +1,4 @@
-"""Holds, placed and released. Writers look at them in every transaction and twice a second."""
+"""Placing and releasing holds. Writers read the holds in every transaction and twice a second."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def register(writes: Writes) -> None:
 
 
 def known(connection: Connection) -> Known:
-    """Return what there is to aim at."""
+    """Return the services, lanes, command types and tables that can be held."""
     ask = connection.exec_driver_sql
     return Known(
         lanes={row.service: row.lanes for row in ask(_LANES, (BUILT_IN,))},

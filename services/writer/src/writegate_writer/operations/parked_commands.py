@@ -1,4 +1,4 @@
-"""Where a parked command belongs, by the contracts of today. Pure."""
+"""Decoding a parked command with the installed contracts, which give its key and its lane. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from writegate_writer.receive.delivery import NotYet
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A parked command that may be decided again. ``item`` has the key that its contract gives it."""
+    """A parked command that can be replayed. ``item`` has the key that its contract gives it."""
 
     row: ParkedRow
     item: Item
@@ -31,7 +31,7 @@ class Placed:
 
 
 def place(row: ParkedRow, services: Mapping[str, Writes]) -> Placed | str:
-    """Return it, or a few words on why it cannot be decided."""
+    """Return the command with its lane, or the reason why it cannot be replayed."""
     writes = services.get(row.service)
     if writes is None:
         return "its service is not installed with the writer"
@@ -42,7 +42,7 @@ def place(row: ParkedRow, services: Mapping[str, Writes]) -> Placed | str:
 
 
 def read(row: ParkedRow, service: Service) -> Placed:
-    """Read a parked command by its contract. Raises :class:`MalformedMessage` with the contract's words."""
+    """Read a parked command by its contract. Raises :class:`MalformedMessage` with the contract's reason."""
     if row.task is None or not is_object(row.raw):
         raise MalformedMessage("no-fields", "expected a task and its fields as a JSON object")
     item = Item(row.id, row.task, row.version or 1, row.key, row.raw)

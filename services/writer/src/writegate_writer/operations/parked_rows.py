@@ -1,4 +1,4 @@
-"""Parked commands as an action takes them: a page of rows, and the domains that are at rest while it is at work."""
+"""Reading a page of parked commands, and locking their domains while an operation changes them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from writegate_writer.handlers.writes import Writes
 
 Lane = tuple[str, int]
 
-# A domain is between two batches within that; else the action is tried again, and keeps nobody waiting for long.
+# A domain is usually between two batches within this time. Otherwise the operation is tried again later, so that it
+# does not make batches wait for long.
 _LOCK = """
 SET LOCAL lock_timeout = '2s';
 SELECT name FROM writegate.domain
@@ -28,7 +29,7 @@ SELECT service, lane, domain FROM writegate.lane
 WHERE (service, lane) IN (SELECT * FROM unnest(%s::text[], %s::int[]))
 """
 _REVISED = "UPDATE writegate.domain SET revision = revision + 1 WHERE name = ANY(%s)"
-_MOST_BYTES = 8 * 1024 * 1024  # of their bodies, in the writer's memory
+_MOST_BYTES = 8 * 1024 * 1024  # of bodies in one page: it limits the memory that a page takes
 _PAGE = """
 SELECT number, service, lane, id, task, version, key, hash, parks_key, cause, raw
 FROM (SELECT *, sum(octet_length(raw)) OVER (ORDER BY number) - octet_length(raw) AS bytes_before
@@ -73,10 +74,10 @@ def page(
 
 
 def lock(connection: Connection, lanes: Iterable[Lane]) -> dict[Lane, str]:
-    """Bring the domains of these lanes to rest until the transaction ends; return each lane's domain.
+    """Lock the domains of these lanes until the transaction ends, so that no batch runs; return each lane's domain.
 
-    In the order of their names, as `apply` does. A lane that does not exist is left out. Raises a conflict when `apply`
-    gives lanes to other domains at this moment.
+    Locks are taken in the order of names, as `apply` does, which avoids deadlocks. A lane that does not exist is left
+    out. Raises a conflict when `apply` moves lanes to other domains at the same time.
     """
     given = sorted(set(lanes))
     columns = ([service for service, _ in given], [lane for _, lane in given])
@@ -89,7 +90,7 @@ def lock(connection: Connection, lanes: Iterable[Lane]) -> dict[Lane, str]:
 
 
 def revise(connection: Connection, domains: Iterable[str]) -> None:
-    """Tell the owners of these domains that what waits in them is not what it was."""
+    """Increment the revision of these domains, so that their owners read their deferred commands again."""
     connection.exec_driver_sql(_REVISED, (sorted(set(domains)),))
 
 

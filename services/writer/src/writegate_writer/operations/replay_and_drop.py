@@ -1,4 +1,4 @@
-"""Parked commands, replayed and dropped: a page of any size a transaction."""
+"""Replaying and dropping parked commands: one page in each transaction."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from writegate_writer.operations.parked_commands import Placed, place
 from writegate_writer.operations.parked_rows import ParkedRow, by_cause, installed, lock, page, revise
 from writegate_writer.operations.tables import TABLES
 
-# Among the deferred ones, in the order of parking and below zero: ahead of all that waits behind them. A row of the id
-# that was decided before is used again: there is one a command.
+# A replayed command becomes a deferred one. Its number is negative, so it comes before the commands that were deferred
+# behind it, and replayed commands keep the order in which they were parked. ON CONFLICT: a command has one row in this
+# table, so a row that is not deferred any more is used again.
 _REPLAY = """
 WITH given AS (
     SELECT * FROM unnest(%(numbers)s::bigint[], %(domains)s::text[], %(lanes)s::int[], %(keys)s::text[],
@@ -50,7 +51,7 @@ def register(writes: Writes) -> None:
 
 
 def replay(connection: Connection, operation: Replay) -> Result:
-    """Let the owners of their domains decide commands again, by the one way in which anything waits."""
+    """Make parked commands deferred ones, which the owners of their domains apply as they do any deferred command."""
     rows = page(connection, operation.selection, operation.limit, operation.after, operation.up_to)
     skipped: Counter[str] = Counter()
     placed: dict[tuple[str, str], Placed] = {}
@@ -68,7 +69,7 @@ def replay(connection: Connection, operation: Replay) -> Result:
 
 def _move(connection: Connection, placed: Sequence[Placed], skipped: Counter[str]) -> list[ParkedRow]:
     wanted = [(parked.row.service, parked.lane) for parked in placed]
-    # Keys that wait behind them wait in the domain of the lane in which they were parked.
+    # Later commands of their keys are deferred in the domain of the lane in which these were parked.
     behind = [
         (parked.row.service, parked.row.lane)
         for parked in placed
@@ -92,7 +93,7 @@ def _move(connection: Connection, placed: Sequence[Placed], skipped: Counter[str
 
 
 def drop(connection: Connection, operation: Drop) -> Result:
-    """Give commands up for good."""
+    """Mark parked commands as dropped: they will never be applied."""
     rows = page(connection, operation.selection, operation.limit, operation.after, operation.up_to)
     domains = lock(connection, [(row.service, row.lane) for row in rows if row.parks_key and row.lane is not None])
     connection.exec_driver_sql(_DROP, ([row.number for row in rows],))
@@ -100,7 +101,7 @@ def drop(connection: Connection, operation: Drop) -> Result:
     return _report(connection, operation, "drop", rows, rows, Counter())
 
 
-def _report(  # noqa: PLR0913, PLR0917  what an audit tells
+def _report(  # noqa: PLR0913, PLR0917  the fields of an entry of the audit
     connection: Connection,
     operation: OnParked,
     action: str,

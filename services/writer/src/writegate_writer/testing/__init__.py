@@ -1,4 +1,4 @@
-"""For the tests of services: applying what they publish, and whether their keys own their rows.
+"""For the tests of services: apply what they publish, and check that their keys own their rows.
 
 Needs the writer's package, and the services' ``writes``, installed; :mod:`writegate.testing` alone does not.
 """

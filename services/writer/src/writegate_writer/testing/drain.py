@@ -1,4 +1,4 @@
-"""Applying what waits in the broker in memory: the writer's own code, without its threads, leases and tables."""
+"""Applying the messages of the in-memory broker with the writer's own code, without threads, leases and own tables."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class _Decided:
         """The message was taken from its queue already."""
 
     def refresh(self, domain: Domain) -> None:
-        """There is no channel."""
+        """Do nothing: there is no channel."""
 
 
 def _delivery(stored: Stored) -> Delivery:

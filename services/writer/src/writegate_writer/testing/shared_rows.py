@@ -1,4 +1,4 @@
-"""For a service's own tests: does each key own its rows, as ``Service(keys_own_rows=True)`` says?
+"""For a service's own tests: does each key own its rows, as ``Service(keys_own_rows=True)`` declares?
 
 ::
 
@@ -51,18 +51,18 @@ def find_shared_rows(engine: Engine, writes: Writes, commands: Sequence[Command]
     Each key's commands are applied in order in a transaction of their own, which is rolled back: the database stays as
     it is. It is a test's database, by a role that owns the tables, with some hundred rows and nobody else in it. The
     commands must be such that their handlers take them; what a handler raises is raised. Raises
-    :class:`DeclarationError` for a table without a unique index: its rows cannot be told apart.
+    :class:`DeclarationError` for a table without a unique index: its rows cannot be distinguished.
     """
     of_key: dict[str | None, list[Command]] = {}
     for command in commands:
         of_key.setdefault(key_of(command), []).append(command)
     first: dict[_Identity, Command] = {}
     shared: dict[_Identity, SharedRow] = {}
-    with engine.connect() as applying, engine.connect() as looking:
-        unique = {table_name(table): _unique_indexes(looking, table) for table in writes.tables}
+    with engine.connect() as applying, engine.connect() as observing:
+        unique = {table_name(table): _unique_indexes(observing, table) for table in writes.tables}
         for own in of_key.values():
             touched: dict[_Identity, Command] = {}
-            for command, identity in _touched(applying, looking, writes, unique, own):
+            for command, identity in _touched(applying, observing, writes, unique, own):
                 touched.setdefault(identity, command)
             for identity, command in touched.items():
                 if identity in first and identity not in shared:
@@ -86,11 +86,11 @@ def _unique_indexes(connection: Connection, table: Table) -> list[tuple[str, ...
     found = [tuple(columns) for (columns,) in connection.execute(text(_UNIQUE), {"table": _quoted(table)})]
     connection.rollback()
     if not found:
-        raise DeclarationError(f"{table_name(table)} has no primary key: its rows cannot be told apart")
+        raise DeclarationError(f"{table_name(table)} has no primary key: its rows cannot be distinguished")
     return found
 
 
-# Both go with the transaction. The trigger tells of rows that are written, also of those that are gone afterwards.
+# Both end with the transaction. The trigger records rows that are written, also those that are deleted afterwards.
 _NOTES = """
 CREATE TEMPORARY TABLE touched (in_table text, before jsonb, after jsonb) ON COMMIT DROP;
 CREATE FUNCTION pg_temp.note_touched() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -113,7 +113,7 @@ SELECT to_jsonb(one) FROM {table} AS one WHERE ctid <> ALL (ARRAY(
 
 def _touched(
     applying: Connection,
-    looking: Connection,
+    observing: Connection,
     writes: Writes,
     unique: dict[str, list[tuple[str, ...]]],
     commands: Sequence[Command],
@@ -130,8 +130,8 @@ def _touched(
                 for row in filter(None, (before, after)):
                     yield from ((command, identity) for identity in _identities(name, unique[name], row))
             for table in writes.tables:
-                locked = looking.exec_driver_sql(_LOCKED.format(table=_quoted(table))).scalars().all()
-                looking.rollback()
+                locked = observing.exec_driver_sql(_LOCKED.format(table=_quoted(table))).scalars().all()
+                observing.rollback()
                 for row in locked:
                     name = table_name(table)
                     yield from ((command, identity) for identity in _identities(name, unique[name], row))

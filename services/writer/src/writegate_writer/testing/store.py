@@ -87,7 +87,7 @@ class MemoryStore:
         return self._index()
 
     def check_held(self, holder: Holder) -> None:
-        """There is nobody else."""
+        """Do nothing: a drain has no other owners."""
 
     def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
         [(xid, at)] = self._session.run(_BEGIN)
@@ -108,7 +108,7 @@ class MemoryStore:
         return self._handlers.call(service, task, commands)
 
     def changed_rows(self) -> Mapping[str, int]:
-        """Nothing is held here, so nobody asks."""
+        """Not used: a drain has no holds."""
         return {}
 
     def leave(self, holder: Holder, opened: Opened, sent: int | None) -> bool:
@@ -176,7 +176,7 @@ class MemoryStore:
         """There is no table to delete from."""
 
     def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
-        """The test's own transaction is gone with it: the error that follows says so."""
+        """Do nothing: the test's own transaction has failed, and the error that follows reports it."""
 
     def look_up(self, service: str, ids: Sequence[str]) -> Mapping[str, Receipt]:
         decided = {id_: self._memory.decided.get((service, ledger_id(id_))) for id_ in ids}
@@ -191,7 +191,7 @@ class MemoryStore:
         return [row for number, (row, _, _) in sorted(self._memory.deferred.items()) if number > after][:limit]
 
     def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
-        """A test waits for nothing."""
+        """A drain never waits."""
 
     def hold_task(self, task: str, reason: str) -> float:
         """Raise :class:`HandlerFault`: where a writer would wait for a better deployment, a test is to fail."""
