@@ -40,7 +40,7 @@ from writegate_writer.handlers.loading import load_services
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.schedule import batching as cutting
 from writegate_writer.schedule.domain import Domain
-from writegate_writer.schedule.leases import Sharing
+from writegate_writer.schedule.sharing import Sharing
 from writegate_writer.worker.process import Process
 
 _FENCE = "SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));"

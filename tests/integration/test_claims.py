@@ -16,7 +16,7 @@ from writegate.config import Settings
 from writegate_writer.database import leases
 from writegate_writer.database.leases import SqlLeases
 from writegate_writer.database.session import Session, engine_of
-from writegate_writer.schedule.leases import Claimed
+from writegate_writer.schedule.sharing import Claimed
 
 PLACE = 4712  # an advisory lock, at which whoever reads a domain's row waits
 # A policy for rows is asked after a statement has taken its snapshot, and before it locks the row.

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from tests.simulation import services
 from tests.simulation.database import Session
 from writegate_writer.decide.holds import Holds, holds_of
-from writegate_writer.schedule.leases import Claimed
 from writegate_writer.schedule.shares import Holding
+from writegate_writer.schedule.sharing import Claimed
 
 
 class SimulatedLeases:
-    """:class:`~writegate_writer.schedule.leases.Leases` over a simulated session."""
+    """:class:`~writegate_writer.schedule.sharing.Leases` over a simulated session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

@@ -30,9 +30,9 @@ from writegate.publishing.pipeline import Call, parcels_of
 from writegate_writer.apply.turn import Turns
 from writegate_writer.broker.lanes import Lanes
 from writegate_writer.errors import DatabaseFault
-from writegate_writer.schedule.leases import Sharing
 from writegate_writer.schedule.ports import Served
 from writegate_writer.schedule.scheduler import DomainScheduler
+from writegate_writer.schedule.sharing import Sharing
 
 _IDLE_SECONDS = 0.3
 _TICK_SECONDS = 0.5

@@ -24,9 +24,9 @@ from writegate_writer.handlers.domains import tables_by_task
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.domain import Domain
-from writegate_writer.schedule.leases import Claimed
 from writegate_writer.schedule.ports import Served
 from writegate_writer.schedule.scheduler import DomainScheduler
+from writegate_writer.schedule.sharing import Claimed
 
 NAME = "twin"
 

@@ -25,7 +25,7 @@ from writegate_writer.database.store import SqlStore
 from writegate_writer.handlers.loading import migrations_of
 from writegate_writer.provision.plan import opened
 from writegate_writer.schedule.clock import SystemClock
-from writegate_writer.schedule.leases import Claimed
+from writegate_writer.schedule.sharing import Claimed
 
 _NAIVE = f"{NAME}_naive"
 _TABLES = [table.fullname for table in reversed(metadata.sorted_tables)]

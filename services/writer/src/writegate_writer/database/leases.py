@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from writegate_writer.database.session import CONTROL_APPLICATION, Session
 from writegate_writer.decide.holds import Holds, holds_of
-from writegate_writer.schedule.leases import Claimed
 from writegate_writer.schedule.shares import Holding
+from writegate_writer.schedule.sharing import Claimed
 
 # A domain whose row is locked is in the middle of a transaction: its owner's, which renews the lease by itself.
 _RENEW = """
@@ -50,7 +50,7 @@ UPDATE writegate.domain SET owner = NULL, lease_until = '-infinity' WHERE owner 
 
 
 class SqlLeases:
-    """:class:`~writegate_writer.schedule.leases.Leases` over a :class:`Session`."""
+    """:class:`~writegate_writer.schedule.sharing.Leases` over a :class:`Session`."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

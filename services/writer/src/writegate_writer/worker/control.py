@@ -21,9 +21,9 @@ from writegate_writer.database.session import Session
 from writegate_writer.errors import QUERY_CANCELED, DatabaseFault
 from writegate_writer.handlers.domains import domains_of
 from writegate_writer.handlers.writes import Writes
-from writegate_writer.schedule.leases import Sharing
 from writegate_writer.schedule.ports import Clock, Consuming, backoff
 from writegate_writer.schedule.scheduler import DomainScheduler
+from writegate_writer.schedule.sharing import Sharing
 
 log = structlog.get_logger(__name__)
 

@@ -12,16 +12,16 @@ from writegate.config import Settings
 from writegate_writer.decide.holds import Holds, holds_of
 from writegate_writer.errors import DatabaseFault
 from writegate_writer.schedule.domain import Domain, Phase
-from writegate_writer.schedule.leases import Claimed, Sharing
 from writegate_writer.schedule.scheduler import DomainScheduler
 from writegate_writer.schedule.shares import Holding
+from writegate_writer.schedule.sharing import Claimed, Sharing
 
 ME, OTHER = "me", "other"
 LONG_SECONDS = 10.0  # only a failing test waits so long
 
 
 class Table:
-    """:class:`~writegate_writer.schedule.leases.Leases` over a dictionary; nobody's lease runs out by itself."""
+    """:class:`~writegate_writer.schedule.sharing.Leases` over a dictionary; nobody's lease runs out by itself."""
 
     def __init__(self, *domains: str) -> None:
         self.owners: dict[str, tuple[str | None, int]] = dict.fromkeys(domains, (None, 0))
