@@ -29,7 +29,7 @@ from writegate.config import Settings
 from writegate.contract.ids import new_id
 from writegate_writer.database import ledger
 from writegate_writer.database.session import Session, engine_of
-from writegate_writer.decide.store import Holder
+from writegate_writer.decide.store import Owner
 from writegate_writer.errors import DatabaseFault, Fault
 
 ROWS = 10_000_000
@@ -100,15 +100,15 @@ class Ledger:
 
     def decide(self, session: Session, service: str) -> Costs:
         """Decide a batch as a writer does."""
-        holder = Holder("benchmark", service, 1, 3600.0)
+        owner = Owner("benchmark", service, 1, 3600.0)
         ids = [KINDS[service]() for _ in range(COMMANDS)]
         days = 1 if service == "flights" else DAYS + 1
         marks = [time.perf_counter()]
         since = datetime.now(UTC).date() - timedelta(days=days)
-        opened = ledger.open_transaction(session, holder, service, ids, since)
+        opened = ledger.open_transaction(session, owner, service, ids, since)
         marks.append(time.perf_counter())
-        ledger.enter(session, holder, opened, service, [(id_, "a", 1) for id_ in ids])
-        ledger.leave(session, holder, opened, None)
+        ledger.enter(session, owner, opened, service, [(id_, "a", 1) for id_ in ids])
+        ledger.leave(session, owner, opened, None)
         marks.append(time.perf_counter())
         ledger.commit(session)
         marks.append(time.perf_counter())

@@ -29,7 +29,7 @@ from writegate_writer.database.leases import SqlLeases
 from writegate_writer.database.lock_conflicts import LockConflicts
 from writegate_writer.database.session import APPLICATION, Session, engine_of
 from writegate_writer.database.store import SqlStore
-from writegate_writer.decide.store import Holder, Store
+from writegate_writer.decide.store import Owner, Store
 from writegate_writer.schedule.clock import SystemClock
 from writegate_writer.testing.store import Memory, MemoryStore
 
@@ -48,9 +48,9 @@ class Stores:
     a writer. ``hold`` is what an operator does. ``without``: features that are not there, and why."""
 
     service: str
-    holder: Holder
+    owner: Owner
     connect: Callable[[], Store]
-    take_over: Callable[[str], Holder]
+    take_over: Callable[[str], Owner]
     hold: Callable[[str, str], None]
     without: Mapping[str, str]
 
@@ -73,11 +73,11 @@ def postgresql(gate: Gate) -> Iterator[Stores]:
         sessions.append(session := Session(engine))
         return SqlStore(session, {}, SystemClock(), LockConflicts("conformance"))
 
-    def take_over(writer: str) -> Holder:
+    def take_over(writer: str) -> Owner:
         gate.database.sql("UPDATE writegate.domain SET lease_until = '-infinity' WHERE name = 'trial'")
         with closing(Session(engine)) as session:
             [claimed] = SqlLeases(session).claim(writer, ["trial"], LEASE_SECONDS)
-        return Holder(writer, "trial", claimed.epoch, LEASE_SECONDS)
+        return Owner(writer, "trial", claimed.epoch, LEASE_SECONDS)
 
     def hold(target: str, reason: str) -> None:
         gate.database.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES (%s, %s, 'me')", [target, reason])
@@ -119,12 +119,12 @@ def simulation(_: Gate) -> Iterator[Stores]:
         store = SimulatedStore(session, lambda: "", lambda _: False, lambda: None)
         return cast("Store", _Acting(store, run))
 
-    def take_over(writer: str) -> Holder:
+    def take_over(writer: str) -> Owner:
         _, epoch, _ = database.tables["domain"]["bank"]
         database.tables["domain"]["bank"] = (None, epoch, float("-inf"))
         session: SimulatedSession = run(lambda: database.connect(f"session {next(numbers)}", group))
         [claimed] = run(lambda: SimulatedLeases(session).claim(writer, ["bank"], LEASE_SECONDS))
-        return Holder(writer, "bank", claimed.epoch, LEASE_SECONDS)
+        return Owner(writer, "bank", claimed.epoch, LEASE_SECONDS)
 
     def hold(target: str, reason: str) -> None:
         database.tables.setdefault("hold", {})[target] = (reason, "me", 0.0, None)
@@ -152,10 +152,10 @@ def test_kit(gate: Gate) -> Iterator[Stores]:
         OUTBOX: "what is emitted is published at once: no process ends in between",
         LIMITS: "a test does not wait for a time limit",
     }
-    holder = Holder(FIRST, "trial", 1, LEASE_SECONDS)
+    owner = Owner(FIRST, "trial", 1, LEASE_SECONDS)
     with engine.connect() as connection, connection.begin() as transaction:
         yield Stores(
-            "trial", holder, lambda: MemoryStore(connection, {}, memory), lambda _: holder, lambda *_: None, without
+            "trial", owner, lambda: MemoryStore(connection, {}, memory), lambda _: owner, lambda *_: None, without
         )
         transaction.rollback()
     engine.dispose()

@@ -30,7 +30,7 @@ from writegate.message.envelope import Item
 from writegate.message.receipt import Cause
 from writegate_devkit.stack.readiness import wait_until
 from writegate_writer.decide.deferral import BEGINNING, Deferral, DeferredRow
-from writegate_writer.decide.store import APPLIED, PARKED, Holder, Known, Opened, Outgoing, Store
+from writegate_writer.decide.store import APPLIED, PARKED, Known, Opened, Outgoing, Owner, Store
 from writegate_writer.errors import DatabaseFault, Fault
 from writegate_writer.receive.delivery import Arrived, Delivery, NotYet, Refused
 
@@ -57,8 +57,8 @@ def store(stores: Stores) -> Store:
 
 
 @pytest.fixture
-def holder(stores: Stores) -> Holder:
-    return stores.holder
+def owner(stores: Stores) -> Owner:
+    return stores.owner
 
 
 @pytest.fixture(autouse=True)
@@ -84,57 +84,57 @@ def refused(command: Arrived, cause: str = "wrong", *, parks_key: bool = False) 
     )
 
 
-def opened(store: Store, holder: Holder, stores: Stores, *commands: Arrived) -> Opened:
-    return store.open(holder, stores.service, [command.ledger_id for command in commands], SINCE)
+def opened(store: Store, owner: Owner, stores: Stores, *commands: Arrived) -> Opened:
+    return store.open(owner, stores.service, [command.ledger_id for command in commands], SINCE)
 
 
 @contextmanager
-def committed(store: Store, holder: Holder, stores: Stores) -> Iterator[Opened]:
+def committed(store: Store, owner: Owner, stores: Stores) -> Iterator[Opened]:
     """A transaction around the block."""
-    transaction = opened(store, holder, stores)
+    transaction = opened(store, owner, stores)
     yield transaction
     store.commit()
 
 
 def decide(
-    store: Store, holder: Holder, stores: Stores, applied: Sequence[Arrived] = (), parked: Sequence[Refused] = ()
+    store: Store, owner: Owner, stores: Stores, applied: Sequence[Arrived] = (), parked: Sequence[Refused] = ()
 ) -> None:
     """Decide commands in an open transaction, as a batch does."""
-    transaction = opened(store, holder, stores)
+    transaction = opened(store, owner, stores)
     rows = [(command.ledger_id, APPLIED, command.hash) for command in applied]
     rows += [(command.ledger_id or "", PARKED, command.hash) for command in parked]
-    store.enter(holder, transaction, stores.service, rows)
-    assert store.leave(holder, transaction, None)
+    store.enter(owner, transaction, stores.service, rows)
+    assert store.leave(owner, transaction, None)
     if parked:
         store.park(parked)
 
 
-def defer(store: Store, holder: Holder, stores: Stores, *deferrals: Deferral) -> list[DeferredRow]:
+def defer(store: Store, owner: Owner, stores: Stores, *deferrals: Deferral) -> list[DeferredRow]:
     """Defer commands in a transaction; return their rows."""
-    with committed(store, holder, stores):
-        store.defer(holder, deferrals)
+    with committed(store, owner, stores):
+        store.defer(owner, deferrals)
     ids = {deferral.arrived.item.id for deferral in deferrals}
-    return [row for row in store.deferred(holder, BEGINNING, 1000) if row.item.id in ids]
+    return [row for row in store.deferred(owner, BEGINNING, 1000) if row.item.id in ids]
 
 
-def test_an_empty_database_has_nothing_left(store: Store, holder: Holder) -> None:
-    started = store.start(holder)
+def test_an_empty_database_has_nothing_left(store: Store, owner: Owner) -> None:
+    started = store.start(owner)
     assert (started.leftovers, started.waiting.total, started.waiting.parked) == ([], 0, set())
-    assert store.deferred(holder, BEGINNING, 10) == []
-    store.check_held(holder)
+    assert store.deferred(owner, BEGINNING, 10) == []
+    store.check_owned(owner)
 
 
 @pytest.mark.needs(FENCE)
-def test_the_fence_lets_only_the_newest_epoch_pass(store: Store, holder: Holder, stores: Stores) -> None:
-    with committed(store, holder, stores):
+def test_the_fence_lets_only_the_newest_epoch_pass(store: Store, owner: Owner, stores: Stores) -> None:
+    with committed(store, owner, stores):
         pass
     successor = stores.take_over(SECOND)
-    assert successor.epoch > holder.epoch
+    assert successor.epoch > owner.epoch
     calls: list[Callable[[], object]] = [
-        lambda: store.start(holder),
-        lambda: store.check_held(holder),
-        lambda: opened(store, holder, stores),
-        lambda: store.delete_sent(holder, 1),
+        lambda: store.start(owner),
+        lambda: store.check_owned(owner),
+        lambda: opened(store, owner, stores),
+        lambda: store.delete_sent(owner, 1),
     ]
     for call in calls:
         with pytest.raises(DatabaseFault) as raised:
@@ -145,175 +145,173 @@ def test_the_fence_lets_only_the_newest_epoch_pass(store: Store, holder: Holder,
         pass
 
 
-def test_decided_ids_are_known_with_their_outcome_and_hash(store: Store, holder: Holder, stores: Stores) -> None:
+def test_decided_ids_are_known_with_their_outcome_and_hash(store: Store, owner: Owner, stores: Stores) -> None:
     applied, parked, unknown = arrived(stores, content=7), arrived(stores, content=-8), arrived(stores)
-    decide(store, holder, stores, [applied], [refused(parked)])
+    decide(store, owner, stores, [applied], [refused(parked)])
     store.commit()
-    transaction = opened(stores.connect(), holder, stores, applied, parked, unknown)
+    transaction = opened(stores.connect(), owner, stores, applied, parked, unknown)
     assert transaction.known == {applied.ledger_id: Known(APPLIED, 7), parked.ledger_id: Known(PARKED, -8)}
     assert transaction.deferred == {}
 
 
-def test_only_ids_that_were_asked_for_are_looked_up(store: Store, holder: Holder, stores: Stores) -> None:
+def test_only_ids_that_were_asked_for_are_looked_up(store: Store, owner: Owner, stores: Stores) -> None:
     first, second = arrived(stores), arrived(stores)
-    decide(store, holder, stores, [first, second])
+    decide(store, owner, stores, [first, second])
     store.commit()
-    assert set(opened(store, holder, stores, second).known) == {second.ledger_id}
+    assert set(opened(store, owner, stores, second).known) == {second.ledger_id}
 
 
-def test_nothing_of_a_transaction_that_is_rolled_back_is_kept(store: Store, holder: Holder, stores: Stores) -> None:
+def test_nothing_of_a_transaction_that_is_rolled_back_is_kept(store: Store, owner: Owner, stores: Stores) -> None:
     applied, parked, deferred = arrived(stores, "a"), arrived(stores, "b"), arrived(stores, "c")
-    decide(store, holder, stores, [applied], [refused(parked, parks_key=True)])
-    store.defer(holder, [Deferral(deferred, "a test")])
+    decide(store, owner, stores, [applied], [refused(parked, parks_key=True)])
+    store.defer(owner, [Deferral(deferred, "a test")])
     store.roll_back()
-    transaction = opened(store, holder, stores, applied, parked, deferred)
+    transaction = opened(store, owner, stores, applied, parked, deferred)
     assert (transaction.known, transaction.deferred) == ({}, {})
     store.roll_back()
-    started = store.start(holder)
+    started = store.start(owner)
     assert (started.leftovers, started.waiting.total, started.waiting.parked) == ([], 0, set())
 
 
-def test_rolling_back_without_a_transaction_does_nothing(store: Store, holder: Holder, stores: Stores) -> None:
+def test_rolling_back_without_a_transaction_does_nothing(store: Store, owner: Owner, stores: Stores) -> None:
     store.roll_back()
-    with committed(store, holder, stores):
+    with committed(store, owner, stores):
         pass
     store.roll_back()
 
 
-def test_deferred_commands_are_kept_in_order_and_read_in_pages(store: Store, holder: Holder, stores: Stores) -> None:
+def test_deferred_commands_are_kept_in_order_and_read_in_pages(store: Store, owner: Owner, stores: Stores) -> None:
     commands = [arrived(stores, key, content) for content, key in enumerate(["b", "a", None, "a", "b"])]
-    rows = defer(store, holder, stores, *(Deferral(command, "a test") for command in commands))
+    rows = defer(store, owner, stores, *(Deferral(command, "a test") for command in commands))
     assert [row.item for row in rows] == [command.item for command in commands]
     assert [row.seq for row in rows] == sorted({row.seq for row in rows})
     assert [(row.service, row.lane, row.hash, row.parked) for row in rows] == [
         (stores.service, 0, command.hash, None) for command in commands
     ]
-    pages = [store.deferred(holder, after, 2) for after in (BEGINNING, rows[1].seq, rows[3].seq, rows[4].seq)]
+    pages = [store.deferred(owner, after, 2) for after in (BEGINNING, rows[1].seq, rows[3].seq, rows[4].seq)]
     assert pages == [rows[:2], rows[2:4], rows[4:], []]
 
 
-def test_deferred_commands_are_known_and_counted_by_key(store: Store, holder: Holder, stores: Stores) -> None:
+def test_deferred_commands_are_known_and_counted_by_key(store: Store, owner: Owner, stores: Stores) -> None:
     commands = [arrived(stores, key, content) for content, key in enumerate(["a", None, "a"])]
-    defer(store, holder, stores, *(Deferral(command, "a test") for command in commands))
-    transaction = opened(store, holder, stores, *commands, arrived(stores))
+    defer(store, owner, stores, *(Deferral(command, "a test") for command in commands))
+    transaction = opened(store, owner, stores, *commands, arrived(stores))
     assert transaction.deferred == {command.ledger_id: command.hash for command in commands}
     store.roll_back()
-    waiting = store.start(holder).waiting
+    waiting = store.start(owner).waiting
     assert waiting.deferred == Counter({(stores.service, "a"): 2, None: 1})
     assert waiting.total == 3
-    assert store.waiting(holder).deferred == waiting.deferred
+    assert store.waiting(owner).deferred == waiting.deferred
 
 
-def test_keyless_commands_of_several_services_are_counted_together(
-    store: Store, holder: Holder, stores: Stores
-) -> None:
+def test_keyless_commands_of_several_services_are_counted_together(store: Store, owner: Owner, stores: Stores) -> None:
     commands = [arrived(stores, None), arrived(stores, None, service="another"), arrived(stores, "a")]
-    defer(store, holder, stores, *(Deferral(command, "a test") for command in commands))
-    waiting = store.start(holder).waiting
+    defer(store, owner, stores, *(Deferral(command, "a test") for command in commands))
+    waiting = store.start(owner).waiting
     assert (waiting.deferred, waiting.total) == (Counter({None: 2, (stores.service, "a"): 1}), 3)
 
 
-def test_a_settled_row_is_deferred_no_more(store: Store, holder: Holder, stores: Stores) -> None:
+def test_a_settled_row_is_deferred_no_more(store: Store, owner: Owner, stores: Stores) -> None:
     commands = [arrived(stores) for _ in range(3)]
-    first, second, third = defer(store, holder, stores, *(Deferral(command, "a test") for command in commands))
-    with committed(store, holder, stores):
+    first, second, third = defer(store, owner, stores, *(Deferral(command, "a test") for command in commands))
+    with committed(store, owner, stores):
         store.settle_deferred([first.seq], [second.seq])
-    assert store.deferred(holder, BEGINNING, 10) == [third]
-    assert set(opened(store, holder, stores, *commands).deferred) == {commands[2].ledger_id}
+    assert store.deferred(owner, BEGINNING, 10) == [third]
+    assert set(opened(store, owner, stores, *commands).deferred) == {commands[2].ledger_id}
     store.roll_back()
-    assert store.start(holder).waiting.total == 1
+    assert store.start(owner).waiting.total == 1
 
 
-def test_a_row_is_settled_once(store: Store, holder: Holder, stores: Stores) -> None:
-    first, second = defer(store, holder, stores, *(Deferral(arrived(stores), "a test") for _ in range(2)))
-    with committed(store, holder, stores):
+def test_a_row_is_settled_once(store: Store, owner: Owner, stores: Stores) -> None:
+    first, second = defer(store, owner, stores, *(Deferral(arrived(stores), "a test") for _ in range(2)))
+    with committed(store, owner, stores):
         store.settle_deferred([first.seq], [])
-    opened(store, holder, stores)
+    opened(store, owner, stores)
     with pytest.raises(DatabaseFault) as raised:
         store.settle_deferred([second.seq], [first.seq])
     assert raised.value.fault is Fault.CONFLICT
     store.roll_back()
-    assert store.deferred(holder, BEGINNING, 10) == [second], "all or nothing"
+    assert store.deferred(owner, BEGINNING, 10) == [second], "all or nothing"
 
 
-def test_settling_is_undone_by_a_rollback(store: Store, holder: Holder, stores: Stores) -> None:
-    [row] = defer(store, holder, stores, Deferral(arrived(stores), "a test"))
-    opened(store, holder, stores)
+def test_settling_is_undone_by_a_rollback(store: Store, owner: Owner, stores: Stores) -> None:
+    [row] = defer(store, owner, stores, Deferral(arrived(stores), "a test"))
+    opened(store, owner, stores)
     store.settle_deferred([row.seq], [])
     store.roll_back()
-    assert store.deferred(holder, BEGINNING, 10) == [row]
+    assert store.deferred(owner, BEGINNING, 10) == [row]
 
 
-def test_whether_a_row_waits_with_a_limit_is_kept(store: Store, holder: Holder, stores: Stores) -> None:
-    rows = defer(store, holder, stores, Deferral(arrived(stores), "why", 600.0), Deferral(arrived(stores), "why"))
+def test_whether_a_row_waits_with_a_limit_is_kept(store: Store, owner: Owner, stores: Stores) -> None:
+    rows = defer(store, owner, stores, Deferral(arrived(stores), "why", 600.0), Deferral(arrived(stores), "why"))
     assert [(row.limited, row.overdue) for row in rows] == [(True, False), (False, False)]
 
 
 @pytest.mark.needs(LIMITS)
-def test_a_limit_is_given_later_to_rows_that_have_none(store: Store, holder: Holder, stores: Stores) -> None:
+def test_a_limit_is_given_later_to_rows_that_have_none(store: Store, owner: Owner, stores: Stores) -> None:
     deferrals = [Deferral(arrived(stores), "why", 600.0), Deferral(arrived(stores), "why")]
-    rows = defer(store, holder, stores, *deferrals)
+    rows = defer(store, owner, stores, *deferrals)
     store.limit_waiting([row.seq for row in rows], 0.0)
 
     def limits() -> list[tuple[bool, bool]]:
-        return [(row.limited, row.overdue) for row in store.deferred(holder, BEGINNING, 10)]
+        return [(row.limited, row.overdue) for row in store.deferred(owner, BEGINNING, 10)]
 
     assert wait_until(lambda: limits() == [(True, False), (True, True)], DEADLINE_SECONDS)
 
 
-def test_a_parked_command_parks_its_key_if_its_contract_says_so(store: Store, holder: Holder, stores: Stores) -> None:
+def test_a_parked_command_parks_its_key_if_its_contract_says_so(store: Store, owner: Owner, stores: Stores) -> None:
     parking = [refused(arrived(stores, key), parks_key=key == "a") for key in ("a", "b")]
     keyless = refused(arrived(stores, None), parks_key=True)
-    decide(store, holder, stores, parked=[*parking, keyless])
+    decide(store, owner, stores, parked=[*parking, keyless])
     store.commit()
-    assert store.start(holder).waiting.parked == {(stores.service, "a")}
-    assert store.waiting(holder).parked == {(stores.service, "a")}
+    assert store.start(owner).waiting.parked == {(stores.service, "a")}
+    assert store.waiting(owner).parked == {(stores.service, "a")}
 
 
-def test_parking_a_command_again_changes_nothing(store: Store, holder: Holder, stores: Stores) -> None:
+def test_parking_a_command_again_changes_nothing(store: Store, owner: Owner, stores: Stores) -> None:
     parked = refused(arrived(stores), parks_key=True)
-    decide(store, holder, stores, parked=[parked])
+    decide(store, owner, stores, parked=[parked])
     store.commit()
-    with committed(store, holder, stores):
+    with committed(store, owner, stores):
         store.park([parked])
-    assert store.start(holder).waiting.parked == {(stores.service, "a")}
+    assert store.start(owner).waiting.parked == {(stores.service, "a")}
 
 
 @pytest.mark.needs(HOLDS)
-def test_holds_are_read_with_the_transaction(store: Store, holder: Holder, stores: Stores) -> None:
-    assert not opened(store, holder, stores).holds.any_on_commands
+def test_holds_are_read_with_the_transaction(store: Store, owner: Owner, stores: Stores) -> None:
+    assert not opened(store, owner, stores).holds.any_on_commands
     store.roll_back()
     stores.hold(f"{stores.service}.deposit", "a migration")
-    holds = opened(store, holder, stores).holds
+    holds = opened(store, owner, stores).holds
     assert holds.on_command(f"{stores.service}.deposit", None, ()) == "held: a migration"
     assert holds.on_command(f"{stores.service}.other", None, ()) is None
 
 
 @pytest.mark.needs(HOLDS)
-def test_a_writer_holds_a_type_longer_each_time_and_releases_it(store: Store, holder: Holder, stores: Stores) -> None:
+def test_a_writer_holds_a_type_longer_each_time_and_releases_it(store: Store, owner: Owner, stores: Stores) -> None:
     task = f"{stores.service}.deposit"
     seconds = [store.hold_task(task, "no such table") for _ in range(9)]
     assert seconds[:3] == pytest.approx([1.0, 2.0, 4.0], rel=0.01)
     assert seconds[-2:] == pytest.approx([60.0, 60.0], rel=0.01)
-    assert opened(store, holder, stores).holds.on_command(task, None, ()) == "held: no such table"
+    assert opened(store, owner, stores).holds.on_command(task, None, ()) == "held: no such table"
     store.roll_back()
     store.release_task(task)
-    assert opened(store, holder, stores).holds.on_command(task, None, ()) is None
+    assert opened(store, owner, stores).holds.on_command(task, None, ()) is None
 
 
 @pytest.mark.needs(HOLDS)
-def test_a_writer_leaves_the_hold_of_a_person_alone(store: Store, holder: Holder, stores: Stores) -> None:
+def test_a_writer_leaves_the_hold_of_a_person_alone(store: Store, owner: Owner, stores: Stores) -> None:
     task = f"{stores.service}.deposit"
     stores.hold(task, "a migration")
     store.hold_task(task, "no such table")
     store.release_task(task)
-    assert opened(store, holder, stores).holds.on_command(task, None, ()) == "held: a migration"
+    assert opened(store, owner, stores).holds.on_command(task, None, ()) == "held: a migration"
 
 
 @pytest.mark.needs(SUSPECTS)
-def test_a_suspect_is_counted_once_for_each_writer(store: Store, holder: Holder, stores: Stores) -> None:
+def test_a_suspect_is_counted_once_for_each_writer(store: Store, owner: Owner, stores: Stores) -> None:
     first, other = arrived(stores).ledger_id, arrived(stores).ledger_id
-    assert [store.suspect(holder, stores.service, first) for _ in range(2)] == [1, 1]
+    assert [store.suspect(owner, stores.service, first) for _ in range(2)] == [1, 1]
     successor = stores.take_over(SECOND)
     assert store.suspect(successor, stores.service, first) == 2
     assert store.suspect(stores.take_over(FIRST), stores.service, first) == 3
@@ -327,27 +325,27 @@ def outgoing(stores: Stores, number: int) -> Outgoing:
     return Outgoing(0, item, stores.service, None, None)
 
 
-def emit(store: Store, holder: Holder, stores: Stores, *numbers: int) -> list[Outgoing]:
+def emit(store: Store, owner: Owner, stores: Stores, *numbers: int) -> list[Outgoing]:
     """Emit commands in a batch; return them as they are stored."""
-    transaction = opened(store, holder, stores)
-    store.enter(holder, transaction, stores.service, [])
-    assert store.leave(holder, transaction, None)
-    filled = store.fill_outbox(holder, [outgoing(stores, number) for number in numbers])
+    transaction = opened(store, owner, stores)
+    store.enter(owner, transaction, stores.service, [])
+    assert store.leave(owner, transaction, None)
+    filled = store.fill_outbox(owner, [outgoing(stores, number) for number in numbers])
     store.commit()
     return filled
 
 
-def test_what_is_emitted_is_numbered_in_order(store: Store, holder: Holder, stores: Stores) -> None:
-    filled = emit(store, holder, stores, 0, 1, 2)
+def test_what_is_emitted_is_numbered_in_order(store: Store, owner: Owner, stores: Stores) -> None:
+    filled = emit(store, owner, stores, 0, 1, 2)
     assert [row.item.fields for row in filled] == [b'{"n": 0}', b'{"n": 1}', b'{"n": 2}']
     assert [row.seq for row in filled] == sorted({row.seq for row in filled})
-    [later] = emit(store, holder, stores, 3)
+    [later] = emit(store, owner, stores, 3)
     assert later.seq > filled[-1].seq
 
 
 @pytest.mark.needs(OUTBOX)
-def test_the_outbox_is_kept_until_it_is_sent(store: Store, holder: Holder, stores: Stores) -> None:
-    filled = emit(store, holder, stores, 0, 1, 2, 3)
+def test_the_outbox_is_kept_until_it_is_sent(store: Store, owner: Owner, stores: Stores) -> None:
+    filled = emit(store, owner, stores, 0, 1, 2, 3)
     successor = stores.take_over(SECOND)
     of_successor = stores.connect()
 
@@ -371,10 +369,10 @@ def test_the_outbox_is_kept_until_it_is_sent(store: Store, holder: Holder, store
 
 
 @pytest.mark.needs(RECEIPTS)
-def test_a_receipt_says_what_became_of_a_command(store: Store, holder: Holder, stores: Stores) -> None:
+def test_a_receipt_says_what_became_of_a_command(store: Store, owner: Owner, stores: Stores) -> None:
     applied, parked, deferred, unknown = (arrived(stores) for _ in range(4))
-    decide(store, holder, stores, [applied], [refused(parked, "wrong")])
-    store.defer(holder, [Deferral(deferred, "held: a test")])
+    decide(store, owner, stores, [applied], [refused(parked, "wrong")])
+    store.defer(owner, [Deferral(deferred, "held: a test")])
     store.commit()
     ids = [command.item.id for command in (applied, parked, deferred, unknown)]
     receipts = store.look_up(stores.service, ids)
@@ -388,8 +386,8 @@ def test_a_receipt_says_what_became_of_a_command(store: Store, holder: Holder, s
 
 
 @pytest.mark.needs(BATCHES)
-def test_a_commit_says_where_and_when(store: Store, holder: Holder, stores: Stores) -> None:
-    opened(store, holder, stores)
+def test_a_commit_says_where_and_when(store: Store, owner: Owner, stores: Stores) -> None:
+    opened(store, owner, stores)
     lsn, at = store.commit()
     assert "/" in lsn
     assert at.tzinfo is not None

@@ -35,7 +35,7 @@ from writegate_writer.database import ledger, maintenance
 from writegate_writer.database import samples as history
 from writegate_writer.database.session import Session
 from writegate_writer.decide.classify import Work
-from writegate_writer.decide.store import Holder, Opened
+from writegate_writer.decide.store import Opened, Owner
 from writegate_writer.handlers.loading import load_services
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.schedule import batching as cutting
@@ -56,8 +56,8 @@ def without_ledger() -> None:
     def know_nothing(*arguments: Any) -> Opened:
         return replace(look_up(*arguments), known={})
 
-    def write_nothing(session: Session, holder: Holder, opened: Opened, service: str, _: Sequence[Any]) -> None:
-        enter(session, holder, opened, service, [])
+    def write_nothing(session: Session, owner: Owner, opened: Opened, service: str, _: Sequence[Any]) -> None:
+        enter(session, owner, opened, service, [])
 
     mock.patch.object(ledger, "open_transaction", know_nothing).start()
     mock.patch.object(ledger, "enter", write_nothing).start()
@@ -133,7 +133,7 @@ def dies_before_ack() -> None:
 
 
 def freezes_before_transaction() -> None:
-    """Stop for a while, holding a batch that no transaction knows of yet."""
+    """Stop for a while, ownership a batch that no transaction knows of yet."""
 
     def later(*arguments: Any) -> Any:
         _freeze()

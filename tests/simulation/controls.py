@@ -13,38 +13,38 @@ from tests.simulation.publishing import TrustingWire
 from tests.simulation.store import SimulatedStore
 from tests.simulation.writers import Parts
 from writegate_writer.decide.deferral import DeferredIndex
-from writegate_writer.decide.store import Holder, Opened, Started
+from writegate_writer.decide.store import Opened, Owner, Started
 
 
 class ForgetfulStore(SimulatedStore):
     """Its ledger knows nothing and notes nothing."""
 
-    def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
-        return replace(super().open(holder, service, ids, since), known={})
+    def open(self, owner: Owner, service: str, ids: Sequence[str], since: date) -> Opened:
+        return replace(super().open(owner, service, ids, since), known={})
 
-    def enter(self, holder: Holder, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
-        super().enter(holder, opened, service, ())
+    def enter(self, owner: Owner, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
+        super().enter(owner, opened, service, ())
 
 
 class UnfencedStore(SimulatedStore):
     """It neither locks the domain nor looks at the epoch."""
 
-    def fence(self, holder: Holder) -> None:
+    def fence(self, owner: Owner) -> None:
         pass
 
 
 class UnsuspectingStore(SimulatedStore):
     """It does not remember what was applied when a process ended."""
 
-    def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
+    def suspect(self, owner: Owner, service: str, ledger_id: str) -> int:
         return 1
 
 
 class CarelessStore(SimulatedStore):
     """A new owner of a domain does not learn which keys have something deferred."""
 
-    def start(self, holder: Holder) -> Started:
-        started = super().start(holder)
+    def start(self, owner: Owner) -> Started:
+        started = super().start(owner)
         return replace(started, waiting=DeferredIndex(Counter({None: started.waiting.total})))
 
 
@@ -53,12 +53,12 @@ class OutdatedStore(SimulatedStore):
 
     _NEVER = 2**40  # no domain's revision is greater
 
-    def start(self, holder: Holder) -> Started:
-        started = super().start(holder)
+    def start(self, owner: Owner) -> Started:
+        started = super().start(owner)
         return replace(started, waiting=replace(started.waiting, revision=self._NEVER))
 
-    def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
-        return replace(super().open(holder, service, ids, since), revision=self._NEVER)
+    def open(self, owner: Owner, service: str, ids: Sequence[str], since: date) -> Opened:
+        return replace(super().open(owner, service, ids, since), revision=self._NEVER)
 
 
 CONTROLS = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tests.simulation import services
 from tests.simulation.database import Session
 from writegate_writer.decide.holds import Holds, holds_of
-from writegate_writer.schedule.shares import Holding
+from writegate_writer.schedule.shares import Ownership
 from writegate_writer.schedule.sharing import Claimed
 
 
@@ -32,16 +32,16 @@ class SimulatedLeases:
 
         self._session.alone("renew", work)
 
-    def holdings(self) -> list[Holding]:
-        def work() -> list[Holding]:
+    def ownerships(self) -> list[Ownership]:
+        def work() -> list[Ownership]:
             return [
-                Holding(
+                Ownership(
                     name, owner, epoch, owner is None or until < self._now, self._session.get("revision", name) or 0
                 )
                 for name, (owner, epoch, until) in self._session.rows("domain")
             ]
 
-        found: list[Holding] = self._session.alone("read domains", work)
+        found: list[Ownership] = self._session.alone("read domains", work)
         return found
 
     def held(self) -> Holds:

@@ -17,7 +17,7 @@ from writegate.contract.command import Command
 from writegate.message.envelope import Item
 from writegate.message.receipt import Cause, Receipt
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key
-from writegate_writer.decide.store import APPLIED, Holder, Known, Opened, Outgoing, Started
+from writegate_writer.decide.store import APPLIED, Known, Opened, Outgoing, Owner, Started
 from writegate_writer.errors import SERIALIZATION_FAILURE, UNIQUE_VIOLATION, DatabaseFault, Fault
 from writegate_writer.receive.delivery import Refused
 
@@ -55,55 +55,55 @@ class SimulatedStore:
     def _now(self) -> float:
         return self.session.database.schedule.now
 
-    def fence(self, holder: Holder) -> None:
+    def fence(self, owner: Owner) -> None:
         """What the function of that name does in the database."""
-        self.session.lock("domain", holder.domain)
-        owner, epoch, until = self.session.get("domain", holder.domain)
-        if epoch != holder.epoch:
-            raise DatabaseFault("WG001", f"domain {holder.domain} is not held with epoch {holder.epoch} any more")
-        if until < self._now + holder.lease_seconds / 2:
-            self.session.put("domain", holder.domain, (owner, epoch, self._now + holder.lease_seconds))
+        self.session.lock("domain", owner.domain)
+        writer, epoch, until = self.session.get("domain", owner.domain)
+        if epoch != owner.epoch:
+            raise DatabaseFault("WG001", f"domain {owner.domain} is not held with epoch {owner.epoch} any more")
+        if until < self._now + owner.lease_seconds / 2:
+            self.session.put("domain", owner.domain, (writer, epoch, self._now + owner.lease_seconds))
 
-    def begin(self, holder: Holder) -> None:
+    def begin(self, owner: Owner) -> None:
         """Begin a transaction and pass the fence."""
         self.session.begin()
-        self.fence(holder)
-        self.session.past_fence = holder.domain
-        inside = [one.name for one in self.session.database.sessions if one.past_fence == holder.domain]
-        self.session.database.history.add(self._now, self.session.name, "in {} with epoch {}", *_of(holder))
+        self.fence(owner)
+        self.session.past_fence = owner.domain
+        inside = [one.name for one in self.session.database.sessions if one.past_fence == owner.domain]
+        self.session.database.history.add(self._now, self.session.name, "in {} with epoch {}", *_of(owner))
         if len(inside) > 1:
-            raise Violation(f"{len(inside)} transactions at once in {holder.domain}: {', '.join(inside)}")
+            raise Violation(f"{len(inside)} transactions at once in {owner.domain}: {', '.join(inside)}")
 
-    def start(self, holder: Holder) -> Started:
+    def start(self, owner: Owner) -> Started:
         def work() -> Started:
-            self.begin(holder)
-            outbox = [row for _, (domain, row) in self.session.rows("outbox") if domain == holder.domain]
-            waiting = self._stock(holder)
+            self.begin(owner)
+            outbox = [row for _, (domain, row) in self.session.rows("outbox") if domain == owner.domain]
+            waiting = self._stock(owner)
             self.session.end(commit=True)
             return Started(outbox, waiting)
 
         started: Started = self._own("start", work)
         return started
 
-    def waiting(self, holder: Holder) -> DeferredIndex:
-        found: DeferredIndex = self.session.alone("take stock", lambda: self._stock(holder))
+    def waiting(self, owner: Owner) -> DeferredIndex:
+        found: DeferredIndex = self.session.alone("take stock", lambda: self._stock(owner))
         return found
 
-    def _stock(self, holder: Holder) -> DeferredIndex:
-        keys = Counter(_key_of(row) for row in self._waiting(holder))
-        return DeferredIndex(keys, self._parked_keys(holder), self.session.get("revision", holder.domain) or 0)
+    def _stock(self, owner: Owner) -> DeferredIndex:
+        keys = Counter(_key_of(row) for row in self._waiting(owner))
+        return DeferredIndex(keys, self._parked_keys(owner), self.session.get("revision", owner.domain) or 0)
 
-    def check_held(self, holder: Holder) -> None:
+    def check_owned(self, owner: Owner) -> None:
         def work() -> None:
             self.session.begin()
-            self.fence(holder)
+            self.fence(owner)
             self.session.end(commit=True)
 
         self._own("check", work)
 
-    def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
+    def open(self, owner: Owner, service: str, ids: Sequence[str], since: date) -> Opened:
         def work() -> Opened:
-            self.begin(holder)
+            self.begin(owner)
             known = {one: row for one in ids if (row := self.session.get("ledger", (service, one))) is not None}
             deferred = {
                 one: seq_hash[1]
@@ -113,13 +113,13 @@ class SimulatedStore:
             }
             at = datetime.fromtimestamp(START.timestamp() + self._now, UTC)
             number, holds = next(self.session.database.numbers), SimulatedLeases(self.session).held()
-            revision = self.session.get("revision", holder.domain) or 0
+            revision = self.session.get("revision", owner.domain) or 0
             return Opened(number, 0, at, known, deferred, holds, revision)
 
         opened: Opened = self._own("open", work)
         return opened
 
-    def enter(self, holder: Holder, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
+    def enter(self, owner: Owner, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
         def work() -> None:
             for id_, outcome, hash_ in sorted(rows):
                 self.session.insert("ledger", (service, id_), Known(outcome, hash_))
@@ -144,10 +144,10 @@ class SimulatedStore:
         """The handlers here change what they are registered with."""
         return {}
 
-    def leave(self, holder: Holder, opened: Opened, sent: int | None) -> bool:
+    def leave(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
         def work() -> bool:
             if sent is not None:
-                self._forget(holder, sent)
+                self._forget(owner, sent)
             return True
 
         return bool(self._own("leave", work))
@@ -179,7 +179,7 @@ class SimulatedStore:
 
         self._own("settle parked", work)
 
-    def defer(self, holder: Holder, aside: Sequence[Deferral]) -> None:
+    def defer(self, owner: Owner, aside: Sequence[Deferral]) -> None:
         def work() -> None:
             for one in aside:
                 seq = next(self.session.database.numbers)
@@ -189,7 +189,7 @@ class SimulatedStore:
                     seq, delivery.service, delivery.lane, one.arrived.item, one.arrived.hash, None, None, False, False
                 )
                 self.session.insert("deferred id", (delivery.service, one.arrived.ledger_id), (seq, one.arrived.hash))
-                self.session.put("deferred", seq, (holder.domain, "deferred", until, row))
+                self.session.put("deferred", seq, (owner.domain, "deferred", until, row))
 
         self._own("defer", work)
 
@@ -204,11 +204,11 @@ class SimulatedStore:
 
         self._own("settle", work)
 
-    def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
+    def fill_outbox(self, owner: Owner, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         def work() -> list[Outgoing]:
             rows = [replace(one, seq=next(self.session.database.numbers)) for one in outgoing]
             for row in rows:
-                self.session.put("outbox", row.seq, (holder.domain, row))
+                self.session.put("outbox", row.seq, (owner.domain, row))
             return rows
 
         filled: list[Outgoing] = self._own("outbox", work)
@@ -222,13 +222,13 @@ class SimulatedStore:
         if self.session.up and self.session.changes is not None:
             self.session.end(commit=False)
 
-    def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
+    def conflict(self, owner: Owner, error: DatabaseFault, attempt: int) -> None:
         """It has no effect on what is decided."""
 
-    def delete_sent(self, holder: Holder, sent: int) -> None:
+    def delete_sent(self, owner: Owner, sent: int) -> None:
         def work() -> None:
-            self.begin(holder)
-            self._forget(holder, sent)
+            self.begin(owner)
+            self._forget(owner, sent)
             self.session.end(commit=True)
 
         self._own("forget", work)
@@ -236,9 +236,9 @@ class SimulatedStore:
     def look_up(self, service: str, ids: Sequence[str]) -> Mapping[str, Receipt]:
         raise AssertionError("nobody asks anything here: look-ups are tested on real servers")
 
-    def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
+    def deferred(self, owner: Owner, after: int, limit: int) -> list[DeferredRow]:
         rows: list[DeferredRow] = self.session.alone(
-            "read deferred", lambda: [row for row in self._waiting(holder) if row.seq > after][:limit]
+            "read deferred", lambda: [row for row in self._waiting(owner) if row.seq > after][:limit]
         )
         return rows
 
@@ -273,12 +273,12 @@ class SimulatedStore:
 
         self.session.alone("release", work)
 
-    def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
+    def suspect(self, owner: Owner, service: str, ledger_id: str) -> int:
         def work() -> int:
             self.session.lock("suspect", (service, ledger_id))
             times, writer = self.session.get("suspect", (service, ledger_id)) or (0, None)
-            times += writer != holder.writer
-            self.session.put("suspect", (service, ledger_id), (times, holder.writer))
+            times += writer != owner.writer
+            self.session.put("suspect", (service, ledger_id), (times, owner.writer))
             return int(times)
 
         return int(self.session.alone("suspect", work))
@@ -295,20 +295,20 @@ class SimulatedStore:
             fault = Fault.CONFLICT if error.sqlstate == UNIQUE_VIOLATION else Fault.DEPLOYMENT
             raise error.with_(fault=fault) from error
 
-    def _forget(self, holder: Holder, sent: int) -> None:
+    def _forget(self, owner: Owner, sent: int) -> None:
         for seq, (domain, _) in self.session.rows("outbox"):
-            if domain == holder.domain and seq <= sent:
+            if domain == owner.domain and seq <= sent:
                 self.session.put("outbox", seq, None)
 
-    def _waiting(self, holder: Holder) -> list[DeferredRow]:
+    def _waiting(self, owner: Owner) -> list[DeferredRow]:
         return [
             replace(row, limited=until is not None, overdue=until is not None and until < self._now)
             for _, (domain, state, until, row) in self.session.rows("deferred")
-            if domain == holder.domain and state == "deferred"
+            if domain == owner.domain and state == "deferred"
         ]
 
-    def _parked_keys(self, holder: Holder) -> set[Key]:
-        lanes = services.DOMAINS[holder.domain]
+    def _parked_keys(self, owner: Owner) -> set[Key]:
+        lanes = services.DOMAINS[owner.domain]
         return {
             (service, row.item.key)
             for (service, _, _), row in self.session.rows("parked")
@@ -316,8 +316,8 @@ class SimulatedStore:
         }
 
 
-def _of(holder: Holder) -> tuple[str, int]:
-    return holder.domain, holder.epoch
+def _of(owner: Owner) -> tuple[str, int]:
+    return owner.domain, owner.epoch
 
 
 def _key_of(row: DeferredRow) -> Key | None:

@@ -23,7 +23,7 @@ from writegate_writer.decide.deferral import BEGINNING, Deferral, DeferredIndex,
 from writegate_writer.decide.holds import holds_of
 from writegate_writer.decide.ledger_days import oldest_day
 from writegate_writer.decide.rejections import MOST_REJECTIONS
-from writegate_writer.decide.store import Holder, Known, Opened, Outgoing, Store
+from writegate_writer.decide.store import Known, Opened, Outgoing, Owner, Store
 from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived, Delivery, Reading, Refused
 from writegate_writer.schedule.domain import Domain, Phase
@@ -33,7 +33,7 @@ from writegate_writer.schedule.scheduler import DomainScheduler
 POISON = 13
 SERVICES = {"accounts": Served(accounts, dict.fromkeys(accounts.commands, ("accounts.account",)))}
 NOW = datetime.now(UTC)
-HOLDER = Holder("writer-1", "accounts", 1, 6.0)
+OWNER = Owner("writer-1", "accounts", 1, 6.0)
 
 
 @dataclass
@@ -51,7 +51,7 @@ class RowsStore:
     pending: dict[str, Known] = field(default_factory=dict)
     pending_deferrals: list[Deferral] = field(default_factory=list)
 
-    def open(self, _: Holder, __: str, ids: Sequence[str], ___: date) -> Opened:
+    def open(self, _: Owner, __: str, ids: Sequence[str], ___: date) -> Opened:
         self.opened += 1
         if self.opened == self.lost_at:
             raise DatabaseFault(None, "connection lost")
@@ -59,10 +59,10 @@ class RowsStore:
         known = {id_: self.ledger[id_] for id_ in ids if id_ in self.ledger}
         return Opened(1, 1, datetime.now(UTC), known, {}, holds_of(self.holds.items()), self.index.revision)
 
-    def waiting(self, _: Holder) -> DeferredIndex:
+    def waiting(self, _: Owner) -> DeferredIndex:
         return self.index
 
-    def enter(self, _: Holder, __: Opened, ___: str, rows: Sequence[tuple[str, str, int]]) -> None:
+    def enter(self, _: Owner, __: Opened, ___: str, rows: Sequence[tuple[str, str, int]]) -> None:
         self.pending = {id_: Known(outcome, hash_) for id_, outcome, hash_ in rows}
 
     def call(self, _: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
@@ -86,7 +86,7 @@ class RowsStore:
     def park(self, _: Sequence[Refused]) -> None:
         """Its ledger row is enough for these tests."""
 
-    def defer(self, _: Holder, deferrals: Sequence[Deferral]) -> None:
+    def defer(self, _: Owner, deferrals: Sequence[Deferral]) -> None:
         self.pending_deferrals = list(deferrals)
 
     def commit(self) -> tuple[str, datetime]:
@@ -123,7 +123,7 @@ def decided_by(rows: RowsStore, batch: Sequence[Arrived], domain: Domain | None 
     consumed, clock = Consumed(), MagicMock()
     clock.now.return_value = datetime.now(UTC)
     domain = domain or Domain("accounts", 1, (("accounts", 0),))
-    processor = BatchProcessor(cast(Store, rows), HOLDER, domain, SERVICES, MagicMock(), consumed, clock)
+    processor = BatchProcessor(cast(Store, rows), OWNER, domain, SERVICES, MagicMock(), consumed, clock)
     try:
         processor.batch("accounts", Reading(arrived=list(batch)))
     except DatabaseFault as error:
@@ -184,7 +184,7 @@ def test_nothing_is_decided_by_an_outdated_index_of_deferred_commands() -> None:
 def replaying(store: Any, domain: Domain) -> BatchProcessor:
     clock = MagicMock()
     clock.monotonic.return_value, clock.now.return_value = 0.0, NOW
-    return BatchProcessor(store, HOLDER, domain, SERVICES, MagicMock(), MagicMock(), clock)
+    return BatchProcessor(store, OWNER, domain, SERVICES, MagicMock(), MagicMock(), clock)
 
 
 def test_a_page_of_deferred_commands_that_people_changed_since_is_given_up() -> None:

@@ -18,7 +18,7 @@ from writegate_writer.apply.batch import BatchProcessor
 from writegate_writer.apply.turn import Turns
 from writegate_writer.decide.classify import Work
 from writegate_writer.decide.deferral import DeferredIndex, DeferredRow
-from writegate_writer.decide.store import Holder
+from writegate_writer.decide.store import Owner
 from writegate_writer.schedule.batching import read_next_batch, suspicious, take_batch
 from writegate_writer.schedule.domain import Domain, Phase
 from writegate_writer.schedule.ports import Served
@@ -129,7 +129,7 @@ def test_pages_of_a_replay_shrink_with_the_deaths_during_it(deaths: int, pages: 
     domain.deferred = DeferredIndex(Counter({("accounts", "a"): 900}))
     store_: Any = store
     processor = BatchProcessor(
-        store_, Holder("w", "accounts", 1, 6.0), domain, SERVICES, MagicMock(), MagicMock(), clock()
+        store_, Owner("w", "accounts", 1, 6.0), domain, SERVICES, MagicMock(), MagicMock(), clock()
     )
     while sum(store.pages) < 900:
         processor.replay(lambda: True)
@@ -141,7 +141,7 @@ def test_a_replay_that_is_suspicious_waits_until_it_is_alone() -> None:
     store, domain = Replayed(1, 11), domain_with([])
     store_: Any = store
     processor = BatchProcessor(
-        store_, Holder("w", "accounts", 1, 6.0), domain, SERVICES, MagicMock(), MagicMock(), clock()
+        store_, Owner("w", "accounts", 1, 6.0), domain, SERVICES, MagicMock(), MagicMock(), clock()
     )
     processor.replay(lambda: False)
     assert store.pages == []

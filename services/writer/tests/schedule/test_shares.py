@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from writegate_writer.schedule.shares import Holding, ShareChange, share_change
+from writegate_writer.schedule.shares import Ownership, ShareChange, share_change
 
 
 class Table:
@@ -16,8 +16,8 @@ class Table:
     def __init__(self, domains: int) -> None:
         self.owners: dict[str, str | None] = {f"d{number:02}": None for number in range(domains)}
 
-    def holdings(self) -> list[Holding]:
-        return [Holding(name, owner, 1, owner is None) for name, owner in self.owners.items()]
+    def ownerships(self) -> list[Ownership]:
+        return [Ownership(name, owner, 1, owner is None) for name, owner in self.owners.items()]
 
     def carry_out(self, me: str, decision: ShareChange) -> bool:
         """Return whether anything moved."""
@@ -34,8 +34,8 @@ class Table:
         """Let writers take steps, in any order, on fresh or stale rows, until all rest; return the rounds."""
         for number in range(4 * len(self.owners) + 4):
             order = data.draw(st.permutations(writers)) if data else writers
-            stale = self.holdings() if data and data.draw(st.booleans()) else None
-            moved = [self.carry_out(me, share_change(me, len(writers), stale or self.holdings())) for me in order]
+            stale = self.ownerships() if data and data.draw(st.booleans()) else None
+            moved = [self.carry_out(me, share_change(me, len(writers), stale or self.ownerships())) for me in order]
             if not any(moved):
                 return number
         raise AssertionError(f"still moving: {self.owners}")
@@ -90,10 +90,10 @@ def test_a_new_writer_gets_its_share_and_nothing_else_moves(domains: int, writer
 
 
 def test_an_expired_lease_is_free_whoever_had_it() -> None:
-    holdings = [Holding("a", "dead", 3, True), Holding("b", "me", 1, True)]
-    assert share_change("me", 1, holdings) == ShareChange(("a", "b"), ())
+    ownerships = [Ownership("a", "dead", 3, True), Ownership("b", "me", 1, True)]
+    assert share_change("me", 1, ownerships) == ShareChange(("a", "b"), ())
 
 
 def test_a_writer_that_is_not_counted_yet_takes_no_more_than_a_share() -> None:
-    assert share_change("me", 0, [Holding("a", None, 0, True)]) == ShareChange(("a",), ())
+    assert share_change("me", 0, [Ownership("a", None, 0, True)]) == ShareChange(("a",), ())
     assert share_change("me", 2, []) == ShareChange((), ())

@@ -13,7 +13,7 @@ from writegate_writer.decide.holds import Holds, holds_of
 from writegate_writer.errors import DatabaseFault
 from writegate_writer.schedule.domain import Domain, Phase
 from writegate_writer.schedule.scheduler import DomainScheduler
-from writegate_writer.schedule.shares import Holding
+from writegate_writer.schedule.shares import Ownership
 from writegate_writer.schedule.sharing import Claimed, Sharing
 
 ME, OTHER = "me", "other"
@@ -33,8 +33,8 @@ class Table:
     def renew(self, writer: str, domains: Sequence[str], seconds: float) -> None:
         self.renewed = sorted(domains)
 
-    def holdings(self) -> list[Holding]:
-        return [Holding(name, owner, epoch, owner is None) for name, (owner, epoch) in self.owners.items()]
+    def ownerships(self) -> list[Ownership]:
+        return [Ownership(name, owner, epoch, owner is None) for name, (owner, epoch) in self.owners.items()]
 
     def holds(self) -> Holds:
         return holds_of([])

@@ -25,7 +25,7 @@ from writegate_writer.decide.deferral import (
 )
 from writegate_writer.decide.rejections import MOST_REJECTIONS
 from writegate_writer.decide.result import BatchResult, update_index
-from writegate_writer.decide.store import Holder, Store
+from writegate_writer.decide.store import Owner, Store
 from writegate_writer.errors import DatabaseFault, Fault, HandlerFault, Outdated, Reject
 from writegate_writer.receive.delivery import Arrived, Reading, Refused
 from writegate_writer.schedule.domain import Domain
@@ -44,7 +44,7 @@ class BatchProcessor:
     def __init__(  # noqa: PLR0913, PLR0917  the parts of a turn
         self,
         store: Store,
-        holder: Holder,
+        owner: Owner,
         domain: Domain,
         services: Mapping[str, Served],
         sending: Sending,
@@ -52,7 +52,7 @@ class BatchProcessor:
         clock: Clock,
     ) -> None:
         self._store = store
-        self._holder = holder
+        self._owner = owner
         self._domain = domain
         self._services = services
         self._sending = sending
@@ -94,12 +94,12 @@ class BatchProcessor:
         """Return whether it was the last one."""
         replay_pass, suspect = deferred.replay_pass, _REPLAY.format(self._domain.name)
         if replay_pass.after == BEGINNING:
-            replay_pass.deaths = self._store.suspect(self._holder, suspect, _REPLAY_ID) - 1
+            replay_pass.deaths = self._store.suspect(self._owner, suspect, _REPLAY_ID) - 1
         one_by_one = replay_pass.deaths >= CORNER_DELIVERIES
         if one_by_one and not is_exclusive():
             return False
         most = page_commands(replay_pass.deaths)
-        rows = self._store.deferred(self._holder, replay_pass.after, most)
+        rows = self._store.deferred(self._owner, replay_pass.after, most)
         for service in dict.fromkeys(row.service for row in rows):
             self._replay_rows(service, [row for row in rows if row.service == service], one_by_one=one_by_one)
         if len(rows) == most and deferred.total:
@@ -127,7 +127,7 @@ class BatchProcessor:
         if work.refused:
             self._finish(service, replace(work, arrived=()), parents)
         for command in work.arrived:
-            deaths = self._store.suspect(self._holder, service, command.ledger_id) - 1
+            deaths = self._store.suspect(self._owner, service, command.ledger_id) - 1
             cause = crash_cause(deaths)
             rejected = {command.ledger_id: cause} if cause is not None else {}
             try:
@@ -160,7 +160,7 @@ class BatchProcessor:
 
     def reload_deferred(self) -> None:
         """Read anew what is deferred: people have changed it."""
-        self._domain.deferred = self._store.waiting(self._holder)
+        self._domain.deferred = self._store.waiting(self._owner)
 
     def _apply(self, service: str, work: Work) -> BatchResult:
         while True:
@@ -175,11 +175,11 @@ class BatchProcessor:
         """Run one transaction, several times while it conflicts with one of somebody else."""
         for attempt in range(1, _CONFLICT_TRIES + 1):
             try:
-                return apply(self._store, self._holder, self._services, service, work, self._clock.now())
+                return apply(self._store, self._owner, self._services, service, work, self._clock.now())
             except DatabaseFault as error:
                 if error.fault is not Fault.CONFLICT:
                     raise
-                self._store.conflict(self._holder, error, attempt)
+                self._store.conflict(self._owner, error, attempt)
                 if attempt == _CONFLICT_TRIES:
                     raise
                 self._clock.pause(self._clock.spread() * 0.02 * 2**attempt)

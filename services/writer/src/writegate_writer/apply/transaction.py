@@ -22,7 +22,7 @@ from writegate_writer.decide.deferral import DeferredRow
 from writegate_writer.decide.ledger_days import oldest_day
 from writegate_writer.decide.result import BatchResult, Committed
 from writegate_writer.decide.runs import runs_of
-from writegate_writer.decide.store import Holder, Opened, Outgoing, Store
+from writegate_writer.decide.store import Opened, Outgoing, Owner, Store
 from writegate_writer.errors import HandlerFault, Outdated
 from writegate_writer.handlers.emit import Emitted, collecting
 from writegate_writer.receive.delivery import Arrived, NotYet, Refused
@@ -32,7 +32,7 @@ MAX_RESULT_BYTES = 1024
 
 
 def apply(  # noqa: PLR0913, PLR0917  what a transaction is about
-    store: Store, holder: Holder, services: Mapping[str, Served], service: str, work: Work, now: datetime
+    store: Store, owner: Owner, services: Mapping[str, Served], service: str, work: Work, now: datetime
 ) -> BatchResult:
     """Decide ``work``, commands of ``service``, in one transaction.
 
@@ -41,14 +41,14 @@ def apply(  # noqa: PLR0913, PLR0917  what a transaction is about
     decides when the batch is tried again.
     """
     try:
-        return _apply(store, holder, services, service, work, now)
+        return _apply(store, owner, services, service, work, now)
     except Exception:
         store.roll_back()
         raise
 
 
 def _apply(  # noqa: PLR0913, PLR0917
-    store: Store, holder: Holder, services: Mapping[str, Served], service: str, work: Work, now: datetime
+    store: Store, owner: Owner, services: Mapping[str, Served], service: str, work: Work, now: datetime
 ) -> BatchResult:
     ids = [command.ledger_id for command in work.arrived]
     ids += [refused.ledger_id for refused in work.refused if refused.ledger_id]
@@ -56,25 +56,25 @@ def _apply(  # noqa: PLR0913, PLR0917
     since = oldest_day([*work.arrived, *work.refused], now, declared.service.retention)
     if any(row.parked is not None for row in work.replayed.values()):
         since = date.min  # the ledger row of a parked command must be found, however old it is
-    opened = store.open(holder, service, ids, since)
+    opened = store.open(owner, service, ids, since)
     if opened.revision != work.revision:
         raise Outdated
     plan = classify(work, opened, declared.tables)
     if not plan.changes_anything and work.outbox_sent is None:
         store.roll_back()
         return BatchResult(plan, first=_first(store, service, plan))
-    store.enter(holder, opened, service, plan.rows)
+    store.enter(owner, opened, service, plan.rows)
     results, emitted = _run_handlers(store, services, service, plan.fresh, opened.holds.tables)
-    if not store.leave(holder, opened, work.outbox_sent):
+    if not store.leave(owner, opened, work.outbox_sent):
         raise HandlerFault(plan.fresh[0].item.task, "a handler ended the writer's transaction and began another")
-    _record(store, holder, opened, service, plan, work.replayed)
-    outgoing = store.fill_outbox(holder, emitted) if emitted else []
+    _record(store, owner, opened, service, plan, work.replayed)
+    outgoing = store.fill_outbox(owner, emitted) if emitted else []
     lsn, at = store.commit()
     return BatchResult(plan, Committed(opened.xid, lsn, at), results, _first(store, service, plan), outgoing)
 
 
 def _record(  # noqa: PLR0913, PLR0917
-    store: Store, holder: Holder, opened: Opened, service: str, plan: Classified, replayed: Mapping[str, DeferredRow]
+    store: Store, owner: Owner, opened: Opened, service: str, plan: Classified, replayed: Mapping[str, DeferredRow]
 ) -> None:
     again: dict[int, Refused] = {}
     first: list[Refused] = []
@@ -87,7 +87,7 @@ def _record(  # noqa: PLR0913, PLR0917
     if first:
         store.park(first)
     if plan.deferred:
-        store.defer(holder, plan.deferred)
+        store.defer(owner, plan.deferred)
     if plan.replayed_applied or plan.replayed_parked:
         store.settle_deferred([row.seq for row in plan.replayed_applied], [row.seq for row in plan.replayed_parked])
     applied = {row.parked: ledger_id(row.item.id) for row in plan.replayed_applied if row.parked is not None}

@@ -17,7 +17,7 @@ from writegate.message.envelope import traceparents_of
 from writegate.telemetry import BatchSpan, untraced
 from writegate_writer.apply.batch import BatchProcessor
 from writegate_writer.apply.sending import Sending
-from writegate_writer.decide.store import Holder, Store
+from writegate_writer.decide.store import Owner, Store
 from writegate_writer.errors import DatabaseFault, Fault, HandlerFault
 from writegate_writer.receive.delivery import Arrived, Refused
 from writegate_writer.schedule.batching import read_next_batch, suspicious, take_batch
@@ -70,12 +70,12 @@ class Turns:
 
     def take(self, domain: Domain, store: Store) -> bool:
         """Take one turn. Returns whether the store's connection can still be used."""
-        holder = Holder(self._name, domain.name, domain.epoch, self._settings.lease_seconds)
+        owner = Owner(self._name, domain.name, domain.epoch, self._settings.lease_seconds)
         try:
             if domain.phase is Phase.STARTING:
-                self._start(store, holder, domain)
+                self._start(store, owner, domain)
             else:
-                self._serve(store, holder, domain)
+                self._serve(store, owner, domain)
         except DatabaseFault as error:
             return self._database_fault(store, domain, error)
         except HandlerFault as error:
@@ -103,8 +103,8 @@ class Turns:
         self._scheduler.suspend(domain, seconds)
         self._consuming.refresh(domain)
 
-    def _start(self, store: Store, holder: Holder, domain: Domain) -> None:
-        started = store.start(holder)
+    def _start(self, store: Store, owner: Owner, domain: Domain) -> None:
+        started = store.start(owner)
         domain.deferred = started.waiting
         if started.leftovers:
             self._sending.emitted(domain, started.leftovers)
@@ -119,13 +119,13 @@ class Turns:
             self._consuming.refresh(domain)
             self._schedule_next_turn(domain)
 
-    def _serve(self, store: Store, holder: Holder, domain: Domain) -> None:
+    def _serve(self, store: Store, owner: Owner, domain: Domain) -> None:
         domain.outbox.confirmed_up_to()  # what the broker has confirmed by now no longer counts
         if len(domain.outbox) > _MOST_SENT_GROUPS:
             self._clock.pause(_FULL_PAUSE_SECONDS)
             self._scheduler.again(domain, _KEEP_CONFIRMED_SECONDS)
             return
-        processor = BatchProcessor(store, holder, domain, self._services, self._sending, self._consuming, self._clock)
+        processor = BatchProcessor(store, owner, domain, self._services, self._sending, self._consuming, self._clock)
         revision = self._scheduler.take_revision(domain)
         if revision is not None:
             # They may be that new already: an earlier turn may have read them after the control thread read this.
@@ -141,11 +141,11 @@ class Turns:
             # The control thread stops its lanes; what was delivered goes back then, and takes no memory here.
             self._clock.pause(_FULL_PAUSE_SECONDS)
         elif not suspicious(domain.first()) or self._scheduler.request_exclusive_turn(domain):
-            self._batch(store, holder, domain, processor)
-        self._delete_sent(store, holder, domain)
+            self._batch(store, owner, domain, processor)
+        self._delete_sent(store, owner, domain)
         self._schedule_next_turn(domain)
 
-    def _batch(self, store: Store, holder: Holder, domain: Domain, processor: BatchProcessor) -> None:
+    def _batch(self, store: Store, owner: Owner, domain: Domain, processor: BatchProcessor) -> None:
         next_reading, domain.next_reading = domain.next_reading, None
         if next_reading is not None:
             next_reading.result()
@@ -156,7 +156,7 @@ class Turns:
             self._start_reading_next(domain)
         if reading.misrouted:
             # No transaction of theirs would find at its fence that another writer, with other lanes, owns the domain.
-            store.check_held(holder)
+            store.check_owned(owner)
         self._sending.misrouted(domain, reading.misrouted)
         parts: list[Arrived | Refused] = [*reading.arrived, *reading.refused]
         if parts:
@@ -180,11 +180,11 @@ class Turns:
                 read_next_batch, domain, self._services, self._settings, self._clock
             )
 
-    def _delete_sent(self, store: Store, holder: Holder, domain: Domain) -> None:
+    def _delete_sent(self, store: Store, owner: Owner, domain: Domain) -> None:
         """Delete what the broker has confirmed from the outbox, when no batch comes next that would do it."""
         sent = domain.outbox.confirmed_up_to()
         if sent is not None and not domain.waiting:
-            store.delete_sent(holder, sent)
+            store.delete_sent(owner, sent)
             domain.outbox.mark_deleted(sent)
 
     def _schedule_next_turn(self, domain: Domain) -> None:

@@ -11,7 +11,7 @@ from writegate.message.envelope import Item
 from writegate_writer.database.fence import fence_parameters
 from writegate_writer.database.session import Session
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key
-from writegate_writer.decide.store import Holder
+from writegate_writer.decide.store import Owner
 from writegate_writer.errors import SERIALIZATION_FAILURE, DatabaseFault
 from writegate_writer.receive.sanitizing import sanitize_json, sanitize_text
 
@@ -27,9 +27,9 @@ SELECT (SELECT revision FROM writegate.domain WHERE name = %(domain)s),
 """
 
 
-def read_index(session: Session, holder: Holder) -> DeferredIndex:
+def read_index(session: Session, owner: Owner) -> DeferredIndex:
     """Return which keys have something deferred, or wait behind a parked command, all as of one moment."""
-    return index_of(session.own(READ_INDEX, fence_parameters(holder)))
+    return index_of(session.own(READ_INDEX, fence_parameters(owner)))
 
 
 def index_of(rows: list[tuple[Any, ...]]) -> DeferredIndex:
@@ -54,10 +54,10 @@ ORDER BY position
 """
 
 
-def defer(session: Session, holder: Holder, deferrals: Sequence[Deferral]) -> None:
+def defer(session: Session, owner: Owner, deferrals: Sequence[Deferral]) -> None:
     """Store what must wait, in this order."""
     columns = zip(*(_row(deferral) for deferral in deferrals), strict=True)
-    session.own(_DEFER, [holder.domain, *(list(column) for column in columns)])
+    session.own(_DEFER, [owner.domain, *(list(column) for column in columns)])
 
 
 def _row(deferral: Deferral) -> tuple[Any, ...]:
@@ -105,11 +105,11 @@ FROM writegate.deferred WHERE domain = %s AND state = 'deferred' AND seq > %s OR
 """
 
 
-def read_deferred(session: Session, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
+def read_deferred(session: Session, owner: Owner, after: int, limit: int) -> list[DeferredRow]:
     """Return what is deferred in a domain, oldest first, after a row's number."""
     return [
         DeferredRow(seq, service, lane, Item(id_, task, version, key, bytes(raw)), *rest)
-        for seq, service, lane, id_, task, version, key, raw, *rest in session.own(_READ, [holder.domain, after, limit])
+        for seq, service, lane, id_, task, version, key, raw, *rest in session.own(_READ, [owner.domain, after, limit])
     ]
 
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 from writegate_writer.database.session import Session
-from writegate_writer.decide.store import Holder
+from writegate_writer.decide.store import Owner
 
 FENCE = "SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s))"
 
 
-def fence_parameters(holder: Holder) -> dict[str, Any]:
+def fence_parameters(owner: Owner) -> dict[str, Any]:
     """Return the parameters of :data:`FENCE`."""
-    return {"domain": holder.domain, "epoch": holder.epoch, "lease": holder.lease_seconds}
+    return {"domain": owner.domain, "epoch": owner.epoch, "lease": owner.lease_seconds}
 
 
-def check_held(session: Session, holder: Holder) -> None:
+def check_owned(session: Session, owner: Owner) -> None:
     """Pass the fence in a transaction of its own, for what is done outside of one."""
-    session.own(FENCE, fence_parameters(holder))
+    session.own(FENCE, fence_parameters(owner))

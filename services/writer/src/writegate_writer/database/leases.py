@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from writegate_writer.database.session import CONTROL_APPLICATION, Session
 from writegate_writer.decide.holds import Holds, holds_of
-from writegate_writer.schedule.shares import Holding
+from writegate_writer.schedule.shares import Ownership
 from writegate_writer.schedule.sharing import Claimed
 
 # A domain whose row is locked is in the middle of a transaction: its owner's, which renews the lease by itself.
@@ -58,8 +58,8 @@ class SqlLeases:
     def renew(self, writer: str, domains: Sequence[str], seconds: float) -> None:
         self._session.own(_RENEW, {"lease": seconds, "me": writer, "held": list(domains)})
 
-    def holdings(self) -> list[Holding]:
-        return [Holding(*row) for row in self._session.own(_READ)]
+    def ownerships(self) -> list[Ownership]:
+        return [Ownership(*row) for row in self._session.own(_READ)]
 
     def holds(self) -> Holds:
         rows = self._session.own(_HOLDS)

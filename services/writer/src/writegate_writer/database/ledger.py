@@ -14,20 +14,20 @@ from writegate_writer.database.fence import FENCE, fence_parameters
 from writegate_writer.database.outbox import DELETE_SENT, leftovers
 from writegate_writer.database.session import Session
 from writegate_writer.decide.holds import holds_of
-from writegate_writer.decide.store import Holder, Known, Opened, Started
+from writegate_writer.decide.store import Known, Opened, Owner, Started
 from writegate_writer.handlers.roles import role_of
 from writegate_writer.handlers.rows.literal import bare_array
 
 _START = f"BEGIN; {FENCE}; {READ_INDEX}"
 
 
-def start(session: Session, holder: Holder) -> Started:
+def start(session: Session, owner: Owner) -> Started:
     """Commit an otherwise empty fenced transaction: proof that the database takes writes and that the domain is ours.
 
     Returns what an earlier owner left: the outbox, which goes out before anything new, and what is deferred.
     """
-    index = index_of(session.own(_START, fence_parameters(holder)))
-    left = leftovers(session, holder)
+    index = index_of(session.own(_START, fence_parameters(owner)))
+    left = leftovers(session, owner)
     session.own("COMMIT")
     return Started(left, index)
 
@@ -45,9 +45,9 @@ FROM writegate.look_up(%(service)s, %(ids)s, %(since)s)
 _OPEN = f"BEGIN; {FENCE}; {_READ_OPENED}"
 
 
-def open_transaction(session: Session, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
+def open_transaction(session: Session, owner: Owner, service: str, ids: Sequence[str], since: date) -> Opened:
     """Begin, pass the fence, look the ids up and read the holds."""
-    parameters = {**fence_parameters(holder), "service": service, "ids": bare_array(ids), "since": since}
+    parameters = {**fence_parameters(owner), "service": service, "ids": bare_array(ids), "since": since}
     [(batch, xid, started_at, decided, waiting, holds, services, revision)] = session.own(_OPEN, parameters)
     return Opened(
         batch,
@@ -70,14 +70,14 @@ SET LOCAL ROLE {role}
 """
 
 
-def enter(session: Session, holder: Holder, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
+def enter(session: Session, owner: Owner, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
     """Write the batch's row and the decisions ``(id, outcome, hash)``; become the service's role for the handlers."""
     ids, outcomes, hashes = zip(*rows, strict=True) if rows else ((), (), ())
     parameters = {
         "batch": opened.batch,
-        "domain": holder.domain,
+        "domain": owner.domain,
         "service": service,
-        "writer": holder.writer,
+        "writer": owner.writer,
         "xid": opened.xid,
         "commands": len(rows),
         "started_at": opened.started_at,
@@ -94,13 +94,13 @@ UPDATE writegate.batch SET committed_at = clock_timestamp() WHERE id = %(batch)s
 """
 
 
-def leave(session: Session, holder: Holder, opened: Opened, sent: int | None) -> bool:
+def leave(session: Session, owner: Owner, opened: Opened, sent: int | None) -> bool:
     """Leave the service's role, end the batch, and delete from the outbox what the broker has confirmed.
 
     Returns whether the batch's row is there. It is not when a handler ended the transaction and began another.
     """
     delete = "" if sent is None else f"{DELETE_SENT};"
-    parameters = {"batch": opened.batch, "domain": holder.domain, "sent": sent}
+    parameters = {"batch": opened.batch, "domain": owner.domain, "sent": sent}
     return bool(session.own(_LEAVE.format(delete_sent=delete), parameters))
 
 

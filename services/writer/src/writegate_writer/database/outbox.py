@@ -9,7 +9,7 @@ from writegate.contract.ids import ledger_id
 from writegate.message.envelope import Item
 from writegate_writer.database.fence import FENCE, fence_parameters
 from writegate_writer.database.session import Session
-from writegate_writer.decide.store import Holder, Outgoing
+from writegate_writer.decide.store import Outgoing, Owner
 
 _FILL = """
 WITH given AS MATERIALIZED (
@@ -63,12 +63,12 @@ FROM writegate.outbox o WHERE domain = %(domain)s ORDER BY seq
 """
 
 
-def leftovers(session: Session, holder: Holder) -> list[Outgoing]:
+def leftovers(session: Session, owner: Owner) -> list[Outgoing]:
     """Return what an earlier owner of a domain emitted and the broker has not confirmed, in order."""
     return [
         Outgoing(seq, Item(id_, task, version, key, bytes(fields)), service, parent, origin, lanes or None)
         for seq, service, task, id_, version, key, parent, origin, fields, lanes in session.own(
-            _LEFTOVERS, fence_parameters(holder)
+            _LEFTOVERS, fence_parameters(owner)
         )
     ]
 
@@ -82,6 +82,6 @@ COMMIT
 """
 
 
-def delete_sent(session: Session, holder: Holder, sent: int) -> None:
+def delete_sent(session: Session, owner: Owner, sent: int) -> None:
     """Delete from the outbox what the broker has confirmed, in a transaction of its own: no batch is there to do it."""
-    session.own(_DELETE_SENT_ALONE, {**fence_parameters(holder), "sent": sent})
+    session.own(_DELETE_SENT_ALONE, {**fence_parameters(owner), "sent": sent})

@@ -16,7 +16,7 @@ from writegate_writer.database import deferred, fence, ledger, outbox, parked, r
 from writegate_writer.database.lock_conflicts import LockConflicts, conflict_labels, record_conflict
 from writegate_writer.database.session import Session, translated
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow
-from writegate_writer.decide.store import Holder, Opened, Outgoing, Started
+from writegate_writer.decide.store import Opened, Outgoing, Owner, Started
 from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.receive.delivery import Refused
@@ -56,20 +56,20 @@ class SqlStore:
         for moment in ("before_cursor_execute", "after_cursor_execute"):
             event.listen(session.connection, moment, self._seen)
 
-    def start(self, holder: Holder) -> Started:
-        return ledger.start(self.session, holder)
+    def start(self, owner: Owner) -> Started:
+        return ledger.start(self.session, owner)
 
-    def waiting(self, holder: Holder) -> DeferredIndex:
-        return deferred.read_index(self.session, holder)
+    def waiting(self, owner: Owner) -> DeferredIndex:
+        return deferred.read_index(self.session, owner)
 
-    def check_held(self, holder: Holder) -> None:
-        fence.check_held(self.session, holder)
+    def check_owned(self, owner: Owner) -> None:
+        fence.check_owned(self.session, owner)
 
-    def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
-        return ledger.open_transaction(self.session, holder, service, ids, since)
+    def open(self, owner: Owner, service: str, ids: Sequence[str], since: date) -> Opened:
+        return ledger.open_transaction(self.session, owner, service, ids, since)
 
-    def enter(self, holder: Holder, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
-        ledger.enter(self.session, holder, opened, service, rows)
+    def enter(self, owner: Owner, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
+        ledger.enter(self.session, owner, opened, service, rows)
 
     def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
         handler = self._services[service].handlers[task]
@@ -96,14 +96,14 @@ class SqlStore:
         if self.running is not None:
             self.running.seen_at = self._clock.monotonic()
 
-    def leave(self, holder: Holder, opened: Opened, sent: int | None) -> bool:
-        return ledger.leave(self.session, holder, opened, sent)
+    def leave(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
+        return ledger.leave(self.session, owner, opened, sent)
 
     def park(self, refused: Sequence[Refused]) -> None:
         parked.park(self.session, refused)
 
-    def defer(self, holder: Holder, deferrals: Sequence[Deferral]) -> None:
-        deferred.defer(self.session, holder, deferrals)
+    def defer(self, owner: Owner, deferrals: Sequence[Deferral]) -> None:
+        deferred.defer(self.session, owner, deferrals)
 
     def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
         deferred.settle(self.session, applied, parked)
@@ -113,8 +113,8 @@ class SqlStore:
     ) -> None:
         parked.settle_replayed(self.session, opened, service, applied, again)
 
-    def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
-        return outbox.fill_outbox(self.session, holder.domain, outgoing)
+    def fill_outbox(self, owner: Owner, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
+        return outbox.fill_outbox(self.session, owner.domain, outgoing)
 
     def commit(self) -> tuple[str, datetime]:
         return ledger.commit(self.session)
@@ -122,19 +122,19 @@ class SqlStore:
     def roll_back(self) -> None:
         self.session.roll_back()
 
-    def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
-        labels = conflict_labels(holder.domain, error, self._lock_conflicts.conflict(self.session, error))
+    def conflict(self, owner: Owner, error: DatabaseFault, attempt: int) -> None:
+        labels = conflict_labels(owner.domain, error, self._lock_conflicts.conflict(self.session, error))
         log.warning("batch.conflict", attempt=attempt, **labels)
         record_conflict(self.session, labels)
 
-    def delete_sent(self, holder: Holder, sent: int) -> None:
-        outbox.delete_sent(self.session, holder, sent)
+    def delete_sent(self, owner: Owner, sent: int) -> None:
+        outbox.delete_sent(self.session, owner, sent)
 
     def look_up(self, service: str, ids: Sequence[str]) -> Mapping[str, Receipt]:
         return receipts.look_up(self.session, service, ids)
 
-    def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
-        return deferred.read_deferred(self.session, holder, after, limit)
+    def deferred(self, owner: Owner, after: int, limit: int) -> list[DeferredRow]:
+        return deferred.read_deferred(self.session, owner, after, limit)
 
     def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
         deferred.limit_waiting(self.session, seqs, seconds)
@@ -145,8 +145,8 @@ class SqlStore:
     def release_task(self, task: str) -> None:
         type_holds.release_task(self.session, task)
 
-    def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
-        return suspects.suspect(self.session, holder, service, ledger_id)
+    def suspect(self, owner: Owner, service: str, ledger_id: str) -> int:
+        return suspects.suspect(self.session, owner, service, ledger_id)
 
     def clear_suspect(self, service: str, ledger_id: str) -> None:
         suspects.clear_suspect(self.session, service, ledger_id)

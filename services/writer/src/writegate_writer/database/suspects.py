@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from writegate_writer.database.session import Session
-from writegate_writer.decide.store import Holder
+from writegate_writer.decide.store import Owner
 
 _SUSPECT = """
 INSERT INTO writegate.suspect AS s (service, id, writer) VALUES (%s, %s::uuid, %s)
@@ -12,12 +12,12 @@ RETURNING times
 """
 
 
-def suspect(session: Session, holder: Holder, service: str, ledger_id: str) -> int:
+def suspect(session: Session, owner: Owner, service: str, ledger_id: str) -> int:
     """Write down, in a transaction of its own, what may end the process: a command to be applied alone, or a replay.
 
     Returns how many writers have written it down. One that tries again after an outage is counted once: it is alive.
     """
-    [(times,)] = session.own(_SUSPECT, [service, ledger_id, holder.writer])
+    [(times,)] = session.own(_SUSPECT, [service, ledger_id, owner.writer])
     return int(times)
 
 

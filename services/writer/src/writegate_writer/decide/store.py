@@ -19,8 +19,8 @@ APPLIED, PARKED = "a", "p"
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """A writer, the domain that it holds, and the epoch of its lease."""
+class Owner:
+    """A writer as the owner of a domain, with the epoch of its lease."""
 
     writer: str
     domain: str
@@ -75,19 +75,19 @@ class Started:
 class Store(Protocol):
     """A database connection, as a turn sees it. Every method may raise :class:`DatabaseFault`."""
 
-    def start(self, holder: Holder) -> Started:
+    def start(self, owner: Owner) -> Started:
         """Commit an empty fenced transaction; return what was left."""
 
-    def waiting(self, holder: Holder) -> DeferredIndex:
+    def waiting(self, owner: Owner) -> DeferredIndex:
         """Return the index of what is deferred in a domain, read in one snapshot."""
 
-    def check_held(self, holder: Holder) -> None:
+    def check_owned(self, owner: Owner) -> None:
         """Pass the fence in a transaction of its own, before something that is done outside of one."""
 
-    def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
+    def open(self, owner: Owner, service: str, ids: Sequence[str], since: date) -> Opened:
         """Begin, pass the fence, look up which ledger ids were decided since a day, read the holds."""
 
-    def enter(self, holder: Holder, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
+    def enter(self, owner: Owner, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
         """Write the batch's row and the decisions ``(ledger id, outcome, hash)``; become the service's role."""
 
     def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
@@ -99,7 +99,7 @@ class Store(Protocol):
         Counted from any moment: only differences have a meaning.
         """
 
-    def leave(self, holder: Holder, opened: Opened, sent: int | None) -> bool:
+    def leave(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
         """Leave the service's role, end the batch, delete the outbox up to ``sent``.
 
         Returns False when this is not the transaction that was entered.
@@ -108,7 +108,7 @@ class Store(Protocol):
     def park(self, refused: Sequence[Refused]) -> None:
         """Write the rows of parked commands."""
 
-    def defer(self, holder: Holder, deferrals: Sequence[Deferral]) -> None:
+    def defer(self, owner: Owner, deferrals: Sequence[Deferral]) -> None:
         """Write the rows of deferred commands, in this order."""
 
     def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
@@ -123,7 +123,7 @@ class Store(Protocol):
         new cause.
         """
 
-    def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
+    def fill_outbox(self, owner: Owner, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         """Store emitted commands; return them with their numbers."""
 
     def commit(self) -> tuple[str, datetime]:
@@ -132,16 +132,16 @@ class Store(Protocol):
     def roll_back(self) -> None:
         """Undo the open transaction, if there is one."""
 
-    def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
+    def conflict(self, owner: Owner, error: DatabaseFault, attempt: int) -> None:
         """Count and record a lock conflict that ended the transaction. ``attempt``: the number of the try, from 1."""
 
-    def delete_sent(self, holder: Holder, sent: int) -> None:
+    def delete_sent(self, owner: Owner, sent: int) -> None:
         """Delete from the outbox up to ``sent``, in a transaction of its own."""
 
     def look_up(self, service: str, ids: Sequence[str]) -> Mapping[str, Receipt]:
         """Return the receipts of commands, by command id, without those that are unknown."""
 
-    def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
+    def deferred(self, owner: Owner, after: int, limit: int) -> list[DeferredRow]:
         """Return at most ``limit`` deferred commands of a domain, oldest first, after a row's number."""
 
     def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
@@ -153,7 +153,7 @@ class Store(Protocol):
     def release_task(self, task: str) -> None:
         """Release the hold that writers placed on a command type."""
 
-    def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
+    def suspect(self, owner: Owner, service: str, ledger_id: str) -> int:
         """Record, in a transaction of its own, a suspect: what may end the process.
 
         Returns how many writers in a row have recorded it, this one included.

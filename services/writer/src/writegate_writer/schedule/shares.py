@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class Ownership:
     """A row of ``writegate.domain``: ``free`` when nobody's lease is valid.
 
     ``revision`` counts the changes that people made to its deferred commands.
@@ -29,18 +29,18 @@ class ShareChange:
     release: tuple[str, ...]
 
 
-def share_change(me: str, writers: int, holdings: Sequence[Holding]) -> ShareChange:
+def share_change(me: str, writers: int, ownerships: Sequence[Ownership]) -> ShareChange:
     """Return what ``me`` should claim or let go of, so that ``writers`` writers share the domains evenly.
 
     Every writer gets the share rounded down before any writer gets one more. A writer with more than the share rounded
     up lets go of the surplus. If that does not suffice, the first of the writers with one more let go of it. When the
     domains are shared evenly nothing changes.
     """
-    least, uneven = divmod(len(holdings), max(writers, 1))
+    least, uneven = divmod(len(ownerships), max(writers, 1))
     most = least + (uneven > 0)
-    free = sorted(holding.domain for holding in holdings if holding.free)
-    mine = sorted(holding.domain for holding in holdings if holding.owner == me and not holding.free)
-    held = Counter(holding.owner for holding in holdings if not holding.free)
+    free = sorted(ownership.domain for ownership in ownerships if ownership.free)
+    mine = sorted(ownership.domain for ownership in ownerships if ownership.owner == me and not ownership.free)
+    held = Counter(ownership.owner for ownership in ownerships if not ownership.free)
     # What the writers below the least share need: those that hold something, and those that hold nothing.
     needed = sum(max(least - count, 0) for count in held.values()) + least * max(writers - len(held), 0)
     if len(mine) > most:

@@ -19,7 +19,7 @@ from writegate_writer.decide.holds import Holds
 from writegate_writer.schedule.domain import Domain
 from writegate_writer.schedule.ports import Consuming
 from writegate_writer.schedule.scheduler import DomainScheduler
-from writegate_writer.schedule.shares import Holding, share_change
+from writegate_writer.schedule.shares import Ownership, share_change
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class Leases(Protocol):
     def renew(self, writer: str, domains: Sequence[str], seconds: float) -> None:
         """Renew the leases of those that are not in the middle of a transaction, which renews them by itself."""
 
-    def holdings(self) -> list[Holding]:
+    def ownerships(self) -> list[Ownership]:
         """Return every domain."""
 
     def holds(self) -> Holds:
@@ -98,17 +98,17 @@ class Sharing:
         held = [domain.name for domain in self._held()]
         leases.renew(self._me, held, self._settings.lease_seconds)
         # What is held here is not free for us to claim, even when its lease ran out during a long transaction.
-        holdings = [
-            replace(holding, free=holding.free and not (holding.owner == self._me and holding.domain in held))
-            for holding in leases.holdings()
-            if holding.domain not in self._foreign
+        ownerships = [
+            replace(ownership, free=ownership.free and not (ownership.owner == self._me and ownership.domain in held))
+            for ownership in leases.ownerships()
+            if ownership.domain not in self._foreign
         ]
-        self._drop_lost(holdings)
+        self._drop_lost(ownerships)
         holds = leases.holds()
         self._stop_held_lanes(holds)
-        self._notify(holdings, holds)
+        self._notify(ownerships, holds)
         if may_claim:
-            change = share_change(self._me, leases.writers(self._settings.lease_seconds), holdings)
+            change = share_change(self._me, leases.writers(self._settings.lease_seconds), ownerships)
             self._leave(change.release)
             if change.claim:
                 self._claim(leases, change.claim)
@@ -161,8 +161,8 @@ class Sharing:
         leases.release(self._me, names)
         log.info("domain.released", domains=names)
 
-    def _drop_lost(self, holdings: list[Holding]) -> None:
-        epochs = {holding.domain: holding.epoch for holding in holdings if holding.owner == self._me}
+    def _drop_lost(self, ownerships: list[Ownership]) -> None:
+        epochs = {ownership.domain: ownership.epoch for ownership in ownerships if ownership.owner == self._me}
         for domain in self._held():
             if epochs.get(domain.name) != domain.epoch:
                 self._lose(domain)
@@ -183,9 +183,9 @@ class Sharing:
                 log.info(event, domain=domain.name, lanes=sorted(stopped))
                 self._consuming.refresh(domain)
 
-    def _notify(self, holdings: list[Holding], holds: Holds) -> None:
+    def _notify(self, ownerships: list[Ownership], holds: Holds) -> None:
         """Pass on to idle domains what people have done; a busy one finds out in its next transaction."""
-        revisions = {holding.domain: holding.revision for holding in holdings}
+        revisions = {ownership.domain: ownership.revision for ownership in ownerships}
         for domain in self._scheduler.domains():
             if domain.name in revisions:
                 self._scheduler.notify(domain, revisions[domain.name], holds)

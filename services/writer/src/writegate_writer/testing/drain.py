@@ -22,7 +22,7 @@ from writegate_writer.apply.batch import BatchProcessor
 from writegate_writer.apply.sending import Sending
 from writegate_writer.decide.deferral import BEGINNING
 from writegate_writer.decide.result import BatchResult
-from writegate_writer.decide.store import Holder
+from writegate_writer.decide.store import Owner
 from writegate_writer.handlers.loading import load_services
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.receive.delivery import Delivery
@@ -95,12 +95,12 @@ class _Drain:
         self._served = {name: Served(writes.service, {}) for name, writes in services.items()}
         lanes = tuple((service.name, lane) for service in broker.services for lane in range(service.lanes))
         self._domain = Domain("drain", 0, lanes)
-        holder = Holder("drain", self._domain.name, self._domain.epoch, 0.0)
-        self._domain.deferred = store.start(holder).waiting
+        owner = Owner("drain", self._domain.name, self._domain.epoch, 0.0)
+        self._domain.deferred = store.start(owner).waiting
         self._decided = _Decided()
         self._sending = Sending(self._served, DomainScheduler(), self._decided, _Confirmed(publisher))
         self._processor = BatchProcessor(
-            store, holder, self._domain, self._served, self._sending, self._decided, SystemClock()
+            store, owner, self._domain, self._served, self._sending, self._decided, SystemClock()
         )
 
     def run(self) -> list[Receipt]:

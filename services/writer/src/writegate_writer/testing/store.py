@@ -19,7 +19,7 @@ from writegate_writer.database.session import Session
 from writegate_writer.database.store import SqlStore
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key, key_of
 from writegate_writer.decide.holds import holds_of
-from writegate_writer.decide.store import APPLIED, Holder, Known, Opened, Outgoing, Started
+from writegate_writer.decide.store import APPLIED, Known, Opened, Outgoing, Owner, Started
 from writegate_writer.errors import SERIALIZATION_FAILURE, DatabaseFault, HandlerFault
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.receive.delivery import Refused
@@ -73,7 +73,7 @@ class MemoryStore:
     def _now(self) -> Memory:
         return self._memory if self._changed is None else self._changed
 
-    def start(self, holder: Holder) -> Started:
+    def start(self, owner: Owner) -> Started:
         return Started([], self._index())
 
     def _index(self) -> DeferredIndex:
@@ -83,13 +83,13 @@ class MemoryStore:
         )
         return DeferredIndex(keys, set(self._memory.parked_keys))
 
-    def waiting(self, holder: Holder) -> DeferredIndex:
+    def waiting(self, owner: Owner) -> DeferredIndex:
         return self._index()
 
-    def check_held(self, holder: Holder) -> None:
+    def check_owned(self, owner: Owner) -> None:
         """Do nothing: a drain has no other owners."""
 
-    def open(self, holder: Holder, service: str, ids: Sequence[str], since: date) -> Opened:
+    def open(self, owner: Owner, service: str, ids: Sequence[str], since: date) -> Opened:
         [(xid, at)] = self._session.run(_BEGIN)
         self._changed = Memory()
         self._changed.take_over(self._memory)
@@ -99,7 +99,7 @@ class MemoryStore:
         }
         return Opened(0, xid, at, known, deferred, holds_of(()))
 
-    def enter(self, holder: Holder, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
+    def enter(self, owner: Owner, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
         for id_, outcome, hash_ in rows:
             receipt = Receipt(id_, "applied" if outcome == APPLIED else "parked", opened.xid, None, opened.started_at)
             self._now.decided[service, id_] = Known(outcome, hash_), receipt
@@ -111,7 +111,7 @@ class MemoryStore:
         """Not used: a drain has no holds."""
         return {}
 
-    def leave(self, holder: Holder, opened: Opened, sent: int | None) -> bool:
+    def leave(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
         return self._session.run(_SAME) == [(opened.xid,)]
 
     def park(self, refused: Sequence[Refused]) -> None:
@@ -124,7 +124,7 @@ class MemoryStore:
             if key is not None and command.parks_key:
                 self._now.parked_keys.add(key)
 
-    def defer(self, holder: Holder, aside: Sequence[Deferral]) -> None:
+    def defer(self, owner: Owner, aside: Sequence[Deferral]) -> None:
         for deferral in aside:
             arrived, number = deferral.arrived, self._now.next_number()
             delivery = arrived.delivery
@@ -158,7 +158,7 @@ class MemoryStore:
             self._now.decided[service, id_] = Known(APPLIED, known.hash), receipt
         self.park(list(again.values()))
 
-    def fill_outbox(self, holder: Holder, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
+    def fill_outbox(self, owner: Owner, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         return [replace(command, seq=self._now.next_number()) for command in outgoing]
 
     def commit(self) -> tuple[str, datetime]:
@@ -172,10 +172,10 @@ class MemoryStore:
             self._changed = None
             self._session.run(_ROLL_BACK)
 
-    def delete_sent(self, holder: Holder, sent: int) -> None:
+    def delete_sent(self, owner: Owner, sent: int) -> None:
         """There is no table to delete from."""
 
-    def conflict(self, holder: Holder, error: DatabaseFault, attempt: int) -> None:
+    def conflict(self, owner: Owner, error: DatabaseFault, attempt: int) -> None:
         """Do nothing: the test's own transaction has failed, and the error that follows reports it."""
 
     def look_up(self, service: str, ids: Sequence[str]) -> Mapping[str, Receipt]:
@@ -187,7 +187,7 @@ class MemoryStore:
                 receipts[id_] = Receipt(id_, "deferred", cause=Cause("deferred", reason))
         return receipts
 
-    def deferred(self, holder: Holder, after: int, limit: int) -> list[DeferredRow]:
+    def deferred(self, owner: Owner, after: int, limit: int) -> list[DeferredRow]:
         return [row for number, (row, _, _) in sorted(self._memory.deferred.items()) if number > after][:limit]
 
     def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
@@ -200,7 +200,7 @@ class MemoryStore:
     def release_task(self, task: str) -> None:
         """None is ever held."""
 
-    def suspect(self, holder: Holder, service: str, ledger_id: str) -> int:
+    def suspect(self, owner: Owner, service: str, ledger_id: str) -> int:
         """Nothing dies here: this is the first to try, every time."""
         return 1
 
