@@ -1,8 +1,8 @@
-"""Outsiders in the way: who keeps a batch waiting, and which statements met.
+"""Lock conflicts with sessions of others: which session blocks a batch, and with which statement.
 
-After a deadlock the other session goes on at once, and the server's message names its process only. So waits are looked
-at while they last, over the control connection: twice a second, and PostgreSQL calls nothing a deadlock before a second
-(``deadlock_timeout``) is over.
+After a deadlock the other session goes on at once, and the server's error names only its process. So lock waits are
+observed while they last, on the control connection, twice a second: PostgreSQL ends a deadlock after one second
+(``deadlock_timeout``).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from writegate_writer.receive.sanitizing import sanitize_text
 
 log = structlog.get_logger(__name__)
 
-# A wait that was looked at so long before an error has nothing to do with it.
+# A wait that was last observed longer ago than this has nothing to do with an error.
 _FRESH_SECONDS = 5.0
 _STATEMENT_CHARACTERS = 500
 _LOG_AGAIN_SECONDS = 60.0
-# As the server says it in English; in another language only what was looked at in time is known.
+# The server's English message. If it uses another language, only waits that were observed in time are known.
 _BLOCKED_BY = re.compile(r"blocked by process (\d+)")
 
-# Writers wait for each other at the fence when a domain changes hands: that is no outsider.
+# Writers block each other at the fence when a domain gets another owner: that is not a conflict with others.
 _BLOCKED = """
 SELECT mine.pid, blocker, other.who, other.application, other.statement
 FROM pg_stat_activity mine, unnest(pg_blocking_pids(mine.pid)) AS blocker, writegate.session_of(blocker) AS other
@@ -53,7 +53,10 @@ class LockWait:
 
 
 class LockConflicts:
-    """What this process knows of outsiders in the way of its slots."""
+    """The lock waits of this process's slots.
+
+    ``observe_waits`` is called by the control thread, ``conflict`` by slot threads; the waits are under a lock.
+    """
 
     def __init__(self, application: str) -> None:
         self._application = application
@@ -64,7 +67,7 @@ class LockConflicts:
         self.conflicts = 0
 
     def observe_waits(self, session: Session) -> None:
-        """Take note of the waits that go on now."""
+        """Record the lock waits that last at this moment."""
         try:
             rows = session.own(_BLOCKED, [self._application])
         except DatabaseFault as error:
@@ -80,14 +83,14 @@ class LockConflicts:
                 self._seen[mine] = (time.monotonic(), wait)
 
     def _log_failure(self, text: str) -> None:
-        """Log that nothing is known of outsiders. Twice a second would be too much: once a minute, or a new text."""
+        """Log that lock waits could not be read: when the error is a new one, and else once a minute."""
         now = time.monotonic()
         if text != self._failure or now >= self._log_again_at:
             self._failure, self._log_again_at = text, now + _LOG_AGAIN_SECONDS
             log.warning("lock_conflicts.unknown", error=text)
 
     def conflict(self, session: Session, error: DatabaseFault) -> LockWait | None:
-        """Count a conflict that ended a session's transaction; return who was in the way, if that is known."""
+        """Count a conflict that ended a session's transaction; return the session that blocked it, if it is known."""
         with self._lock:
             self.conflicts += 1
             at, wait = self._seen.get(session.backend, (0.0, None))
@@ -95,7 +98,7 @@ class LockConflicts:
         if wait is not None and time.monotonic() - at < _FRESH_SECONDS and wait.pid in (named or {wait.pid}):
             return wait
         for pid in named:
-            # Not looked at in time: what it runs now, or ran last, is what is left to tell.
+            # Not observed in time: the statement that it runs now, or ran last, is all that is known.
             for row in session.own("SELECT * FROM writegate.session_of(%s)", [pid]):
                 return LockWait.of(pid, *row)
         return None
@@ -105,7 +108,7 @@ _KEEP = "INSERT INTO writegate.history (at, name, labels, value) VALUES (clock_t
 
 
 def conflict_labels(domain: str, error: DatabaseFault, wait: LockWait | None) -> dict[str, str]:
-    """Return what is told of a conflict: both statements, ours without its values, and whose the other one is."""
+    """Return what is recorded of a conflict: both statements, ours without its values, and the other session's user."""
     labels = {"domain": domain, "sqlstate": error.sqlstate or "", "error": str(error)}
     labels["statement"] = " ".join((error.statement or "").split())[:_STATEMENT_CHARACTERS]
     if wait is not None:
@@ -115,5 +118,5 @@ def conflict_labels(domain: str, error: DatabaseFault, wait: LockWait | None) ->
 
 
 def record_conflict(session: Session, labels: Mapping[str, str]) -> None:
-    """Keep what is told of a conflict among the figures."""
+    """Store a conflict in ``writegate.history``."""
     session.own(_KEEP, [json.dumps(labels)])

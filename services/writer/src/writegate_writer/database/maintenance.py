@@ -14,7 +14,7 @@ from writegate_writer.errors import DatabaseFault, Fault
 
 log = structlog.get_logger(__name__)
 
-# A try to drop keeps every batch waiting for half a second at most: once a minute that is under a hundredth.
+# An attempt to drop a partition may block every batch for half a second: once a minute, that is less than 1 %.
 _INTERVAL_SECONDS = 60.0
 _DAYS_AHEAD = 7
 # Deleting so many takes some tens of milliseconds, which is how long a lease may wait for its renewal.
@@ -34,11 +34,11 @@ class Maintenance:
 
     @property
     def due_at(self) -> float:
-        """When it is due next, of :func:`time.monotonic`."""
+        """When maintenance is due next, as :func:`time.monotonic` counts."""
         return self._due
 
     def tick(self, session: Session) -> None:
-        """Do what is due. Raises :class:`DatabaseFault` only when the connection or the database is gone."""
+        """Do maintenance if it is due. Raises :class:`DatabaseFault` only when the database cannot be reached."""
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _INTERVAL_SECONDS
@@ -47,7 +47,7 @@ class Maintenance:
         except DatabaseFault as error:
             if error.fault is Fault.OUTAGE:
                 raise
-            # In the way is somebody's long transaction, or a schema older than this writer: neither stops commands.
+            # The cause is a long transaction of another session, or a schema older than this writer: commands go on.
             log.warning("maintenance.put_off", error=f"{error.sqlstate}: {error}", again_in_seconds=_INTERVAL_SECONDS)
             return
         if more:

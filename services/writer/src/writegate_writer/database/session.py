@@ -12,13 +12,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from writegate.config import Settings
-from writegate_writer import counters as figures
+from writegate_writer import counters
 from writegate_writer.errors import UNIQUE_VIOLATION, DatabaseFault, Fault
 
 APPLICATION = "writegate-writer"
 # Of the connections of control threads. One for each writer: by this name the living writers are counted.
 CONTROL_APPLICATION = "writegate-control"
-# What a busy machine may add to the second after which an idle slot says a word.
+# An idle slot runs an empty statement every second. On a busy machine it may be late by this much.
 _USED_WITHIN_SECONDS = 3.0
 
 
@@ -51,10 +51,10 @@ def _translate(error: psycopg2.Error, statement: str | None) -> DatabaseFault:
     if sqlstate is None and isinstance(error, psycopg2.DataError | psycopg2.IntegrityError):
         sqlstate = "22000"  # refused by the driver itself before it was sent
     if sqlstate is None and isinstance(error, psycopg2.ProgrammingError | psycopg2.NotSupportedError):
-        sqlstate = "42000"  # the same: a wrong number of parameters, a type nobody can adapt
+        sqlstate = "42000"  # the same: a wrong number of parameters, a type that it cannot adapt
     fault = DatabaseFault(sqlstate, "; ".join([message, *details]), statement=statement)
     if not fault.over_budget:
-        figures.database_fault(sqlstate)
+        counters.database_fault(sqlstate)
     return fault
 
 
@@ -67,8 +67,8 @@ def engine_of(settings: Settings, application: str, statement_seconds: float | N
         "statement_timeout": statement_seconds or settings.handler_seconds,
         # A writer that was frozen inside a transaction holds its domain's fence: let go of it as soon as of its lease.
         "idle_in_transaction_session_timeout": settings.lease_seconds,
-        # One that was frozen outside would keep its connections, and a standby needs them. Control and slots use theirs
-        # at least once a second.
+        # A writer that was frozen outside a transaction would keep its connections, and a standby needs them. Control
+        # and slot threads use theirs at least once a second.
         "idle_session_timeout": settings.lease_seconds + _USED_WITHIN_SECONDS,
         # So that the server ends what a dead client left running.
         "client_connection_check_interval": 2,
@@ -122,7 +122,7 @@ class Session:
             raise error.with_(fault=fault) from error
 
     def answers(self) -> bool:
-        """Say a word, so that the server knows of us; return whether it answers."""
+        """Run an empty statement, so that the idle time-out starts again; return whether the server answers."""
         try:
             self.run("SELECT")
         except DatabaseFault:
@@ -131,7 +131,7 @@ class Session:
 
     @property
     def backend(self) -> int:
-        """The process that serves it, at the server."""
+        """The process id of its backend at the server."""
         return int(self._driver.info.backend_pid)
 
     @property
