@@ -119,7 +119,7 @@ def defer(store: Store, owner: Owner, stores: Stores, *deferrals: Deferral) -> l
 
 def test_an_empty_database_has_nothing_left(store: Store, owner: Owner) -> None:
     started = store.start(owner)
-    assert (started.leftovers, started.waiting.total, started.waiting.parked) == ([], 0, set())
+    assert (started.leftovers, started.deferred_index.total, started.deferred_index.parked) == ([], 0, set())
     assert store.deferred(owner, BEGINNING, 10) == []
     store.check_owned(owner)
 
@@ -170,7 +170,7 @@ def test_nothing_of_a_transaction_that_is_rolled_back_is_kept(store: Store, owne
     assert (transaction.known, transaction.deferred) == ({}, {})
     store.roll_back()
     started = store.start(owner)
-    assert (started.leftovers, started.waiting.total, started.waiting.parked) == ([], 0, set())
+    assert (started.leftovers, started.deferred_index.total, started.deferred_index.parked) == ([], 0, set())
 
 
 def test_rolling_back_without_a_transaction_does_nothing(store: Store, owner: Owner, stores: Stores) -> None:
@@ -198,17 +198,17 @@ def test_deferred_commands_are_known_and_counted_by_key(store: Store, owner: Own
     transaction = opened(store, owner, stores, *commands, arrived(stores))
     assert transaction.deferred == {command.ledger_id: command.hash for command in commands}
     store.roll_back()
-    waiting = store.start(owner).waiting
-    assert waiting.deferred == Counter({(stores.service, "a"): 2, None: 1})
-    assert waiting.total == 3
-    assert store.waiting(owner).deferred == waiting.deferred
+    index = store.start(owner).deferred_index
+    assert index.deferred == Counter({(stores.service, "a"): 2, None: 1})
+    assert index.total == 3
+    assert store.deferred_index(owner).deferred == index.deferred
 
 
 def test_keyless_commands_of_several_services_are_counted_together(store: Store, owner: Owner, stores: Stores) -> None:
     commands = [arrived(stores, None), arrived(stores, None, service="another"), arrived(stores, "a")]
     defer(store, owner, stores, *(Deferral(command, "a test") for command in commands))
-    waiting = store.start(owner).waiting
-    assert (waiting.deferred, waiting.total) == (Counter({None: 2, (stores.service, "a"): 1}), 3)
+    index = store.start(owner).deferred_index
+    assert (index.deferred, index.total) == (Counter({None: 2, (stores.service, "a"): 1}), 3)
 
 
 def test_a_settled_row_is_deferred_no_more(store: Store, owner: Owner, stores: Stores) -> None:
@@ -219,7 +219,7 @@ def test_a_settled_row_is_deferred_no_more(store: Store, owner: Owner, stores: S
     assert store.deferred(owner, BEGINNING, 10) == [third]
     assert set(opened(store, owner, stores, *commands).deferred) == {commands[2].ledger_id}
     store.roll_back()
-    assert store.start(owner).waiting.total == 1
+    assert store.start(owner).deferred_index.total == 1
 
 
 def test_a_row_is_settled_once(store: Store, owner: Owner, stores: Stores) -> None:
@@ -264,8 +264,8 @@ def test_a_parked_command_parks_its_key_if_its_contract_says_so(store: Store, ow
     keyless = refused(arrived(stores, None), parks_key=True)
     decide(store, owner, stores, parked=[*parking, keyless])
     store.commit()
-    assert store.start(owner).waiting.parked == {(stores.service, "a")}
-    assert store.waiting(owner).parked == {(stores.service, "a")}
+    assert store.start(owner).deferred_index.parked == {(stores.service, "a")}
+    assert store.deferred_index(owner).parked == {(stores.service, "a")}
 
 
 def test_parking_a_command_again_changes_nothing(store: Store, owner: Owner, stores: Stores) -> None:
@@ -274,7 +274,7 @@ def test_parking_a_command_again_changes_nothing(store: Store, owner: Owner, sto
     store.commit()
     with committed(store, owner, stores):
         store.park([parked])
-    assert store.start(owner).waiting.parked == {(stores.service, "a")}
+    assert store.start(owner).deferred_index.parked == {(stores.service, "a")}
 
 
 @pytest.mark.needs(HOLDS)

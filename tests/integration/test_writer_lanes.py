@@ -210,7 +210,7 @@ def test_a_channel_that_the_broker_closes_takes_no_other_with_it(vhost: Vhost) -
             channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
             send(channel, queue, encode(item_of(Note(text="there again"))))
         reader.open(gone)
-        until(lambda: gone.waiting == 1, "it is consumed once it is there again")
+        until(lambda: gone.messages_in_memory == 1, "it is consumed once it is there again")
 
 
 def test_headers_weigh_what_they_take() -> None:

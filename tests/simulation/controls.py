@@ -45,7 +45,7 @@ class CarelessStore(SimulatedStore):
 
     def start(self, owner: Owner) -> Started:
         started = super().start(owner)
-        return replace(started, waiting=DeferredIndex(Counter({None: started.waiting.total})))
+        return replace(started, deferred_index=DeferredIndex(Counter({None: started.deferred_index.total})))
 
 
 class OutdatedStore(SimulatedStore):
@@ -55,7 +55,7 @@ class OutdatedStore(SimulatedStore):
 
     def start(self, owner: Owner) -> Started:
         started = super().start(owner)
-        return replace(started, waiting=replace(started.waiting, revision=self._NEVER))
+        return replace(started, deferred_index=replace(started.deferred_index, revision=self._NEVER))
 
     def open(self, owner: Owner, service: str, ids: Sequence[str], since: date) -> Opened:
         return replace(super().open(owner, service, ids, since), revision=self._NEVER)

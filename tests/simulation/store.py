@@ -78,18 +78,18 @@ class SimulatedStore:
         def work() -> Started:
             self.begin(owner)
             outbox = [row for _, (domain, row) in self.session.rows("outbox") if domain == owner.domain]
-            waiting = self._stock(owner)
+            index = self._read_index(owner)
             self.session.end(commit=True)
-            return Started(outbox, waiting)
+            return Started(outbox, index)
 
         started: Started = self._own("start", work)
         return started
 
-    def waiting(self, owner: Owner) -> DeferredIndex:
-        found: DeferredIndex = self.session.alone("take stock", lambda: self._stock(owner))
+    def deferred_index(self, owner: Owner) -> DeferredIndex:
+        found: DeferredIndex = self.session.alone("read index", lambda: self._read_index(owner))
         return found
 
-    def _stock(self, owner: Owner) -> DeferredIndex:
+    def _read_index(self, owner: Owner) -> DeferredIndex:
         keys = Counter(_key_of(row) for row in self._waiting(owner))
         return DeferredIndex(keys, self._parked_keys(owner), self.session.get("revision", owner.domain) or 0)
 

@@ -59,7 +59,7 @@ class RowsStore:
         known = {id_: self.ledger[id_] for id_ in ids if id_ in self.ledger}
         return Opened(1, 1, datetime.now(UTC), known, {}, holds_of(self.holds.items()), self.index.revision)
 
-    def waiting(self, _: Owner) -> DeferredIndex:
+    def deferred_index(self, _: Owner) -> DeferredIndex:
         return self.index
 
     def enter(self, _: Owner, __: Opened, ___: str, rows: Sequence[tuple[str, str, int]]) -> None:
@@ -195,7 +195,7 @@ def test_a_page_of_deferred_commands_that_people_changed_since_is_given_up() -> 
         DeferredRow(7, "accounts", 0, item_of(Deposit(account="a", amount=1)), 0, None, None, False, False)
     ]
     store.open.return_value.revision = 1
-    store.waiting.return_value = DeferredIndex(Counter({("accounts", "a"): 2}), revision=1)
+    store.deferred_index.return_value = DeferredIndex(Counter({("accounts", "a"): 2}), revision=1)
     replaying(store, domain).replay(lambda: True)
     store.enter.assert_not_called()
     assert (domain.deferred.revision, domain.deferred.total, domain.deferred.replay_pass.after) == (1, 2, BEGINNING)
@@ -203,12 +203,12 @@ def test_a_page_of_deferred_commands_that_people_changed_since_is_given_up() -> 
 
 @pytest.mark.parametrize(("seconds", "pause"), [(0.01, 1.0), (4.0, 36.0)])
 def test_replay_passes_get_at_most_a_tenth_of_the_time(seconds: float, pause: float) -> None:
-    waiting = DeferredIndex()
-    waiting.replay_pass.seconds = seconds
-    waiting.end_replay_pass(100.0)
-    assert waiting.replay_pass.due == 100.0 + pause
-    waiting.restart_replay_pass()
-    assert waiting.replay_pass.due == 0.0
+    index = DeferredIndex()
+    index.replay_pass.seconds = seconds
+    index.end_replay_pass(100.0)
+    assert index.replay_pass.due == 100.0 + pause
+    index.restart_replay_pass()
+    assert index.replay_pass.due == 0.0
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def domain_with(counts: Sequence[int]) -> Domain:
 def sizes(counts: Sequence[int], commands: int = 1000) -> list[tuple[int, bool]]:
     """Return the sizes of the batches that are taken, and whether they are suspicious."""
     domain, settings, taken = domain_with(counts), Settings.load({"WRITEGATE_BATCH_COMMANDS": str(commands)}), []
-    while domain.waiting:
+    while domain.messages_in_memory:
         _, reading = take_batch(domain, SERVICES, settings, clock())
         taken.append((len(reading.arrived), reading.suspicious))
     return taken
@@ -91,7 +91,7 @@ def test_suspects_are_applied_while_no_other_domain_is() -> None:
     store.open.return_value.revision = domain.deferred.revision
     assert turns.take(domain, store)
     store.suspect.assert_called_once()
-    assert domain.waiting == 0
+    assert domain.messages_in_memory == 0
 
 
 class Replayed:

@@ -43,9 +43,9 @@ def test_services_of_a_domain_take_turns_each_in_its_own_order() -> None:
 def test_what_waits_is_void_once_its_channel_goes() -> None:
     domain = Domain("a", 1, (("a", 0),))
     domain.put(delivery("a", 1))
-    assert (domain.waiting, domain.generation, domain.phase) == (1, 0, Phase.STARTING)
+    assert (domain.messages_in_memory, domain.generation, domain.phase) == (1, 0, Phase.STARTING)
     domain.empty()
-    assert (domain.waiting, domain.generation) == (0, 1)
+    assert (domain.messages_in_memory, domain.generation) == (0, 1)
 
 
 def test_rows_are_forgotten_up_to_the_first_that_is_not_confirmed() -> None:

@@ -149,7 +149,7 @@ def test_a_delivery_from_a_channel_that_is_void_is_refused() -> None:
     owned = serving(scheduler)
     scheduler.deliver(owned, delivery(0))
     scheduler.drop(owned)
-    assert (owned.waiting, owned.generation) == (0, 1)
+    assert (owned.messages_in_memory, owned.generation) == (0, 1)
     assert not scheduler.deliver(owned, delivery(0))
     assert scheduler.deliver(owned, delivery(1))
 
@@ -161,7 +161,7 @@ def test_a_suspended_domain_starts_again_after_a_while() -> None:
     assert scheduler.take(0) is owned
     scheduler.suspend(owned, 0.1)
     scheduler.give_back(owned)
-    assert owned.waiting == 0
+    assert owned.messages_in_memory == 0
     assert not scheduler.deliver(owned, delivery(owned.generation)), "nothing is consumed while it is suspended"
     assert scheduler.take(0.02) is None
     assert scheduler.take(LONG) is owned

@@ -160,7 +160,7 @@ class BatchProcessor:
 
     def reload_deferred(self) -> None:
         """Read anew what is deferred: people have changed it."""
-        self._domain.deferred = self._store.waiting(self._owner)
+        self._domain.deferred = self._store.deferred_index(self._owner)
 
     def _apply(self, service: str, work: Work) -> BatchResult:
         while True:

@@ -105,7 +105,7 @@ class Turns:
 
     def _start(self, store: Store, owner: Owner, domain: Domain) -> None:
         started = store.start(owner)
-        domain.deferred = started.waiting
+        domain.deferred = started.deferred_index
         if started.leftovers:
             self._sending.emitted(domain, started.leftovers)
         if self._scheduler.serve(domain):
@@ -114,7 +114,7 @@ class Turns:
                 domain=domain.name,
                 epoch=domain.epoch,
                 leftovers=len(started.leftovers),
-                deferred=started.waiting.total,
+                deferred=started.deferred_index.total,
             )
             self._consuming.refresh(domain)
             self._schedule_next_turn(domain)
@@ -175,7 +175,7 @@ class Turns:
         Not when other domains wait for a slot: then reading overlaps with their turns already, and what was read takes
         memory.
         """
-        if self._readers is not None and domain.waiting and not self._scheduler.crowded:
+        if self._readers is not None and domain.messages_in_memory and not self._scheduler.crowded:
             domain.next_reading = self._readers.submit(
                 read_next_batch, domain, self._services, self._settings, self._clock
             )
@@ -183,7 +183,7 @@ class Turns:
     def _delete_sent(self, store: Store, owner: Owner, domain: Domain) -> None:
         """Delete what the broker has confirmed from the outbox, when no batch comes next that would do it."""
         sent = domain.outbox.confirmed_up_to()
-        if sent is not None and not domain.waiting:
+        if sent is not None and not domain.messages_in_memory:
             store.delete_sent(owner, sent)
             domain.outbox.mark_deleted(sent)
 

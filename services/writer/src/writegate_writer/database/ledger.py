@@ -48,13 +48,13 @@ _OPEN = f"BEGIN; {FENCE}; {_READ_OPENED}"
 def open_transaction(session: Session, owner: Owner, service: str, ids: Sequence[str], since: date) -> Opened:
     """Begin, pass the fence, look the ids up and read the holds."""
     parameters = {**fence_parameters(owner), "service": service, "ids": bare_array(ids), "since": since}
-    [(batch, xid, started_at, decided, waiting, holds, services, revision)] = session.own(_OPEN, parameters)
+    [(batch, xid, started_at, decided, deferred_hashes, holds, services, revision)] = session.own(_OPEN, parameters)
     return Opened(
         batch,
         xid,
         started_at,
         {found: Known(outcome, int(digest)) for found, outcome, digest in decided},
-        {found: int(digest) for found, digest in waiting},
+        {found: int(digest) for found, digest in deferred_hashes},
         holds_of(((target, reason) for target, reason in holds), services),
         revision,
     )

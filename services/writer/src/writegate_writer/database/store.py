@@ -59,7 +59,7 @@ class SqlStore:
     def start(self, owner: Owner) -> Started:
         return ledger.start(self.session, owner)
 
-    def waiting(self, owner: Owner) -> DeferredIndex:
+    def deferred_index(self, owner: Owner) -> DeferredIndex:
         return deferred.read_index(self.session, owner)
 
     def check_owned(self, owner: Owner) -> None:

@@ -69,7 +69,7 @@ class Started:
     """What earlier owners of a domain left: emitted commands to be published, and the deferred commands."""
 
     leftovers: list[Outgoing]
-    waiting: DeferredIndex
+    deferred_index: DeferredIndex
 
 
 class Store(Protocol):
@@ -78,7 +78,7 @@ class Store(Protocol):
     def start(self, owner: Owner) -> Started:
         """Commit an empty fenced transaction; return what was left."""
 
-    def waiting(self, owner: Owner) -> DeferredIndex:
+    def deferred_index(self, owner: Owner) -> DeferredIndex:
         """Return the index of what is deferred in a domain, read in one snapshot."""
 
     def check_owned(self, owner: Owner) -> None:

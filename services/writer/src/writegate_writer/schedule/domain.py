@@ -103,7 +103,7 @@ class Domain:
         self._round_robin = deque(self._inbox)
 
     @property
-    def waiting(self) -> int:
+    def messages_in_memory(self) -> int:
         """The number of messages in the inbox."""
         return sum(len(queue) for queue in self._inbox.values())
 

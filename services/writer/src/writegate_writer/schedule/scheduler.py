@@ -171,7 +171,7 @@ class DomainScheduler:
             self._busy -= 1
             if self._exclusive is domain:
                 self._exclusive, domain.exclusive = None, False
-            if domain.phase is Phase.SERVING and (domain.waiting or domain.exclusive):
+            if domain.phase is Phase.SERVING and (domain.messages_in_memory or domain.exclusive):
                 self._enqueue(domain)
             self._changed.notify_all()
 

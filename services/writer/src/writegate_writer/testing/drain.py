@@ -96,7 +96,7 @@ class _Drain:
         lanes = tuple((service.name, lane) for service in broker.services for lane in range(service.lanes))
         self._domain = Domain("drain", 0, lanes)
         owner = Owner("drain", self._domain.name, self._domain.epoch, 0.0)
-        self._domain.deferred = store.start(owner).waiting
+        self._domain.deferred = store.start(owner).deferred_index
         self._decided = _Decided()
         self._sending = Sending(self._served, DomainScheduler(), self._decided, _Confirmed(publisher))
         self._processor = BatchProcessor(
@@ -127,12 +127,12 @@ class _Drain:
 
     def _replay(self) -> None:
         """Replay what is deferred for as long as that changes something: what it waited for may be there now."""
-        waiting = self._domain.deferred
+        index = self._domain.deferred
         before = -1
-        while waiting.total not in (0, before):
-            before = waiting.total
+        while index.total not in (0, before):
+            before = index.total
             self._processor.replay(lambda: True)
-            while waiting.replay_pass.after != BEGINNING:
+            while index.replay_pass.after != BEGINNING:
                 self._processor.replay(lambda: True)
 
 

@@ -83,7 +83,7 @@ class MemoryStore:
         )
         return DeferredIndex(keys, set(self._memory.parked_keys))
 
-    def waiting(self, owner: Owner) -> DeferredIndex:
+    def deferred_index(self, owner: Owner) -> DeferredIndex:
         return self._index()
 
     def check_owned(self, owner: Owner) -> None:

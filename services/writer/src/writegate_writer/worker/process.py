@@ -180,7 +180,7 @@ class Process:
             "crowded": self.scheduler.crowded,
             "conflicts": self._conflicts.conflicts if self._started else 0,
             "domains": {
-                domain.name: {"phase": domain.phase.value, "epoch": domain.epoch, "waiting": domain.waiting}
+                domain.name: {"phase": domain.phase.value, "epoch": domain.epoch, "waiting": domain.messages_in_memory}
                 for domain in domains
             },
         }
