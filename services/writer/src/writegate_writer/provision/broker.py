@@ -34,7 +34,7 @@ def password_matches(user: Mapping[str, Any], password: str) -> bool:
     """Whether ``password`` is the one of a user as the API describes it: ``hash(salt + password)``, salt first.
 
     A log-in would prove the same, but fills the broker's log with failures, and needs a tag that ours do not have.
-    True for a way of hashing this does not know: such a password is left alone.
+    True for a way of hashing this does not know: such a password is not changed.
     """
     algorithm = _HASHES.get(user.get("hashing_algorithm", ""))
     if algorithm is None:
@@ -45,7 +45,7 @@ def password_matches(user: Mapping[str, Any], password: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A connection. ``lanes``: how many the services have as its process knows them; empty when it does not say."""
+    """A connection. ``lanes``: the number of lanes of each service that its process knows; empty if not sent."""
 
     name: str
     user: str

@@ -71,7 +71,7 @@ Step = Migration | Sql | BrokerRequest | Membership | Removal
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """``name`` (a thing of some ``kind``) is not as declared. Without a ``step`` it is refused: see ``detail``."""
+    """``name`` (an object of this ``kind``) is not as declared. Without a ``step`` it is refused: see ``detail``."""
 
     action: Action
     kind: str

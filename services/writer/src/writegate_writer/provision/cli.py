@@ -88,7 +88,7 @@ def apply(
     Never deletes what may hold messages or rows: such changes are refused with the way to make them.
     """
     if json_ and not yes:
-        raise typer.BadParameter("--json cannot ask: add --yes, or look with `writegate plan --json` first")
+        raise typer.BadParameter("--json cannot ask: add --yes, or run `writegate plan --json` first")
     console = Console(file=sys.stderr) if json_ else Console()
     with opened(Settings.load(need=NEED)) as applier:
         names = [_known(name, applier) for name in switch or ()]

@@ -102,12 +102,12 @@ class Database:
                 self._connection.dsn, user=role, password=password, connect_timeout=CONNECT_SECONDS
             ).close()
         except psycopg2.OperationalError as error:
-            # Any other refusal (its connections are all in use, say) comes after the password was found right.
+            # Any other refusal (for example, all its connections are in use) comes after the password was accepted.
             return "password authentication failed" in str(error)
         return False
 
     def _recorded(self) -> dict[str, Any]:
-        """Return what Writegate's own tables say, nothing before they exist."""
+        """Read Writegate's own tables; empty before they exist."""
         if not self._all(queries.HAS_MIGRATIONS)[0][0]:
             return {}
         return {
@@ -144,7 +144,7 @@ class Database:
 
 @contextmanager
 def connect(settings: Settings) -> Iterator[Database]:
-    """Open the one connection, alone: a second plan or apply waits for the first."""
+    """Open the connection under a lock: a second plan or apply waits for the first."""
     try:
         opened = psycopg2.connect(
             settings.database_url, connect_timeout=CONNECT_SECONDS, application_name="writegate apply"

@@ -71,7 +71,7 @@ def desired_database(services: Iterable[Writes], migrations: Sequence[Migration]
     return DatabaseDesired(
         services=services,
         migrations=tuple(migrations),
-        # NOINHERIT: a writer has a service's rights only while it says so with SET ROLE.
+        # NOINHERIT: a writer has a service's rights only after SET ROLE.
         roles={
             WRITER: Role(login=True, inherit=False, connection_limit=connections),
             READER: Role(login=True, inherit=True, connection_limit=READER_CONNECTIONS),
@@ -85,7 +85,7 @@ def desired_database(services: Iterable[Writes], migrations: Sequence[Migration]
 
 
 def diff_database(desired: DatabaseDesired, actual: DatabaseState) -> list[Change]:
-    """Return the changes that make ``actual`` what ``desired`` says, in the order in which they can be made.
+    """Return the changes that make ``actual`` what ``desired`` is, in the order in which they can be made.
 
     Rights on sequences and functions that a pending migration makes show only once it has run: diff again after it.
     """
@@ -163,7 +163,7 @@ def _members(desired: DatabaseDesired, actual: DatabaseState) -> Iterator[Change
             "create", "membership", member, f"member of {role}", Sql(f"grant {quoted(role)} to {quoted(member)}")
         )
     for role, member in sorted(actual.members - wanted):
-        # A service's role that is a member of another has rights that nobody declared.
+        # A service's role that is a member of another has rights that were not declared.
         if member in services:
             step = Sql(f"revoke {quoted(role)} from {quoted(member)}")
             yield Change("change", "membership", member, f"no longer member of {role}", step)
@@ -195,7 +195,7 @@ def _grants(desired: DatabaseDesired, actual: DatabaseState, *, pending: bool) -
 
 
 def _granting(grants: Iterable[Grant], action: str, verb: str, preposition: str) -> Iterator[Change]:
-    """One change for each role and thing."""
+    """One change for each role and object."""
     for (role, kind, path), group in groupby(sorted(grants), key=lambda grant: (grant.role, grant.kind, grant.path)):
         privileges = ", ".join(grant.privilege for grant in group)
         sql = f"{verb} {privileges} on {kind} {quoted_path(path)} {preposition} {quoted(role)}"

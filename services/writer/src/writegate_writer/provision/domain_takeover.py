@@ -1,7 +1,7 @@
-"""Domains taken by ``apply`` itself: nobody else claims, applies or consumes anything of them meanwhile.
+"""Domains that ``apply`` itself owns for a while, so that no writer claims, applies or consumes anything of them.
 
-Its writers find out at their next transaction or look, as at any take-over, and close their channels: then all that was
-delivered is in the queues again, and can be counted.
+Their writers notice at the next transaction or check of their leases, as at any take-over, and close their channels.
+Then everything that was delivered is in the queues again, and can be counted.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _NOTE = "insert into writegate.audit (who, action, target, detail) values (curre
 
 
 class DomainTakeover:
-    """The domains of some services, in the hands of ``apply``. Every method may raise :class:`ApplyError`."""
+    """The domains of some services, while ``apply`` owns them. Every method may raise :class:`ApplyError`."""
 
     def __init__(self, opened: connection, services: Sequence[str]) -> None:
         self._connection = opened
@@ -65,11 +65,11 @@ class DomainTakeover:
         return [domain for (domain,) in self._run(_PENDING, {"services": self._services})]
 
     def hold_others(self, domains: Sequence[str], seconds: float) -> None:
-        """Let the other services of domains emit nothing new, for at most so long."""
+        """Hold the other services of these domains, so that they emit nothing new, for at most ``seconds``."""
         self._run(_HOLD, (OWNER, seconds, list(domains), self._services))
 
     def take(self, seconds: float) -> str | None:
-        """Become the owner, for at most so long; return what is in the way."""
+        """Become the owner for at most ``seconds``; return what prevents it."""
         try:
             self._run(_TAKE, (OWNER, seconds, self._services))
         except errors.LockNotAvailable:
@@ -77,17 +77,17 @@ class DomainTakeover:
         return None
 
     def give_back(self) -> None:
-        """Let writers have them again."""
+        """Give the domains up, so that writers can own them."""
         self._run(_GIVE_BACK, (OWNER,))
 
     def release(self) -> None:
-        """Let the others emit again."""
+        """Release the holds on the other services."""
         self._run(_RELEASE, (OWNER,))
 
     def switch(self, step: Membership, ready: Callable[[], str | None], at_broker: Callable[[], None]) -> str | None:
-        """Change the lanes at both servers, with nothing in flight anywhere; return what is in the way.
+        """Change the lanes at both servers, with nothing in flight; return what prevents it.
 
-        ``ready`` tells what is, at the broker; ``at_broker`` makes the change there, before the COMMIT.
+        ``ready`` returns what prevents it at the broker; ``at_broker`` makes the change there, before the COMMIT.
         """
         try:
             with _translated(), self._connection, self._connection.cursor() as cursor:

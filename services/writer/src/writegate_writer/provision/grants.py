@@ -50,7 +50,7 @@ _OPERATOR_RIGHTS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Grant:
-    """``role`` has ``privilege`` on the thing at ``path``: its schema and, but for a schema, its name."""
+    """``role`` has ``privilege`` on the object at ``path``: its schema and, but for a schema, its name."""
 
     role: str
     kind: Kind

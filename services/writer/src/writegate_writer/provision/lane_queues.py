@@ -1,4 +1,4 @@
-"""What is in queues right now, over AMQP: the management API's figures are some seconds old."""
+"""Counts of messages in queues, read over AMQP: the counts of the management API are some seconds old."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOT_FOUND = 404
 
 
 class LaneQueues:
-    """Counts what waits. Every method may raise :class:`ApplyError`."""
+    """Counts messages and consumers of queues. Every method may raise :class:`ApplyError`."""
 
     def __init__(self, connection: pika.BlockingConnection) -> None:
         self._connection = connection
@@ -34,9 +34,9 @@ class LaneQueues:
         except ChannelClosedByBroker as error:
             if error.reply_code == _NOT_FOUND:
                 return 0, 0
-            raise ApplyError(f"cannot look at the queue {queue}: {error}") from error
+            raise ApplyError(f"cannot count the messages of the queue {queue}: {error}") from error
         except AMQPError as error:
-            raise ApplyError(f"cannot look at the queue {queue}: {error!r}") from error
+            raise ApplyError(f"cannot count the messages of the queue {queue}: {error!r}") from error
         return declared.message_count, declared.consumer_count
 
 
@@ -44,7 +44,7 @@ class LaneQueues:
 def connect(settings: Settings) -> Iterator[LaneQueues]:
     """Connect as the user of the broker URL."""
     parameters = pika.URLParameters(settings.broker_url)
-    parameters.heartbeat = 0  # nobody tends it between two looks
+    parameters.heartbeat = 0  # no thread sends heartbeats between two calls
     parameters.client_properties = {"connection_name": "writegate apply"}
     try:
         connection = pika.BlockingConnection(parameters)

@@ -71,7 +71,7 @@ def refusals(
     """Return for each domain that cannot be as declared now, by name, why not.
 
     A key's lane hangs on their number: while commands wait in the old lanes, another number would reorder a key.
-    ``switching``: services of which that is looked after, see :mod:`.switch`.
+    ``switching``: services whose lanes are being switched, see :mod:`.switch`.
     """
     wanted = {lane for domain in desired for lane in domain.lanes}
     installed = {service for service, _ in wanted}

@@ -26,7 +26,7 @@ from writegate_writer.provision.ledger_size import LedgerShare
 from writegate_writer.provision.switch import Switch, Switching, lanes_of
 
 NEED = ("broker_api_url", "database_url")
-# Migrations make what the rest refers to, so the second look finds more to do; a third one must find nothing.
+# Migrations create what other changes refer to, so the second diff finds more to do; the third must find nothing.
 _MOST_ROUNDS = 3
 
 
@@ -105,7 +105,7 @@ class Applier:
             raise ApplyError(f"applied, and still not as declared: {left}. Does something else change it back?")
         return plan
 
-    def switch(self, names: Sequence[str], patience_seconds: float, say: Callable[[str], None]) -> list[Change]:
+    def switch(self, names: Sequence[str], limit_seconds: float, report: Callable[[str], None]) -> list[Change]:
         """Give these services the lanes that they declare, and queues with the arguments that they declare.
 
         Return what was changed. See :mod:`.switch`.
@@ -127,13 +127,13 @@ class Applier:
             tuple(names), step, queues, replaced, lambda: diff_broker(wanted, self._broker.read(self._passwords))
         )
         with lane_queues.connect(self._settings) as lane_counts:
-            Switch(work, self._broker, lane_counts, self._database.takeover(names), say).run(patience_seconds)
+            Switch(work, self._broker, lane_counts, self._database.takeover(names), report).run(limit_seconds)
         before = numbers_of(actual.lanes)
         made = [Change("change", "lanes", name, f"{before[name]} to {number}") for name, number in step.numbers.items()]
         return made + [Change("change", "queue", name, "made anew, as declared") for name in replaced]
 
     def outdated(self, names: Sequence[str]) -> list[str]:
-        """Return the publishers that say they know these services with another number of lanes than is declared."""
+        """Return the publishers that report another number of lanes of these services than is declared."""
         declared = numbers_of(lane for domain in self._desired.domains for lane in domain.lanes)
         return [
             f"{publisher.name} ({name} with {publisher.lanes[name]} lane(s))"

@@ -1,4 +1,4 @@
-"""A plan for people, and for programs."""
+"""Printing a plan: as tables and lines, or as JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def show_domains(domains: tuple[DeclaredDomain, ...], console: Console) -> None:
 
 
 def show_ledger(shares: tuple[LedgerShare, ...], console: Console) -> None:
-    """Print how long each service's decisions are kept, and the disk that takes."""
+    """Print how long the ledger keeps each service's commands, and the disk space that takes."""
     table = Table(
         "ledger", "kept", "decided meanwhile", "on disk", "of the last day", "at that rate",
         box=None, pad_edge=False, header_style="bold",

@@ -85,7 +85,7 @@ from writegate.service s
 left join writegate.batch b on b.service = s.name and b.started_at > clock_timestamp() - s.retention
 group by s.name, s.retention order by s.name
 """
-# Only partitions that were analysed say how many rows they have.
+# Only of partitions that were analysed is the number of rows known.
 LEDGER_BYTES = """
 select coalesce(sum(pg_total_relation_size(part.oid)), 0)::bigint, coalesce(sum(part.reltuples), 0)::bigint
 from pg_catalog.pg_inherits join pg_catalog.pg_class part on part.oid = inhrelid

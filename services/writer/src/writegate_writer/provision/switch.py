@@ -1,10 +1,10 @@
-"""Another number of lanes, or other arguments of their queues, while services publish and writers write.
+"""Changing the number of lanes, or the arguments of their queues, while services publish and writers write.
 
-A key's lane hangs on their number. So nothing may wait in the old lanes when the new ones begin: publishers are shut
-out for a moment (their calls go to the spool), the writers drain what is there, and with nothing in flight anywhere
-both servers change at once. See ADR 18 for why each step is safe, and for what may be restarted when.
+A key's lane depends on the number of lanes. So the old lanes must be empty before the new ones are used: publishers are
+shut out for a moment (their calls go to the spool), the writers apply what is in the queues, and when nothing is in
+flight, broker and database are changed together. ADR 18 explains why each step is safe, and when to restart what.
 
-An interrupted walk leaves the publishers shut out and nothing else: `plan` shows it, and `apply` ends it.
+After an interrupted switch the publishers stay shut out, and nothing else is left: `plan` shows it, `apply` ends it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from writegate_writer.provision.change import ApplyError, BrokerRequest, Change,
 from writegate_writer.provision.domain_takeover import DomainTakeover
 from writegate_writer.provision.lane_queues import LaneQueues
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 # A client that does not answer when its connection is closed is given 10 s by the broker.
 _DISCONNECT_SECONDS = 30.0
-# Writers look after their leases twice a second; one that is frozen or cut off is dropped by the broker for its
-# missing heartbeats, after twice 5 s by default.
-_LET_GO_SECONDS = 20.0
-# Until then nobody else may own the domains, whatever becomes of this process.
+# Writers check their leases twice a second. The broker disconnects a writer that is frozen or cut off when heartbeats
+# are missing: by default after twice 5 s.
+_STOP_CONSUMING_SECONDS = 20.0
+# How long no writer may own the domains, even if this process ends.
 _OWN_SECONDS = 60.0
 
 
@@ -42,35 +42,40 @@ class Switching:
     step: Membership
     queues: tuple[str, ...]
     replaced: tuple[str, ...]
-    changes: Callable[[], Sequence[Change]]  # that the broker lacks for the new lanes, read when it is asked for
+    changes: Callable[[], Sequence[Change]]  # what the broker lacks for the new lanes, read when called
 
 
 class Switch:
-    """Walks the way. ``say`` is told what it does."""
+    """Runs the steps of a switch. ``report`` is called with a line for each."""
 
     def __init__(
-        self, work: Switching, broker: Broker, queues: LaneQueues, takeover: DomainTakeover, say: Callable[[str], None]
+        self,
+        work: Switching,
+        broker: Broker,
+        queues: LaneQueues,
+        takeover: DomainTakeover,
+        report: Callable[[str], None],
     ) -> None:
         self._work = work
         self._broker = broker
         self._queues = queues
         self._takeover = takeover
-        self._say = say
-        self._shut: dict[str, int | None] = {}  # who is shut out, and how many connections it might have before
+        self._report = report
+        self._shut: dict[str, int | None] = {}  # services that are shut out, with their former limit of connections
         self._at_broker = False  # something has changed there
 
-    def run(self, patience_seconds: float) -> None:
-        """Switch. Raises :class:`ApplyError`; unless that says otherwise, all is as before then."""
+    def run(self, limit_seconds: float) -> None:
+        """Switch. Raises :class:`ApplyError`; unless its text says otherwise, nothing was changed."""
         names = ", ".join(self._work.services)
         self._refuse()
         began = time.monotonic()
         try:
             self._shut_out()
-            self._say(f"publishers of {names} are shut out: their calls go to the spool; waiting for empty lanes")
-            self._keep_trying(patience_seconds)
+            self._report(f"publishers of {names} are shut out: their calls go to the spool; waiting for empty lanes")
+            self._keep_trying(limit_seconds)
         except BaseException:
             if self._at_broker:
-                self._say(f"publishers of {names} stay shut out until `writegate apply` has put the lanes right")
+                self._report(f"publishers of {names} stay shut out until `writegate apply` has put the lanes right")
             else:
                 self._let_in()
             raise
@@ -80,20 +85,20 @@ class Switch:
             self._takeover.give_back()
             self._takeover.release()
         seconds = time.monotonic() - began
-        self._say(f"switched; publishers of {names} are let in after {seconds:.1f} s. Now restart the writers")
+        self._report(f"switched; publishers of {names} are let in after {seconds:.1f} s. Now restart the writers")
 
-    def _keep_trying(self, patience_seconds: float) -> None:
-        deadline = time.monotonic() + patience_seconds
-        while (in_the_way := self._try(patience_seconds)) is not None:
+    def _keep_trying(self, limit_seconds: float) -> None:
+        deadline = time.monotonic() + limit_seconds
+        while (in_the_way := self._try(limit_seconds)) is not None:
             if time.monotonic() > deadline:
                 raise ApplyError(
-                    f"{', '.join(self._work.services)}: {in_the_way}, still after {patience_seconds:g} s. "
+                    f"{', '.join(self._work.services)}: {in_the_way}, still after {limit_seconds:g} s. "
                     "Nothing was changed: publishers and writers go on as before"
                 )
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
 
     def _refuse(self) -> None:
-        """Raise when it cannot come to an end."""
+        """Raise if the switch could never finish."""
         if held := self._takeover.held_by_people():
             raise ApplyError(f"held: {'; '.join(held)}. Lanes that are held do not run empty: release them first")
         for service in self._work.services:
@@ -120,16 +125,16 @@ class Switch:
         for service, limit in self._shut.items():
             self._broker.let_in(service, limit)
 
-    def _try(self, patience_seconds: float) -> str | None:
-        """Switch if nothing is in the way; else return what is."""
+    def _try(self, limit_seconds: float) -> str | None:
+        """Switch if nothing prevents it; else return what does."""
         if domains := self._takeover.pending():
-            self._takeover.hold_others(domains, patience_seconds + _OWN_SECONDS)
+            self._takeover.hold_others(domains, limit_seconds + _OWN_SECONDS)
             return "what handlers emitted waits for the broker (is a writer running?)"
         if waiting := self._waiting():
             return waiting
         in_the_way = self._takeover.take(_OWN_SECONDS)
         if in_the_way is None:
-            if not _within(_LET_GO_SECONDS, lambda: not self._consumed()):
+            if not _within(_STOP_CONSUMING_SECONDS, lambda: not self._consumed()):
                 in_the_way = f"{', '.join(self._consumed())}: a writer goes on consuming"
             else:
                 in_the_way = self._takeover.switch(self._work.step, self._ready, self._change_broker)
@@ -146,7 +151,7 @@ class Switch:
         return [queue for queue in self._work.queues if self._queues.counts(queue)[1]]
 
     def _ready(self) -> str | None:
-        """Look once more, now that nothing can be emitted: return what is still in the way."""
+        """Check again, now that nothing can be emitted: return what still prevents the switch."""
         if any(self._broker.disconnect(service) for service in self._work.services):
             return "a publisher came in at the last moment"
         return self._waiting() or ("a writer consumes again" if self._consumed() else None)
@@ -161,12 +166,12 @@ class Switch:
 
 
 def _within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Wait for a condition; return whether it came to hold in time."""
+    """Wait until a condition holds; return whether it did in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     return True
 
 

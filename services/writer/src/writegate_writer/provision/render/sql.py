@@ -54,7 +54,7 @@ insert into writegate.migration (service, name, hash) values ({service}, {name},
 commit;
 \endif
 """
-# Who may give out pg_monitor is not for us to say: without it the reader sees less of other sessions.
+# Granting pg_monitor may be forbidden here: without it the reader sees less of other sessions.
 _MONITOR = f"""
 do $$ begin grant {MONITOR} to {READER}; exception when insufficient_privilege then null; end $$;
 """
