@@ -188,34 +188,34 @@ def kept(item: Item, where: Where = "parked") -> Kept:
     return Kept(where, item.task.partition(".")[0], item)
 
 
-def told(*all_kept: Kept) -> list[Finding]:
+def findings_of(*all_kept: Kept) -> list[Finding]:
     return decoded(all_kept, {"accounts": accounts, "check_shop": shop}).findings
 
 
 def test_what_can_be_read_is_no_finding() -> None:
     items = [item_of(Deposit(account="a", amount=1)), item_of(Withdraw(account="a", amount=1))]
-    assert told(*map(kept, items), *(kept(item, "deferred") for item in items)) == []
+    assert findings_of(*map(kept, items), *(kept(item, "deferred") for item in items)) == []
     lifted = Item("1", "check_shop.pay", 1, "i", b'{"invoice": "i", "euros": 2}')
     assert decoded([kept(lifted)], {"check_shop": shop}).commands == 1
-    assert told(kept(lifted)) == []
+    assert findings_of(kept(lifted)) == []
 
 
 def test_what_cannot_be_read_is_counted_by_its_reason() -> None:
     wrong = [Item(str(number), "accounts.deposit", 1, "a", b'{"account": "a"}') for number in range(3)]
     other = Item("9", "accounts.deposit", 1, "b", b'{"account": "a", "amount": 1}')
-    [missing, key] = told(*map(kept, wrong), kept(other))
+    [missing, key] = findings_of(*map(kept, wrong), kept(other))
     assert (missing.rows, missing.first_id, "amount" in missing.why) == (3, "0", True)
     assert (key.rows, key.why) == (1, "expected the key 'a' that the fields give, got 'b'")
 
 
 def test_a_newer_version_waits_but_is_a_step_back_for_what_was_parked() -> None:
     newer = Item("1", "accounts.deposit", 2, "a", b'{"account": "a", "amount": 1}')
-    assert told(kept(newer, "deferred")) == []
-    [found] = told(kept(newer))
+    assert findings_of(kept(newer, "deferred")) == []
+    [found] = findings_of(kept(newer))
     assert found.why == "version 2 of accounts.deposit is newer than this writer"
 
 
 def test_a_broken_upgrade_is_told_for_what_waits_too() -> None:
     item = Item("1", "check_shop.pay", 1, "i", b'{"invoice": "i", "euros": null}')
-    [found] = told(kept(item, "deferred"))
+    [found] = findings_of(kept(item, "deferred"))
     assert "the upgrade of check_shop.pay from version 1 failed" in found.why

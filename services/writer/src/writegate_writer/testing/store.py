@@ -124,8 +124,8 @@ class MemoryStore:
             if key is not None and command.parks_key:
                 self._now.parked_keys.add(key)
 
-    def defer(self, owner: Owner, aside: Sequence[Deferral]) -> None:
-        for deferral in aside:
+    def defer(self, owner: Owner, deferrals: Sequence[Deferral]) -> None:
+        for deferral in deferrals:
             arrived, number = deferral.arrived, self._now.next_number()
             delivery = arrived.delivery
             row = DeferredRow(
