@@ -179,16 +179,16 @@ class SimulatedStore:
 
         self._own("settle parked", work)
 
-    def defer(self, owner: Owner, aside: Sequence[Deferral]) -> None:
+    def defer(self, owner: Owner, deferrals: Sequence[Deferral]) -> None:
         def work() -> None:
-            for one in aside:
+            for deferral in deferrals:
                 seq = next(self.session.database.numbers)
-                delivery = one.arrived.delivery
-                until = None if one.limit_seconds is None else self._now + one.limit_seconds
+                arrived, delivery = deferral.arrived, deferral.arrived.delivery
+                until = None if deferral.limit_seconds is None else self._now + deferral.limit_seconds
                 row = DeferredRow(
-                    seq, delivery.service, delivery.lane, one.arrived.item, one.arrived.hash, None, None, False, False
+                    seq, delivery.service, delivery.lane, arrived.item, arrived.hash, None, None, False, False
                 )
-                self.session.insert("deferred id", (delivery.service, one.arrived.ledger_id), (seq, one.arrived.hash))
+                self.session.insert("deferred id", (delivery.service, arrived.ledger_id), (seq, arrived.hash))
                 self.session.put("deferred", seq, (owner.domain, "deferred", until, row))
 
         self._own("defer", work)

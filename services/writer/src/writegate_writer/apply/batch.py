@@ -172,7 +172,7 @@ class BatchProcessor:
                     raise  # they may not be what was deferred first any more
 
     def _try(self, service: str, work: Work) -> BatchResult:
-        """Run one transaction, several times while it conflicts with one of somebody else."""
+        """Run one transaction, and again while it conflicts with one of another database user."""
         for attempt in range(1, _CONFLICT_TRIES + 1):
             try:
                 return apply(self._store, self._owner, self._services, service, work, self._clock.now())

@@ -1,6 +1,7 @@
 """Which transaction is tried next: one for all of a batch, several when commands in it are at fault. Pure.
 
-Whoever runs transactions asks :meth:`Attempts.next`, tries that, and says what became of it. Nothing here calls back.
+The caller asks :meth:`Attempts.next`, tries that in a transaction, and reports whether it was committed. Nothing here
+calls back.
 """
 
 from __future__ import annotations
@@ -161,7 +162,7 @@ class _Search:
         self._unrecorded.append(command)
 
     def _note_reasons(self, error: Reject) -> None:
-        """Take a handler's word for which commands are wrong; the span is tried again without them.
+        """Reject the commands that a handler names; the span is tried again without them.
 
         It is final when that succeeds: then they are wrong after what was really applied before them.
         """

@@ -152,7 +152,7 @@ class DeferredIndex:
             del self.deferred[key]
 
     def park(self, refused: Refused) -> None:
-        """Let the key of a parked command wait for it, if its contract says so."""
+        """Let later commands of its key wait for a parked command, if its contract declares that."""
         key = key_of(refused)
         if key is not None and refused.parks_key:
             self.parked.add(key)

@@ -52,7 +52,7 @@ class BatchResult:
         return Counter([part.delivery for part in self.parts])
 
     def asked(self) -> Iterator[tuple[str, Receipt]]:
-        """Return the receipts that somebody asked for, each with the address it goes to."""
+        """Return the receipts that senders asked for, each with the address it goes to."""
         if any(delivery.reply_to is not None for delivery in self.settled):
             for part, receipt in self.receipts():
                 if part.delivery.reply_to is not None:

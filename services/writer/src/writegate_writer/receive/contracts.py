@@ -47,9 +47,9 @@ def contract_key(command: Command | NotYet, item: Item) -> str | NotYet | None:
     try:
         key: object = key_of(command)  # `object`: the rule is a service's code, which may return anything
     except _OF_THE_COMMAND as error:
-        raise MalformedMessage("bad-fields", f"{item.task}: its key cannot be told: {error!r}") from error
+        raise MalformedMessage("bad-fields", f"{item.task}: its key cannot be computed: {error!r}") from error
     except Exception as error:  # noqa: BLE001  as for an upgrade: the rule has a mistake, the command has none
-        return NotYet(f"the key of {item.task} cannot be told: {error!r}", broken=True)
+        return NotYet(f"the key of {item.task} cannot be computed: {error!r}", broken=True)
     if key is None or is_key(key):
         return key
     if not isinstance(key, str):

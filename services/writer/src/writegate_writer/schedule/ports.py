@@ -50,7 +50,7 @@ class Publishing(Protocol):
         """Send items in order; the future is done when the broker has confirmed them."""
 
     def reply(self, reply_to: str, correlation_id: str, body: bytes) -> None:
-        """Send a reply; nobody waits for its confirm."""
+        """Send a reply, without a confirm."""
 
 
 class Clock(Protocol):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """A row of ``writegate.domain``: ``free`` when nobody's lease is valid.
+    """A row of ``writegate.domain``: ``free`` when no writer's lease is valid.
 
     ``revision`` counts the changes that people made to its deferred commands.
     """
