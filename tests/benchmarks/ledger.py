@@ -27,7 +27,7 @@ from tests.integration.gate import SERVICES, WRITER, Gate
 from tests.servers import servers_running
 from writegate.config import Settings
 from writegate.contract.ids import new_id
-from writegate_writer.database import ledger
+from writegate_writer.database import transaction
 from writegate_writer.database.session import Session, engine_of
 from writegate_writer.decide.store import Owner
 from writegate_writer.errors import DatabaseFault, Fault
@@ -105,12 +105,12 @@ class Ledger:
         days = 1 if service == "flights" else DAYS + 1
         marks = [time.perf_counter()]
         since = datetime.now(UTC).date() - timedelta(days=days)
-        opened = ledger.open_transaction(session, owner, service, ids, since)
+        opened = transaction.open_transaction(session, owner, service, ids, since)
         marks.append(time.perf_counter())
-        ledger.enter(session, owner, opened, service, [(id_, "a", 1) for id_ in ids])
-        ledger.leave(session, owner, opened, None)
+        transaction.enter(session, owner, opened, service, [(id_, "a", 1) for id_ in ids])
+        transaction.leave(session, owner, opened, None)
         marks.append(time.perf_counter())
-        ledger.commit(session)
+        transaction.commit(session)
         marks.append(time.perf_counter())
         return Costs(*((after - before) * 1000 for before, after in itertools.pairwise(marks)))
 

@@ -31,7 +31,7 @@ from writegate_writer.apply.transaction import apply
 from writegate_writer.broker import lanes
 from writegate_writer.broker.acknowledgements import Acks
 from writegate_writer.broker.lanes import Lanes
-from writegate_writer.database import ledger, maintenance
+from writegate_writer.database import maintenance, transaction
 from writegate_writer.database import samples as history
 from writegate_writer.database.session import Session
 from writegate_writer.decide.classify import Work
@@ -51,7 +51,7 @@ _WARM_SECONDS = 3.0  # less than the broker waits for a heartbeat
 
 def without_ledger() -> None:
     """Apply whatever comes, as if it had never been seen."""
-    look_up, enter = ledger.open_transaction, ledger.enter
+    look_up, enter = transaction.open_transaction, transaction.enter
 
     def know_nothing(*arguments: Any) -> Opened:
         return replace(look_up(*arguments), known={})
@@ -59,8 +59,8 @@ def without_ledger() -> None:
     def write_nothing(session: Session, owner: Owner, opened: Opened, service: str, _: Sequence[Any]) -> None:
         enter(session, owner, opened, service, [])
 
-    mock.patch.object(ledger, "open_transaction", know_nothing).start()
-    mock.patch.object(ledger, "enter", write_nothing).start()
+    mock.patch.object(transaction, "open_transaction", know_nothing).start()
+    mock.patch.object(transaction, "enter", write_nothing).start()
 
 
 def acks_before_commit() -> None:
@@ -98,9 +98,9 @@ def acks_on_delivery() -> None:
 def without_fence() -> None:
     """Neither lock a domain nor look at its epoch."""
     for name in ("_OPEN", "_START", "_FORGET"):
-        statements = getattr(ledger, name)
+        statements = getattr(transaction, name)
         assert _FENCE in statements
-        mock.patch.object(ledger, name, statements.replace(_FENCE, "")).start()
+        mock.patch.object(transaction, name, statements.replace(_FENCE, "")).start()
 
 
 def cancels_consumers() -> None:
@@ -144,14 +144,14 @@ def freezes_before_transaction() -> None:
 
 def freezes_before_commit() -> None:
     """Stop for a while between the handlers and the COMMIT."""
-    leave = ledger.leave
+    leave = transaction.leave
 
     def slowly(*arguments: Any) -> bool:
         left = leave(*arguments)
         _freeze()
         return left
 
-    mock.patch.object(ledger, "leave", slowly).start()
+    mock.patch.object(transaction, "leave", slowly).start()
 
 
 def freezes_before_ack() -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from writegate.contract.command import Command
 from writegate.message.receipt import Receipt
-from writegate_writer.database import deferred, fence, ledger, outbox, parked, receipts, suspects, type_holds
+from writegate_writer.database import deferred, fence, outbox, parked, receipts, suspects, transaction, type_holds
 from writegate_writer.database.lock_conflicts import LockConflicts, conflict_labels, record_conflict
 from writegate_writer.database.session import Session, translated
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow
@@ -57,7 +57,7 @@ class SqlStore:
             event.listen(session.connection, moment, self._seen)
 
     def start(self, owner: Owner) -> Started:
-        return ledger.start(self.session, owner)
+        return transaction.start(self.session, owner)
 
     def deferred_index(self, owner: Owner) -> DeferredIndex:
         return deferred.read_index(self.session, owner)
@@ -66,10 +66,10 @@ class SqlStore:
         fence.check_owned(self.session, owner)
 
     def open(self, owner: Owner, service: str, ids: Sequence[str], since: date) -> Opened:
-        return ledger.open_transaction(self.session, owner, service, ids, since)
+        return transaction.open_transaction(self.session, owner, service, ids, since)
 
     def enter(self, owner: Owner, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
-        ledger.enter(self.session, owner, opened, service, rows)
+        transaction.enter(self.session, owner, opened, service, rows)
 
     def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
         handler = self._services[service].handlers[task]
@@ -97,7 +97,7 @@ class SqlStore:
             self.running.seen_at = self._clock.monotonic()
 
     def leave(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
-        return ledger.leave(self.session, owner, opened, sent)
+        return transaction.leave(self.session, owner, opened, sent)
 
     def park(self, refused: Sequence[Refused]) -> None:
         parked.park(self.session, refused)
@@ -117,7 +117,7 @@ class SqlStore:
         return outbox.fill_outbox(self.session, owner.domain, outgoing)
 
     def commit(self) -> tuple[str, datetime]:
-        return ledger.commit(self.session)
+        return transaction.commit(self.session)
 
     def roll_back(self) -> None:
         self.session.roll_back()
