@@ -108,7 +108,7 @@ class Ledger:
         opened = transaction.open_transaction(session, owner, service, ids, since)
         marks.append(time.perf_counter())
         transaction.enter(session, owner, opened, service, [(id_, "a", 1) for id_ in ids])
-        transaction.leave(session, owner, opened, None)
+        transaction.leave_role(session, owner, opened, None)
         marks.append(time.perf_counter())
         transaction.commit(session)
         marks.append(time.perf_counter())

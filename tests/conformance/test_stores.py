@@ -104,7 +104,7 @@ def decide(
     rows = [(command.ledger_id, APPLIED, command.hash) for command in applied]
     rows += [(command.ledger_id or "", PARKED, command.hash) for command in parked]
     store.enter(owner, transaction, stores.service, rows)
-    assert store.leave(owner, transaction, None)
+    assert store.leave_role(owner, transaction, None)
     if parked:
         store.park(parked)
 
@@ -329,7 +329,7 @@ def emit(store: Store, owner: Owner, stores: Stores, *numbers: int) -> list[Outg
     """Emit commands in a batch; return them as they are stored."""
     transaction = opened(store, owner, stores)
     store.enter(owner, transaction, stores.service, [])
-    assert store.leave(owner, transaction, None)
+    assert store.leave_role(owner, transaction, None)
     filled = store.fill_outbox(owner, [outgoing(stores, number) for number in numbers])
     store.commit()
     return filled
@@ -358,12 +358,12 @@ def test_the_outbox_is_kept_until_it_is_sent(store: Store, owner: Owner, stores:
     assert left() == ids[1:]
     transaction = opened(of_successor, successor, stores)
     of_successor.enter(successor, transaction, stores.service, [])
-    of_successor.leave(successor, transaction, filled[2].seq)
+    of_successor.leave_role(successor, transaction, filled[2].seq)
     of_successor.roll_back()
     assert left() == ids[1:]
     transaction = opened(of_successor, successor, stores)
     of_successor.enter(successor, transaction, stores.service, [])
-    of_successor.leave(successor, transaction, filled[2].seq)
+    of_successor.leave_role(successor, transaction, filled[2].seq)
     of_successor.commit()
     assert left() == ids[3:]
 

@@ -133,7 +133,7 @@ def dies_before_ack() -> None:
 
 
 def freezes_before_transaction() -> None:
-    """Stop for a while, ownership a batch that no transaction knows of yet."""
+    """Stop for a while, with a batch that no transaction knows of yet."""
 
     def later(*arguments: Any) -> Any:
         _freeze()
@@ -144,14 +144,14 @@ def freezes_before_transaction() -> None:
 
 def freezes_before_commit() -> None:
     """Stop for a while between the handlers and the COMMIT."""
-    leave = transaction.leave
+    leave = transaction.leave_role
 
     def slowly(*arguments: Any) -> bool:
         left = leave(*arguments)
         _freeze()
         return left
 
-    mock.patch.object(transaction, "leave", slowly).start()
+    mock.patch.object(transaction, "leave_role", slowly).start()
 
 
 def freezes_before_ack() -> None:

@@ -144,7 +144,7 @@ class SimulatedStore:
         """The handlers here change what they are registered with."""
         return {}
 
-    def leave(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
+    def leave_role(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
         def work() -> bool:
             if sent is not None:
                 self._forget(owner, sent)

@@ -80,7 +80,7 @@ class RowsStore:
     def changed_rows(self) -> dict[str, int]:
         return {}
 
-    def leave(self, *_: object) -> bool:
+    def leave_role(self, *_: object) -> bool:
         return True
 
     def park(self, _: Sequence[Refused]) -> None:

@@ -65,7 +65,7 @@ def _apply(  # noqa: PLR0913, PLR0917
         return BatchResult(plan, first=_first(store, service, plan))
     store.enter(owner, opened, service, plan.rows)
     results, emitted = _run_handlers(store, services, service, plan.fresh, opened.holds.tables)
-    if not store.leave(owner, opened, work.outbox_sent):
+    if not store.leave_role(owner, opened, work.outbox_sent):
         raise HandlerFault(plan.fresh[0].item.task, "a handler ended the writer's transaction and began another")
     _record(store, owner, opened, service, plan, work.replayed)
     outgoing = store.fill_outbox(owner, emitted) if emitted else []

@@ -96,8 +96,8 @@ class SqlStore:
         if self.running is not None:
             self.running.seen_at = self._clock.monotonic()
 
-    def leave(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
-        return transaction.leave(self.session, owner, opened, sent)
+    def leave_role(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
+        return transaction.leave_role(self.session, owner, opened, sent)
 
     def park(self, refused: Sequence[Refused]) -> None:
         parked.park(self.session, refused)

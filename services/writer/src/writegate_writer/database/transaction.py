@@ -1,4 +1,4 @@
-"""The transaction around the handlers of a batch: begin and look up, enter, leave, commit.
+"""The transaction around the handlers of a batch: begin and look up, enter, leave the role, commit.
 
 Every function is one round trip (:func:`start` is three). Arrays go in and are unnested there: the number of commands
 changes the length of a statement, never the number of statements.
@@ -94,7 +94,7 @@ UPDATE writegate.batch SET committed_at = clock_timestamp() WHERE id = %(batch)s
 """
 
 
-def leave(session: Session, owner: Owner, opened: Opened, sent: int | None) -> bool:
+def leave_role(session: Session, owner: Owner, opened: Opened, sent: int | None) -> bool:
     """Leave the service's role, end the batch, and delete from the outbox what the broker has confirmed.
 
     Returns whether the batch's row is there. It is not when a handler ended the transaction and began another.

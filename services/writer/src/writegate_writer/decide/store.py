@@ -99,7 +99,7 @@ class Store(Protocol):
         Counted from any moment: only differences have a meaning.
         """
 
-    def leave(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
+    def leave_role(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
         """Leave the service's role, end the batch, delete the outbox up to ``sent``.
 
         Returns False when this is not the transaction that was entered.

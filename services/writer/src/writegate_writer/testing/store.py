@@ -111,7 +111,7 @@ class MemoryStore:
         """Not used: a drain has no holds."""
         return {}
 
-    def leave(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
+    def leave_role(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
         return self._session.run(_SAME) == [(opened.xid,)]
 
     def park(self, refused: Sequence[Refused]) -> None:
