@@ -167,7 +167,7 @@ def freezes_before_ack() -> None:
 
 def _corner_after(deliveries: int) -> None:
     for module in (batch, cutting):
-        mock.patch.object(module, "CORNER_DELIVERIES", deliveries).start()
+        mock.patch.object(module, "ALONE_AFTER_DELIVERIES", deliveries).start()
 
 
 def without_corner() -> None:

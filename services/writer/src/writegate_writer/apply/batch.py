@@ -14,7 +14,7 @@ from writegate_writer.apply.sending import Sending
 from writegate_writer.apply.transaction import apply
 from writegate_writer.decide.attempts import Attempts
 from writegate_writer.decide.classify import Work
-from writegate_writer.decide.deaths import CORNER_DELIVERIES, crash_cause, page_commands
+from writegate_writer.decide.deaths import ALONE_AFTER_DELIVERIES, crash_cause, page_commands
 from writegate_writer.decide.deferral import (
     BEGINNING,
     PARENT_SECONDS,
@@ -95,7 +95,7 @@ class BatchProcessor:
         replay_pass, suspect = deferred.replay_pass, _REPLAY.format(self._domain.name)
         if replay_pass.after == BEGINNING:
             replay_pass.deaths = self._store.suspect(self._owner, suspect, _REPLAY_ID) - 1
-        one_by_one = replay_pass.deaths >= CORNER_DELIVERIES
+        one_by_one = replay_pass.deaths >= ALONE_AFTER_DELIVERIES
         if one_by_one and not is_exclusive():
             return False
         most = page_commands(replay_pass.deaths)

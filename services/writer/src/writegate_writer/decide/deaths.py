@@ -6,7 +6,7 @@ from writegate.message.receipt import Cause
 
 # A batch is half as large with each earlier delivery of its messages. After so many deliveries its commands are applied
 # one by one, and each is recorded as a suspect before it is applied.
-CORNER_DELIVERIES = 10
+ALONE_AFTER_DELIVERIES = 10
 # A suspect is parked after so many writers ended while they applied it alone.
 _MOST_DEATHS = 3
 # How many deferred commands are replayed at once when no writer has ended.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from writegate.config import Settings
 from writegate.contract.service import Service
-from writegate_writer.decide.deaths import CORNER_DELIVERIES
+from writegate_writer.decide.deaths import ALONE_AFTER_DELIVERIES
 from writegate_writer.receive.dead_letters import cause_of, read_dead
 from writegate_writer.receive.delivery import Arrived, Delivery, Part, Reading
 from writegate_writer.receive.reading import read
@@ -17,7 +17,7 @@ from writegate_writer.schedule.ports import Clock, Served
 def suspicious(delivery: Delivery | None) -> bool:
     """Whether a command in this message may be what ended earlier processes."""
     # Nothing in a dead letter is run.
-    return delivery is not None and not delivery.dead and delivery.delivery_count >= CORNER_DELIVERIES
+    return delivery is not None and not delivery.dead and delivery.delivery_count >= ALONE_AFTER_DELIVERIES
 
 
 def take_batch(
