@@ -70,7 +70,7 @@ WHERE p.seq = given.seq
 """
 
 
-def settle_replayed(
+def settle_parked(
     session: Session, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
 ) -> None:
     """Write down what became of parked commands that people had decided again, by their numbers.

@@ -111,7 +111,7 @@ class SqlStore:
     def settle_parked(
         self, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
     ) -> None:
-        parked.settle_replayed(self.session, opened, service, applied, again)
+        parked.settle_parked(self.session, opened, service, applied, again)
 
     def fill_outbox(self, owner: Owner, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         return outbox.fill_outbox(self.session, owner.domain, outgoing)
