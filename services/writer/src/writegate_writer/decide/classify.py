@@ -14,7 +14,7 @@ from writegate_writer.decide.store import APPLIED, PARKED, Known, Opened
 from writegate_writer.receive.delivery import Arrived, NotYet, Refused
 
 
-def _nothing(_: Arrived) -> bool:
+def _never_blocked(_: Arrived) -> bool:
     return False
 
 
@@ -33,7 +33,7 @@ class Work:
     refused: Sequence[Refused] = ()
     rejected: Mapping[str, Cause] = field(default_factory=dict)
     postponed: Mapping[str, str] = field(default_factory=dict)
-    blocks: Callable[[Arrived], bool] = _nothing
+    blocks: Callable[[Arrived], bool] = _never_blocked
     replayed: Mapping[str, DeferredRow] = field(default_factory=dict)
     revision: int = 0
     outbox_sent: int | None = None
