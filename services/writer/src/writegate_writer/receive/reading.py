@@ -27,12 +27,12 @@ def read(delivery: Delivery, service: Service, now_millis: int) -> list[Part]:
         return [refuse_message(delivery, error)]
     delivery.origin = envelope.user
     delivery.reply_to = envelope.reply_to
-    return [_part(delivery, item, envelope.hops, service, now_millis) for item in envelope.items]
+    return [_read_or_refuse(delivery, item, envelope.hops, service, now_millis) for item in envelope.items]
 
 
-def _part(delivery: Delivery, item: Item, hops: int, service: Service, now_millis: int) -> Part:
+def _read_or_refuse(delivery: Delivery, item: Item, hops: int, service: Service, now_millis: int) -> Part:
     try:
-        return _decided(delivery, item, hops, service, now_millis)
+        return _read_item(delivery, item, hops, service, now_millis)
     except MalformedMessage as error:
         digest = content_hash(item)
         cause = Cause(error.cause, str(error))
@@ -41,7 +41,7 @@ def _part(delivery: Delivery, item: Item, hops: int, service: Service, now_milli
         return Refused(delivery, item.id, digest, cause, item, item.fields, known)
 
 
-def _decided(delivery: Delivery, item: Item, hops: int, service: Service, now_millis: int) -> Part:
+def _read_item(delivery: Delivery, item: Item, hops: int, service: Service, now_millis: int) -> Part:
     if item.task == LOOKUP_TASK:
         return _question(delivery, item)
     if item.task == MANY_TASK or _owner(item.task) != service.name:
