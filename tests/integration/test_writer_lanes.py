@@ -89,7 +89,7 @@ class Reader:
         taken: list[Delivery] = []
         while queue := domain.next_queue():
             taken.append(queue.popleft())
-            taken[-1].open = 1
+            taken[-1].undecided_parts = 1
         self.lanes.settle(domain, dict.fromkeys(taken, 1))
         self.turn()
         return taken

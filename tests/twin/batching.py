@@ -91,8 +91,8 @@ class Hands:
 
     def settle(self, domain: Domain, decided: Mapping[Delivery, int]) -> None:
         for delivery, parts in decided.items():
-            delivery.open -= parts
-            if delivery.open == 0 and delivery in self.unacked:  # what was deferred was acknowledged then
+            delivery.undecided_parts -= parts
+            if delivery.undecided_parts == 0 and delivery in self.unacked:  # what was deferred was acknowledged then
                 self.unacked.remove(delivery)
 
     def report(self, done: BatchResult) -> None:

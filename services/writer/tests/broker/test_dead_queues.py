@@ -36,7 +36,7 @@ def taken(domain: Domain) -> Delivery:
     queue = domain.next_queue()
     assert queue
     delivery = queue.popleft()
-    delivery.open = 1
+    delivery.undecided_parts = 1
     return delivery
 
 

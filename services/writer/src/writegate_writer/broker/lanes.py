@@ -278,15 +278,15 @@ class Lanes:
         if opened is not None and opened.domain is not domain:
             opened = None  # the domain was lost and claimed again meanwhile: tags and generations start anew
         for delivery, parts in decided.items():
-            delivery.open -= parts
-            if delivery.open < 0:
+            delivery.undecided_parts -= parts
+            if delivery.undecided_parts < 0:
                 log.error("delivery.settled_twice", domain=domain.name, tag=delivery.tag)
             if delivery.dead:
-                if delivery.open == 0:
+                if delivery.undecided_parts == 0:
                     self._dead_queues.settle(delivery)
                 continue
             # The messages of an earlier channel went back to the broker: there is nothing to acknowledge.
-            if delivery.open == 0 and opened is not None and delivery.generation == opened.generation:
+            if delivery.undecided_parts == 0 and opened is not None and delivery.generation == opened.generation:
                 tags.append(delivery.tag)
                 opened.held_bytes -= delivery.held_bytes
                 self._memory.held_bytes -= delivery.held_bytes

@@ -16,7 +16,7 @@ from writegate.message.topology import Route
 class Delivery:
     """One message as the broker delivered it.
 
-    ``open`` counts its undecided parts: at 0 it is acknowledged. The thread that takes it sets that, before anything is
+    It is acknowledged when ``undecided_parts`` is 0. The thread that takes it sets that number, before anything is
     decided; afterwards only the hub thread changes it. ``parts`` is set by a reader thread or a slot thread, never by
     both at once.
     """
@@ -28,7 +28,7 @@ class Delivery:
     body: bytes
     headers: Mapping[str, Any]
     properties: Mapping[str, Any]
-    open: int = 0
+    undecided_parts: int = 0
     origin: str | None = None
     reply_to: str | None = None
     parts: list[Part] | None = None  # when it was read before its batch was taken

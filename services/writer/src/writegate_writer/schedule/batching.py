@@ -46,7 +46,7 @@ def take_batch(
         reading.suspicious |= is_suspicious
         parts = delivery.parts or _read(delivery, declared, now_millis)
         delivery.parts = None
-        delivery.open = len(parts)
+        delivery.undecided_parts = len(parts)
         for part in parts:
             reading.add(part)
             if delivery.dead and isinstance(part, Arrived):
