@@ -17,7 +17,7 @@ from writegate_writer.decide.classify import Work
 from writegate_writer.decide.deaths import ALONE_AFTER_DELIVERIES, crash_cause, page_commands
 from writegate_writer.decide.deferral import (
     BEGINNING,
-    PARENT_SECONDS,
+    PARENT_WAIT_SECONDS,
     DeferredIndex,
     DeferredRow,
     MissingParents,
@@ -120,7 +120,7 @@ class BatchProcessor:
         )
         (self._one_by_one if one_by_one else self._finish)(service, work, parents)
         if parents.unlimited:
-            self._store.limit_waiting(parents.unlimited, PARENT_SECONDS)
+            self._store.limit_waiting(parents.unlimited, PARENT_WAIT_SECONDS)
 
     def _one_by_one(self, service: str, work: Work, parents: MissingParents) -> None:
         """Apply each of what is suspicious alone, so that the command that ends the process is found."""

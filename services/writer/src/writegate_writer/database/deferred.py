@@ -45,11 +45,11 @@ _DEFER = """
 INSERT INTO writegate.deferred (domain, service, lane, id, ledger_id, task, version, key, hash, reason, not_after,
                                 origin, reply_to, headers, raw)
 SELECT %s, service, lane, id, ledger_id, task, version, key, hash, reason,
-       clock_timestamp() + make_interval(secs => patience), origin, reply_to, headers, raw
+       clock_timestamp() + make_interval(secs => limit_seconds), origin, reply_to, headers, raw
 FROM unnest(%s::text[], %s::int[], %s::text[], %s::uuid[], %s::text[], %s::int[], %s::text[], %s::bigint[], %s::text[],
             %s::float8[], %s::text[], %s::text[], %s::jsonb[], %s::bytea[])
      WITH ORDINALITY AS given (service, lane, id, ledger_id, task, version, key, hash, reason,
-                               patience, origin, reply_to, headers, raw, position)
+                               limit_seconds, origin, reply_to, headers, raw, position)
 ORDER BY position
 """
 

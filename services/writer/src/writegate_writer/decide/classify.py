@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from writegate.message.receipt import Cause, Outcome
-from writegate_writer.decide.deferral import PARENT_SECONDS, Deferral, DeferredRow, Key, key_of, parks_key
+from writegate_writer.decide.deferral import PARENT_WAIT_SECONDS, Deferral, DeferredRow, Key, key_of, parks_key
 from writegate_writer.decide.store import APPLIED, PARKED, Known, Opened
 from writegate_writer.receive.delivery import Arrived, NotYet, Refused
 
@@ -158,7 +158,7 @@ class _Classifier:
         if command.ledger_id in self._work.replayed:
             self.plan.still_deferred.append(command)
             return
-        limit_seconds = PARENT_SECONDS if command.ledger_id in self._work.postponed else None
+        limit_seconds = PARENT_WAIT_SECONDS if command.ledger_id in self._work.postponed else None
         self._deferred[command.ledger_id] = command.hash
         self.plan.deferred.append(Deferral(command, reason, limit_seconds))
 

@@ -23,7 +23,7 @@ from writegate_writer.receive.delivery import Arrived, Delivery, NotYet, Refused
 Key = tuple[str, str]  # service, key
 
 # How long a command waits for a row that it refers to: nothing orders two services, so its parent may come later.
-PARENT_SECONDS = 600.0
+PARENT_WAIT_SECONDS = 600.0
 
 # The shortest time between two passes over what is deferred, and how many times the duration of the last one: where
 # much is deferred a pass takes long and arriving commands wait meanwhile, so passes get at most a tenth of the time.
