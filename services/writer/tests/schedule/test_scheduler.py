@@ -198,7 +198,7 @@ def test_suspending_what_was_given_up_does_not_revive_it() -> None:
     owned = serving(scheduler)
     scheduler.disown(owned)
     scheduler.suspend(owned, 0)
-    assert owned.phase is Phase.LEAVING
+    assert owned.phase is Phase.GIVING_UP
     assert scheduler.take(0.02) is None
 
 

@@ -224,7 +224,7 @@ class Lanes:
             self._hub.call_soon(self._read)
 
     def _refresh(self, domain: Domain) -> None:
-        if domain.phase is Phase.LEAVING:
+        if domain.phase is Phase.GIVING_UP:
             if self._domains.get(domain.name) is domain:
                 del self._domains[domain.name]
         else:

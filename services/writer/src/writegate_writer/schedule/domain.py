@@ -22,7 +22,7 @@ class Phase(Enum):
 
     STARTING = "starting"  # nothing is consumed until an empty fenced transaction has committed
     SERVING = "serving"
-    LEAVING = "leaving"  # it is being given up and takes no further turn
+    GIVING_UP = "leaving"  # it takes no further turn; the value is a label of a metric
 
 
 @dataclass(frozen=True, slots=True)

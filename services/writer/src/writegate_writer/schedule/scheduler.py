@@ -46,7 +46,7 @@ class DomainScheduler:
         with self._changed:
             if self._domains.get(domain.name) is domain:
                 del self._domains[domain.name]
-            domain.phase = Phase.LEAVING
+            domain.phase = Phase.GIVING_UP
             self._later.pop(domain, None)
             domain.empty()
             self._changed.notify_all()
@@ -68,7 +68,7 @@ class DomainScheduler:
     def serve(self, domain: Domain) -> bool:
         """Let a domain that has started be consumed; False when it was given up meanwhile."""
         with self._changed:
-            if domain.phase is Phase.LEAVING:
+            if domain.phase is Phase.GIVING_UP:
                 return False
             domain.phase = Phase.SERVING
             return True
@@ -77,7 +77,7 @@ class DomainScheduler:
         """Void what waits in a domain and start it again after a while."""
         with self._changed:
             domain.empty()
-            if domain.phase is not Phase.LEAVING:
+            if domain.phase is not Phase.GIVING_UP:
                 domain.phase = Phase.STARTING
                 domain.resume_at = self._now() + seconds
                 self._schedule(domain, seconds)
@@ -152,12 +152,12 @@ class DomainScheduler:
         self._wake_due()
         while self._ready and self._exclusive is None:
             domain = self._ready[0]
-            leaving = domain.phase is Phase.LEAVING
-            if domain.exclusive and self._busy and not leaving:
+            giving_up = domain.phase is Phase.GIVING_UP
+            if domain.exclusive and self._busy and not giving_up:
                 return None  # the others end their turns first; it stays in front, so that it is next
             self._ready.popleft()
             domain.queued = False
-            if not leaving:
+            if not giving_up:
                 domain.busy = True
                 self._busy += 1
                 self._exclusive = domain if domain.exclusive else None
@@ -195,7 +195,7 @@ class DomainScheduler:
 
     def _schedule(self, domain: Domain, seconds: float) -> None:
         # The earliest time is enough: each turn schedules the next one that it needs.
-        if domain.phase is not Phase.LEAVING:
+        if domain.phase is not Phase.GIVING_UP:
             at = self._now() + seconds
             self._later[domain] = min(self._later.get(domain, at), at)
             self._changed.notify()

@@ -68,8 +68,8 @@ class Sharing:
     ``declared_lanes``: for each lane of the services installed here, the lanes that may touch the same rows.
 
     Everything here is the control thread's, except :meth:`let_go`, which the watchdog's thread also calls while the
-    control thread waits for a silent server. Both change ``_leaving``: it is read and changed under its lock only, and
-    nothing is called while that is held.
+    control thread waits for a silent server. Both change ``_giving_up``: it is read and changed under its lock only,
+    and nothing is called while that is held.
     """
 
     def __init__(
@@ -89,8 +89,8 @@ class Sharing:
         self._foreign: dict[str, int] = {}
         self._numbers = Counter(service for service, _ in declared_lanes)
         self._unreadable_holds: Mapping[str, str] = {}
-        self._leaving: dict[str, Domain] = {}  # to be given up once their last turn is over
-        self._leaving_lock = threading.Lock()
+        self._giving_up: dict[str, Domain] = {}  # to be given up once their last turn is over
+        self._giving_up_lock = threading.Lock()
 
     def tick(self, leases: Leases, *, may_claim: bool) -> None:
         """Do what is due now. ``may_claim``: whether some slot could serve a domain."""
@@ -109,14 +109,14 @@ class Sharing:
         self._notify(ownerships, holds)
         if may_claim:
             change = share_change(self._me, leases.writers(self._settings.lease_seconds), ownerships)
-            self._leave(change.release)
+            self._give_up(change.release)
             if change.claim:
                 self._claim(leases, change.claim)
         self._release_idle(leases)
 
     def release_all(self, leases: Leases) -> None:
         """Give up everything at once, but for what a slot still works on: that lease has to run out."""
-        self._leave([domain.name for domain in self._scheduler.domains()])
+        self._give_up([domain.name for domain in self._scheduler.domains()])
         self._release_idle(leases)
 
     def let_go(self) -> None:
@@ -129,11 +129,11 @@ class Sharing:
             self._lose(domain)
 
     def _held(self) -> list[Domain]:
-        with self._leaving_lock:
-            leaving = list(self._leaving.values())
-        return list(dict.fromkeys((*self._scheduler.domains(), *leaving)))
+        with self._giving_up_lock:
+            giving_up = list(self._giving_up.values())
+        return list(dict.fromkeys((*self._scheduler.domains(), *giving_up)))
 
-    def _leave(self, names: Collection[str]) -> None:
+    def _give_up(self, names: Collection[str]) -> None:
         """Take no further turn at these domains.
 
         A turn that is running is not interrupted: the next owner would wait for it at the fence anyway, and its
@@ -141,18 +141,18 @@ class Sharing:
         """
         for domain in self._scheduler.domains():
             if domain.name in names:
-                with self._leaving_lock:
-                    self._leaving[domain.name] = domain
+                with self._giving_up_lock:
+                    self._giving_up[domain.name] = domain
                 self._scheduler.disown(domain)
 
     def _release_idle(self, leases: Leases) -> None:
-        """Give up the leaving domains that are in no turn any more.
+        """Release the domains being given up that are in no turn any more.
 
         A turn is not waited for: meanwhile the leases of the other domains would run out.
         """
-        with self._leaving_lock:
-            leaving = list(self._leaving.values())
-        idle = [domain for domain in leaving if not domain.busy and self._remove_leaving(domain)]
+        with self._giving_up_lock:
+            giving_up = list(self._giving_up.values())
+        idle = [domain for domain in giving_up if not domain.busy and self._remove_giving_up(domain)]
         if not idle:
             return
         names = [domain.name for domain in idle]
@@ -219,14 +219,14 @@ class Sharing:
 
     def _lose(self, domain: Domain) -> None:
         log.warning("domain.lost", domain=domain.name, epoch=domain.epoch)
-        self._remove_leaving(domain)
+        self._remove_giving_up(domain)
         self._scheduler.disown(domain)
         self._consuming.refresh(domain)
 
-    def _remove_leaving(self, domain: Domain) -> bool:
-        """Return whether it was leaving until now; the other thread may have been first."""
-        with self._leaving_lock:
-            if self._leaving.get(domain.name) is not domain:
+    def _remove_giving_up(self, domain: Domain) -> bool:
+        """Return whether it was being given up until now; the other thread may have been first."""
+        with self._giving_up_lock:
+            if self._giving_up.get(domain.name) is not domain:
                 return False
-            del self._leaving[domain.name]
+            del self._giving_up[domain.name]
             return True
