@@ -114,7 +114,7 @@ CHECKS: Final = (
     Check(
         "demo",
         "demo CHAOS=1",
-        "demo CHAOS=1 FLIGHTS=8000 SECONDS=3",
+        "demo CHAOS=1 FLIGHTS=30000 SECONDS=3",
         {
             "before (opposite lock orders)/s": _column("committed writes a second", 1),
             "before (one lock order)/s": _column("committed writes a second", 2),
