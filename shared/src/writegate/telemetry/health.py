@@ -16,8 +16,10 @@ from typing import Any
 THREADS = 4
 """Requests answered at a time; a probe comes every few seconds."""
 
-_SOCKET_SECONDS = 5.0  # a client that sends nothing keeps a thread for so long
-_BUSY_SECONDS = 1.0  # a request waits for a free thread for so long; its connection is closed then
+_SOCKET_SECONDS = 2.0  # a client that sends nothing keeps a thread for so long
+# A request waits for a free thread for so long, and its connection is closed then. Longer than silent clients can keep
+# all threads: they delay a probe, and do not refuse it.
+_BUSY_SECONDS = 5.0
 _POLL_SECONDS = 0.1  # within which the server notices that it is to stop
 
 
