@@ -51,3 +51,14 @@ def test_with_a_spool_the_command_goes_there_and_the_next_publisher_sends_it(
         successor.publish(Deposit(account="a", amount=3))
     amounts = [command.amount for command in broker.published if isinstance(command, Deposit)]
     assert list(dict.fromkeys(amounts)) == [1, 2, 3]
+
+
+def test_all_that_was_accepted_can_be_waited_for_the_spool_included(broker: MemoryBroker, tmp_path: Path) -> None:
+    """A program that ends would leave it in the spool, and nobody may come to send it."""
+    with broker.publisher(spool_directory=str(tmp_path), publish_timeout_seconds=0.1) as publisher:
+        with broker.away():
+            assert publisher.publish(Deposit(account="a", amount=1)).accepted_by == "spooled"
+            assert not publisher.wait_confirmed(0.1)
+            assert broker.published == []
+        assert publisher.wait_confirmed(LONG)
+        assert [command.amount for command in broker.published if isinstance(command, Deposit)] == [1]

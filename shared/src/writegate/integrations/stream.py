@@ -42,6 +42,9 @@ def replay(name: str, commands: Iterable[Command], *, rate: float | None = None)
     try:
         with Publisher(Settings.load(need=("broker_url",))) as publisher:
             counters = publish_stream(publisher, commands, rate=rate, report=progress)
+            # While the broker is away all of it may have gone to the spool, and no later process may come to send it.
+            while not publisher.wait_confirmed(_SPOOL_LINE_SECONDS):
+                progress.note("waiting for the broker to take what is in the spool")
     except WritegateError as error:
         sys.exit(f"{name}: {error}")
     progress.close(counters)
@@ -94,6 +97,9 @@ def _wait_seconds(state: RetryCallState) -> float:
     return backoff_seconds(state.attempt_number, first=_FIRST_RETRY_SECONDS, longest=_LONGEST_RETRY_SECONDS)
 
 
+_SPOOL_LINE_SECONDS = 5.0
+
+
 class Progress:
     """Shows the progress of a stream: one line that is rewritten on a terminal, elsewhere a line every 5 seconds."""
 
@@ -115,6 +121,11 @@ class Progress:
         rate = counters.commands / counters.seconds if counters.seconds else 0.0
         text = f"{self._name}: {counters.commands:,} commands accepted, {rate:,.0f}/s"
         self._stream.write(f"\r{text:<70}" if self._live else f"{text}\n")
+        self._stream.flush()
+
+    def note(self, text: str) -> None:
+        """Write a line of another kind."""
+        self._stream.write(f"\n{self._name}: {text}\n" if self._live else f"{self._name}: {text}\n")
         self._stream.flush()
 
     def close(self, counters: StreamCounters) -> None:

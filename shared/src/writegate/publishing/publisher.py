@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import math
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -191,6 +192,19 @@ class Publisher:
     def reply(self, reply_to: str, correlation_id: str, body: bytes) -> None:
         """Send a Celery result message and do not wait: the process that asked may have ended."""
         self._engine.reply(reply_to, correlation_id, body)
+
+    def wait_confirmed(self, timeout: float | None = None) -> bool:
+        """Wait until the broker has confirmed all that was accepted, also from the spool; False after ``timeout``.
+
+        ``timeout`` in seconds (default: none). For programs that end and have no successor on this machine: what they
+        leave in the spool would wait for the next publisher here.
+        """
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while not (self._capacity.wait_empty(0) and self._engine.spool_empty):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL_SECONDS)
+        return True
 
     def close(self, timeout: float | None = None) -> None:
         """Refuse new commands, wait for the confirms of those already sent, and disconnect. Safe to repeat.
