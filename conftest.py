@@ -14,6 +14,7 @@ from hypothesis import settings
 from tests import guard
 from tests import place as places
 from tests.deadlines import patient
+from tests.offline_console import OfflineConsole, offline_console
 from tests.place import Place
 from tests.servers import Servers, servers_running
 from writegate.publishing import process
@@ -98,3 +99,17 @@ def django_site() -> None:
         patch.setenv("DJANGO_SETTINGS_MODULE", "tests.examples.with_django")
         django.setup()
     process.configure()
+
+
+@pytest.fixture(scope="module")
+def shared_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OfflineConsole]:
+    """A console without servers, for all tests of a module: making its users takes long."""
+    with offline_console(tmp_path_factory.mktemp("console")) as made:
+        yield made
+
+
+@pytest.fixture
+def console(shared_console: OfflineConsole) -> OfflineConsole:
+    """The same, without what earlier tests did."""
+    shared_console.reset()
+    return shared_console

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
-from tests.offline_console import OfflineConsole, basic_headers, csrf_of, log_in, offline_console
+from tests.offline_console import OfflineConsole, basic_headers, csrf_of, log_in
 from writegate.contract.operations import DryRun, Hold, Selection
 
 PAGES = ("/", "/services", "/services/x", "/commands/x", "/batches/1", "/parked", "/parked/1", "/audit", "/connections")
@@ -33,18 +30,6 @@ POSTS: dict[str, dict[str, Any]] = {
     "drops": {"selection": {}, "reason": "x"},
     "parked/1/edits": {"fields": {}, "was": "", "reason": "x"},
 }
-
-
-@pytest.fixture(scope="module")
-def shared_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OfflineConsole]:
-    with offline_console(tmp_path_factory.mktemp("console")) as made:
-        yield made
-
-
-@pytest.fixture
-def console(shared_console: OfflineConsole) -> OfflineConsole:
-    shared_console.reset()
-    return shared_console
 
 
 def test_nobody_sees_anything_without_logging_in(console: OfflineConsole) -> None:

@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.offline_console import OfflineConsole, offline_console
+from tests.offline_console import OfflineConsole
 from writegate_console.web.security.headers import POLICY
 
 ROOT = Path(__file__).parents[2] / "src/writegate_console/web"
-
-
-@pytest.fixture(scope="module")
-def shared_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OfflineConsole]:
-    with offline_console(tmp_path_factory.mktemp("console")) as made:
-        yield made
-
-
-@pytest.fixture
-def console(shared_console: OfflineConsole) -> OfflineConsole:
-    shared_console.reset()
-    return shared_console
 
 
 def test_every_answer_forbids_what_is_not_ours(console: OfflineConsole) -> None:

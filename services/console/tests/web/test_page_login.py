@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.offline_console import PASSWORD, OfflineConsole, basic_headers, csrf_of, log_in, offline_console
+from tests.offline_console import PASSWORD, OfflineConsole, basic_headers, csrf_of, log_in
 from writegate_console import users
 from writegate_console.web.state.throttle import FREE_FAILURES, LoginThrottle
-
-
-@pytest.fixture(scope="module")
-def shared_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OfflineConsole]:
-    with offline_console(tmp_path_factory.mktemp("console")) as made:
-        yield made
-
-
-@pytest.fixture
-def console(shared_console: OfflineConsole) -> OfflineConsole:
-    shared_console.reset()
-    return shared_console
 
 
 def test_logging_in_gives_a_cookie_no_script_and_no_other_site_can_use(console: OfflineConsole) -> None:
