@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pika
 import pytest
+from kombu import Connection
 
-from writegate.config import PREFIX, Settings
+from writegate.config import PREFIX, Settings, vhost_of
 from writegate.errors import SettingsError
 
 
@@ -56,6 +58,31 @@ def test_a_wrong_url_does_not_give_its_password_away(url: str) -> None:
     ) as raised:
         Settings.load({"WRITEGATE_BROKER_URL": url})
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "vhost"),
+    [
+        ("", "/"),
+        ("/", "/"),
+        ("//", "/"),  # as Celery's own documentation spells it
+        ("/%2F", "/"),
+        ("/%2f", "/"),
+        ("/orders", "orders"),
+        ("//orders", "/orders"),
+        ("/a/b", "a/b"),
+        ("/a%2Fb", "a/b"),
+        ("/a%20b", "a b"),
+        ("//?heartbeat=5", "/"),
+    ],
+)
+def test_a_vhost_is_the_same_to_all_who_read_the_url(path: str, vhost: str) -> None:
+    """Publishers and `plan` read it with pika, writers with kombu, the management API's clients with our function."""
+    url = Settings.load({"WRITEGATE_BROKER_URL": f"amqp://u%40:p@h:5672{path}"}).broker_url
+    assert vhost_of(url) == vhost
+    assert pika.URLParameters(url).virtual_host == vhost
+    assert (Connection(url).virtual_host or "/") == vhost
+    assert pika.URLParameters(url).credentials.username == "u@"
 
 
 def test_a_missing_setting_is_named() -> None:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -56,12 +56,28 @@ def _url(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def vhost_of(broker_url: str) -> str:
+    """Return the vhost that an AMQP URL names, ``/`` when it names none."""
+    return unquote(urlsplit(broker_url).path.removeprefix("/")) or "/"
+
+
+def _spell_vhost(url: str) -> str:
+    """Return an AMQP URL with its vhost percent-encoded, as the AMQP URI specification has it.
+
+    Celery also takes ``…//`` and ``…/a/b``, which pika and the management API's clients would read otherwise.
+    """
+    parts = urlsplit(url)
+    return url if parts.path in {"", "/"} else parts._replace(path=f"/{quote(vhost_of(url), safe='')}").geturl()
+
+
 class Settings(BaseModel):
     """All settings with their defaults. :meth:`load` reads ``WRITEGATE_<NAME>`` for each field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    broker_url: Annotated[str, _url("amqp", "amqps")] = Field("", description="RabbitMQ, with this process's own user")
+    broker_url: Annotated[str, _url("amqp", "amqps"), AfterValidator(_spell_vhost)] = Field(
+        "", description="RabbitMQ, with this process's own user"
+    )
     broker_api_url: Annotated[str, _url("http", "https")] = Field(
         "", description="RabbitMQ's management API (`plan`, `apply`: an administrator; `status`: the tag `monitoring`)"
     )

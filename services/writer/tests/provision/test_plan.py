@@ -12,7 +12,7 @@ import pytest
 from tests.declared import service
 from writegate.message.topology import Binding
 from writegate_writer.handlers.domains import DeclaredDomain, domains_of
-from writegate_writer.provision.broker import password_matches, vhost_of
+from writegate_writer.provision.broker import password_matches
 from writegate_writer.provision.broker_diff import (
     WRITER_PERMISSION,
     BrokerState,
@@ -264,14 +264,6 @@ def test_permissions_are_as_narrow_as_the_work() -> None:
     assert publisher_permission("a_b") == Permission("^$", r"^writes\.a_b$", "^$")
     assert WRITER_PERMISSION.configure.startswith("^(")
     assert "writes" not in WRITER_PERMISSION.configure
-
-
-@pytest.mark.parametrize(
-    ("url", "vhost"),
-    [("amqp://u:p@h:5672/%2F", "/"), ("amqp://u:p@h:5672", "/"), ("amqp://u:p@h/", "/"), ("amqp://h/a%2Fb", "a/b")],
-)
-def test_the_vhost_of_a_url(url: str, vhost: str) -> None:
-    assert vhost_of(url) == vhost
 
 
 def test_a_password_is_compared_with_the_salted_hash() -> None:

@@ -19,6 +19,8 @@ from writegate.errors import DeclarationError, WritegateError
 from writegate_devkit.scaffold.entries import ENTRIES
 from writegate_devkit.scaffold.names import check_key, check_name
 from writegate_devkit.scaffold.scaffold import planned, write
+from writegate_devkit.stack import environment
+from writegate_devkit.stack.programs import PORTS
 
 BIN = Path(sys.executable).parent
 
@@ -101,6 +103,13 @@ def test_uv_notices_a_service_that_is_not_in_the_lock_file(checkout: Path) -> No
 )
 def test_a_name_that_cannot_be_is_refused(name: str, words: str) -> None:
     with pytest.raises(DeclarationError, match=words):
+        check_name(name)
+
+
+@pytest.mark.parametrize("name", sorted({"admin", *PORTS, *environment.PROCESSES, *environment.users(), "supervisord"}))
+def test_no_service_is_called_as_something_of_the_stack(name: str) -> None:
+    """Its port, its password or its log would be that of the other."""
+    with pytest.raises(DeclarationError):
         check_name(name)
 
 

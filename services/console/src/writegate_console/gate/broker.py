@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
-from writegate.config import Settings
+from writegate.config import Settings, vhost_of
 from writegate.errors import SettingsError, WritegateError
 
 TIMEOUT_SECONDS = 10.0
@@ -21,7 +21,7 @@ def read_queues(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) ->
     """
     if not settings.broker_api_url:
         raise SettingsError("WRITEGATE_BROKER_API_URL is not set")
-    vhost = unquote(urlsplit(settings.broker_url).path.removeprefix("/")) or "/"
+    vhost = vhost_of(settings.broker_url)
     # An explicit transport ignores the machine's proxy settings: they are for the world outside, not for the broker.
     try:
         with httpx.Client(timeout=timeout_seconds, transport=httpx.HTTPTransport()) as client:

@@ -27,7 +27,8 @@ WOULD_BREAK = 2  # exit code
 def check(
     *,
     released: Annotated[
-        Path | None, typer.Option(help="Compare with the contracts in this file, which --record wrote.")
+        Path | None,
+        typer.Option(help="Compare with what --record wrote into this file. With --record it may be new."),
     ] = None,
     record: Annotated[
         Path | None, typer.Option(help="Write the contracts into this file, if they would break nothing.")
@@ -41,24 +42,32 @@ def check(
     """
     services = installed_services()
     today = describe(services.values())
-    findings = _compared(released, today) if released else []
+    # The first run of a pipeline that compares with what it records: nothing was released before.
+    first = released is not None and record is not None and not released.exists()
+    findings = _compared(released, today) if released and not first else []
     commands = None
     if kept:
         again = decoded(kept_commands(services), services)
         findings += again.findings
         commands = again.commands
     if json_:
-        report = {"services": list(services), "kept": commands, "findings": [asdict(finding) for finding in findings]}
+        report = {
+            "services": list(services),
+            "compared": released is not None and not first,
+            "kept": commands,
+            "findings": [asdict(finding) for finding in findings],
+        }
         typer.echo(json.dumps(report, indent=2))
     else:
-        _show(findings, Console(soft_wrap=True), commands, released)
+        compared_with = [f"there is no {released} yet" if first else f"{released} compared"] if released else []
+        _show(findings, Console(soft_wrap=True), commands, compared_with)
     if findings:
         raise typer.Exit(WOULD_BREAK)
     if record:
         _write(record, json.dumps(today, indent=2))
 
 
-def _show(findings: list[Finding], console: Console, commands: int | None, released: Path | None) -> None:
+def _show(findings: list[Finding], console: Console, commands: int | None, checks: list[str]) -> None:
     if findings:
         table = Table("what", "task", "version", "rows", "first", "why", box=None, pad_edge=False, header_style="bold")
         for finding in findings:
@@ -72,9 +81,8 @@ def _show(findings: list[Finding], console: Console, commands: int | None, relea
             )
             table.add_row(*(Text(str(cell)) for cell in row))  # not as markup: ids and reasons are anybody's
         console.print(table)
-    checks = [f"{released} compared"] if released else []
     if commands is not None:
-        checks.append(f"{commands} parked, deferred and recent commands read again")
+        checks = [*checks, f"{commands} parked, deferred and recent commands read again"]
     result = f"{len(findings)} would break" if findings else "nothing would break"
     console.print(f"{result}: {', '.join(checks) or 'nothing was checked'}", highlight=False)
 
@@ -82,6 +90,8 @@ def _show(findings: list[Finding], console: Console, commands: int | None, relea
 def _compared(path: Path, today: Mapping[str, Any]) -> list[Finding]:
     try:
         return compared(json.loads(path.read_text(encoding="utf-8")), today)
+    except FileNotFoundError as error:
+        raise WritegateError(f"there is no {path}: write it with `writegate check --record {path}` first") from error
     except (OSError, ValueError) as error:
         raise WritegateError(f"cannot read {path}: {error}") from error
     except (LookupError, TypeError, AttributeError) as error:
@@ -90,6 +100,7 @@ def _compared(path: Path, today: Mapping[str, Any]) -> list[Finding]:
 
 def _write(path: Path, text: str) -> None:
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
         raise WritegateError(f"cannot write {path}: {error.strerror}") from error

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
-from writegate.config import Settings
+from writegate.config import Settings, vhost_of
 from writegate.message.topology import Binding
 from writegate.publishing.wire import LANES
 from writegate_writer.handlers.roles import WRITER
@@ -23,11 +23,6 @@ from writegate_writer.provision.change import ApplyError, BrokerRequest
 TIMEOUT_SECONDS = 15.0
 _SALT_BYTES = 4
 _HASHES = {"rabbit_password_hashing_sha256": hashlib.sha256, "rabbit_password_hashing_sha512": hashlib.sha512}
-
-
-def vhost_of(broker_url: str) -> str:
-    """Return the vhost that an AMQP URL names, ``/`` when it names none."""
-    return unquote(urlsplit(broker_url).path.removeprefix("/")) or "/"
 
 
 def password_matches(user: Mapping[str, Any], password: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from writegate.config import Settings
+from writegate.config import Settings, vhost_of
 from writegate.errors import SettingsError
 from writegate.message.topology import exchange_name
 from writegate_writer.handlers.domains import DeclaredDomain
@@ -64,7 +64,7 @@ class Applier:
         self._broker = at_broker
         self._database = at_database
         self._settings = settings
-        self._vhost = broker.vhost_of(settings.broker_url)
+        self._vhost = vhost_of(settings.broker_url)
         self._desired = desired
         self._passwords = passwords
 
@@ -198,7 +198,7 @@ def declared_by(
 ) -> Declared:
     """Read the declarations. ``services``: default all installed ones. ``environ``: where passwords come from."""
     loaded = list((load_services() if services is None else services).values())
-    at_broker = desired_broker(broker.vhost_of(settings.broker_url), [writes.service for writes in loaded])
+    at_broker = desired_broker(vhost_of(settings.broker_url), [writes.service for writes in loaded])
     at_database = desired_database(loaded, migrations(loaded), settings.connections)
     names = {*at_database.roles, *at_broker.users}
     return Declared(at_broker, at_database, passwords_of(names, os.environ if environ is None else environ))

@@ -10,27 +10,28 @@ from pathlib import Path
 from writegate.contract.command import Command
 from writegate.contract.service import RESERVED_NAMES
 from writegate.errors import DeclarationError
+from writegate_devkit.stack.programs import reserved_names
 
 # Shorter than a service's name may be, so that the lines of the templates stay within the formatter's limit.
 LONGEST_NAME = 30
 _NAME = re.compile(rf"(?=.{{1,{LONGEST_NAME}}}$)[a-z]([a-z0-9_]*[a-z0-9])?")
 _EXPECTED = f"expected lower-case letters, digits and _ (at most {LONGEST_NAME}; a letter first, no _ last)"
 
-# Names of other users, programs and images, and PostgreSQL's own schema.
-_OURS = frozenset({"apply", "build", "conftest", "console", "distribution", "epmd", "feed", "guest", "management"})
-_OURS |= {
-    "operator",
-    "owner",
-    "postgres",
-    "public",
-    "rabbitmq",
-    "reader",
-    "run",
-    "scheduler",
-    "shared",
-    "tests",
-    "writer",
-}
+# Names of folders, images, broker users and schemas, beside those of a stack's programs, users and logs.
+_OURS = frozenset(
+    {
+        "build",
+        "conftest",
+        "distribution",
+        "guest",
+        "information_schema",
+        "public",
+        "run",
+        "scheduler",
+        "shared",
+        "tests",
+    }
+)
 _PREFIXES = ("pg_", "writegate_")
 # Types and fields in the contract's template, and PostgreSQL's system columns.
 _NOT_KEYS = frozenset({"amount", "int", "str", "cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"})
@@ -40,7 +41,7 @@ def check_name(name: str) -> None:
     """Raise :class:`DeclarationError` unless a new service may have this name."""
     if not _NAME.fullmatch(name):
         raise DeclarationError(f"service name {name!r}: {_EXPECTED}")
-    if name in RESERVED_NAMES | _OURS or name.startswith(_PREFIXES):
+    if name in RESERVED_NAMES | _OURS | reserved_names() or name.startswith(_PREFIXES):
         raise DeclarationError(f"service name {name!r} is reserved: choose another")
     if keyword.iskeyword(name) or _importable(name):
         raise DeclarationError(f"service name {name!r} is a word of Python or a module that is there: choose another")

@@ -9,9 +9,14 @@ from writegate_devkit.stack.stack_state import StackState
 
 OWNER, WRITER, READER, OPERATOR = "writegate_owner", "writegate_writer", "writegate_reader", "writegate_operator"
 SUPERUSER = "postgres"
+USERS = (SUPERUSER, OWNER, WRITER, READER, OPERATOR)
 ADDRESS = "127.0.0.1"
 CONSOLE, CONSOLE_USER = "console", "admin"
 FEED = "feed"
+
+
+PROCESSES = ("owner", "writer", "reader", "operator", CONSOLE, FEED)
+"""Whose settings :func:`environment` knows, besides each writer's and each service's."""
 
 
 def services() -> list[str]:
@@ -21,7 +26,7 @@ def services() -> list[str]:
 
 def users() -> list[str]:
     """Return every broker user and database role that needs a password."""
-    return [SUPERUSER, OWNER, WRITER, READER, OPERATOR, *services()]
+    return [*USERS, *services()]
 
 
 def environment(name: str, state: StackState) -> dict[str, str]:
@@ -64,14 +69,13 @@ def environment(name: str, state: StackState) -> dict[str, str]:
             "WRITEGATE_DATABASE_URL": _database_url(WRITER, state),
             **({"WRITEGATE_HEALTH_PORT": str(state.ports[name])} if name in state.ports else {}),
         }
-    if name in state.passwords and name not in {SUPERUSER, OWNER, WRITER, READER, OPERATOR, CONSOLE_USER}:
+    if name in state.passwords and name not in {*USERS, CONSOLE_USER}:
         return {
             **state.settings,
             "WRITEGATE_BROKER_URL": _broker_url(name, state),
             **({"WRITEGATE_HTTP_PORT": str(state.ports[name])} if name in state.ports else {}),
         }
-    known = ["owner", "writer", "reader", "operator", CONSOLE, FEED, *services()]
-    raise StackError(f"no process named {name!r}: expected one of {', '.join(known)}")
+    raise StackError(f"no process named {name!r}: expected one of {', '.join((*PROCESSES, *services()))}")
 
 
 def _broker_url(user: str, state: StackState) -> str:

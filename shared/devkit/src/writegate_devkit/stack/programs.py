@@ -9,12 +9,22 @@ from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 
-from writegate_devkit.stack.environment import ADDRESS, CONSOLE, FEED, environment, services
+from writegate_devkit.stack.environment import (
+    ADDRESS,
+    CONSOLE,
+    CONSOLE_USER,
+    FEED,
+    PROCESSES,
+    USERS,
+    environment,
+    services,
+)
 from writegate_devkit.stack.home import Home
 from writegate_devkit.stack.stack_state import StackState
 
 SERVERS = ("epmd", "rabbitmq", "postgres")
 WRITERS = ("writer-1", "writer-2")
+LOGS = ("apply", "supervisord")  # besides one for each program
 BASELINE = "build/baseline.json"  # what the demo measured without the gate: the console compares with it
 PORTS = (*SERVERS, "management", "distribution", *WRITERS)  # and one for each app
 # A feed, so that the console has something to show; slow enough for a machine that does other work. After a restart it
@@ -49,6 +59,11 @@ def apps(checkout: Path) -> dict[str, str]:
     installed = {*services(), CONSOLE}
     found = {name: configuration[section]["command"] for name, section in named if name in installed}
     return found | ({FEED: _FEED} if "flights" in installed else {})
+
+
+def reserved_names() -> frozenset[str]:
+    """Return what no service may be called: programs, ports, users and logs of a stack are told apart by name."""
+    return frozenset({*PORTS, *PROCESSES, *USERS, CONSOLE_USER, *LOGS})
 
 
 def writers_and_apps(home: Home, state: StackState) -> list[Program]:
