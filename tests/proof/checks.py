@@ -71,6 +71,12 @@ CHECKS: Final = (
         {"applied": _line("applied"), "many, each decided": _line("many, each decided")},
     ),
     Check(
+        "attacks",
+        "test-attacks",
+        "test-attacks SECONDS=4",
+        {"held": rf"{_NUMBER} attacks of", "missed": rf"held, {_NUMBER} missed"},
+    ),
+    Check(
         "bank",
         "test-bank SECONDS=150",
         "test-bank SECONDS=10",

@@ -1,0 +1,8 @@
+"""All attacks, in the order in which they are tried."""
+
+from __future__ import annotations
+
+from tests.attacks.attack import Attack
+from tests.attacks.broker_attacks import BROKER_ATTACKS
+
+ATTACKS: tuple[Attack, ...] = (*BROKER_ATTACKS,)

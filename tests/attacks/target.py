@@ -1,0 +1,69 @@
+"""The gate that is attacked: private servers, two writers, and the ways into it that an attacker has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pika
+
+from tests.integration.gate import Gate, gate_running
+from tests.servers import Servers
+from tests.services.trial.contract import trial
+from writegate.contract.lanes import lane_of
+from writegate.message.envelope import Message
+from writegate.message.topology import exchange_name
+
+ATTACKER: Final = "trial"  # a service with two lanes: its user may publish to its own exchange only
+CONNECTIONS: Final = 6  # two slots and one for control, for each writer
+WRITERS: Final = ("writer-1", "writer-2")
+
+
+class Target:
+    """A gate with two writers. ``directory``: for files that an attack needs."""
+
+    def __init__(self, gate: Gate, directory: Path) -> None:
+        self.gate = gate
+        self.directory = directory
+
+    @contextmanager
+    def attacker(self) -> Iterator[Attacker]:
+        """Yield a connection of the attacking service."""
+        parameters = pika.URLParameters(self.gate.broker.url(ATTACKER))
+        parameters.heartbeat = 0  # none is sent while an attack waits for something else
+        with closing(pika.BlockingConnection(parameters)) as connection:
+            yield Attacker(connection)
+
+    def check_whole(self) -> None:
+        """Both writers are alive, and said nothing of an error of their own."""
+        for writer in self.gate.writers.values():
+            assert writer.alive, f"{writer.name} ended: {writer.log[-3000:]}"
+            log = writer.log
+            assert "Traceback" not in log, f"{writer.name}: {log[max(0, log.index('Traceback') - 500) :][:3000]}"
+
+
+class Attacker:
+    """Publishes as the attacking service, confirmed. Whatever it says of itself is in the message."""
+
+    def __init__(self, connection: pika.BlockingConnection) -> None:
+        self.connection = connection
+        self.channel = connection.channel()
+        self.channel.confirm_delivery()
+
+    def send(self, message: Message, key: str | None = None, **properties: Any) -> None:
+        """Publish a message to the lane of ``key``; ``properties`` come in addition to the message's own."""
+        given = pika.BasicProperties(headers=message.headers, **{**message.properties, **properties})
+        routing_key = str(lane_of(key, trial.lanes))
+        self.channel.basic_publish(exchange_name(ATTACKER), routing_key, message.body, given, mandatory=True)
+
+
+@contextmanager
+def target_running(servers: Servers, directory: Path) -> Iterator[Target]:
+    """Set up a gate with two writers, and take it down again."""
+    with gate_running(servers, "gate_attacks", CONNECTIONS) as gate:
+        for name in WRITERS:
+            gate.writers.start(name, wait=False)
+        gate.wait_shared(*WRITERS)
+        yield Target(gate, directory)
