@@ -106,7 +106,7 @@ def decide(
     store.enter(owner, transaction, stores.service, rows)
     assert store.leave_role(owner, transaction, None)
     if parked:
-        store.park(parked)
+        store.park(parked, {})
 
 
 def defer(store: Store, owner: Owner, stores: Stores, *deferrals: Deferral) -> list[DeferredRow]:
@@ -273,7 +273,7 @@ def test_parking_a_command_again_changes_nothing(store: Store, owner: Owner, sto
     decide(store, owner, stores, parked=[parked])
     store.commit()
     with committed(store, owner, stores):
-        store.park([parked])
+        store.park([parked], {})
     assert store.start(owner).deferred_index.parked == {(stores.service, "a")}
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -98,6 +99,27 @@ def test_a_command_is_mended_and_replayed_ahead_of_what_waits_behind_it(gate: Ga
         "replayed by people", "edited by people", "replayed by people",
     ]  # fmt: skip
     assert "applied" in told
+
+
+def test_a_replayed_command_stays_behind_what_of_its_key_was_deferred_before_it(gate: Gate) -> None:
+    account = "behind"
+    gate.operator.do("hold", "trial.deposit", *WHY)
+    gate.broker.publish([Deposit(account=account, seq=seq) for seq in range(3)])
+    waits = "SELECT count(*) FROM writegate.deferred WHERE key = %s AND state = 'deferred'"
+    gate.wait(lambda: gate.database.value(waits, [account]) == 3, "the deposits wait")
+    item = item_of(bad := Choose(account=account, seq=3))
+    with gate.broker.channel() as channel:
+        fields = b'{"account":"behind","seq":"third"}'
+        send(channel, queue_name("trial", lane_of(account, trial.lanes)), encode(replace(item, fields=fields)))
+    number = number_of(gate, bad)
+    gate.broker.publish([Choose(account=account, seq=4)])
+    gate.wait(lambda: gate.database.value(waits, [account]) == 4, "what came later waits, too")
+    did(gate, "edit", str(number), "--set", "seq=3", *WHY, "--json")
+    did(gate, "replay", str(number), *SURE)
+    gate.wait(lambda: gate.database.value(waits, [account]) == 5, "the replayed command waits with them")
+    gate.operator.do("release", "trial.deposit")
+    gate.database.wait_entries(account, 5)
+    gate.database.assert_exactly_once(account, [0, 1, 2, 3, 4])
 
 
 def test_a_dropped_command_lets_its_key_go_on(gate: Gate) -> None:

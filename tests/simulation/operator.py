@@ -17,7 +17,6 @@ from writegate.contract.lanes import lane_of
 from writegate_writer.decide.deferral import DeferredRow
 from writegate_writer.errors import DatabaseFault
 
-_AHEAD = 2**62
 _DOMAIN_OF = {lane: domain for domain, lanes in DOMAINS.items() for lane in lanes}
 
 
@@ -81,7 +80,7 @@ class Operator:
         mended = from_json(item.fields).get("bad") == "kills" or self._random.random() < 0.7
         if mended:
             item = replace(item, fields=to_json({**from_json(item.fields), "bad": ""}))
-        seq, lane = row.number - _AHEAD, _lane_of(service, row)
+        seq, lane = row.place, _lane_of(service, row)
         deferred = DeferredRow(seq, service, lane, item, hash_, None, None, False, False, row.number)
         waits = self._session.get("deferred id", (service, row.ledger_id))
         if waits is not None:

@@ -32,6 +32,7 @@ class ParkedRow:
     ledger_id: str | None
     parks_key: bool
     cause: Cause
+    place: int
     state: str = "parked"
 
 
@@ -152,14 +153,15 @@ class SimulatedStore:
 
         return bool(self._own("leave", work))
 
-    def park(self, refused: Sequence[Refused]) -> None:
+    def park(self, refused: Sequence[Refused], places: Mapping[str, int]) -> None:
         def work() -> None:
             for one in refused:
                 key = (one.delivery.service, one.id, one.hash)
                 self.session.lock("parked", key)
                 if self.session.get("parked", key) is None:
                     number = next(self.session.database.numbers)
-                    row = ParkedRow(number, one.delivery.lane, one.item, one.ledger_id, one.parks_key, one.cause)
+                    place = places.get(one.ledger_id or "", number)
+                    row = ParkedRow(number, one.delivery.lane, one.item, one.ledger_id, one.parks_key, one.cause, place)
                     self.session.put("parked", key, row)
 
         self._own("park", work)

@@ -83,7 +83,7 @@ class RowsStore:
     def leave_role(self, *_: object) -> bool:
         return True
 
-    def park(self, _: Sequence[Refused]) -> None:
+    def park(self, _: Sequence[Refused], __: Mapping[str, int]) -> None:
         """Its ledger row is enough for these tests."""
 
     def defer(self, _: Owner, deferrals: Sequence[Deferral]) -> None:

@@ -176,6 +176,22 @@ def test_a_good_batch_is_one_transaction() -> None:
     assert (database.attempts, database.commits) == (1, 1)
 
 
+def test_what_was_refused_is_parked_behind_all_that_is_deferred() -> None:
+    """Should people have it decided again, its place is behind what of its key was deferred before."""
+    orphan, wanted = commands([POISON, GOOD]), refused(1)
+    recorded: list[tuple[list[str], bool]] = []
+
+    def apply(work: Work) -> BatchResult:
+        if any(command is orphan[0] and command.ledger_id not in work.postponed for command in work.arrived):
+            raise DatabaseFault("23503", "no such parent")
+        recorded.append(([command.item.id for command in work.arrived], bool(work.refused)))
+        return BatchResult()
+
+    finish(Work([*orphan, *commands([GOOD] * 4)], wanted), apply, overdue=False)
+    assert [parked for _, parked in recorded] == [*([False] * (len(recorded) - 1)), True]
+    assert any("poison-0" in ids for ids, _ in recorded)
+
+
 def test_nothing_to_decide_is_no_transaction() -> None:
     database = Database()
     run(database, [])

@@ -77,17 +77,23 @@ def _record(  # noqa: PLR0913, PLR0917
     store: Store, owner: Owner, opened: Opened, service: str, plan: Classified, replayed: Mapping[str, DeferredRow]
 ) -> None:
     again: dict[int, Refused] = {}
-    first: list[Refused] = []
+    ahead: list[Refused] = []
+    behind: list[Refused] = []
     for refused in plan.parked:
         row = replayed.get(refused.ledger_id or "")
         if row is not None and row.parked is not None:
             again[row.parked] = refused
         else:
-            first.append(refused)
-    if first:
-        store.park(first)
+            (behind if plan.deferred and not refused.parks_key else ahead).append(refused)
+    # Parked and deferred commands draw their places in this order: what is deferred behind a parked command comes after
+    # it. A command that was parked without stopping its key comes after whatever is deferred now.
+    places = {id_: row.seq for id_, row in replayed.items()}
+    if ahead:
+        store.park(ahead, places)
     if plan.deferred:
         store.defer(owner, plan.deferred)
+    if behind:
+        store.park(behind, places)
     if plan.replayed_applied or plan.replayed_parked:
         store.settle_deferred([row.seq for row in plan.replayed_applied], [row.seq for row in plan.replayed_parked])
     applied = {row.parked: ledger_id(row.item.id) for row in plan.replayed_applied if row.parked is not None}

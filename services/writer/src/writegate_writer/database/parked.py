@@ -13,16 +13,25 @@ from writegate_writer.receive.sanitizing import sanitize_json, sanitize_text
 
 _PARK = """
 INSERT INTO writegate.parked
-       (service, lane, id, task, version, key, parks_key, hash, cause, sqlstate, message, origin, headers, raw)
-SELECT * FROM unnest(%s::text[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[], %s::bool[], %s::bigint[],
-                     %s::text[], %s::text[], %s::text[], %s::text[], %s::jsonb[], %s::bytea[])
+       (service, lane, id, task, version, key, parks_key, hash, cause, sqlstate, message, origin, headers, raw, place)
+SELECT service, lane, id, task, version, key, parks_key, hash, cause, sqlstate, message, origin, headers, raw,
+       coalesce(place, nextval('writegate.deferred_seq_seq'))
+FROM unnest(%s::text[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[], %s::bool[], %s::bigint[],
+            %s::text[], %s::text[], %s::text[], %s::text[], %s::jsonb[], %s::bytea[], %s::bigint[])
+     WITH ORDINALITY AS given (service, lane, id, task, version, key, parks_key, hash, cause, sqlstate, message,
+                               origin, headers, raw, place, position)
+ORDER BY position
 ON CONFLICT (service, id, hash) DO NOTHING
 """
 
 
-def park(session: Session, refused: Sequence[Refused]) -> None:
-    """Keep what was refused, with its cause and its raw form. A redelivery finds it there already."""
-    rows = [_row(part) for part in refused]
+def park(session: Session, refused: Sequence[Refused], places: Mapping[str, int]) -> None:
+    """Keep what was refused, with its cause and its raw form. A redelivery finds it there already.
+
+    ``places``: among the deferred commands, of those that were deferred until now, by ledger id. The others get the
+    next ones.
+    """
+    rows = [(*_row(part), places.get(part.ledger_id or "")) for part in refused]
     session.own(_PARK, [list(column) for column in zip(*rows, strict=True)])
 
 

@@ -99,8 +99,8 @@ class SqlStore:
     def leave_role(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
         return transaction.leave_role(self.session, owner, opened, sent)
 
-    def park(self, refused: Sequence[Refused]) -> None:
-        parked.park(self.session, refused)
+    def park(self, refused: Sequence[Refused], places: Mapping[str, int]) -> None:
+        parked.park(self.session, refused, places)
 
     def defer(self, owner: Owner, deferrals: Sequence[Deferral]) -> None:
         deferred.defer(self.session, owner, deferrals)

@@ -98,16 +98,20 @@ class _Search:
         self._sent = work.outbox_sent
         self._unrecorded: list[Arrived] = []  # found at fault, to be recorded with the next commit
         self._span: Span | None = None  # that is tried now; None when commands found at fault are only recorded
+        self._is_last = False  # nothing is left when what is tried now succeeds
         self._attempt = work
 
     def next(self) -> Work | None:
-        self._span = self._isolation.next if len(self._unrecorded) < MOST_REJECTIONS else None
+        following = self._isolation.next
+        self._span = following if len(self._unrecorded) < MOST_REJECTIONS else None
+        # What was refused is parked behind all that is deferred of this work.
+        self._is_last = following is None or (self._span is not None and self._span.stop == len(self._work.arrived))
         if self._span is None and not (self._refused or self._unrecorded or self._sent is not None):
             return None
         self._attempt = replace(
             self._work,
             arrived=[*self._unrecorded, *self._tried()],
-            refused=self._refused,
+            refused=self._refused if self._is_last else (),
             rejected=self._rejected,
             postponed=self._postponed,
             outbox_sent=self._sent,
@@ -118,7 +122,9 @@ class _Search:
         return self._work.arrived[self._span.start : self._span.stop] if self._span is not None else ()
 
     def committed(self) -> None:
-        self._refused, self._sent, self._unrecorded = (), None, []
+        self._sent, self._unrecorded = None, []
+        if self._is_last:
+            self._refused = ()
         if self._span is not None:
             self._named.clear()
             self._isolation.succeeded()

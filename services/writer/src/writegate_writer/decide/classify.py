@@ -122,9 +122,12 @@ class _Classifier:
             self.plan.parked.append(replace(refusal(command, cause), parks_key=False))
 
     def _new(self, command: Arrived) -> None:
-        reason = self._reason_to_defer(command)
+        if self._work.blocks(command) or (self._blocked and key_of(command) in self._blocked):
+            # A cause that was found before does not count: it may be right once those before it are applied.
+            self._defer(command, "behind an earlier command of its key")
+            return
         cause = self._work.rejected.get(command.ledger_id)
-        if reason is not None and cause is None:
+        if cause is None and (reason := self._reason_to_defer(command)) is not None:
             self._defer(command, reason)
             return
         row = self._work.replayed.get(command.ledger_id)
@@ -141,8 +144,6 @@ class _Classifier:
         self._record(command.ledger_id, APPLIED if cause is None else PARKED, command.hash)
 
     def _reason_to_defer(self, command: Arrived) -> str | None:
-        if self._work.blocks(command) or (self._blocked and key_of(command) in self._blocked):
-            return "behind an earlier command of its key"
         if isinstance(command.command, NotYet):
             return command.command.reason
         if (reason := self._work.postponed.get(command.ledger_id)) is not None:

@@ -29,7 +29,7 @@ PARENT_WAIT_SECONDS = 600.0
 # much is deferred a pass takes long and arriving commands wait meanwhile, so passes get at most a tenth of the time.
 _PASS_PAUSE_SECONDS, _PAUSE_FACTOR = 1.0, 9.0
 
-# Below the number of every row. Commands that people want decided again have numbers below zero, ahead of all others.
+# Below the number of every row. Some are below zero: they were parked before parked commands had places.
 BEGINNING = -(2**63)
 
 # Of a delivery that no channel has: what comes from the table is never acknowledged to the broker.

@@ -105,8 +105,12 @@ class Store(Protocol):
         Returns False when this is not the transaction that was entered.
         """
 
-    def park(self, refused: Sequence[Refused]) -> None:
-        """Write the rows of parked commands."""
+    def park(self, refused: Sequence[Refused], places: Mapping[str, int]) -> None:
+        """Write the rows of parked commands.
+
+        Each has a place in the order of the deferred ones, which it takes when people have it decided again.
+        ``places``: of those that were deferred until now, by ledger id; the others get the next ones, in this order.
+        """
 
     def defer(self, owner: Owner, deferrals: Sequence[Deferral]) -> None:
         """Write the rows of deferred commands, in this order."""

@@ -15,9 +15,9 @@ from writegate_writer.operations.parked_commands import Placed, place
 from writegate_writer.operations.parked_rows import ParkedRow, by_cause, installed, lock, page, revise
 from writegate_writer.operations.tables import TABLES
 
-# A replayed command becomes a deferred one. Its number is negative, so it comes before the commands that were deferred
-# behind it, and replayed commands keep the order in which they were parked. ON CONFLICT: a command has one row in this
-# table, so a row that is not deferred any more is used again.
+# A replayed command becomes a deferred one, in the place that it got when it was parked: behind what of its key was
+# deferred before, ahead of what was deferred behind it. ON CONFLICT: a command has one row in this table, so a row that
+# is not deferred any more is used again.
 _REPLAY = """
 WITH given AS (
     SELECT * FROM unnest(%(numbers)s::bigint[], %(domains)s::text[], %(lanes)s::int[], %(keys)s::text[],
@@ -25,7 +25,7 @@ WITH given AS (
 ), moved AS (
     INSERT INTO writegate.deferred AS d (seq, domain, service, lane, id, ledger_id, task, version, key, hash, reason,
                                          origin, headers, raw, parked)
-    SELECT p.seq - 4611686018427387904, given.domain, p.service, given.lane, p.id, given.ledger_id, p.task,
+    SELECT p.place, given.domain, p.service, given.lane, p.id, given.ledger_id, p.task,
            coalesce(p.version, 1), given.key, p.hash, %(reason)s, p.origin, p.headers, p.raw, p.seq
     FROM given JOIN writegate.parked p ON p.seq = given.number
     ON CONFLICT (service, ledger_id) DO UPDATE

@@ -114,7 +114,7 @@ class MemoryStore:
     def leave_role(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
         return self._session.run(_SAME) == [(opened.xid,)]
 
-    def park(self, refused: Sequence[Refused]) -> None:
+    def park(self, refused: Sequence[Refused], places: Mapping[str, int]) -> None:
         for command in refused:
             known = (command.delivery.service, command.ledger_id or "")
             if known in self._now.decided:
@@ -156,7 +156,7 @@ class MemoryStore:
             known, receipt = self._now.decided[service, id_]
             receipt = replace(receipt, outcome="applied", xid=opened.xid, cause=None)
             self._now.decided[service, id_] = Known(APPLIED, known.hash), receipt
-        self.park(list(again.values()))
+        self.park(list(again.values()), {})
 
     def fill_outbox(self, owner: Owner, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         return [replace(command, seq=self._now.next_number()) for command in outgoing]
