@@ -18,11 +18,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from writegate.contract.command import Command, contract_of, key_of
-from writegate.contract.service import Service
-from writegate.contract.upgrading import upgrades
-
 if TYPE_CHECKING:
+    from writegate.contract.command import Command, contract_of, key_of
+    from writegate.contract.service import Service
+    from writegate.contract.upgrading import upgrades
     from writegate.integrations.on_commit import publish_on_commit
     from writegate.publishing.process import apublish, apublish_many, publish, publish_many, publisher
 
@@ -40,12 +39,20 @@ __all__ = [
     "upgrades",
 ]
 
-_ON_COMMIT, _PROCESS = "writegate.integrations.on_commit", "writegate.publishing.process"
+# Imported at first use: a program that only needs a contract loads no AMQP client, and the command line's overview
+# no pydantic.
+_MODULES = {
+    "Command": "contract.command",
+    "Service": "contract.service",
+    "contract_of": "contract.command",
+    "key_of": "contract.command",
+    "publish_on_commit": "integrations.on_commit",
+    "upgrades": "contract.upgrading",
+}
 
 if not TYPE_CHECKING:  # with a module's __getattr__ a type checker would accept any name
 
     def __getattr__(name: str) -> Any:
-        # Imported at first use: a program that only needs a contract does not load an AMQP client.
         if name in __all__:
-            return getattr(import_module(_ON_COMMIT if name == "publish_on_commit" else _PROCESS), name)
+            return getattr(import_module(f"writegate.{_MODULES.get(name, 'publishing.process')}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,6 +10,7 @@ import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -28,8 +29,12 @@ _MAX_REMEMBERED = 100
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}")
 _hasher = PasswordHasher()  # RFC 9106's second recommended option: 64 MiB, three passes
-# Verified when there is no such user, so that the time an answer takes does not show whether a user exists.
-_DUMMY_HASH = _hasher.hash(secrets.token_hex(16))
+
+
+@cache
+def _dummy_hash() -> str:
+    """Return a hash to verify when there is no such user: how long an answer takes does not show whether they exist."""
+    return _hasher.hash(secrets.token_hex(16))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Users:
         self._entries: Mapping[str, _Entry] = {}
         self._lock = threading.Lock()
         self._hashing = threading.Lock()
+        _dummy_hash()  # made now: the first unknown name must not take longer than others
         self._secret = secrets.token_bytes(32)
         self._remembered: TTLCache[bytes, bool] = TTLCache(_MAX_REMEMBERED, _REMEMBER_SECONDS)
 
@@ -73,7 +79,7 @@ class Users:
             entry = self._entry(name)
         with self._hashing:
             try:
-                _hasher.verify(entry.hash if entry else _DUMMY_HASH, password[:MAX_PASSWORD_CHARACTERS])
+                _hasher.verify(entry.hash if entry else _dummy_hash(), password[:MAX_PASSWORD_CHARACTERS])
             except (VerificationError, InvalidHashError):
                 return None
         return User(name, entry.role) if entry is not None else None

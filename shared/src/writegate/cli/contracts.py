@@ -22,7 +22,7 @@ def contracts(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, with the schema of each command.")] = False,
     asyncapi_: Annotated[bool, typer.Option("--asyncapi", help="Print an AsyncAPI 3.0 document.")] = False,
 ) -> None:
-    """Show the commands of the services that are installed here. Exit code 0: shown, 1: failed."""
+    """Show the commands of the services installed here. Exit code 0: shown, 1: failed."""
     chosen = _chosen(service)
     if asyncapi_:
         typer.echo(json.dumps(asyncapi(chosen), indent=2))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, distribution, entry_points
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
+from writegate.cli.summaries import summary_of
 from writegate.errors import WritegateError, first_wrong_field
 
 if TYPE_CHECKING:
@@ -21,21 +22,34 @@ OWN = (
 )
 # Commands for development are in a distribution of their own, which no service installs.
 DEVKIT, DEVKIT_COMMANDS = "writegate-devkit", ("service", "stack")
+# Shells ask for completions with the line so far in one of these, and without arguments.
+_COMPLETED_LINES = ("_TYPER_COMPLETE_ARGS", "COMP_WORDS")
 
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed with one line that says why, 2 wrong usage."""
     try:
-        app(sys.argv[1:])()
+        app(_typed_words())()
     except WritegateError as error:
         sys.exit(f"writegate: {error}")
-    except ValidationError as error:
+    except ValueError as error:
+        from pydantic import ValidationError  # noqa: PLC0415  the overview does without
+
+        if not isinstance(error, ValidationError):
+            raise
         # A value that was typed became a field of a command, and the contract refuses it.
         sys.exit(f"writegate: {first_wrong_field(error)}")
 
 
-def app(arguments: list[str]) -> typer.Typer:
-    """Build the application with the sub-command that ``arguments`` name, or with all of them for the overview.
+def _typed_words() -> list[str]:
+    if "_WRITEGATE_COMPLETE" in os.environ:
+        line = next((os.environ[name] for name in _COMPLETED_LINES if name in os.environ), "")
+        return line.split()[1:]
+    return sys.argv[1:]
+
+
+def app(arguments: Sequence[str]) -> typer.Typer:
+    """Build the application with the sub-command that ``arguments`` name, or with the help of all of them.
 
     Raises :class:`WritegateError` when a package is missing that the command line or the named sub-command needs.
     """
@@ -43,35 +57,48 @@ def app(arguments: list[str]) -> typer.Typer:
         import typer  # noqa: PLC0415  an optional extra: its absence is reported in one line
     except ModuleNotFoundError as error:
         raise WritegateError(f"the module {error.name!r} is missing: install the extra, writegate[cli]") from None
-    root = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-    root.callback(help="Publish database writes as typed commands; one small pool of writers applies them.")(_root)
+    # Plain help and plain errors: frames break ids and paths at the edge, and take as long to load as all the rest.
+    root = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    version = typer.Option(False, "--version", help="Show the installed versions.", is_eager=True, callback=_version)
+
+    # Not at the top of the module: its default is typer's, and an annotation would have to find typer there.
+    def options(*, version: bool = version) -> None: ...
+
+    root.callback(help="Publish database writes as typed commands; one small pool of writers applies them.")(options)
     commands = {command.name: command for command in (*OWN, *sorted(entry_points(group=GROUP)))}
     named = next((argument for argument in arguments if not argument.startswith("-")), None)
     if named in DEVKIT_COMMANDS and named not in commands:
         raise WritegateError(f"`{named}` is a command of {DEVKIT}, which is not installed here: install {DEVKIT}")
-    for name, command in commands.items():
-        if named is None or named == name or named not in commands:
-            _add(root, command, required=named == name)
+    if named in commands:
+        _add(root, commands[named])
+    else:
+        for name, command in commands.items():
+            root.command(name, help=summary_of(command))(_not_called)
     return root
 
 
-def _root() -> None:
-    """Do nothing: this function holds the application's help, and stands in for commands that cannot be loaded."""
+def _not_called() -> None:
+    """Stand in for a command in the overview, which shows its help and does not load it."""
 
 
-def _add(root: typer.Typer, command: EntryPoint, *, required: bool) -> None:
+def _version(wanted: bool) -> None:
+    if wanted:
+        names = {"writegate", *(command.dist.name for command in entry_points(group=GROUP) if command.dist)}
+        for name in sorted(names):
+            print(name, distribution(name).version)  # noqa: T201  typer is optional here
+        print(f"Python {sys.version.split()[0]}")  # noqa: T201
+        sys.exit(0)
+
+
+def _add(root: typer.Typer, command: EntryPoint) -> None:
     import typer  # noqa: PLC0415  see app()
 
     try:
         loaded = command.load()
     except ModuleNotFoundError as error:
-        text = (
+        raise WritegateError(
             f"`{command.name}` needs the module {error.name!r}: install what {command.value.partition(':')[0]} asks for"
-        )
-        if required:
-            raise WritegateError(text) from error
-        root.command(command.name, help=f"(not usable here: {text})")(_root)
-        return
+        ) from error
     if not isinstance(loaded, typer.Typer):
         root.command(command.name)(loaded)
     elif len(loaded.registered_commands) == 1 and not loaded.registered_groups and not loaded.registered_callback:

@@ -24,7 +24,7 @@ def connections(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Show who is connected, the writers' budget, and who may still write directly. Exit code 0: shown, 1: failed."""
+    """Show who is connected, and who writes without the gate. Exit code 0: shown, 1: failed."""
     with reading() as database:
         report = read_connections(database)
     differences = [] if baseline is None else _compared(baseline, report.counters)

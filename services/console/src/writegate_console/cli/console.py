@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 from rich.console import Console
 
 from writegate.config import Settings
@@ -19,7 +18,7 @@ from writegate_console.users import Role
 
 STOP_SECONDS = 3  # open pages hold a stream that never ends by itself: after this it is cut
 
-console = typer.Typer(help="The console: a page that shows the gate and lets operators act on it.")
+console = typer.Typer(help="Serve the page for operators; manage who may log in.")
 user = typer.Typer(no_args_is_help=True, help="Who may log in, in the file WRITEGATE_CONSOLE_USERS.")
 console.add_typer(user, name="user")
 
@@ -31,6 +30,8 @@ def serve(context: typer.Context) -> None:
     """Serve the page on WRITEGATE_HTTP_HOST and WRITEGATE_HTTP_PORT until SIGTERM or Ctrl-C."""
     if context.invoked_subcommand is not None:
         return
+    import uvicorn  # noqa: PLC0415  for serving only, not for who may log in
+
     settings = Settings.load(need=("database_url", "broker_url"))
     # No proxy headers here: the application itself decides which proxies may say where a request comes from.
     uvicorn.run(

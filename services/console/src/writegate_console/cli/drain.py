@@ -26,7 +26,7 @@ def drain(
     timeout: Annotated[str, typer.Option("--timeout", help="How long to wait at most, such as 5m.")] = "5m",
     json_: Json = False,
 ) -> None:
-    """Wait until all commands accepted for a target until now are finished. Exit code 0: done, 3: too late, 1: failed.
+    """Wait until what was accepted for a target is finished. Exit code 0: done, 3: too late, 1: failed.
 
     While a hold stops the target, its commands wait on purpose: then this waits until none of them is being applied any
     more, as before a migration.

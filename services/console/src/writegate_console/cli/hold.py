@@ -27,7 +27,7 @@ def hold(
     by: By = "",
     json_: Json = False,
 ) -> None:
-    """Stop a service, a lane, a command type, a key or a table, within two seconds. Exit code 0: held, 1: failed.
+    """Stop a service, lane, command type, key or table. Exit code 0: held within two seconds, 1: failed.
 
     Nothing is lost: messages of a held service or lane stay in their queue; commands of a held type, key or table are
     deferred in order, and applied when the hold ends.

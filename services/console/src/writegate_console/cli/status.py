@@ -24,7 +24,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds, until Ctrl-C.")] = False,
     json_: Json = False,
 ) -> None:
-    """Show lanes, rates, holds, what is parked and deferred, and the budget. Exit code 0: shown, 1: failed."""
+    """Show lanes, rates, what waits, holds, and who serves what. Exit code 0: shown, 1: failed."""
     if watch and json_:
         raise typer.BadParameter("--json prints once: leave out --watch")
     settings, console = Settings.load(), Console()

@@ -36,9 +36,10 @@ def check(
     kept: Annotated[bool, typer.Option(help="Decode parked, deferred and recently applied commands again.")] = True,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check whether the installed contracts break released ones, or parked, deferred or recently applied commands.
+    """Check the contracts against released and stored commands.
 
-    Reads with the reader role and changes nothing. Exit code 0: they would not, 2: they would, 1: failed.
+    Finds what breaks released contracts, or parked, deferred or recently applied commands. Reads with the reader role
+    and changes nothing. Exit code 0: they would not, 2: they would, 1: failed.
     """
     services = installed_services()
     today = describe(services.values())

@@ -13,7 +13,7 @@ from writegate_devkit.stack.home import find_checkout
 
 MOST_LANES = 256  # each lane is a queue at the broker
 
-app = typer.Typer(no_args_is_help=True, help="The services of a checkout.")
+app = typer.Typer(no_args_is_help=True, help="Add services to a checkout.")
 
 
 @app.callback()

@@ -17,9 +17,7 @@ from writegate_devkit.stack.status import Status
 
 NOT_ALL_READY = 3  # exit code of `status`, as service scripts have it: not running
 
-app = typer.Typer(
-    no_args_is_help=True, help="A private broker, database, writers and services, for development and tests."
-)
+app = typer.Typer(no_args_is_help=True, help="Run a private broker, database, writers and services.")
 
 State = Annotated[
     Path | None, typer.Option("--state", help="Where the state is kept; default: .writegate of the checkout.")

@@ -34,7 +34,7 @@ def edit(  # noqa: PLR0913  options
     by: By = "",
     json_: Json = False,
 ) -> None:
-    """Give a parked command other fields, which its contract takes; it stays parked. Exit code 0: done, 1: refused."""
+    """Give a parked command other fields; it stays parked. Exit code 0: done, 1: its contract refuses them."""
     if (fields is None) == (not set_):
         raise typer.BadParameter("expected --set FIELD=JSON, once or more often, or --fields FILE")
     with reading() as database:

@@ -67,10 +67,10 @@ def replay(  # noqa: PLR0913  options
     by: By = "",
     json_: Json = False,
 ) -> None:
-    """Have parked commands tried again, oldest first, before the commands that wait behind them.
+    """Have parked commands tried again, oldest first.
 
-    Interrupted and repeated it does nothing twice. Exit code 0: done, or nothing to do; 1: failed, or you said no;
-    3: some were skipped, and stay parked.
+    They go before the commands that wait behind them. Interrupted and repeated it does nothing twice. Exit code 0:
+    done, or nothing to do; 1: failed, or you said no; 3: some were skipped, and stay parked.
     """
     selection = selection_of(numbers, service, cause, command, key, id_, text, since, before)
     require_filter(selection, all_=all_)
@@ -105,9 +105,9 @@ def drop(  # noqa: PLR0913  options
     by: By = "",
     json_: Json = False,
 ) -> None:
-    """Drop parked commands for good; commands that wait behind them are applied. They stay readable.
+    """Drop parked commands for good. They stay readable.
 
-    Exit code 0: done, or nothing to do; 1: failed, or you said no.
+    Commands that wait behind them are applied. Exit code 0: done, or nothing to do; 1: failed, or you said no.
     """
     selection = selection_of(numbers, service, cause, command, key, id_, text, since, before)
     require_filter(selection, all_=all_)
