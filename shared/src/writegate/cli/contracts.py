@@ -6,12 +6,11 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from writegate.catalog.asyncapi import asyncapi
 from writegate.catalog.description import describe
 from writegate.catalog.installed import installed_services
+from writegate.cli.output import print_table
 from writegate.contract.service import Service
 from writegate.errors import DeclarationError
 
@@ -29,7 +28,7 @@ def contracts(
     elif json_:
         typer.echo(json.dumps(describe(chosen), indent=2))
     else:
-        _show(describe(chosen)["services"], Console())
+        _show(describe(chosen)["services"])
 
 
 def _chosen(name: str | None) -> list[Service]:
@@ -42,14 +41,13 @@ def _chosen(name: str | None) -> list[Service]:
     return [installed[name]]
 
 
-def _show(services: list[dict[str, Any]], console: Console) -> None:
-    table = Table("task", "version", "key", "when rejected", "lanes", box=None, pad_edge=False, header_style="bold")
-    for service in services:
-        for command in service["commands"]:
-            table.add_row(
-                command["task"], _versions(command), _key(command["key"]), command["on_reject"], str(service["lanes"])
-            )
-    console.print(table)
+def _show(services: list[dict[str, Any]]) -> None:
+    rows = (
+        (command["task"], _versions(command), _key(command["key"]), command["on_reject"], service["lanes"])
+        for service in services
+        for command in service["commands"]
+    )
+    print_table(("task", "version", "key", "when rejected", "lanes"), rows)
 
 
 def _versions(command: dict[str, Any]) -> str:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from writegate_console.cli.output import Json, print_json, print_table
+from writegate.cli.output import Json, print_json, print_table, print_text
 from writegate_console.gate.connections.baseline import read_baseline, write_baseline
 from writegate_console.gate.connections.counts import ConnectionCounts, ConnectionsReport, CountDifference, compare
 from writegate_console.gate.connections.queries import read_connections
@@ -32,23 +31,23 @@ def connections(
         direct = [{**asdict(writer), "revoke": writer.revoke} for writer in report.direct]
         print_json({**asdict(report), "direct": direct, "compared": [asdict(count) for count in differences]})
         return
-    _print_report(report, differences, Console(soft_wrap=True))
+    _print_report(report, differences)
 
 
-def _print_report(report: ConnectionsReport, differences: list[CountDifference], console: Console) -> None:
+def _print_report(report: ConnectionsReport, differences: list[CountDifference]) -> None:
     columns = ("role", "application", "sessions", "idle in transaction", "waiting for locks")
-    print_table(console, columns, (tuple(asdict(count).values()) for count in report.sessions))
-    console.print(f"\n{report.writers}")
+    print_table(columns, (tuple(asdict(count).values()) for count in report.sessions))
+    typer.echo(f"\n{report.writers}")
     for writer in report.direct:
         line = f"{writer.role} may write directly, sessions now: {writer.sessions}"
-        console.print(f"{line}\n  {writer.revoke}", markup=False, highlight=False)
+        typer.echo(f"{line}\n  {writer.revoke}")
     if not report.direct:
-        console.print(
+        print_text(
             "no other role was granted a right to write to the gate's tables "
             "(superusers, owners and members of the gate's own roles are not checked)"
         )
     if differences:
-        print_table(console, ("", "before", "now"), ((count.name, count.before, count.now) for count in differences))
+        print_table(("", "before", "now"), ((count.name, count.before, count.now) for count in differences))
 
 
 def _compared(baseline: Path, now: ConnectionCounts) -> list[CountDifference]:

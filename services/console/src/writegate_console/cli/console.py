@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from writegate.cli.output import Json, print_json, print_table
 from writegate.config import Settings
 from writegate.errors import SettingsError
 from writegate_console import users
-from writegate_console.cli.output import Json, print_json, print_table
 from writegate_console.users import Role
 
 STOP_SECONDS = 3  # open pages hold a stream that never ends by itself: after this it is cut
@@ -73,7 +72,7 @@ def list_names(*, json_: Json = False) -> None:
     if json_:
         print_json([{"name": known.name, "role": known.role} for known in found])
     else:
-        print_table(Console(), ("name", "role"), ((known.name, known.role) for known in found))
+        print_table(("name", "role"), ((known.name, known.role) for known in found))
 
 
 def _users_file() -> Path:

@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
+from writegate.cli.output import Json, print_json
 from writegate.config import Settings
 from writegate_console.cli.options import TargetWords, wrong_usage
-from writegate_console.cli.output import Json, print_json
 from writegate_console.gate.database import reading
 from writegate_console.gate.drain.drain import Drain, Remaining
 from writegate_console.gate.durations import parse_duration

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from writegate.cli.output import Json, format_cell, print_json, print_table
 from writegate.errors import WritegateError
-from writegate_console.cli.output import Json, format_cell, print_json, print_table
 from writegate_console.gate.database import reading
 from writegate_console.gate.trace.queries import command_rows
 from writegate_console.gate.trace.story import events_of
@@ -36,4 +35,4 @@ def trace(
         (event.at, event.what, "  ".join(f"{name} {format_cell(value)}" for name, value in event.detail.items()))
         for event in events
     )
-    print_table(Console(soft_wrap=True), ("at", "what", "detail"), lines)
+    print_table(("at", "what", "detail"), lines)

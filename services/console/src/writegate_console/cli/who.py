@@ -6,9 +6,8 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from writegate_console.cli.output import Json, print_json, print_table
+from writegate.cli.output import Json, print_json, print_table, print_text
 from writegate_console.gate.database import reading
 from writegate_console.gate.who.queries import find_author
 
@@ -25,13 +24,12 @@ def who(
     if json_:
         print_json(asdict(author))
     else:
-        console = Console(soft_wrap=True)
         if author.batch is not None:
-            print_table(console, tuple(author.batch), [tuple(author.batch.values())])
-        console.print(author.summary, markup=False)
+            print_table(tuple(author.batch), [tuple(author.batch.values())])
+        print_text(author.summary)
         for id_ in author.commands:
-            console.print(f"  {id_}", highlight=False)
+            typer.echo(f"  {id_}")
         if author.others:
-            console.print(f"  and {author.others} others", highlight=False)
+            typer.echo(f"  and {author.others} others")
     if author.batch is None:
         raise typer.Exit(3)

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from writegate.catalog.description import describe
 from writegate.catalog.installed import installed_services
+from writegate.cli.output import Json, print_json, print_table, print_text
 from writegate.errors import WritegateError
 from writegate_writer.check.decoding import decoded
 from writegate_writer.check.finding import Finding
@@ -34,7 +32,7 @@ def check(
         Path | None, typer.Option(help="Write the contracts into this file, if they would break nothing.")
     ] = None,
     kept: Annotated[bool, typer.Option(help="Decode parked, deferred and recently applied commands again.")] = True,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_: Json = False,
 ) -> None:
     """Check the contracts against released and stored commands.
 
@@ -58,34 +56,27 @@ def check(
             "kept": commands,
             "findings": [asdict(finding) for finding in findings],
         }
-        typer.echo(json.dumps(report, indent=2))
+        print_json(report)
     else:
         compared_with = [f"there is no {released} yet" if first else f"{released} compared"] if released else []
-        _show(findings, Console(soft_wrap=True), commands, compared_with)
+        _show(findings, commands, compared_with)
     if findings:
         raise typer.Exit(WOULD_BREAK)
     if record:
         _write(record, json.dumps(today, indent=2))
 
 
-def _show(findings: list[Finding], console: Console, commands: int | None, checks: list[str]) -> None:
+def _show(findings: list[Finding], commands: int | None, checks: list[str]) -> None:
     if findings:
-        table = Table("what", "task", "version", "rows", "first", "why", box=None, pad_edge=False, header_style="bold")
-        for finding in findings:
-            row = (
-                finding.where,
-                finding.task,
-                finding.version,
-                finding.rows or "",
-                finding.first_id or "",
-                finding.why,
-            )
-            table.add_row(*(Text(str(cell)) for cell in row))  # not as markup: ids and reasons are anybody's
-        console.print(table)
+        rows = (
+            (finding.where, finding.task, finding.version, finding.rows or None, finding.first_id, finding.why)
+            for finding in findings
+        )
+        print_table(("what", "task", "version", "rows", "first", "why"), rows)
     if commands is not None:
         checks = [*checks, f"{commands} parked, deferred and recent commands read again"]
     result = f"{len(findings)} would break" if findings else "nothing would break"
-    console.print(f"{result}: {', '.join(checks) or 'nothing was checked'}", highlight=False)
+    print_text(f"{result}: {', '.join(checks) or 'nothing was checked'}")
 
 
 def _compared(path: Path, today: Mapping[str, Any]) -> list[Finding]:

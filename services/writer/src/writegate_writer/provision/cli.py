@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from writegate.cli.asking import confirm
+from writegate.cli.output import Json, coloured, print_json, print_text
 from writegate.config import Settings
 from writegate_writer.provision.change import ApplyError, Change, password_variable
 from writegate_writer.provision.plan import NEED, Applier, Plan, declared_by, opened
@@ -19,8 +18,6 @@ from writegate_writer.provision.plan_output import as_json, show_change, show_do
 from writegate_writer.provision.render.definitions import definitions
 from writegate_writer.provision.render.kubernetes import kubernetes
 from writegate_writer.provision.render.sql import sql
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class Render(StrEnum):
@@ -49,9 +46,9 @@ def plan(
     with opened(Settings.load(need=NEED)) as applier:
         found = applier.plan()
     if json_:
-        typer.echo(json.dumps(as_json(found), indent=2))
+        print_json(as_json(found))
     else:
-        _show_plan(found, Console())
+        _show_plan(found)
     if found.changes:
         raise typer.Exit(2)
 
@@ -89,31 +86,30 @@ def apply(
     """
     if json_ and not yes:
         raise typer.BadParameter("--json cannot ask: add --yes, or run `writegate plan --json` first")
-    console = Console(file=sys.stderr) if json_ else Console()
     with opened(Settings.load(need=NEED)) as applier:
         names = [_known(name, applier) for name in switch or ()]
         before = applier.plan()
         if not yes:
-            _show_plan(before, console)
+            _show_plan(before)
             if before.possible:
-                typer.confirm("Make these changes?", abort=True)
+                confirm("Make these changes?")
         applied: list[Change] = []
 
         def done(change: Change) -> None:
             applied.append(change)
             if not json_:
-                show_change(change, console)
+                show_change(change)
 
         after = applier.apply(before, done)
         if names:
-            _ask_for_switch(names, applier, console, yes=yes, anyway=anyway)
-            for change in applier.switch(names, timeout, partial(console.print, soft_wrap=True)):
+            _ask_for_switch(names, applier, yes=yes, anyway=anyway)
+            for change in applier.switch(names, timeout, partial(typer.echo, err=json_)):
                 done(change)
             after = applier.apply(applier.plan(), done)
     if json_:
-        typer.echo(json.dumps(as_json(after, applied), indent=2))
+        print_json(as_json(after, applied))
     else:
-        _show_result(applied, after, console)
+        _show_result(applied, after)
     if after.refused:
         raise typer.Exit(1)
 
@@ -125,36 +121,34 @@ def _known(name: str, applier: Applier) -> str:
     raise ApplyError(f"no service {name!r} is installed: did you mean {', '.join(nearest)}?")
 
 
-def _ask_for_switch(names: list[str], applier: Applier, console: Console, *, yes: bool, anyway: bool) -> None:
+def _ask_for_switch(names: list[str], applier: Applier, *, yes: bool, anyway: bool) -> None:
     outdated = list(applier.outdated(names))
     for text in outdated:
-        console.print(f"not restarted with this declaration: {text}", style="yellow", soft_wrap=True)
+        typer.echo(coloured(f"not restarted with this declaration: {text}", "yellow"), err=True)
     if outdated and yes and not anyway:
         # Restarted later, they could overtake what they have sent before: nobody was asked whether that may be.
         raise ApplyError("restart those publishers first, or add --anyway: nothing was switched")
     if not yes:
-        typer.confirm(
-            f"Shut out the publishers of {', '.join(names)} until its lanes are empty, and switch?", abort=True
-        )
+        confirm(f"Shut out the publishers of {', '.join(names)} until its lanes are empty, and switch?")
 
 
-def _show_plan(found: Plan, console: Console) -> None:
-    show_domains(found.domains, console)
-    show_ledger(found.ledger, console)
+def _show_plan(found: Plan) -> None:
+    show_domains(found.domains)
+    show_ledger(found.ledger)
     for hint in found.hints:
-        console.print(f"hint: {hint}\n", soft_wrap=True)
+        print_text(f"hint: {hint}\n")
     for change in found.changes:
-        show_change(change, console)
+        show_change(change)
     if found.changes:
-        console.print(f"\n{len(found.possible)} to make, {len(found.refused)} refused")
+        typer.echo(f"\n{len(found.possible)} to make, {len(found.refused)} refused")
     else:
-        console.print("nothing to change: broker and database are as declared")
+        typer.echo("nothing to change: broker and database are as declared")
 
 
-def _show_result(applied: list[Change], after: Plan, console: Console) -> None:
+def _show_result(applied: list[Change], after: Plan) -> None:
     for change in after.refused:
-        show_change(change, console)
+        show_change(change)
     if applied or after.refused:
-        console.print(f"\n{len(applied)} made, {len(after.refused)} refused")
+        typer.echo(f"\n{len(applied)} made, {len(after.refused)} refused")
     else:
-        console.print("nothing to change: broker and database are as declared")
+        typer.echo("nothing to change: broker and database are as declared")

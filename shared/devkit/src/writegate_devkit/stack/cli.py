@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from writegate.cli.output import Json, print_table
 from writegate_devkit.stack.stack import Stack
 from writegate_devkit.stack.status import Status
 
@@ -22,7 +21,6 @@ app = typer.Typer(no_args_is_help=True, help="Run a private broker, database, wr
 State = Annotated[
     Path | None, typer.Option("--state", help="Where the state is kept; default: .writegate of the checkout.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -53,7 +51,7 @@ def down(
     """Stop everything; nothing is left running. The data stays."""
     stack = Stack(state)
     stack.down(wipe=wipe)
-    Console().print(f"down; the data {'is gone' if wipe else f'stays in {stack.home.state}'}", soft_wrap=True)
+    typer.echo(f"down; the data {'is gone' if wipe else f'stays in {stack.home.state}'}")
 
 
 @app.command()
@@ -84,16 +82,9 @@ def _show(seen: Status, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(seen.as_dict(), indent=2))
         return
-    table = Table(box=None, pad_edge=False)
-    for column in ("program", "state", "pid", "address", "log"):
-        table.add_column(column, no_wrap=True)
-    for row in seen.programs:
-        table.add_row(row.program, row.state, str(row.pid or "-"), row.address, row.log.name)
-    console = Console()
-    console.print(table)
+    rows = ((row.program, row.state, row.pid or "-", row.address, row.log.name) for row in seen.programs)
+    print_table(("program", "state", "pid", "address", "log"), rows)
     if seen.console is not None:
-        console.print(f"\nconsole {seen.console.address}", soft_wrap=True, highlight=False)
-        console.print(
-            f"log in as {seen.console.user}, password {seen.console.password}", soft_wrap=True, highlight=False
-        )
-    console.print(f"\nstate {seen.state}\nlogs  {seen.state / 'logs'}", soft_wrap=True, highlight=False)
+        typer.echo(f"\nconsole {seen.console.address}")
+        typer.echo(f"log in as {seen.console.user}, password {seen.console.password}")
+    typer.echo(f"\nstate {seen.state}\nlogs  {seen.state / 'logs'}")

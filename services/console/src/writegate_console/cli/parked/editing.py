@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
+from writegate.cli.output import Json, print_json
 from writegate.contract.operations import Edit
 from writegate.errors import WritegateError
 from writegate_console.cli.options import By, Reason, login_name
-from writegate_console.cli.output import Json, print_json
 from writegate_console.cli.parked.listing import existing_rows
 from writegate_console.gate.database import reading
 from writegate_console.gate.operate import operate_once

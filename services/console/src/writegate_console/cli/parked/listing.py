@@ -6,10 +6,9 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from writegate.cli.output import Json, escape_controls, format_cell, print_json, print_table
 from writegate.errors import WritegateError
-from writegate_console.cli.output import Json, escape_controls, format_cell, print_json, print_table
 from writegate_console.cli.parked.options import (
     Before,
     Numbers,
@@ -49,7 +48,7 @@ def list_parked(  # noqa: PLR0913, PLR0917  options
     if json_:
         print_json([dict(row) for row in rows])
     elif rows:
-        print_table(Console(soft_wrap=True), list(rows[0]), (tuple(row.values()) for row in rows))
+        print_table(list(rows[0]), (tuple(row.values()) for row in rows))
     else:
         typer.echo("nothing is parked" if str(selection) == "all" else f"nothing is parked with {selection}")
 

@@ -10,10 +10,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from writegate.cli.asking import confirm
+from writegate.cli.output import Json, print_json, print_table
 from writegate.config import Settings
 from writegate.contract.operations import MOST_IN_DRY_RUN, Drop, DryRun, OnParked, Replay, Selection
 from writegate_console.cli.options import By, Reason, login_name
-from writegate_console.cli.output import Json, print_json, print_table
 from writegate_console.cli.parked.options import (
     All,
     Before,
@@ -146,7 +147,7 @@ def _confirm_and_move(  # noqa: PLR0913  what, which, how fast, and how to talk 
         if not yes:
             listed = ", ".join(f"{row['count']:,} {row['cause']}" for row in causes)
             typer.echo(f"parked with {selection}: {listed}")
-            typer.confirm(f"{what.capitalize()} {count:,} of them?", abort=True)
+            confirm(f"{what.capitalize()} {count:,} of them?")
         highest = max(row["highest"] for row in causes)
         progress = _move(what, lambda after, size: make_page(after, highest, size), count, rate, quiet=json_)
     if json_:
@@ -187,7 +188,7 @@ def _try(operation: DryRun, *, json_: bool) -> None:
         (tried["number"], tried["task"], shown_outcome(tried["outcome"]), *(tried[name] for name in columns[3:]))
         for tried in report["commands"]
     )
-    print_table(Console(soft_wrap=True), columns, rows)
+    print_table(columns, rows)
     for table, counts in report["tables"].items():
         typer.echo(f"{table}: {', '.join(f'{count} {change}' for change, count in counts.items() if count)}")
     outcomes = ", ".join(f"{count} {shown_outcome(outcome)}" for outcome, count in sorted(report["outcomes"].items()))
