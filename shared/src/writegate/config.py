@@ -6,14 +6,14 @@ The table of settings in the documentation is generated from the fields and thei
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from writegate.errors import SettingsError, wrong_fields
+from writegate.urls import check_api_url, check_broker_url, check_database_url, without_password
 
 PREFIX = "WRITEGATE_"
 
@@ -41,47 +41,19 @@ def _check_networks(value: str) -> str:
 _networks = AfterValidator(_check_networks)
 
 
-def _url(*schemes: str) -> AfterValidator:
-    def check(value: str) -> str:
-        expected = f"expected {schemes[0]}://user:password@host:port/…"
-        try:
-            parts = urlsplit(value)
-            usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-        except ValueError as error:
-            raise ValueError(f"{expected}: {error}") from error
-        if not usable:
-            raise ValueError(expected)
-        return value
-
-    return AfterValidator(check)
-
-
-def vhost_of(broker_url: str) -> str:
-    """Return the vhost that an AMQP URL names, ``/`` when it names none."""
-    return unquote(urlsplit(broker_url).path.removeprefix("/")) or "/"
-
-
-def _spell_vhost(url: str) -> str:
-    """Return an AMQP URL with its vhost percent-encoded, as the AMQP URI specification has it.
-
-    Celery also takes ``…//`` and ``…/a/b``, which pika and the management API's clients would read otherwise.
-    """
-    parts = urlsplit(url)
-    return url if parts.path in {"", "/"} else parts._replace(path=f"/{quote(vhost_of(url), safe='')}").geturl()
-
-
 class Settings(BaseModel):
     """All settings with their defaults. :meth:`load` reads ``WRITEGATE_<NAME>`` for each field."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A value that is wrong may be a URL with a password: pydantic's own messages leave values out.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    broker_url: Annotated[str, _url("amqp", "amqps"), AfterValidator(_spell_vhost)] = Field(
+    broker_url: Annotated[str, AfterValidator(check_broker_url)] = Field(
         "", description="RabbitMQ, with this process's own user"
     )
-    broker_api_url: Annotated[str, _url("http", "https")] = Field(
+    broker_api_url: Annotated[str, AfterValidator(check_api_url)] = Field(
         "", description="RabbitMQ's management API (`plan`, `apply`: an administrator; `status`: the tag `monitoring`)"
     )
-    database_url: Annotated[str, _url("postgresql")] = Field(
+    database_url: Annotated[str, AfterValidator(check_database_url)] = Field(
         "", description="PostgreSQL (the writer: the writer role; `apply`: the owner)"
     )
     connections: int = Field(5, ge=2, description="connection budget of the whole fleet of writers")
@@ -126,7 +98,14 @@ class Settings(BaseModel):
     )
     heartbeat_seconds: int = Field(5, ge=1, le=60, description="AMQP heartbeat: how soon a dead connection is noticed")
     http_port: int = Field(8000, ge=0, le=65535, description="port a service listens on")
-    http_host: str = Field("127.0.0.1", description="address the console listens on")
+    http_host: str = Field("127.0.0.1", description="address the console and followers of a feed listen on")
+    http_body_bytes: int = Field(1024**2, ge=1024, description="most bytes of the body of one request")
+    http_waits: int = Field(
+        4,
+        ge=0,
+        description="most requests of one process that keep a thread while they wait for a writer "
+        "(Flask, Django's WSGI); a request beyond them is answered at once",
+    )
     console_users: str = Field(
         "", description="file of the console's users, which `writegate console user add` writes; empty: none can log in"
     )
@@ -144,6 +123,12 @@ class Settings(BaseModel):
     health_port: int = Field(
         0, ge=0, le=65535, description="port of the writer's /livez, /readyz and /metrics; 0: none"
     )
+    health_host: str = Field("127.0.0.1", description="address of that port; `0.0.0.0` or `::` in a container")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield what ``repr`` and ``str`` show: passwords in URLs are left out."""
+        for name, value in super().__repr_args__():
+            yield name, without_password(value) if name is not None and name.endswith("_url") else value
 
     @classmethod
     def load(

@@ -226,7 +226,7 @@ def test_brokers_and_users_have_directories_of_their_own(tmp_path: Path) -> None
 
 
 def test_switched_off_there_is_none() -> None:
-    assert open_spool(Settings.model_validate({"broker_url": "amqp://h", "spool_directory": "off"})) is None
+    assert open_spool(Settings.model_validate({"broker_url": "amqp://u:p@h", "spool_directory": "off"})) is None
 
 
 def test_sqlite_is_built_for_threads() -> None:

@@ -9,7 +9,7 @@ import re
 import secrets
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
@@ -53,7 +53,7 @@ class User:
 @dataclass(frozen=True, slots=True)
 class _Entry:
     role: Role
-    hash: str
+    hash: str = field(repr=False)
 
 
 class Users:

@@ -27,7 +27,7 @@ def settings() -> Iterator[Settings]:
     server = HTTPServer(("127.0.0.1", 0), RefusingHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://operator:secret-word@127.0.0.1:{server.server_port}"
-    yield Settings.load({"WRITEGATE_BROKER_URL": "amqp://broker", "WRITEGATE_BROKER_API_URL": url})
+    yield Settings.load({"WRITEGATE_BROKER_URL": "amqp://u:p@broker", "WRITEGATE_BROKER_API_URL": url})
     server.shutdown()
     server.server_close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import sys
 import time
 from typing import Any
@@ -15,6 +16,7 @@ from kombu import Exchange, Queue
 from writegate.config import Settings
 from writegate.errors import WritegateError
 from writegate.message.topology import exchange_name, queue_name
+from writegate.urls import tls_of, without_options
 from writegate_writer.handlers.loading import load_services
 from writegate_writer.worker import logs
 from writegate_writer.worker.process import Process
@@ -47,7 +49,8 @@ def make_app(settings: Settings) -> Celery:
             for name, writes in services.items()
             for lane in range(writes.service.lanes)
         ],
-        broker_url=settings.broker_url,
+        broker_url=without_options(settings.broker_url),  # kombu would take them for arguments of its own
+        broker_use_ssl=_tls(settings.broker_url),
         broker_heartbeat=settings.heartbeat_seconds,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # an outage may last hours
@@ -70,6 +73,15 @@ def make_app(settings: Settings) -> Celery:
     )
     app.writegate_process = Process(settings, services)  # type: ignore[attr-defined]  # the worker's steps find it here
     return app
+
+
+def _tls(broker_url: str) -> dict[str, Any] | bool:
+    """Return how every connection of Celery's checks the broker: its certificate, and the host name in that.
+
+    Without a host name py-amqp takes any certificate of a known authority.
+    """
+    options = tls_of(broker_url)
+    return False if options is None else {**options, "cert_reqs": ssl.CERT_REQUIRED}
 
 
 def _refuse(command: str) -> Any:

@@ -18,6 +18,7 @@ Celery's own errors are raised. There is no spool and no order per key here: whe
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, cast
 
@@ -32,6 +33,7 @@ from writegate.errors import DeclarationError
 from writegate.message.envelope import KEY_HEADER, VERSION_HEADER, item_of
 from writegate.message.topology import route_of
 from writegate.receipt import Parked  # noqa: F401  Celery raises it only from a module that is loaded
+from writegate.urls import tls_of
 
 P = ParamSpec("P")
 
@@ -53,8 +55,9 @@ register(_SERIALIZER, _json, None, content_type="application/json", content_enco
 def configure(app: Celery, *, services: Iterable[Service]) -> None:
     """Route the commands of these services, sent by ``app``, to their exchanges and lanes.
 
-    From then on the broker confirms every message of the application. Raises
-    :class:`~writegate.errors.DeclarationError` when the application has sent messages already.
+    From then on the broker confirms every message of the application, and over ``amqps://`` the host name in its
+    certificate is checked. Raises :class:`~writegate.errors.DeclarationError` when the application has sent messages
+    already.
     """
     routes = _routes_of(app)
     for service in services:
@@ -138,5 +141,17 @@ def _routes_of(app: Celery) -> _Routes:
             )
         ours = _Routes()
         app.conf.task_routes = [ours, *routers]
+        app.conf.broker_use_ssl = _checked_tls(app.conf.broker_write_url or "", app.conf.broker_use_ssl)
         app.conf.broker_transport_options = {**app.conf.broker_transport_options, "confirm_publish": True}
     return ours
+
+
+def _checked_tls(broker_url: str, given: Any) -> Any:
+    """Return ``broker_use_ssl`` with a check of the host name, unless the application says how it is checked.
+
+    Without it py-amqp takes any certificate of a known authority.
+    """
+    options = tls_of(broker_url) if broker_url.startswith("amqps://") else None
+    if options is None or (isinstance(given, Mapping) and {"context", "server_hostname", "cert_reqs"} & set(given)):
+        return given
+    return {**options, "cert_reqs": ssl.CERT_REQUIRED, **(given if isinstance(given, Mapping) else {})}

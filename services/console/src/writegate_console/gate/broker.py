@@ -7,8 +7,9 @@ from urllib.parse import quote
 
 import httpx
 
-from writegate.config import Settings, vhost_of
+from writegate.config import Settings
 from writegate.errors import SettingsError, WritegateError
+from writegate.urls import vhost_of
 
 TIMEOUT_SECONDS = 10.0
 _COLUMNS = "name,messages,message_stats"  # a tenth of the full answer

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from writegate.config import Settings, vhost_of
+from writegate.config import Settings
 from writegate.errors import SettingsError
 from writegate.message.topology import exchange_name
+from writegate.urls import vhost_of
 from writegate_writer.handlers.domains import DeclaredDomain
 from writegate_writer.handlers.loading import load_services, migrations_of
 from writegate_writer.handlers.writes import Writes

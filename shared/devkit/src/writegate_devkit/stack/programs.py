@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from configparser import ConfigParser
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from writegate_devkit.stack.environment import (
@@ -39,7 +39,7 @@ class Program:
     name: str
     command: tuple[str, ...]
     address: str
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)  # it holds passwords
     directory: Path
     priority: int
     user: str | None = None

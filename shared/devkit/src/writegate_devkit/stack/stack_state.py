@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from writegate_devkit.stack import ports
@@ -23,7 +23,7 @@ class StackState:
 
     ports: Mapping[str, int]
     settings: Mapping[str, str]
-    passwords: Mapping[str, str]
+    passwords: Mapping[str, str] = field(repr=False)
 
 
 def read_state(home: Home) -> StackState:

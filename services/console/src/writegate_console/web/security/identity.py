@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from fastapi import Depends, HTTPException, Request, Security, status
@@ -32,7 +32,7 @@ class Viewer:
 
     user: User
     how: Literal["session", "proxy", "password"]
-    csrf: str = ""
+    csrf: str = field(default="", repr=False)
 
 
 def visitor_of(request: Request) -> Visitor:

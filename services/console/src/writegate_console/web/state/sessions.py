@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from writegate_console.users import User
 
@@ -21,7 +21,7 @@ class LoginSession:
     """One log-in. ``csrf``: the token in every form of its pages, which no other site can know."""
 
     user: User
-    csrf: str
+    csrf: str = field(repr=False)
     began_at: float
     used_at: float
 

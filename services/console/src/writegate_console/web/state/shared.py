@@ -49,7 +49,7 @@ class SharedState:
     histories: TimedCache[tuple[Period, str | None], History] = field(init=False)
     sessions: SessionTable = field(default_factory=SessionTable)
     throttle: LoginThrottle = field(default_factory=LoginThrottle)
-    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     def __post_init__(self) -> None:
         """Make what follows from the settings. Nothing is connected yet. Raises :class:`WritegateError`."""

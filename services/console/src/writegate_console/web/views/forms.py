@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 from urllib.parse import parse_qs
 
@@ -22,7 +22,7 @@ MAX_FIELDS = 2000
 class Form:
     """The fields of a form."""
 
-    values: Mapping[str, list[str]]
+    values: Mapping[str, list[str]] = field(repr=False)  # one may be a password
 
     def text(self, name: str) -> str:
         """Return one field without surrounding spaces; empty when it is missing."""
