@@ -29,7 +29,7 @@ from writegate.config import Settings
 from writegate.contract.ids import new_id
 from writegate_writer.database import transaction
 from writegate_writer.database.session import Session, engine_of
-from writegate_writer.decide.store import Owner
+from writegate_writer.decide.store import APPLIED, Decision, Owner
 from writegate_writer.errors import DatabaseFault, Fault
 
 ROWS = 10_000_000
@@ -107,8 +107,8 @@ class Ledger:
         since = datetime.now(UTC).date() - timedelta(days=days)
         opened = transaction.open_transaction(session, owner, service, ids, since)
         marks.append(time.perf_counter())
-        transaction.enter(session, owner, opened, service, [(id_, "a", 1) for id_ in ids])
-        transaction.leave_role(session, owner, opened, None)
+        transaction.enter(session, owner, opened, service, len(ids))
+        transaction.leave_role(session, owner, opened, service, [Decision(id_, APPLIED, 1) for id_ in ids], None)
         marks.append(time.perf_counter())
         transaction.commit(session)
         marks.append(time.perf_counter())

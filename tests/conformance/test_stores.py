@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
 
 import pytest
+from pydantic_core import to_json
 
+from tests.conformance.store_calls import arrived, committed, decide, defer, opened, refused, write
 from tests.conformance.stores import (
     BATCHES,
     FENCE,
@@ -25,17 +25,15 @@ from tests.conformance.stores import (
 from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.servers import Servers
-from writegate.contract.ids import ledger_id, new_id
+from writegate.contract.ids import new_id
 from writegate.message.envelope import Item
 from writegate.message.receipt import Cause
 from writegate_devkit.stack.readiness import wait_until
-from writegate_writer.decide.deferral import BEGINNING, Deferral, DeferredRow
-from writegate_writer.decide.store import APPLIED, PARKED, Known, Opened, Outgoing, Owner, Store
+from writegate_writer.decide.deferral import BEGINNING, Deferral
+from writegate_writer.decide.store import APPLIED, DECLINED, PARKED, Decision, Known, Outgoing, Owner, Store
 from writegate_writer.errors import DatabaseFault, Fault
-from writegate_writer.receive.delivery import Arrived, Delivery, NotYet, Refused
 
 pytestmark = pytest.mark.filterwarnings("error")
-SINCE = datetime.now(UTC).date() - timedelta(days=1)
 DEADLINE_SECONDS = patient(30)
 
 
@@ -68,53 +66,6 @@ def _feature(request: pytest.FixtureRequest) -> None:
         without = request.getfixturevalue("stores").without
         if (reason := without.get(needs.args[0])) is not None:
             pytest.skip(reason)
-
-
-def arrived(stores: Stores, key: str | None = "a", content: int = 1, service: str = "") -> Arrived:
-    service = service or stores.service
-    item = Item(new_id(), f"{service}.deposit", 1, key, b'{"n": %d}' % content)
-    delivery = Delivery(service, 0, 1, 1, item.fields, {}, {})
-    return Arrived(delivery, item, ledger_id(item.id), content, NotYet("it is not read here"))
-
-
-def refused(command: Arrived, cause: str = "wrong", *, parks_key: bool = False) -> Refused:
-    item = command.item
-    return Refused(
-        command.delivery, item.id, command.hash, Cause(cause, "why"), item, item.fields, command.ledger_id, parks_key
-    )
-
-
-def opened(store: Store, owner: Owner, stores: Stores, *commands: Arrived) -> Opened:
-    return store.open(owner, stores.service, [command.ledger_id for command in commands], SINCE)
-
-
-@contextmanager
-def committed(store: Store, owner: Owner, stores: Stores) -> Iterator[Opened]:
-    """A transaction around the block."""
-    transaction = opened(store, owner, stores)
-    yield transaction
-    store.commit()
-
-
-def decide(
-    store: Store, owner: Owner, stores: Stores, applied: Sequence[Arrived] = (), parked: Sequence[Refused] = ()
-) -> None:
-    """Decide commands in an open transaction, as a batch does."""
-    transaction = opened(store, owner, stores)
-    rows = [(command.ledger_id, APPLIED, command.hash) for command in applied]
-    rows += [(command.ledger_id or "", PARKED, command.hash) for command in parked]
-    store.enter(owner, transaction, stores.service, rows)
-    assert store.leave_role(owner, transaction, None)
-    if parked:
-        store.park(parked, {})
-
-
-def defer(store: Store, owner: Owner, stores: Stores, *deferrals: Deferral) -> list[DeferredRow]:
-    """Defer commands in a transaction; return their rows."""
-    with committed(store, owner, stores):
-        store.defer(owner, deferrals)
-    ids = {deferral.arrived.item.id for deferral in deferrals}
-    return [row for row in store.deferred(owner, BEGINNING, 1000) if row.item.id in ids]
 
 
 def test_an_empty_database_has_nothing_left(store: Store, owner: Owner) -> None:
@@ -215,7 +166,7 @@ def test_a_settled_row_is_deferred_no_more(store: Store, owner: Owner, stores: S
     commands = [arrived(stores) for _ in range(3)]
     first, second, third = defer(store, owner, stores, *(Deferral(command, "a test") for command in commands))
     with committed(store, owner, stores):
-        store.settle_deferred([first.seq], [second.seq])
+        store.settle_deferred({first.seq: "applied", second.seq: "parked"})
     assert store.deferred(owner, BEGINNING, 10) == [third]
     assert set(opened(store, owner, stores, *commands).deferred) == {commands[2].ledger_id}
     store.roll_back()
@@ -225,10 +176,10 @@ def test_a_settled_row_is_deferred_no_more(store: Store, owner: Owner, stores: S
 def test_a_row_is_settled_once(store: Store, owner: Owner, stores: Stores) -> None:
     first, second = defer(store, owner, stores, *(Deferral(arrived(stores), "a test") for _ in range(2)))
     with committed(store, owner, stores):
-        store.settle_deferred([first.seq], [])
+        store.settle_deferred({first.seq: "applied"})
     opened(store, owner, stores)
     with pytest.raises(DatabaseFault) as raised:
-        store.settle_deferred([second.seq], [first.seq])
+        store.settle_deferred({second.seq: "applied", first.seq: "parked"})
     assert raised.value.fault is Fault.CONFLICT
     store.roll_back()
     assert store.deferred(owner, BEGINNING, 10) == [second], "all or nothing"
@@ -237,7 +188,7 @@ def test_a_row_is_settled_once(store: Store, owner: Owner, stores: Stores) -> No
 def test_settling_is_undone_by_a_rollback(store: Store, owner: Owner, stores: Stores) -> None:
     [row] = defer(store, owner, stores, Deferral(arrived(stores), "a test"))
     opened(store, owner, stores)
-    store.settle_deferred([row.seq], [])
+    store.settle_deferred({row.seq: "applied"})
     store.roll_back()
     assert store.deferred(owner, BEGINNING, 10) == [row]
 
@@ -328,8 +279,7 @@ def outgoing(stores: Stores, number: int) -> Outgoing:
 def emit(store: Store, owner: Owner, stores: Stores, *numbers: int) -> list[Outgoing]:
     """Emit commands in a batch; return them as they are stored."""
     transaction = opened(store, owner, stores)
-    store.enter(owner, transaction, stores.service, [])
-    assert store.leave_role(owner, transaction, None)
+    write(store, owner, stores, transaction)
     filled = store.fill_outbox(owner, [outgoing(stores, number) for number in numbers])
     store.commit()
     return filled
@@ -357,13 +307,13 @@ def test_the_outbox_is_kept_until_it_is_sent(store: Store, owner: Owner, stores:
     of_successor.delete_sent(successor, filled[0].seq)
     assert left() == ids[1:]
     transaction = opened(of_successor, successor, stores)
-    of_successor.enter(successor, transaction, stores.service, [])
-    of_successor.leave_role(successor, transaction, filled[2].seq)
+    of_successor.enter(successor, transaction, stores.service, 0)
+    of_successor.leave_role(successor, transaction, stores.service, [], filled[2].seq)
     of_successor.roll_back()
     assert left() == ids[1:]
     transaction = opened(of_successor, successor, stores)
-    of_successor.enter(successor, transaction, stores.service, [])
-    of_successor.leave_role(successor, transaction, filled[2].seq)
+    of_successor.enter(successor, transaction, stores.service, 0)
+    of_successor.leave_role(successor, transaction, stores.service, [], filled[2].seq)
     of_successor.commit()
     assert left() == ids[3:]
 
@@ -383,6 +333,26 @@ def test_a_receipt_says_what_became_of_a_command(store: Store, owner: Owner, sto
     assert receipts[ids[1]].cause == Cause("wrong", "why")
     assert receipts[ids[2]].cause == Cause("deferred", "held: a test")
     assert receipts[ids[0]].xid == receipts[ids[1]].xid
+
+
+@pytest.mark.needs(RECEIPTS)
+def test_the_answers_of_handlers_are_kept_with_the_decision(store: Store, owner: Owner, stores: Stores) -> None:
+    result = {"number": 7, "texts": ["", "a \\ \" ' {x,y} NULL", "\0", "ü"], "none": None}
+    applied, declined, silent = (arrived(stores) for _ in range(3))
+    transaction = opened(store, owner, stores)
+    write(
+        store, owner, stores, transaction,
+        Decision(applied.ledger_id, APPLIED, 1, result=to_json(result)),
+        Decision(declined.ledger_id, DECLINED, 2, reason="no \"stock\", NULL"),
+        Decision(silent.ledger_id, APPLIED, 3),
+    )  # fmt: skip
+    store.commit()
+    receipts = store.look_up(stores.service, [command.item.id for command in (applied, declined, silent)])
+    assert [(one.outcome, one.result, one.reason) for one in receipts.values()] == [
+        ("applied", result, None), ("declined", None, 'no "stock", NULL'), ("applied", None, None),
+    ]  # fmt: skip
+    transaction = opened(stores.connect(), owner, stores, declined)
+    assert transaction.known == {declined.ledger_id: Known(DECLINED, 2)}
 
 
 @pytest.mark.needs(BATCHES)

@@ -35,7 +35,7 @@ from writegate_writer.database import maintenance, transaction
 from writegate_writer.database import samples as history
 from writegate_writer.database.session import Session
 from writegate_writer.decide.classify import Work
-from writegate_writer.decide.store import Opened, Owner
+from writegate_writer.decide.store import Decision, Opened, Owner
 from writegate_writer.handlers.loading import load_services
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.schedule import batching as cutting
@@ -51,16 +51,18 @@ _WARM_SECONDS = 3.0  # less than the broker waits for a heartbeat
 
 def without_ledger() -> None:
     """Apply whatever comes, as if it had never been seen."""
-    look_up, enter = transaction.open_transaction, transaction.enter
+    look_up, leave = transaction.open_transaction, transaction.leave_role
 
     def know_nothing(*arguments: Any) -> Opened:
         return replace(look_up(*arguments), known={})
 
-    def write_nothing(session: Session, owner: Owner, opened: Opened, service: str, _: Sequence[Any]) -> None:
-        enter(session, owner, opened, service, [])
+    def write_nothing(
+        session: Session, owner: Owner, opened: Opened, service: str, _: Sequence[Decision], sent: int | None
+    ) -> bool:
+        return leave(session, owner, opened, service, [], sent)
 
     mock.patch.object(transaction, "open_transaction", know_nothing).start()
-    mock.patch.object(transaction, "enter", write_nothing).start()
+    mock.patch.object(transaction, "leave_role", write_nothing).start()
 
 
 def acks_before_commit() -> None:

@@ -17,6 +17,7 @@ from tests.services.trial.contract import Choose, Deposit, Once, trial
 from writegate import Command
 from writegate.contract.ids import millis_of, new_id
 from writegate.contract.lanes import lane_of
+from writegate.errors import ReceiptTimeout
 from writegate.message.envelope import VERSION_HEADER, Message, encode, item_of
 from writegate.message.receipt import Receipt, from_result_message
 from writegate.message.topology import queue_name
@@ -62,7 +63,7 @@ def test_duplicate(gate: Gate, publisher: Publisher) -> None:
     assert [one.outcome for one in (first, *later)] == ["applied", "duplicate", "duplicate"]
     for one in later:
         # It tells of the transaction that applied it, so that its effect can be waited for on a replica.
-        assert (one.xid, one.result) == (first.xid, None)
+        assert (one.xid, one.result) == (first.xid, first.result)
         assert one.committed_at is not None
         assert gate.database.value("SELECT %s::pg_lsn >= %s::pg_lsn", [one.commit_lsn, first.commit_lsn]) is True
     publisher.publish_many([command, Deposit(account="duplicate", seq=2), command])
@@ -204,19 +205,24 @@ def test_what_waits_says_so_and_can_be_asked_for_later_by_others(gate: Gate, pub
     command = Deposit(account="waits", seq=1)
     pending = publisher.publish(command, receipt=True)
     assert pending.accepted_by == "confirmed"
-    first = pending.wait(patient(20))
+    first = pending.wait(patient(20), final=False)
     reason = "held: a test"
     assert (first.outcome, first.final, first.commit_lsn) == ("deferred", False, None)
     assert first.cause is not None
     assert reason in first.cause.message
     assert pending.lookup(20) == first == publisher.lookup("trial", command.command_id, 20)
-    assert receipt_of(publisher, command) == first
+    assert publisher.publish(command, receipt=True).wait(patient(20), final=False) == first
+    with pytest.raises(ReceiptTimeout, match=r"is deferred after 0.1 s \(held: a test\)"):
+        pending.wait(0.1)
     gate.database.sql("DELETE FROM writegate.hold WHERE holder = 'me'")
-    gate.database.wait_entries("waits", 1)
+    final = pending.wait(patient(20))
+    assert (final.outcome, final.result, final.final) == ("applied", {"booked": 1}, True)
+    assert asyncio.run(pending.get()) == final
     with gate.broker.publisher() as later:  # as after a restart of the service
         answer = later.lookup("trial", command.command_id, 20)
         assert answer is not None
         assert (answer.outcome, answer.cause, answer.visible_on(gate.database.superuser)) == ("applied", None, True)
+        assert (answer.xid, answer.result) == (final.xid, final.result)
 
 
 def test_a_message_that_is_no_command_is_answered_too(gate: Gate) -> None:

@@ -13,7 +13,7 @@ from tests.simulation.publishing import TrustingWire
 from tests.simulation.store import SimulatedStore
 from tests.simulation.writers import Parts
 from writegate_writer.decide.deferral import DeferredIndex
-from writegate_writer.decide.store import Opened, Owner, Started
+from writegate_writer.decide.store import Decision, Opened, Owner, Started
 
 
 class ForgetfulStore(SimulatedStore):
@@ -22,8 +22,10 @@ class ForgetfulStore(SimulatedStore):
     def open(self, owner: Owner, service: str, ids: Sequence[str], since: date) -> Opened:
         return replace(super().open(owner, service, ids, since), known={})
 
-    def enter(self, owner: Owner, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
-        super().enter(owner, opened, service, ())
+    def leave_role(
+        self, owner: Owner, opened: Opened, service: str, decisions: Sequence[Decision], sent: int | None
+    ) -> bool:
+        return super().leave_role(owner, opened, service, (), sent)
 
 
 class UnfencedStore(SimulatedStore):

@@ -15,9 +15,9 @@ from tests.simulation.history import Violation
 from tests.simulation.leases import SimulatedLeases
 from writegate.contract.command import Command
 from writegate.message.envelope import Item
-from writegate.message.receipt import Cause, Receipt
+from writegate.message.receipt import Cause, Outcome, Receipt
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key
-from writegate_writer.decide.store import APPLIED, Known, Opened, Outgoing, Owner, Started
+from writegate_writer.decide.store import PARKED, Decision, Known, Opened, Outgoing, Owner, Started
 from writegate_writer.errors import SERIALIZATION_FAILURE, UNIQUE_VIOLATION, DatabaseFault, Fault
 from writegate_writer.receive.delivery import Refused
 
@@ -120,12 +120,8 @@ class SimulatedStore:
         opened: Opened = self._own("open", work)
         return opened
 
-    def enter(self, owner: Owner, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
-        def work() -> None:
-            for id_, outcome, hash_ in sorted(rows):
-                self.session.insert("ledger", (service, id_), Known(outcome, hash_))
-
-        self._own("enter", work)
+    def enter(self, owner: Owner, opened: Opened, service: str, commands: int) -> None:
+        self._own("enter", lambda: None)
 
     def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
         def work() -> dict[str, Any]:
@@ -145,8 +141,12 @@ class SimulatedStore:
         """The handlers here change what they are registered with."""
         return {}
 
-    def leave_role(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
+    def leave_role(
+        self, owner: Owner, opened: Opened, service: str, decisions: Sequence[Decision], sent: int | None
+    ) -> bool:
         def work() -> bool:
+            for decision in sorted(decisions, key=lambda decision: decision.ledger_id):
+                self.session.insert("ledger", (service, decision.ledger_id), Known(decision.outcome, decision.hash))
             if sent is not None:
                 self._forget(owner, sent)
             return True
@@ -167,14 +167,15 @@ class SimulatedStore:
         self._own("park", work)
 
     def settle_parked(
-        self, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
+        self, opened: Opened, service: str, decided: Mapping[int, Decision], again: Mapping[int, Refused]
     ) -> None:
         def work() -> None:
             for key, row in self.session.rows("parked"):
-                if row.number in applied:
+                if (decision := decided.get(row.number)) is not None:
                     self.session.put("parked", key, replace(row, state="replayed"))
-                    ledger = (service, applied[row.number])
-                    self.session.put("ledger", ledger, self.session.get("ledger", ledger)._replace(outcome=APPLIED))
+                    ledger = (service, decision.ledger_id)
+                    if self.session.get("ledger", ledger).outcome == PARKED:
+                        self.session.put("ledger", ledger, Known(decision.outcome, decision.hash))
                 elif (refused := again.get(row.number)) is not None:
                     changes = {"cause": refused.cause, "parks_key": refused.parks_key, "lane": refused.delivery.lane}
                     self.session.put("parked", key, replace(row, state="parked", **changes))
@@ -195,9 +196,9 @@ class SimulatedStore:
 
         self._own("defer", work)
 
-    def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
+    def settle_deferred(self, outcomes: Mapping[int, Outcome]) -> None:
         def work() -> None:
-            for seq, state in [*((seq, "applied") for seq in applied), *((seq, "parked") for seq in parked)]:
+            for seq, state in outcomes.items():
                 self.session.lock("deferred", seq)
                 domain, before, until, row = self.session.get("deferred", seq)
                 if before != "deferred":

@@ -41,6 +41,43 @@ class Choose(Command, key="account"):
     reason: str | None = None
 
 
+class Agree(Command, key="account"):
+    """Book 1, and be declined by the handler afterwards when a reason is given."""
+
+    account: str
+    seq: int
+    no: str | None = None
+
+
+class Spend(Command, key="account"):
+    """Take an amount from the balance; declined when there is less, by a handler of one command at a time."""
+
+    account: str
+    amount: int
+
+
+class Draw(Command, key="account"):
+    """The same, by a ready-made handler. ``total``: what is added to the balance."""
+
+    account: str
+    total: int
+
+
+class Enrol(Command, key="account"):
+    """Become a member with an address that nobody else has."""
+
+    account: str
+    address: str
+
+
+class Nest(Command, key="account"):
+    """Book ``seq`` and ``seq + 1`` through an ORM session, the first in a nested transaction that may be undone."""
+
+    account: str
+    seq: int
+    undo: bool = False
+
+
 class Run(Command, key="account"):
     """Run the SQL that table ``script`` has under this name."""
 
@@ -96,6 +133,21 @@ class Step(Command, key="account"):
 
 trial = Service(
     "trial",
-    commands=[Deposit, Careful, Split, Choose, Run, Wreck, Once, Renamed, Step],
+    commands=[
+        Deposit,
+        Careful,
+        Split,
+        Choose,
+        Agree,
+        Spend,
+        Draw,
+        Enrol,
+        Nest,
+        Run,
+        Wreck,
+        Once,
+        Renamed,
+        Step,
+    ],
     lanes=int(os.environ.get("TRIAL_LANES", "2")),
 )

@@ -25,4 +25,5 @@ step = Table(
     Column("bad", Boolean),
 )
 balance = Table("balance", metadata, Column("account", Text, primary_key=True), Column("total", BigInteger))
+member = Table("member", metadata, Column("account", Text, primary_key=True), Column("address", Text))
 script = Table("script", metadata, Column("name", Text, primary_key=True), Column("sql", Text))

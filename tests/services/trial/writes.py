@@ -11,15 +11,32 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import DeclarativeBase, Session
 
-from writegate_writer import Reject, Writes, emit
+from writegate_writer import Decline, Reject, Writes, emit, rows
 
-from .contract import Careful, Choose, Deposit, Once, Renamed, Run, Split, Step, Wreck, trial
-from .tables import balance, entry, script, step
+from .contract import (
+    Agree,
+    Careful,
+    Choose,
+    Deposit,
+    Draw,
+    Enrol,
+    Nest,
+    Once,
+    Renamed,
+    Run,
+    Spend,
+    Split,
+    Step,
+    Wreck,
+    trial,
+)
+from .tables import balance, entry, member, metadata, script, step
 
-writes = Writes(trial, tables=[entry, step, balance, script])
+writes = Writes(trial, tables=[entry, step, balance, member, script])
 BOOKS = (entry, balance)
 
 
@@ -39,6 +56,60 @@ def choose(connection: Connection, commands: Sequence[Choose]) -> None:
     _book(connection, [(one.account, one.seq, 1) for one in commands])
     if reasons := {one.command_id: one.reason for one in commands if one.reason is not None}:
         raise Reject(reasons)
+
+
+@writes.handler(Agree, tables=BOOKS)
+def agree(connection: Connection, commands: Sequence[Agree]) -> None:
+    _book(connection, [(one.account, one.seq, 1) for one in commands])
+    if reasons := {one.command_id: one.no for one in commands if one.no is not None}:
+        raise Decline(reasons)
+
+
+@writes.each(Spend, tables=BOOKS)
+def spend(connection: Connection, command: Spend) -> dict[str, int]:
+    """Write first, and look then: what was written must not stay when it is declined."""
+    connection.execute(insert(entry).values(account=command.account, seq=0, amount=command.amount))
+    emit(Deposit(account=f"{command.account} spent", seq=0, amount=command.amount), parent=command)
+    less = update(balance).where(balance.c.account == command.account).values(total=balance.c.total - command.amount)
+    left = connection.scalar(less.returning(balance.c.total))
+    if left is None or left < 0:
+        raise Decline(f"{command.amount} is more than there is")
+    return {"left": left}
+
+
+writes.add(
+    Draw,
+    rows.increment(
+        balance, by={"total": "total"}, where=lambda row, given: row.total + given.total >= 0, reason="not that much"
+    ),
+)
+writes.add(Enrol, rows.insert(member, decline_on="conflict", reason="the address is taken"))
+
+
+class Base(DeclarativeBase):
+    """Of tables that are mapped to classes."""
+
+    metadata = metadata
+
+
+class Entry(Base):
+    """A row of the table."""
+
+    __table__ = entry
+
+
+@writes.each(Nest, tables=BOOKS)
+def nest(connection: Connection, command: Nest) -> None:
+    with Session(connection) as session:
+        nested = session.begin_nested()
+        session.add(Entry(account=command.account, seq=command.seq, amount=1))
+        session.flush()
+        if command.undo:
+            nested.rollback()
+        else:
+            nested.commit()
+        session.add(Entry(account=command.account, seq=command.seq + 1, amount=1))
+        session.commit()
 
 
 @writes.handler(Once, tables=BOOKS)

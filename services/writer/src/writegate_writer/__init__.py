@@ -8,14 +8,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from writegate_writer.errors import Reject
+    from writegate_writer.errors import Decline, Reject
     from writegate_writer.handlers import rows
     from writegate_writer.handlers.emit import emit
     from writegate_writer.handlers.writes import Writes
 
-__all__ = ["Reject", "Writes", "emit", "rows"]
+__all__ = ["Decline", "Reject", "Writes", "emit", "rows"]
 
 _MODULES = {
+    "Decline": "writegate_writer.errors",
     "Reject": "writegate_writer.errors",
     "Writes": "writegate_writer.handlers.writes",
     "emit": "writegate_writer.handlers.emit",

@@ -60,6 +60,7 @@ def decided(done: BatchResult) -> None:
     """Count what a transaction decided; all its commands are of one service. On the hub thread."""
     plan = done.plan
     _decided("applied", plan.fresh)
+    _decided("declined", [command for command, _ in plan.declined])
     _decided("parked", plan.parked)
     _decided("deferred", [deferral.arrived for deferral in plan.deferred])
     _decided("duplicate", [command for command, _ in plan.repeated])

@@ -6,15 +6,19 @@
     ├── DatabaseFault   from PostgreSQL or from the connection; its fault follows from the SQLSTATE
     ├── HandlerFault    a handler broke the rules or failed by itself: the deployment's fault
     ├── Outdated        deferred commands were changed by people since they were read
-    └── Reject          a handler names the commands that are wrong
+    ├── Reject          a handler names the commands that are wrong: they are parked, for people
+    └── Decline         a handler says no to commands that are right: a final answer
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from writegate.errors import WritegateError
+from writegate.message.validation import UNSTORABLE
+
+_REASON_CHARACTERS = 1000
 
 FENCED_SQLSTATE = "WG001"  # raised by writegate.fence()
 
@@ -108,7 +112,7 @@ class HandlerFault(WritegateError):
     """A handler broke the rules, or failed for another reason than its commands: the deployment is broken."""
 
     def __init__(self, task: str, text: str) -> None:
-        super().__init__(f"{task}: {text}")
+        super().__init__(f"{task}: {_storable(text)}")
         self.fault = Fault.DEPLOYMENT
         self.task: str | None = task
 
@@ -127,5 +131,41 @@ class Reject(WritegateError):
     """
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
-        super().__init__("; ".join(f"{command_id}: {reason}" for command_id, reason in reasons.items()))
-        self.reasons = dict(reasons)
+        super().__init__(_joined(reasons))
+        self.reasons = {command_id: _storable(reason) for command_id, reason in reasons.items()}
+
+
+class Decline(WritegateError):
+    """Raised by a handler to say no: a rule of the business is against the command, such as "no stock".
+
+    ``Decline(reason)`` in a handler of one command at a time, ``Decline({command.command_id: reason})`` in one of many.
+    Nothing that was done for these commands is kept. It is a final answer, with its reason in the receipt: nothing is
+    parked, and no command type is held, however many are declined. Of a longer reason the first 1,000 characters are
+    kept.
+    """
+
+    def __init__(self, reasons: str | Mapping[str, str]) -> None:
+        super().__init__(reasons if isinstance(reasons, str) else _joined(reasons))
+        self._reasons = reasons
+
+    def of(self, command_ids: Sequence[str]) -> dict[str, str]:
+        """Return the reasons by command id, for a handler that was given these commands.
+
+        Raises :class:`ValueError` for a reason that could be of any of them.
+        """
+        if isinstance(self._reasons, Mapping):
+            reasons = self._reasons
+        elif len(command_ids) == 1:
+            reasons = {command_ids[0]: self._reasons}
+        else:
+            raise ValueError(f"which of {len(command_ids)} commands? Raise Decline({{command.command_id: reason}})")
+        return {command_id: _storable(reason)[:_REASON_CHARACTERS] for command_id, reason in reasons.items()}
+
+
+def _joined(reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"{command_id}: {reason}" for command_id, reason in reasons.items())
+
+
+def _storable(text: object) -> str:
+    """Return a handler's text as PostgreSQL and JSON can hold it."""
+    return UNSTORABLE.sub("\ufffd", str(text))

@@ -17,14 +17,15 @@ from writegate import Command
 from writegate.config import Settings
 from writegate.message.envelope import Item, item_of
 from writegate_writer.apply.batch import BatchProcessor
+from writegate_writer.apply.transaction import MAX_RESULT_BYTES
 from writegate_writer.apply.turn import Turns
 from writegate_writer.decide.classify import Work, classify
 from writegate_writer.decide.deferral import BEGINNING, Deferral, DeferredIndex, DeferredRow
 from writegate_writer.decide.holds import holds_of
 from writegate_writer.decide.ledger_days import oldest_day
 from writegate_writer.decide.rejections import MOST_REJECTIONS
-from writegate_writer.decide.store import Known, Opened, Outgoing, Owner, Store
-from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
+from writegate_writer.decide.store import DECLINED, Decision, Known, Opened, Outgoing, Owner, Store
+from writegate_writer.errors import DatabaseFault, Decline, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived, Delivery, Reading, Refused
 from writegate_writer.schedule.domain import Domain, Phase
 from writegate_writer.schedule.ports import Served
@@ -42,6 +43,8 @@ class RowsStore:
 
     lost_at: int | None = None  # the transaction at which the connection is lost
     rejects: bool = False  # the handler itself rejects the deposits of POISON, all at once
+    declines: bool = False  # the same, but it declines them
+    answer: object = None  # what the handler returns for each
     ledger: dict[str, Known] = field(default_factory=dict)
     deferred: list[Deferral] = field(default_factory=list)
     holds: dict[str, str] = field(default_factory=dict)
@@ -62,8 +65,8 @@ class RowsStore:
     def deferred_index(self, _: Owner) -> DeferredIndex:
         return self.index
 
-    def enter(self, _: Owner, __: Opened, ___: str, rows: Sequence[tuple[str, str, int]]) -> None:
-        self.pending = {id_: Known(outcome, hash_) for id_, outcome, hash_ in rows}
+    def enter(self, *_: object) -> None:
+        """There is no row of a batch, and no role."""
 
     def call(self, _: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
         if task == "accounts.withdraw":
@@ -71,16 +74,19 @@ class RowsStore:
         poison = [
             command.command_id for command in commands if isinstance(command, Deposit) and command.amount == POISON
         ]
+        if poison and self.declines:
+            raise Decline(dict.fromkeys(poison, "no"))
         if poison and self.rejects:
             raise Reject(dict.fromkeys(poison, "poison"))
         if poison:
             raise DatabaseFault("23514", "violates a check constraint")
-        return None
+        return {command.command_id: self.answer for command in commands}
 
     def changed_rows(self) -> dict[str, int]:
         return {}
 
-    def leave_role(self, *_: object) -> bool:
+    def leave_role(self, _: Owner, __: Opened, ___: str, decisions: Sequence[Decision], ____: int | None) -> bool:
+        self.pending = {decision.ledger_id: Known(decision.outcome, decision.hash) for decision in decisions}
         return True
 
     def park(self, _: Sequence[Refused], __: Mapping[str, int]) -> None:
@@ -164,6 +170,31 @@ def test_many_that_the_handler_rejects_at_once_hold_it_once() -> None:
     assert (list(rows.holds), rows.times_held) == (["accounts.deposit"], 1)
 
 
+def test_many_that_the_handler_declines_hold_nothing() -> None:
+    rows, batch = (
+        RowsStore(declines=True),
+        [arrived(Deposit(account=f"a-{n}", amount=POISON)) for n in range(4 * MOST_REJECTIONS)],
+    )
+    consumed = decided_by(rows, batch)
+    assert (rows.holds, rows.deferred) == ({}, [])
+    assert [known.outcome for known in rows.ledger.values()] == [DECLINED] * len(batch)
+    assert len(consumed.settled) == len(batch)
+
+
+def test_an_error_that_a_handler_returns_is_none_of_its_results() -> None:
+    """What it wrote before that must not be committed."""
+    for answer in (ValueError("no"), {1, 2}.pop, "x" * MAX_RESULT_BYTES, "\ud800"):
+        rows = RowsStore(answer=answer)
+        decided_by(rows, [arrived(Deposit(account="a", amount=1))])
+        assert (list(rows.holds), rows.ledger) == (["accounts.deposit"], {}), answer
+
+
+def test_a_decline_that_a_handler_returns_undoes_what_it_wrote() -> None:
+    rows = RowsStore(answer=Decline("no money"))
+    decided_by(rows, [arrived(Deposit(account="a", amount=1))])
+    assert (rows.opened, [known.outcome for known in rows.ledger.values()]) == (2, [DECLINED])
+
+
 @pytest.mark.parametrize("rejects", [False, True], ids=["by the database", "by the handler"])
 def test_rejections_between_good_commands_do_not(rejects: bool) -> None:
     rows = RowsStore(rejects=rejects)
@@ -217,6 +248,7 @@ def test_replay_passes_get_at_most_a_tenth_of_the_time(seconds: float, pause: fl
         (None, "fresh"),  # it could not be read, or its ledger row has been dropped
         (Known("p", 5), "fresh"),
         (Known("a", 5), "applied before"),
+        (Known("d", 5), "declined before"),
         (Known("p", 6), "other content"),
         (Known("a", 6), "other content"),
     ],
@@ -227,8 +259,8 @@ def test_what_becomes_of_a_parked_command_that_is_decided_again(known: Known | N
     row = DeferredRow(-7, "accounts", 0, command.item, 5, None, None, False, False, parked=3)
     opened = Opened(1, 1, NOW, {command.ledger_id: known} if known else {}, {}, holds_of(()))
     plan = classify(Work([command], replayed={command.ledger_id: row}), opened, SERVICES["accounts"].tables)
-    applied = [row] if outcome != "other content" else []
-    assert (plan.replayed_applied, plan.replayed_parked) == (applied, [] if applied else [row])
+    state = {"other content": "parked", "declined before": "declined"}.get(outcome, "applied")
+    assert plan.replayed == {command.ledger_id: (row, state)}
     assert plan.fresh == ([command] if outcome == "fresh" else [])
     # The ledger row that exists is changed, and no second one is written.
     assert len(plan.rows) == (known is None)

@@ -15,7 +15,7 @@ from writegate_writer.decide.attempts import Attempts
 from writegate_writer.decide.classify import Classified, Work
 from writegate_writer.decide.deferral import DeferredRow, MissingParents
 from writegate_writer.decide.result import BatchResult
-from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
+from writegate_writer.errors import DatabaseFault, Decline, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived, Refused
 
 GOOD, POISON, WRONG = "good", "poison", "wrong"  # WRONG: the handler itself rejects it
@@ -110,7 +110,7 @@ def finish(
     while (attempt := attempts.next()) is not None:
         try:
             result = apply(attempt)
-        except (Reject, DatabaseFault, HandlerFault) as error:
+        except (Reject, Decline, DatabaseFault, HandlerFault) as error:
             if (hold := attempts.failed(error)) is not None:
                 raise HandlerFault(hold.task, hold.reason) from error
         else:
@@ -215,16 +215,19 @@ def test_a_handler_that_rejects_the_wrong_commands_takes_one_more_transaction() 
     assert database.attempts == 2
 
 
-def test_a_rejection_that_rested_on_a_command_at_fault_is_thought_over() -> None:
-    """The handler rejects a second withdrawal; but the first, which left too little, is refused by the database."""
+@pytest.mark.parametrize("answer", [Reject, Decline])
+def test_an_answer_that_rested_on_a_command_at_fault_is_thought_over(
+    answer: Callable[[dict[str, str]], Exception],
+) -> None:
+    """The handler refuses a second withdrawal; but the first, which left too little, is refused by the database."""
     batch = commands(["poison", "good"])
     first, second = (command.ledger_id for command in batch)
     found: dict[str, str] = {}
 
     def apply(work: Work) -> BatchResult:
-        fresh = {command.ledger_id for command in work.arrived} - set(work.rejected)
+        fresh = {command.ledger_id for command in work.arrived} - set(work.rejected) - set(work.declined)
         if fresh == {first, second}:
-            raise Reject({"good-1": "nothing is left"})
+            raise answer({"good-1": "nothing is left"})
         if first in fresh:
             raise DatabaseFault("23514", "violates a check constraint")
         found.update(
@@ -236,6 +239,24 @@ def test_a_rejection_that_rested_on_a_command_at_fault_is_thought_over() -> None
     assert found == {first: "parked", second: "applied"}
 
 
+def test_declined_commands_take_one_more_transaction_and_are_not_parked() -> None:
+    batch, tried = commands([WRONG, GOOD] * 200), list[Work]()
+
+    def apply(work: Work) -> BatchResult:
+        tried.append(work)
+        if wrong := [
+            command.item.id
+            for command in work.arrived
+            if kind(command) == WRONG and command.ledger_id not in work.declined
+        ]:
+            raise Decline(dict.fromkeys(wrong, "no"))
+        return BatchResult(Classified(fresh=list(work.arrived)))
+
+    finish(Work(batch), apply)
+    assert len(tried) == 2
+    assert (len(tried[-1].declined), tried[-1].rejected) == (200, {})
+
+
 def test_all_poison_takes_twice_as_many_transactions_as_commands() -> None:
     database, batch = Database(), commands([POISON] * 100)
     run(database, batch)
@@ -243,10 +264,13 @@ def test_all_poison_takes_twice_as_many_transactions_as_commands() -> None:
     assert database.attempts == 2 * 100 + 1  # 50 at a time are recorded, the last 50 when the last is found
 
 
+@pytest.mark.parametrize("answer", [Reject, Decline])
 @pytest.mark.parametrize("reasons", [{"somebody-else": "no"}, {}])
-def test_a_handler_that_rejects_what_it_was_not_given_is_broken(reasons: dict[str, str]) -> None:
-    database = Database(error_at=1, error=lambda: Reject(reasons))
-    with pytest.raises(HandlerFault, match=r"accounts\.deposit: the handler rejected ids that it was not given"):
+def test_a_handler_that_names_what_it_was_not_given_is_broken(
+    reasons: dict[str, str], answer: Callable[[dict[str, str]], Exception]
+) -> None:
+    database = Database(error_at=1, error=lambda: answer(reasons))
+    with pytest.raises(HandlerFault, match=r"accounts\.deposit: the handler names ids that it was not given"):
         run(database, commands([GOOD, GOOD]))
     assert database.applied == []
 

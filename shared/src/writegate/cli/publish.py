@@ -35,8 +35,9 @@ def publish(
 ) -> None:
     """Publish a command, or one for each line of stdin.
 
-    Exit code 0: accepted by the broker or the spool, and with --wait committed; 1: refused, invalid or parked, with the
-    line's number; 2: wrong usage; 3: no confirm or no receipt in time. The lines before an invalid one are published.
+    Exit code 0: accepted by the broker or the spool, and with --wait committed; 1: refused, invalid, declined or
+    parked, with the line's number; 2: wrong usage; 3: no confirm, or no final receipt in time. The lines before an
+    invalid one are published.
     """
     kind = find_command(task, installed_services().values())
     if fields != "-":
@@ -54,7 +55,7 @@ def publish(
         raise lines.wrong
     if counts.get("late"):
         raise typer.Exit(LATE)
-    if counts.get("parked"):
+    if counts.get("parked") or counts.get("declined"):
         raise typer.Exit(REFUSED)
 
 
@@ -73,7 +74,7 @@ def _publish_one(command: Command, wait: float | None, *, json_: bool) -> None:
         typer.echo(f"writegate: {error}", err=True)
         raise typer.Exit(LATE) from error
     typer.echo(to_json(receipt).decode() if json_ else _as_text(receipt))
-    if receipt.outcome == "parked":
+    if not receipt.succeeded:
         raise typer.Exit(REFUSED)
 
 
@@ -134,7 +135,7 @@ def _await_all(lines: _Lines, wait: float) -> dict[str, int]:
                 typer.echo(f"line {lines.number_of(pending.command_id)}: {error}", err=True)
                 continue
             outcomes[receipt.outcome] += 1
-            if receipt.outcome == "parked":
+            if not receipt.succeeded:
                 typer.echo(f"line {lines.number_of(receipt.id)}: {_as_text(receipt)}", err=True)
         lines.settle()
     return {"commands": outcomes.total(), **outcomes}

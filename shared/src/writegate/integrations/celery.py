@@ -13,7 +13,7 @@ Each command goes to the exchange and lane of its key, confirmed, as JSON, with 
 Fields that fail the contract raise pydantic's ``ValidationError`` at the call. When the broker does not take a message,
 Celery's own errors are raised. There is no spool and no order per key here: where these matter, use
 :func:`writegate.publish`. With a result backend, ``AsyncResult.get()`` returns the receipt, and raises
-:class:`writegate.receipt.Parked` for a parked command.
+:class:`writegate.receipt.Declined` or :class:`writegate.receipt.Parked` for a declined or parked command.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from writegate.contract.service import Service
 from writegate.errors import DeclarationError
 from writegate.message.envelope import KEY_HEADER, VERSION_HEADER, item_of
 from writegate.message.topology import route_of
-from writegate.receipt import Parked  # noqa: F401  Celery raises it only from a module that is loaded
+from writegate.receipt import Declined, Parked  # noqa: F401  Celery raises them only from a module that is loaded
 from writegate.urls import tls_of
 
 P = ParamSpec("P")

@@ -59,7 +59,13 @@ async def respond(request: Request, kind: type[Command], **path: Any) -> Respons
 def takes(kind: type[Command]) -> dict[str, Any]:
     """Return arguments for a route's decorator: its OpenAPI documentation then has the body and the answers."""
     content = {"application/json": {"schema": kind.model_json_schema()}}
-    answers = {201: "committed", 202: "accepted", 422: "wrong fields, or parked", 503: "not accepted now"}
+    answers = {
+        201: "committed",
+        202: "accepted",
+        409: "declined",
+        422: "wrong fields, or parked",
+        503: "not accepted now",
+    }
     return {
         "status_code": 202,
         "openapi_extra": {"requestBody": {"content": content, "required": True}},

@@ -1,8 +1,8 @@
 """HTTP answers to publishing, as plain values: each framework turns an :class:`Answer` into its own response. Pure.
 
 - accepted: 202 with the id, and the path of its receipt in ``Location``;
-- with ``Prefer: wait=N`` (RFC 7240) and committed within N seconds: 201 with the receipt, or 422 with the cause when
-  the command was parked;
+- with ``Prefer: wait=N`` (RFC 7240) and decided within N seconds: 201 with the receipt; 409 with the reason when the
+  command was declined, 422 with the cause when it was parked;
 - fields that fail the contract or that no writer takes: 422, with the path of each;
 - not accepted: 503 with ``Retry-After`` when the same request may succeed later, else 500 (413 when it is too large).
 """
@@ -55,7 +55,7 @@ def decided(receipt: Receipt) -> Answer:
     """Answer with the outcome, or with 202 while it is not final."""
     if not receipt.final:
         return accepted(receipt.id)
-    status = 422 if receipt.outcome == "parked" else 201
+    status = {"declined": 409, "parked": 422}.get(receipt.outcome, 201)
     return Answer(status, _plain(receipt), {"Location": _location(receipt.id), "Preference-Applied": "wait"})
 
 

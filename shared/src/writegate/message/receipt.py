@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -10,12 +11,12 @@ from pydantic_core import from_json, to_json
 
 from writegate.message.replicas import ashows, shows
 
-Outcome = Literal["applied", "duplicate", "parked", "deferred"]
+Outcome = Literal["applied", "duplicate", "declined", "parked", "deferred"]
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a command was parked or deferred. ``sqlstate`` is set when the error came from PostgreSQL."""
+    """Why a command was declined, parked or deferred. ``sqlstate`` is set when the error came from PostgreSQL."""
 
     cause: str
     message: str
@@ -26,13 +27,14 @@ class Cause:
 class Receipt:
     """The outcome of one command.
 
-    ``applied`` and ``duplicate`` (applied before) mean success; ``parked`` means failure, with its ``cause``;
-    ``deferred`` is not final, and its ``cause`` says why.
+    ``applied`` and ``duplicate`` (applied before) mean success. ``declined``: a rule of the business said no, and
+    nothing was written; ``parked``: something is wrong with it, and people look at it. ``deferred`` is not final. The
+    ``cause`` of these three says why.
 
     ``xid`` and ``committed_at`` belong to the transaction that decided it; for a duplicate, to the first one.
     ``commit_lsn`` is read after that commit: it is an upper bound of the commit's own position, and lowest in the
-    receipt of the decision itself. ``result`` is what the handler returned for the command; it is not stored, so only
-    the receipt of the decision has it.
+    receipt of the decision itself. ``result`` is what the handler returned for the command, as JSON has it; it is kept
+    with the decision, for as long as duplicates are recognised.
     """
 
     id: str
@@ -48,6 +50,16 @@ class Receipt:
         """Whether this outcome cannot change any more."""
         return self.outcome != "deferred"
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether the command took effect, now or when its id came first."""
+        return self.outcome in {"applied", "duplicate"}
+
+    @property
+    def reason(self) -> str | None:
+        """Why it was declined, parked or deferred, for people; None when it was applied."""
+        return self.cause.message if self.cause is not None else None
+
     def visible_on(self, connection: Any) -> bool:
         """Whether the effect can be read over a connection: always on the primary, on a replica once it has caught up.
 
@@ -62,7 +74,11 @@ class Receipt:
 
 
 def to_result_message(receipt: Receipt) -> bytes:
-    """Return the body of a Celery result message, so that a stock ``AsyncResult.get()`` understands it."""
+    """Return the body of a Celery result message, so that a stock ``AsyncResult.get()`` understands it.
+
+    Declined and parked are a FAILURE, which ``get()`` raises. Deferred has a status of its own, which for Celery is not
+    ready: ``get()`` goes on waiting.
+    """
     body: dict[str, Any] = {
         "task_id": receipt.id,
         "status": "SUCCESS",
@@ -70,13 +86,14 @@ def to_result_message(receipt: Receipt) -> bytes:
         "traceback": None,
         "children": [],
     }
-    if receipt.outcome == "parked":
-        text = receipt.cause.message if receipt.cause else "parked"
+    if not receipt.final:
+        body["status"] = "DEFERRED"
+    elif receipt.outcome in _FAILURES:
         body["status"] = "FAILURE"
         body["result"] = {
-            "exc_type": "Parked",
+            "exc_type": _FAILURES[receipt.outcome],
             "exc_module": "writegate.receipt",
-            "exc_message": [text],
+            "exc_message": [receipt.reason or receipt.outcome],
             "receipt": asdict(receipt),
         }
     return to_json(body)
@@ -100,5 +117,12 @@ def from_result_message(body: bytes) -> Receipt | None:
     return Receipt(**fields)
 
 
+class Declined(Exception):
+    """Raised by Celery's ``AsyncResult.get()`` for a declined command. The text is the reason."""
+
+
 class Parked(Exception):
     """Raised by Celery's ``AsyncResult.get()`` for a parked command. The text is the cause's message."""
+
+
+_FAILURES: Mapping[Outcome, str] = {"declined": Declined.__name__, "parked": Parked.__name__}

@@ -26,7 +26,7 @@ from writegate.message.topology import ANY, Route, exchange_name, route_of
 from writegate.publishing.capacity import CapacityLimiter
 from writegate.publishing.engine import Engine
 from writegate.publishing.event_loops import wait_for
-from writegate.publishing.pending import Accepted, AcceptedBy, PendingReceipt
+from writegate.publishing.pending import Accepted, AcceptedBy, Answers, PendingReceipt
 from writegate.publishing.pipeline import Call, parcels_of
 from writegate.publishing.spool import open_spool
 from writegate.publishing.wire import Carrier, Listener, Wire
@@ -59,7 +59,7 @@ class Publisher:
         self._pid = os.getpid()
         self._closed = False
         # Weak: an answer may never come, and a receipt that its caller has dropped must not stay in memory.
-        self._receipts: WeakValueDictionary[str, Future[Receipt | None]] = WeakValueDictionary()
+        self._receipts: WeakValueDictionary[str, Answers] = WeakValueDictionary()
         self._engine = Engine(
             wire or partial(Wire, settings), app_id, self._replied, spool=self._spool, when_full=settings.when_full
         )
@@ -162,17 +162,17 @@ class Publisher:
         The question is a message in the service's lane 0 and is answered after the messages before it. Raises
         :class:`~writegate.errors.ReceiptTimeout` after ``timeout`` seconds.
         """
-        answer = self._ask(service, command_id, timeout)
+        answers = self._ask(service, command_id, timeout)
         try:
-            return answer.result(timeout)
+            return answers.first.result(timeout)
         except FutureTimeout:
             raise _no_answer(command_id, timeout) from None
 
     async def alookup(self, service: str, command_id: str, timeout: float = 5.0) -> Receipt | None:
         """:meth:`lookup` for event loops."""
-        answer = self._ask(service, command_id, timeout)
+        answers = self._ask(service, command_id, timeout)
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(answer), timeout)
+            return await asyncio.wait_for(asyncio.wrap_future(answers.first), timeout)
         except TimeoutError:
             raise _no_answer(command_id, timeout) from None
 
@@ -275,38 +275,41 @@ class Publisher:
                     item.id, f"{item.task} is {len(item.fields)} bytes of JSON, at most {PACK_BYTES - 512} can be sent"
                 )
 
-    def _expect(self, correlation_id: str) -> Future[Receipt | None]:
+    def _expect(self, correlation_id: str) -> Answers:
         # A second publish of the same command waits for the same answer.
-        return self._receipts.setdefault(correlation_id, _future())
+        return self._receipts.setdefault(correlation_id, Answers())
 
-    def _pending(self, command: Command, accepted: Accepted, answer: Future[Receipt | None]) -> PendingReceipt:
-        return PendingReceipt(accepted, contract_of(command).service, answer, self, self._timeout_seconds)
+    def _pending(self, command: Command, accepted: Accepted, answers: Answers) -> PendingReceipt:
+        return PendingReceipt(accepted, contract_of(command).service, answers, self, self._timeout_seconds)
 
     def _many(
-        self, commands: Sequence[Command], accepted: list[Accepted], answers: Sequence[Future[Receipt | None]] | None
+        self, commands: Sequence[Command], accepted: list[Accepted], answers: Sequence[Answers] | None
     ) -> list[Accepted] | list[PendingReceipt]:
         if answers is None:
             return accepted
         return [self._pending(*parts) for parts in zip(commands, accepted, answers, strict=True)]
 
-    def _ask(self, service: str, command_id: str, timeout: float) -> Future[Receipt | None]:
+    def _ask(self, service: str, command_id: str, timeout: float) -> Answers:
         question = Item(new_id(), LOOKUP_TASK, 1, None, to_json({"id": command_id}))
-        answer = self._expect(question.id)
+        answers = self._expect(question.id)
         route = Route(exchange_name(service), ANY)
         self._submit([(route, question)], timeout, receipt=True, may_block=False, spool=False)
-        return answer
+        return answers
 
     def _replied(self, correlation_id: str, body: bytes) -> None:
-        answer = self._receipts.pop(correlation_id, None)
-        if answer is None:
+        answers = self._receipts.get(correlation_id)
+        if answers is None:
             return
         try:
             receipt = from_result_message(body)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             # A later version may have sent it. An error must not escape: this is the I/O thread, which serves all.
-            answer.set_exception(ReceiptTimeout(f"the receipt of {correlation_id} cannot be read: {error!r}"))
+            answers.fail(ReceiptTimeout(f"the receipt of {correlation_id} cannot be read: {error!r}"))
+            self._receipts.pop(correlation_id, None)
         else:
-            answer.set_result(receipt)
+            # To a question there is one answer; to a command that is deferred there comes another.
+            if answers.answer(receipt):
+                self._receipts.pop(correlation_id, None)
 
 
 def _addressed(command: Command, item: Item) -> tuple[Route, Item]:

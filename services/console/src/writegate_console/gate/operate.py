@@ -35,9 +35,8 @@ class Operator:
                 f"accepted as {operation.command_id}, and no writer has carried it out after {timeout:g} s. It will be "
                 "done when a writer serves the domain `writegate`: see `writegate status`"
             ) from error
-        if receipt.outcome not in {"applied", "duplicate"}:
-            why = receipt.cause.message if receipt.cause is not None else receipt.outcome
-            raise WritegateError(f"not done: {why}")
+        if not receipt.succeeded:
+            raise WritegateError(f"not done: {receipt.reason or receipt.outcome}")
         result = dict(receipt.result or {})
         if "refused" in result:
             raise OperationRefused(result["refused"])

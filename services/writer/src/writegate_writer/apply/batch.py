@@ -26,7 +26,7 @@ from writegate_writer.decide.deferral import (
 from writegate_writer.decide.rejections import MOST_REJECTIONS
 from writegate_writer.decide.result import BatchResult, update_index
 from writegate_writer.decide.store import Owner, Store
-from writegate_writer.errors import DatabaseFault, Fault, HandlerFault, Outdated, Reject
+from writegate_writer.errors import DatabaseFault, Decline, Fault, HandlerFault, Outdated, Reject
 from writegate_writer.receive.delivery import Arrived, Reading, Refused
 from writegate_writer.schedule.domain import Domain
 from writegate_writer.schedule.ports import Clock, Consuming, Served
@@ -142,7 +142,7 @@ class BatchProcessor:
         while (attempt := attempts.next()) is not None:
             try:
                 result = self._apply(service, attempt)
-            except (Reject, DatabaseFault, HandlerFault) as error:
+            except (Reject, Decline, DatabaseFault, HandlerFault) as error:
                 hold = attempts.failed(error)
                 if hold is not None:
                     self._hold_type(hold.task, hold.reason)

@@ -7,13 +7,13 @@ together. So the effect happens exactly once, however often a message is deliver
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
 from pydantic_core import to_json
 
 from writegate import contract_of
-from writegate.contract.ids import ledger_id
 from writegate.errors import InvalidCommand
 from writegate.message.envelope import PACK_BYTES, item_of, row_bytes
 from writegate.message.receipt import Receipt
@@ -22,8 +22,9 @@ from writegate_writer.decide.deferral import DeferredRow
 from writegate_writer.decide.ledger_days import oldest_day
 from writegate_writer.decide.result import BatchResult, Committed
 from writegate_writer.decide.runs import runs_of
-from writegate_writer.decide.store import Opened, Outgoing, Owner, Store
-from writegate_writer.errors import HandlerFault, Outdated
+from writegate_writer.decide.store import Decision, Opened, Outgoing, Owner, Store
+from writegate_writer.errors import Decline, HandlerFault, Outdated
+from writegate_writer.handlers.declining import Untouched, sharing_savepoints
 from writegate_writer.handlers.emit import Emitted, collecting
 from writegate_writer.receive.delivery import Arrived, NotYet, Refused
 from writegate_writer.schedule.ports import Served
@@ -36,9 +37,9 @@ def apply(  # noqa: PLR0913, PLR0917  what a transaction is about
 ) -> BatchResult:
     """Decide ``work``, commands of ``service``, in one transaction.
 
-    Raises :class:`DatabaseFault`, :class:`Reject`, :class:`HandlerFault` or :class:`Outdated`; nothing has happened
-    then. One exception: when the connection is lost during COMMIT, it is unknown whether it was committed. The ledger
-    decides when the batch is tried again.
+    Raises :class:`DatabaseFault`, :class:`Reject`, :class:`Decline`, :class:`HandlerFault` or :class:`Outdated`;
+    nothing has happened then. One exception: when the connection is lost during COMMIT, it is unknown whether it was
+    committed. The ledger decides when the batch is tried again.
     """
     try:
         return _apply(store, owner, services, service, work, now)
@@ -63,14 +64,16 @@ def _apply(  # noqa: PLR0913, PLR0917
     if not plan.changes_anything and work.outbox_sent is None:
         store.roll_back()
         return BatchResult(plan, first=_first(store, service, plan))
-    store.enter(owner, opened, service, plan.rows)
-    results, emitted = _run_handlers(store, services, service, plan.fresh, opened.holds.tables)
-    if not store.leave_role(owner, opened, work.outbox_sent):
-        raise HandlerFault(plan.fresh[0].item.task, "a handler ended the writer's transaction and began another")
+    store.enter(owner, opened, service, len(plan.rows))
+    answers = _run_handlers(store, services, service, plan.fresh, opened.holds.tables)
+    plan.answered(answers.results, answers.declined)
+    if not store.leave_role(owner, opened, service, plan.rows, work.outbox_sent):
+        task = work.arrived[0].item.task
+        raise HandlerFault(task, "a handler ended the writer's transaction and began another")
     _record(store, owner, opened, service, plan, work.replayed)
-    outgoing = store.fill_outbox(owner, emitted) if emitted else []
+    outgoing = store.fill_outbox(owner, answers.emitted) if answers.emitted else []
     lsn, at = store.commit()
-    return BatchResult(plan, Committed(opened.xid, lsn, at), results, _first(store, service, plan), outgoing)
+    return BatchResult(plan, Committed(opened.xid, lsn, at), _first(store, service, plan), outgoing)
 
 
 def _record(  # noqa: PLR0913, PLR0917
@@ -94,32 +97,46 @@ def _record(  # noqa: PLR0913, PLR0917
         store.defer(owner, plan.deferred)
     if behind:
         store.park(behind, places)
-    if plan.replayed_applied or plan.replayed_parked:
-        store.settle_deferred([row.seq for row in plan.replayed_applied], [row.seq for row in plan.replayed_parked])
-    applied = {row.parked: ledger_id(row.item.id) for row in plan.replayed_applied if row.parked is not None}
-    if applied or again:
-        store.settle_parked(opened, service, applied, again)
+    if plan.replayed:
+        store.settle_deferred({row.seq: outcome for row, outcome in plan.replayed.values()})
+    decided = {
+        # Without a decision it was decided before, and its row in the ledger stays as it is.
+        row.parked: plan.decisions.get(id_) or Decision(id_, opened.known[id_].outcome, row.hash)
+        for id_, (row, outcome) in plan.replayed.items()
+        if row.parked is not None and outcome != "parked"
+    }
+    if decided or again:
+        store.settle_parked(opened, service, decided, again)
+
+
+@dataclass(slots=True)
+class _Answers:
+    """What the handlers of a transaction answered: results as JSON and reasons to decline, both by command id."""
+
+    results: dict[str, bytes] = field(default_factory=dict)
+    declined: dict[str, str] = field(default_factory=dict)
+    emitted: list[Outgoing] = field(default_factory=list)
 
 
 def _run_handlers(
     store: Store, services: Mapping[str, Served], service: str, fresh: Sequence[Arrived], held: Collection[str]
-) -> tuple[dict[str, Any], list[Outgoing]]:
-    results: dict[str, Any] = {}
-    outgoing: list[Outgoing] = []
+) -> _Answers:
+    answers = _Answers()
     before = store.changed_rows() if held and fresh else {}
-    for run in runs_of(fresh):
+    runs = runs_of(fresh)
+    for run in runs:
         task = run[0].item.task
-        with collecting() as emitted:
+        with collecting() as emitted, sharing_savepoints(len(runs)):
             returned = store.call(
                 service, task, [arrived.command for arrived in run if not isinstance(arrived.command, NotYet)]
             )
         if held:
             _check_untouched(task, before, store.changed_rows(), held)
         if returned:
-            results.update(_checked(task, returned))
+            _read(task, returned, {arrived.item.id for arrived in run}, answers)
         origins = {arrived.item.id: arrived.delivery.origin for arrived in run} if emitted else {}
-        outgoing += [_outgoing(task, command, origins, services) for command in emitted]
-    return results, outgoing
+        answers.emitted += [_outgoing(task, command, origins, services) for command in emitted]
+    return answers
 
 
 def _check_untouched(task: str, before: Mapping[str, int], after: Mapping[str, int], held: Collection[str]) -> None:
@@ -128,14 +145,38 @@ def _check_untouched(task: str, before: Mapping[str, int], after: Mapping[str, i
         raise HandlerFault(task, f"it changed {touched[0]}, which is held, and which it is not registered with")
 
 
-def _checked(task: str, returned: Mapping[str, Any]) -> Mapping[str, Any]:
-    for command_id, result in returned.items():
-        size = len(to_json(result))
-        if size > MAX_RESULT_BYTES:
-            raise HandlerFault(
-                task, f"the result for {command_id} is {size} bytes of JSON, at most {MAX_RESULT_BYTES} are kept"
-            )
-    return returned
+def _read(task: str, returned: Mapping[str, Any], given: Collection[str], answers: _Answers) -> None:
+    """Add what a handler returned for the commands that it was given to the answers.
+
+    An error that is returned may come after statements that must not be committed: a :class:`Decline` is raised here,
+    as if the handler had raised it.
+    """
+    declined: dict[str, str] = {}
+    for command_id, answer in returned.items():
+        if isinstance(answer, Decline):
+            declined |= answer.of([command_id])
+        elif isinstance(answer, BaseException):
+            raise HandlerFault(task, f"it returned {answer!r} for {command_id}: raise it, or raise Decline(reason)")
+        elif isinstance(answer, Untouched):
+            if command_id not in given:
+                raise HandlerFault(task, f"it declined a command that it was not given: {command_id}")
+            answers.declined[command_id] = answer.reason
+        elif answer is not None:
+            answers.results[command_id] = _result(task, command_id, answer)
+    if declined:
+        raise Decline(declined)
+
+
+def _result(task: str, command_id: str, answer: object) -> bytes:
+    try:
+        result = to_json(answer)
+    except (ValueError, TypeError) as error:
+        raise HandlerFault(task, f"the result for {command_id} is no JSON: {error}") from error
+    if len(result) > MAX_RESULT_BYTES:
+        raise HandlerFault(
+            task, f"the result for {command_id} is {len(result)} bytes of JSON, at most {MAX_RESULT_BYTES} are kept"
+        )
+    return result
 
 
 def _outgoing(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from writegate.message.envelope import Item
+from writegate.message.receipt import Outcome
 from writegate_writer.database.fence import fence_parameters
 from writegate_writer.database.session import Session
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key
@@ -88,13 +89,12 @@ WHERE d.seq = given.seq AND d.state = 'deferred' RETURNING d.seq
 """
 
 
-def settle(session: Session, applied: Sequence[int], parked: Sequence[int]) -> None:
-    """Mark rows as decided, by their numbers.
+def settle(session: Session, outcomes: Mapping[int, Outcome]) -> None:
+    """Write the outcomes of rows, by their numbers.
 
     Raises a conflict when one of them is decided already: somebody else did that, so this transaction must not commit.
     """
-    states = ["applied"] * len(applied) + ["parked"] * len(parked)
-    if len(session.own(_SETTLE, [[*applied, *parked], states])) != len(states):
+    if len(session.own(_SETTLE, [list(outcomes), list(outcomes.values())])) != len(outcomes):
         raise DatabaseFault(SERIALIZATION_FAILURE, "a deferred command was decided meanwhile")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from writegate_writer.database.session import Session
-from writegate_writer.decide.store import Opened
+from writegate_writer.decide.store import Decision, Opened
 from writegate_writer.receive.delivery import Refused
 from writegate_writer.receive.sanitizing import sanitize_json, sanitize_text
 
@@ -64,10 +64,13 @@ def _header_text(value: Any) -> str | None:
 # not be read: then one was written with the batch's other decisions.
 _SETTLE_REPLAYED = """
 WITH replayed AS (
-    UPDATE writegate.parked SET state = 'replayed' WHERE seq = ANY(%(applied)s::bigint[])
+    UPDATE writegate.parked SET state = 'replayed' WHERE seq = ANY(%(decided)s::bigint[])
 ), decided AS (
-    UPDATE writegate.ledger SET outcome = 'a', batch = %(batch)s
-    WHERE service = %(service)s AND id = ANY(%(ledger_ids)s::uuid[]) AND outcome = 'p'
+    UPDATE writegate.ledger l
+    SET outcome = given.outcome, result = given.result::json, reason = given.reason, batch = %(batch)s
+    FROM unnest(%(ledger_ids)s::uuid[], %(outcomes)s::char[], %(results)s::text[], %(reasons)s::text[])
+         AS given (id, outcome, result, reason)
+    WHERE l.service = %(service)s AND l.id = given.id AND l.outcome = 'p'
 )
 UPDATE writegate.parked p
 SET state = 'parked', lane = given.lane, key = given.key, parks_key = given.parks_key,
@@ -80,16 +83,20 @@ WHERE p.seq = given.seq
 
 
 def settle_parked(
-    session: Session, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
+    session: Session, opened: Opened, service: str, decided: Mapping[int, Decision], again: Mapping[int, Refused]
 ) -> None:
     """Write down what became of parked commands that people had decided again, by their numbers.
 
-    ``applied``: with their ledger ids. ``again``: these stay parked, with their new cause.
+    ``decided``: applied or declined now. ``again``: these stay parked, with their new cause.
     """
     refused = list(again.values())
+    decisions = list(decided.values())
     parameters = {
-        "applied": list(applied),
-        "ledger_ids": list(applied.values()),
+        "decided": list(decided),
+        "ledger_ids": [decision.ledger_id for decision in decisions],
+        "outcomes": [decision.outcome for decision in decisions],
+        "results": [decision.result.decode() if decision.result is not None else None for decision in decisions],
+        "reasons": [decision.reason for decision in decisions],
         "batch": opened.batch,
         "service": service,
         "again": list(again),

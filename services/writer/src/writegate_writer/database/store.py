@@ -11,13 +11,13 @@ import structlog
 from sqlalchemy import event
 
 from writegate.contract.command import Command
-from writegate.message.receipt import Receipt
+from writegate.message.receipt import Outcome, Receipt
 from writegate_writer.database import deferred, fence, outbox, parked, receipts, suspects, transaction, type_holds
 from writegate_writer.database.lock_conflicts import LockConflicts, conflict_labels, record_conflict
 from writegate_writer.database.session import Session, translated
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow
-from writegate_writer.decide.store import Opened, Outgoing, Owner, Started
-from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
+from writegate_writer.decide.store import Decision, Opened, Outgoing, Owner, Started
+from writegate_writer.errors import DatabaseFault, Decline, HandlerFault, Reject
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.receive.delivery import Refused
 from writegate_writer.schedule.ports import Clock
@@ -68,8 +68,8 @@ class SqlStore:
     def open(self, owner: Owner, service: str, ids: Sequence[str], since: date) -> Opened:
         return transaction.open_transaction(self.session, owner, service, ids, since)
 
-    def enter(self, owner: Owner, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
-        transaction.enter(self.session, owner, opened, service, rows)
+    def enter(self, owner: Owner, opened: Opened, service: str, commands: int) -> None:
+        transaction.enter(self.session, owner, opened, service, commands)
 
     def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
         handler = self._services[service].handlers[task]
@@ -81,6 +81,11 @@ class SqlStore:
             raise error.with_(task=task) from error
         except Reject:
             raise
+        except Decline as error:
+            try:
+                raise Decline(error.of([command.command_id for command in commands])) from error
+            except ValueError as unnamed:
+                raise HandlerFault(task, f"the handler declined {unnamed}") from error
         except BaseException as error:  # such as SystemExit: it must not end the thread that serves the domain
             raise HandlerFault(task, f"the handler failed: {type(error).__name__}: {error}") from error
         finally:
@@ -96,8 +101,10 @@ class SqlStore:
         if self.running is not None:
             self.running.seen_at = self._clock.monotonic()
 
-    def leave_role(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
-        return transaction.leave_role(self.session, owner, opened, sent)
+    def leave_role(
+        self, owner: Owner, opened: Opened, service: str, decisions: Sequence[Decision], sent: int | None
+    ) -> bool:
+        return transaction.leave_role(self.session, owner, opened, service, decisions, sent)
 
     def park(self, refused: Sequence[Refused], places: Mapping[str, int]) -> None:
         parked.park(self.session, refused, places)
@@ -105,13 +112,13 @@ class SqlStore:
     def defer(self, owner: Owner, deferrals: Sequence[Deferral]) -> None:
         deferred.defer(self.session, owner, deferrals)
 
-    def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
-        deferred.settle(self.session, applied, parked)
+    def settle_deferred(self, outcomes: Mapping[int, Outcome]) -> None:
+        deferred.settle(self.session, outcomes)
 
     def settle_parked(
-        self, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
+        self, opened: Opened, service: str, decided: Mapping[int, Decision], again: Mapping[int, Refused]
     ) -> None:
-        parked.settle_parked(self.session, opened, service, applied, again)
+        parked.settle_parked(self.session, opened, service, decided, again)
 
     def fill_outbox(self, owner: Owner, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         return outbox.fill_outbox(self.session, owner.domain, outgoing)

@@ -14,9 +14,9 @@ from writegate_writer.database.fence import FENCE, fence_parameters
 from writegate_writer.database.outbox import DELETE_SENT, leftovers
 from writegate_writer.database.session import Session
 from writegate_writer.decide.holds import holds_of
-from writegate_writer.decide.store import Known, Opened, Owner, Started
+from writegate_writer.decide.store import Decision, Known, Opened, Owner, Started
 from writegate_writer.handlers.roles import role_of
-from writegate_writer.handlers.rows.literal import bare_array
+from writegate_writer.handlers.rows.literal import array_literal, bare_array
 
 _START = f"BEGIN; {FENCE}; {READ_INDEX}"
 
@@ -63,44 +63,55 @@ def open_transaction(session: Session, owner: Owner, service: str, ids: Sequence
 _ENTER = """
 INSERT INTO writegate.batch (id, domain, service, writer, xid, commands, started_at)
 OVERRIDING SYSTEM VALUE VALUES (%(batch)s, %(domain)s, %(service)s, %(writer)s, %(xid)s, %(commands)s, %(started_at)s);
-INSERT INTO writegate.ledger (day, service, id, outcome, hash, batch)
-SELECT current_date, %(service)s, id, outcome, hash, %(batch)s
-FROM unnest(%(ids)s::uuid[], %(outcomes)s::char[], %(hashes)s::bigint[]) AS given (id, outcome, hash) ORDER BY id;
 SET LOCAL ROLE {role}
 """
 
 
-def enter(session: Session, owner: Owner, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
-    """Write the batch's row and the decisions ``(id, outcome, hash)``; become the service's role for the handlers."""
-    ids, outcomes, hashes = zip(*rows, strict=True) if rows else ((), (), ())
+def enter(session: Session, owner: Owner, opened: Opened, service: str, commands: int) -> None:
+    """Write the batch's row, with the number of its commands; become the service's role for the handlers."""
     parameters = {
         "batch": opened.batch,
         "domain": owner.domain,
         "service": service,
         "writer": owner.writer,
         "xid": opened.xid,
-        "commands": len(rows),
+        "commands": commands,
         "started_at": opened.started_at,
-        "ids": bare_array(ids),
-        "outcomes": bare_array(outcomes),
-        "hashes": bare_array(map(str, hashes)),
     }
     session.own(_ENTER.format(role='"' + role_of(service).replace('"', '""') + '"'), parameters)
 
 
+# The ledger comes after the handlers: what they answered is kept with the decision.
 _LEAVE = """
 RESET ROLE; {delete_sent}
+INSERT INTO writegate.ledger (day, service, id, outcome, hash, batch, result, reason)
+SELECT current_date, %(service)s, id, outcome, hash, %(batch)s, result::json, reason
+FROM unnest(%(ids)s::uuid[], %(outcomes)s::char[], %(hashes)s::bigint[], %(results)s::text[], %(reasons)s::text[])
+     AS given (id, outcome, hash, result, reason) ORDER BY id;
 UPDATE writegate.batch SET committed_at = clock_timestamp() WHERE id = %(batch)s RETURNING id
 """
 
 
-def leave_role(session: Session, owner: Owner, opened: Opened, sent: int | None) -> bool:
-    """Leave the service's role, end the batch, and delete from the outbox what the broker has confirmed.
+def leave_role(  # noqa: PLR0913, PLR0917  what a transaction is about
+    session: Session, owner: Owner, opened: Opened, service: str, decisions: Sequence[Decision], sent: int | None
+) -> bool:
+    """Leave the service's role, write the decisions, end the batch, delete from the outbox what is confirmed.
 
     Returns whether the batch's row is there. It is not when a handler ended the transaction and began another.
     """
     delete = "" if sent is None else f"{DELETE_SENT};"
-    parameters = {"batch": opened.batch, "domain": owner.domain, "sent": sent}
+    ids, outcomes, hashes, results, reasons = zip(*decisions, strict=True) if decisions else ((), (), (), (), ())
+    parameters = {
+        "batch": opened.batch,
+        "domain": owner.domain,
+        "sent": sent,
+        "service": service,
+        "ids": bare_array(ids),
+        "outcomes": bare_array(outcomes),
+        "hashes": bare_array(map(str, hashes)),
+        "results": array_literal(results, bytes.decode),
+        "reasons": array_literal(reasons, str),
+    }
     return bool(session.own(_LEAVE.format(delete_sent=delete), parameters))
 
 

@@ -6,7 +6,7 @@ calls back.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from writegate.message.receipt import Cause
@@ -16,7 +16,15 @@ from writegate_writer.decide.deferral import Key, MissingParents, key_of, parks_
 from writegate_writer.decide.rejections import MOST_REJECTIONS
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.suspicion import suspect_in
-from writegate_writer.errors import FOREIGN_KEY_VIOLATION, QUERY_CANCELED, DatabaseFault, Fault, HandlerFault, Reject
+from writegate_writer.errors import (
+    FOREIGN_KEY_VIOLATION,
+    QUERY_CANCELED,
+    DatabaseFault,
+    Decline,
+    Fault,
+    HandlerFault,
+    Reject,
+)
 from writegate_writer.receive.delivery import Arrived, Refused
 
 
@@ -53,7 +61,7 @@ class Attempts:
         self._results.append(result)
         self._search.committed()
 
-    def failed(self, error: Reject | DatabaseFault | HandlerFault) -> TypeHold | None:
+    def failed(self, error: Reject | Decline | DatabaseFault | HandlerFault) -> TypeHold | None:
         """Note that what :meth:`next` returned was rolled back; return the command type to hold first, if one is.
 
         Raises an error that is neither a command's fault nor that of a command type's deployment, and one of a type
@@ -65,7 +73,7 @@ class Attempts:
                     return None
             except HandlerFault as broken:  # the handler's rejection made no sense
                 return self._hold(broken, Fault.DEPLOYMENT)
-            if isinstance(error, Reject):
+            if isinstance(error, Reject | Decline):
                 raise error
         return self._hold(error, self._search.fault_of(error))
 
@@ -91,7 +99,8 @@ class _Search:
         self._work = work
         self._parents = parents
         self._rejected: dict[str, Cause] = dict(work.rejected)
-        self._named: set[str] = set()  # ledger ids that the handler rejected, in the span that is tried now
+        self._declined: dict[str, str] = dict(work.declined)
+        self._named: set[str] = set()  # ledger ids that the handler rejected or declined, in the span tried now
         self._postponed: dict[str, str] = dict(work.postponed)
         self._isolation = Isolation(len(work.arrived), stride)
         self._refused: Sequence[Refused] = work.refused
@@ -113,6 +122,7 @@ class _Search:
             arrived=[*self._unrecorded, *self._tried()],
             refused=self._refused if self._is_last else (),
             rejected=self._rejected,
+            declined=self._declined,
             postponed=self._postponed,
             outbox_sent=self._sent,
         )
@@ -129,18 +139,25 @@ class _Search:
             self._named.clear()
             self._isolation.succeeded()
 
-    def failed(self, error: Reject | DatabaseFault) -> bool:
-        """Return whether commands are at fault, so that something else is to be tried."""
+    def failed(self, error: Reject | Decline | DatabaseFault) -> bool:
+        """Return whether commands are at fault, or declined, so that something else is to be tried."""
         if self._span is None:
             return False
         if isinstance(error, Reject):
-            self._note_reasons(error)
+            self._reject(self._named_in(error.reasons), error.reasons)
+            return True
+        if isinstance(error, Decline):
+            reasons = error.of([command.item.id for command in self._tried()])
+            for command in self._named_in(reasons):
+                self._declined[command.ledger_id] = reasons[command.item.id]
+                self._named.add(command.ledger_id)
             return True
         if error.fault is not Fault.COMMAND:
             return False
-        # The handler rejected some because it expected the command at fault to be applied: it is asked again.
+        # The handler named some because it expected the command at fault to be applied: it is asked again.
         for id_ in self._named:
-            del self._rejected[id_]
+            self._rejected.pop(id_, None)
+            self._declined.pop(id_, None)
         self._named.clear()
         position = suspect_in(self._tried(), str(error))
         found = self._isolation.failed(None if position is None else self._span.start + position)
@@ -167,25 +184,32 @@ class _Search:
             self._rejected[command.ledger_id] = Cause(f"sqlstate-{error.sqlstate}", str(error), error.sqlstate)
         self._unrecorded.append(command)
 
-    def _note_reasons(self, error: Reject) -> None:
-        """Reject the commands that a handler names; the span is tried again without them.
+    def _named_in(self, reasons: Mapping[str, str]) -> list[Arrived]:
+        """Return the commands that a handler names; the span is tried again without them.
 
-        It is final when that succeeds: then they are wrong after what was really applied before them.
+        It is final when that succeeds: then it is true after what was really applied before them.
         """
         tried = self._tried()
         named = [
-            command for command in tried if command.item.id in error.reasons and command.ledger_id not in self._rejected
+            command
+            for command in tried
+            if command.item.id in reasons
+            and command.ledger_id not in self._rejected
+            and command.ledger_id not in self._declined
         ]
         if not named:
             task = tried[0].item.task if tried else "?"
-            raise HandlerFault(task, f"the handler rejected ids that it was not given: {', '.join(error.reasons)}")
+            raise HandlerFault(task, f"the handler names ids that it was not given: {', '.join(reasons)}")
+        return named
+
+    def _reject(self, named: Sequence[Arrived], reasons: Mapping[str, str]) -> None:
         parking: set[Key | None] = set()
         for command in named:
             if parks_key(command):
                 if key_of(command) in parking:
                     continue  # it waits behind the first, and may be right once people have decided about that one
                 parking.add(key_of(command))
-            self._rejected[command.ledger_id] = Cause("rejected", error.reasons[command.item.id])
+            self._rejected[command.ledger_id] = Cause("rejected", reasons[command.item.id])
             self._named.add(command.ledger_id)
 
 

@@ -1,6 +1,7 @@
-"""What becomes of each part of a batch: applied, parked, deferred, or a duplicate. Pure.
+"""What becomes of each part of a batch: applied, declined, parked, deferred, or a duplicate. Pure.
 
-It is decided inside the open transaction, before any handler is called.
+It is decided inside the open transaction, before any handler is called; of the commands that a handler is given, it may
+still decline some of which nothing has to be undone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from writegate.message.receipt import Cause, Outcome
 from writegate_writer.decide.deferral import PARENT_WAIT_SECONDS, Deferral, DeferredRow, Key, key_of, parks_key
-from writegate_writer.decide.store import APPLIED, PARKED, Known, Opened
+from writegate_writer.decide.store import APPLIED, DECLINED, OUTCOMES, PARKED, Decision, Known, Opened
 from writegate_writer.receive.delivery import Arrived, NotYet, Refused
 
 
@@ -22,8 +23,9 @@ def _never_blocked(_: Arrived) -> bool:
 class Work:
     """What one transaction is to decide.
 
-    ``rejected``: causes of commands that were found at fault before, by ledger id. ``postponed``: reasons of commands
-    that are deferred now and tried again later, by ledger id. ``blocks``: whether a command must wait behind others of
+    ``rejected``: causes of commands that were found at fault before, by ledger id. ``declined``: reasons of commands
+    that were declined before, by ledger id. ``postponed``: reasons of commands that are deferred now and tried again
+    later, by ledger id. ``blocks``: whether a command must wait behind others of
     its key. ``replayed``: the rows of deferred commands that are tried again now, by ledger id; those that cannot be
     applied yet stay deferred. ``revision``: of the index of deferred commands that ``blocks`` asks. ``outbox_sent``:
     the number up to which rows of the outbox are deleted in this transaction.
@@ -32,6 +34,7 @@ class Work:
     arrived: Sequence[Arrived] = ()
     refused: Sequence[Refused] = ()
     rejected: Mapping[str, Cause] = field(default_factory=dict)
+    declined: Mapping[str, str] = field(default_factory=dict)
     postponed: Mapping[str, str] = field(default_factory=dict)
     blocks: Callable[[Arrived], bool] = _never_blocked
     replayed: Mapping[str, DeferredRow] = field(default_factory=dict)
@@ -44,18 +47,46 @@ class Classified:
     """What becomes of each part."""
 
     fresh: list[Arrived] = field(default_factory=list)  # to be applied
+    declined: list[tuple[Arrived, str]] = field(default_factory=list)  # with the reason
     parked: list[Refused] = field(default_factory=list)
     deferred: list[Deferral] = field(default_factory=list)
     repeated: list[tuple[Arrived, Outcome]] = field(default_factory=list)  # with the outcome they already have
     still_deferred: list[Arrived] = field(default_factory=list)  # replayed, but not to be applied yet
-    rows: list[tuple[str, str, int]] = field(default_factory=list)  # for the ledger: id, outcome, hash
-    replayed_applied: list[DeferredRow] = field(default_factory=list)
-    replayed_parked: list[DeferredRow] = field(default_factory=list)
+    decisions: dict[str, Decision] = field(default_factory=dict)  # for the ledger, by ledger id
+    changed: set[str] = field(default_factory=set)  # of these, the ones whose rows are in the ledger already
+    replayed: dict[str, tuple[DeferredRow, Outcome]] = field(default_factory=dict)  # decided now, by ledger id
 
     @property
     def changes_anything(self) -> bool:
         """Whether there is anything to write."""
-        return bool(self.rows or self.parked or self.deferred or self.replayed_applied or self.replayed_parked)
+        return bool(self.decisions or self.parked or self.deferred or self.replayed)
+
+    @property
+    def rows(self) -> list[Decision]:
+        """The rows to be added to the ledger."""
+        return [decision for id_, decision in self.decisions.items() if id_ not in self.changed]
+
+    def answered(self, results: Mapping[str, bytes], declined: Mapping[str, str]) -> None:
+        """Note what handlers have answered, by command id: results as JSON, and reasons of those they declined."""
+        if not results and not declined:
+            return
+        applied: list[Arrived] = []
+        for command in self.fresh:
+            id_, reason = command.ledger_id, declined.get(command.item.id)
+            if reason is None:
+                applied.append(command)
+                if (result := results.get(command.item.id)) is not None:
+                    self.decisions[id_] = self.decisions[id_]._replace(result=result)
+                continue
+            self.declined.append((command, reason))
+            self.decisions[id_] = self.decisions[id_]._replace(outcome=DECLINED, reason=reason)
+            if id_ in self.replayed:
+                self.replayed[id_] = self.replayed[id_][0], "declined"
+        self.fresh = applied
+        if declined:
+            self.repeated = [
+                (command, "declined" if command.item.id in declined else outcome) for command, outcome in self.repeated
+            ]
 
 
 def classify(work: Work, opened: Opened, tables: Mapping[str, Sequence[str]]) -> Classified:
@@ -92,10 +123,10 @@ class _Classifier:
             before = None  # people want this parked command to be decided again
         if before is not None and row is not None:
             # It was decided while it was deferred, such as by people: it is no longer deferred.
-            applied = before == Known(APPLIED, command.hash)
-            (self.plan.replayed_applied if applied else self.plan.replayed_parked).append(row)
+            outcome = OUTCOMES[before.outcome] if before.hash == command.hash else "parked"
+            self.plan.replayed[command.ledger_id] = row, outcome
         if before is not None:
-            self._seen(command, before.hash, "duplicate" if before.outcome == APPLIED else "parked")
+            self._seen(command, before.hash, "duplicate" if before.outcome == APPLIED else OUTCOMES[before.outcome])
         elif command.ledger_id in self._deferred:
             self._seen(command, self._deferred[command.ledger_id], "deferred")
         else:
@@ -104,14 +135,12 @@ class _Classifier:
     def refused(self, refused: Refused) -> None:
         """Classify a part that cannot be applied, whatever the ledger has: it is parked."""
         self.plan.parked.append(refused)
-        if (row := self._work.replayed.get(refused.ledger_id or "")) is not None:
-            self.plan.replayed_parked.append(row)
-        if (
-            refused.ledger_id is not None
-            and refused.ledger_id not in self._decided
-            and refused.ledger_id not in self._deferred
-        ):
-            self._record(refused.ledger_id, PARKED, refused.hash)
+        if refused.ledger_id is None:
+            return
+        if (row := self._work.replayed.get(refused.ledger_id)) is not None:
+            self.plan.replayed[refused.ledger_id] = row, "parked"
+        if refused.ledger_id not in self._decided and refused.ledger_id not in self._deferred:
+            self._record(Decision(refused.ledger_id, PARKED, refused.hash))
 
     def _seen(self, command: Arrived, before: int, outcome: Outcome) -> None:
         if before == command.hash:
@@ -130,18 +159,21 @@ class _Classifier:
         if cause is None and (reason := self._reason_to_defer(command)) is not None:
             self._defer(command, reason)
             return
-        row = self._work.replayed.get(command.ledger_id)
-        if cause is None:
-            self.plan.fresh.append(command)
-            if row is not None:
-                self.plan.replayed_applied.append(row)
-        else:
+        declined = self._work.declined.get(command.ledger_id)
+        if cause is not None:
+            decision = Decision(command.ledger_id, PARKED, command.hash)
             self.plan.parked.append(refusal(command, cause))
-            if row is not None:
-                self.plan.replayed_parked.append(row)
             if (key := key_of(command)) is not None and parks_key(command):
                 self._blocked.add(key)
-        self._record(command.ledger_id, APPLIED if cause is None else PARKED, command.hash)
+        elif declined is not None:
+            decision = Decision(command.ledger_id, DECLINED, command.hash, reason=declined)
+            self.plan.declined.append((command, declined))
+        else:
+            decision = Decision(command.ledger_id, APPLIED, command.hash)
+            self.plan.fresh.append(command)
+        if (row := self._work.replayed.get(command.ledger_id)) is not None:
+            self.plan.replayed[command.ledger_id] = row, OUTCOMES[decision.outcome]
+        self._record(decision)
 
     def _reason_to_defer(self, command: Arrived) -> str | None:
         if isinstance(command.command, NotYet):
@@ -163,12 +195,12 @@ class _Classifier:
         self._deferred[command.ledger_id] = command.hash
         self.plan.deferred.append(Deferral(command, reason, limit_seconds))
 
-    def _record(self, ledger_id: str, outcome: str, hash_: int) -> None:
-        if (
-            ledger_id not in self._decided
-        ):  # else it was parked before, and its ledger row is changed if it is applied now
-            self.plan.rows.append((ledger_id, outcome, hash_))
-        self._decided[ledger_id] = Known(outcome, hash_)
+    def _record(self, decision: Decision) -> None:
+        if decision.ledger_id in self._decided:
+            # It was parked before: people want it to be decided again.
+            self.plan.changed.add(decision.ledger_id)
+        self.plan.decisions[decision.ledger_id] = decision
+        self._decided[decision.ledger_id] = Known(decision.outcome, decision.hash)
 
 
 def refusal(command: Arrived, cause: Cause) -> Refused:

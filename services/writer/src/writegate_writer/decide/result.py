@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+
+from pydantic_core import from_json
 
 from writegate.message.receipt import Cause, Receipt
 from writegate_writer.decide.classify import Classified, Work
@@ -30,13 +31,12 @@ class Committed:
 class BatchResult:
     """What became of each part, and what is to be published now.
 
-    ``results``: what handlers returned, by command id. ``first``: by command id, the first receipts of those repeated
+    ``first``: by command id, the first receipts of those repeated
     commands whose senders asked for one. Receipts are made on demand, since most senders ask for none.
     """
 
     plan: Classified = field(default_factory=Classified)
     committed: Committed = field(default_factory=Committed)
-    results: Mapping[str, Any] = field(default_factory=dict)
     first: Mapping[str, Receipt] = field(default_factory=dict)
     outgoing: list[Outgoing] = field(default_factory=list)
 
@@ -44,7 +44,9 @@ class BatchResult:
     def parts(self) -> list[Part]:
         """Everything that was decided, in the order of :meth:`receipts`."""
         deferred = [deferral.arrived for deferral in self.plan.deferred]
-        return [*self.plan.fresh, *self.plan.parked, *deferred, *(command for command, _ in self.plan.repeated)]
+        declined = (command for command, _ in self.plan.declined)
+        repeated = (command for command, _ in self.plan.repeated)
+        return [*self.plan.fresh, *declined, *self.plan.parked, *deferred, *repeated]
 
     @property
     def settled(self) -> dict[Delivery, int]:
@@ -62,7 +64,13 @@ class BatchResult:
         """Return each part with its receipt."""
         xid, lsn, at = self.committed.xid, self.committed.lsn, self.committed.at
         for command in self.plan.fresh:
-            yield command, Receipt(command.item.id, "applied", xid, lsn, at, self.results.get(command.item.id))
+            result = self.plan.decisions[command.ledger_id].result
+            yield (
+                command,
+                Receipt(command.item.id, "applied", xid, lsn, at, None if result is None else from_json(result)),
+            )
+        for command, reason in self.plan.declined:
+            yield command, Receipt(command.item.id, "declined", xid, lsn, at, cause=Cause("declined", reason))
         for refused in self.plan.parked:
             yield refused, Receipt(refused.id, "parked", xid, lsn, at, cause=refused.cause)
         for deferral in self.plan.deferred:

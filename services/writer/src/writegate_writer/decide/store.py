@@ -9,13 +9,14 @@ from typing import Any, NamedTuple, Protocol
 
 from writegate.contract.command import Command
 from writegate.message.envelope import Item
-from writegate.message.receipt import Receipt
+from writegate.message.receipt import Outcome, Receipt
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow
 from writegate_writer.decide.holds import Holds
 from writegate_writer.errors import DatabaseFault
 from writegate_writer.receive.delivery import Refused
 
-APPLIED, PARKED = "a", "p"
+APPLIED, PARKED, DECLINED = "a", "p", "d"
+OUTCOMES: Mapping[str, Outcome] = {APPLIED: "applied", PARKED: "parked", DECLINED: "declined"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,19 @@ class Known(NamedTuple):  # cheaper to make than a dataclass: a batch makes one 
 
     outcome: str
     hash: int
+
+
+class Decision(NamedTuple):
+    """A row for the ledger, or what an existing row of a parked command becomes.
+
+    ``result``: what the handler returned, as JSON; ``reason``: why it was declined.
+    """
+
+    ledger_id: str
+    outcome: str
+    hash: int
+    result: bytes | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +101,11 @@ class Store(Protocol):
     def open(self, owner: Owner, service: str, ids: Sequence[str], since: date) -> Opened:
         """Begin, pass the fence, look up which ledger ids were decided since a day, read the holds."""
 
-    def enter(self, owner: Owner, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
-        """Write the batch's row and the decisions ``(ledger id, outcome, hash)``; become the service's role."""
+    def enter(self, owner: Owner, opened: Opened, service: str, commands: int) -> None:
+        """Write the batch's row, with the number of its commands; become the service's role."""
 
     def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
-        """Run a handler. Also raises :class:`Reject` and :class:`HandlerFault`."""
+        """Run a handler. Also raises :class:`Reject`, :class:`Decline` and :class:`HandlerFault`."""
 
     def changed_rows(self) -> Mapping[str, int]:
         """Return how many rows of each table (``schema.table``) this connection has changed.
@@ -99,8 +113,10 @@ class Store(Protocol):
         Counted from any moment: only differences have a meaning.
         """
 
-    def leave_role(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
-        """Leave the service's role, end the batch, delete the outbox up to ``sent``.
+    def leave_role(
+        self, owner: Owner, opened: Opened, service: str, decisions: Sequence[Decision], sent: int | None
+    ) -> bool:
+        """Leave the service's role, write decisions into the ledger, end the batch, delete the outbox up to ``sent``.
 
         Returns False when this is not the transaction that was entered.
         """
@@ -115,16 +131,16 @@ class Store(Protocol):
     def defer(self, owner: Owner, deferrals: Sequence[Deferral]) -> None:
         """Write the rows of deferred commands, in this order."""
 
-    def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
-        """Mark deferred rows, by their numbers, as decided. Raises a conflict when one is no longer deferred."""
+    def settle_deferred(self, outcomes: Mapping[int, Outcome]) -> None:
+        """Write the outcomes of deferred rows, by their numbers. Raises a conflict when one is no longer deferred."""
 
     def settle_parked(
-        self, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
+        self, opened: Opened, service: str, decided: Mapping[int, Decision], again: Mapping[int, Refused]
     ) -> None:
         """Write what became of parked commands that were decided again, by their numbers.
 
-        ``applied``: their ledger ids, whose outcome in the ledger is changed. ``again``: these stay parked, with their
-        new cause.
+        ``decided``: applied or declined now, which changes their rows in the ledger. ``again``: these stay parked, with
+        their new cause.
         """
 
     def fill_outbox(self, owner: Owner, outgoing: Sequence[Outgoing]) -> list[Outgoing]:

@@ -33,6 +33,18 @@ def emit(command: Command, *, parent: Command | None = None) -> None:
     emitted.append(Emitted(command, parent.command_id if parent is not None else None))
 
 
+def emitted_so_far() -> int:
+    """Return how many commands the present handler call has emitted."""
+    return len(_emitted.get() or ())
+
+
+def forget_emitted(since: int) -> None:
+    """Forget what was emitted after the first ``since``: the statements that came with it are undone."""
+    emitted = _emitted.get()
+    if emitted is not None:
+        del emitted[since:]
+
+
 class collecting:  # noqa: N801  used as `with collecting() as emitted:`
     """Collect what handlers emit on this thread (more exactly, in this :mod:`contextvars` context)."""
 

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Table
 
 from writegate import Command, Service, contract_of
 from writegate.errors import DeclarationError
+from writegate_writer.handlers.one_by_one import OneByOne
 
 C = TypeVar("C", bound=Command)
 Results = Mapping[str, Any] | None
@@ -60,14 +61,13 @@ class Writes:
     def each(
         self, command: type[C], *, tables: Iterable[Table] | None = None
     ) -> Callable[[OneHandler[C]], OneHandler[C]]:
-        """Register a handler that gets one command at a time, for what need not be fast. It returns the result."""
+        """Register a handler that gets one command at a time, for what need not be fast. It returns the result.
+
+        It may raise :class:`Decline` at any moment: nothing of that command is kept.
+        """
 
         def register(function: OneHandler[C]) -> OneHandler[C]:
-            def one_by_one(connection: Connection, commands: Sequence[C]) -> Results:
-                results = {command.command_id: function(connection, command) for command in commands}
-                return {command_id: result for command_id, result in results.items() if result is not None}
-
-            self.add(command, one_by_one, tables=tables)
+            self.add(command, OneByOne(function), tables=tables)
             return function
 
         return register

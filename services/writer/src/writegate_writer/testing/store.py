@@ -9,17 +9,18 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import Connection
 
 from writegate.contract.command import Command
 from writegate.contract.ids import ledger_id
-from writegate.message.receipt import Cause, Receipt
+from writegate.message.receipt import Cause, Outcome, Receipt
 from writegate_writer.database.lock_conflicts import LockConflicts
 from writegate_writer.database.session import Session
 from writegate_writer.database.store import SqlStore
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key, key_of
 from writegate_writer.decide.holds import holds_of
-from writegate_writer.decide.store import APPLIED, Known, Opened, Outgoing, Owner, Started
+from writegate_writer.decide.store import OUTCOMES, PARKED, Decision, Known, Opened, Outgoing, Owner, Started
 from writegate_writer.errors import SERIALIZATION_FAILURE, DatabaseFault, HandlerFault
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.receive.delivery import Refused
@@ -99,10 +100,8 @@ class MemoryStore:
         }
         return Opened(0, xid, at, known, deferred, holds_of(()))
 
-    def enter(self, owner: Owner, opened: Opened, service: str, rows: Sequence[tuple[str, str, int]]) -> None:
-        for id_, outcome, hash_ in rows:
-            receipt = Receipt(id_, "applied" if outcome == APPLIED else "parked", opened.xid, None, opened.started_at)
-            self._now.decided[service, id_] = Known(outcome, hash_), receipt
+    def enter(self, owner: Owner, opened: Opened, service: str, commands: int) -> None:
+        """There is no row of a batch, and no role."""
 
     def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
         return self._handlers.call(service, task, commands)
@@ -111,8 +110,24 @@ class MemoryStore:
         """Not used: a drain has no holds."""
         return {}
 
-    def leave_role(self, owner: Owner, opened: Opened, sent: int | None) -> bool:
+    def leave_role(
+        self, owner: Owner, opened: Opened, service: str, decisions: Sequence[Decision], sent: int | None
+    ) -> bool:
+        for decision in decisions:
+            self._decided(opened, service, decision)
         return self._session.run(_SAME) == [(opened.xid,)]
+
+    def _decided(self, opened: Opened, service: str, decision: Decision) -> None:
+        receipt = Receipt(
+            decision.ledger_id,
+            OUTCOMES[decision.outcome],
+            opened.xid,
+            None,
+            opened.started_at,
+            from_json(decision.result) if decision.result is not None else None,
+            Cause("declined", decision.reason) if decision.reason is not None else None,
+        )
+        self._now.decided[service, decision.ledger_id] = Known(decision.outcome, decision.hash), receipt
 
     def park(self, refused: Sequence[Refused], places: Mapping[str, int]) -> None:
         for command in refused:
@@ -141,21 +156,19 @@ class MemoryStore:
             )
             self._now.deferred[number] = row, arrived.ledger_id, deferral.reason
 
-    def settle_deferred(self, applied: Sequence[int], parked: Sequence[int]) -> None:
-        settled = (*applied, *parked)
-        if not self._now.deferred.keys() >= set(settled):
+    def settle_deferred(self, outcomes: Mapping[int, Outcome]) -> None:
+        if not self._now.deferred.keys() >= outcomes.keys():
             raise DatabaseFault(SERIALIZATION_FAILURE, "a deferred command was decided meanwhile")
-        for number in settled:
+        for number in outcomes:
             del self._now.deferred[number]
 
     def settle_parked(
-        self, opened: Opened, service: str, applied: Mapping[int, str], again: Mapping[int, Refused]
+        self, opened: Opened, service: str, decided: Mapping[int, Decision], again: Mapping[int, Refused]
     ) -> None:
         """Change the decisions of commands that were parked; those of ``again`` get their new cause."""
-        for id_ in applied.values():
-            known, receipt = self._now.decided[service, id_]
-            receipt = replace(receipt, outcome="applied", xid=opened.xid, cause=None)
-            self._now.decided[service, id_] = Known(APPLIED, known.hash), receipt
+        for decision in decided.values():
+            if self._now.decided[service, decision.ledger_id][0].outcome == PARKED:
+                self._decided(opened, service, decision)
         self.park(list(again.values()), {})
 
     def fill_outbox(self, owner: Owner, outgoing: Sequence[Outgoing]) -> list[Outgoing]:

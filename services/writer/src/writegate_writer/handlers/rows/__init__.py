@@ -17,6 +17,9 @@ So a constraint is checked against what the commands of a call leave together. A
 call, or a sum in between, is not checked. Where that matters, such as for a balance that may not fall below zero,
 register a handler that gets one command at a time.
 
+With ``decline_on`` or ``where`` a handler says no to commands, as :class:`~writegate_writer.Decline` does. Then each
+command is judged by what those before it have left: see :mod:`writegate_writer.handlers.rows.declining`.
+
 Every handler raises :class:`writegate.errors.DeclarationError` when command and table do not fit together (the
 deployment's mistake), :class:`Reject` for a text that PostgreSQL cannot hold, and the database's own errors.
 """
@@ -29,13 +32,16 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Table
 
 from writegate import Command
-from writegate_writer.handlers.rows import statement
+from writegate.errors import DeclarationError
+from writegate_writer.handlers.rows import declining, statement
+from writegate_writer.handlers.rows.declining import Where
 from writegate_writer.handlers.rows.literal import array_literal, text_of
 from writegate_writer.handlers.rows.source import RowSource, sources_of
 
 __all__ = ["array", "delete", "increment", "insert", "update", "upsert"]
 
-Handler = Callable[[Connection, Sequence[Any]], None]
+Handler = Callable[[Connection, Sequence[Any]], Mapping[str, Any] | None]
+Apply = Handler  # the same for one command type
 Columns = Mapping[str, str] | None
 
 
@@ -49,53 +55,93 @@ def array(values: Iterable[object]) -> str:
     return array_literal(values, text_of)
 
 
-def insert(table: Table, *, on_conflict: Literal["reject", "ignore"] = "reject", columns: Columns = None) -> Handler:
-    """Insert a row a command. A row that exists rejects the command (23505), or is left as it is (``"ignore"``)."""
+def insert(
+    table: Table,
+    *,
+    on_conflict: Literal["reject", "ignore"] = "reject",
+    decline_on: Literal["conflict"] | None = None,
+    reason: str | None = None,
+    columns: Columns = None,
+) -> Handler:
+    """Insert a row a command. A row that exists rejects the command (23505), or is left as it is (``"ignore"``).
 
-    def build(source: RowSource) -> str:
-        return statement.insert(table, source, ignore=on_conflict == "ignore")
+    With ``decline_on="conflict"`` a row that excludes the new one, by any constraint, declines the command, for
+    ``reason``. Without a whole primary key among its columns that takes a statement for each command.
+    """
 
+    def build(source: RowSource) -> Apply:
+        if decline_on is not None:
+            return declining.insert(table, source, reason).apply
+        return _statement(statement.insert(table, source, ignore=on_conflict == "ignore"), source)
+
+    if decline_on is not None and on_conflict != "reject":
+        raise DeclarationError(f"insert into {table.fullname}: expected on_conflict or decline_on, not both")
     return _handler(table, build, lambda command: sources_of(table, command, columns))
 
 
-def upsert(table: Table, *, columns: Columns = None) -> Handler:
-    """Insert the row of a primary key or overwrite its mapped columns; of several commands the last one wins."""
-    return _handler(
-        table,
-        lambda source: statement.upsert(table, source),
-        lambda command: sources_of(table, command, columns, need_key=True),
-    )
+def upsert(table: Table, *, where: Where | None = None, reason: str | None = None, columns: Columns = None) -> Handler:
+    """Insert the row of a primary key or overwrite its mapped columns; of several commands the last one wins.
+
+    With ``where`` a row that exists is overwritten if it meets the condition; else the command is declined.
+    """
+
+    def build(source: RowSource) -> Apply:
+        if where is not None:
+            return declining.upsert(table, source, where, reason).apply
+        return _statement(statement.upsert(table, source), source)
+
+    return _handler(table, build, lambda command: sources_of(table, command, columns, need_key=True))
 
 
-def update(table: Table, *, columns: Columns = None) -> Handler:
-    """Overwrite the mapped columns of the row of a primary key; a row that does not exist stays so."""
-    return _handler(
-        table,
-        lambda source: statement.update(table, source),
-        lambda command: sources_of(table, command, columns, need_key=True),
-    )
+def update(table: Table, *, where: Where | None = None, reason: str | None = None, columns: Columns = None) -> Handler:
+    """Overwrite the mapped columns of the row of a primary key; a row that does not exist stays so.
+
+    With ``where`` the command is declined unless there is such a row and it meets the condition.
+    """
+
+    def build(source: RowSource) -> Apply:
+        if where is not None:
+            return declining.update(table, source, where, reason).apply
+        return _statement(statement.update(table, source), source)
+
+    return _handler(table, build, lambda command: sources_of(table, command, columns, need_key=True))
 
 
-def delete(table: Table, *, columns: Columns = None) -> Handler:
-    """Delete the row of a primary key, if it exists."""
-    return _handler(
-        table,
-        lambda source: statement.delete(table, source),
-        lambda command: sources_of(table, command, columns, need_key=True, only=()),
-    )
+def delete(table: Table, *, where: Where | None = None, reason: str | None = None, columns: Columns = None) -> Handler:
+    """Delete the row of a primary key, if it exists.
+
+    With ``where`` the command is declined unless there is such a row and it meets the condition.
+    """
+
+    def build(source: RowSource) -> Apply:
+        if where is not None:
+            return declining.delete(table, source, where, reason).apply
+        return _statement(statement.delete(table, source), source)
+
+    return _handler(table, build, lambda command: sources_of(table, command, columns, need_key=True, only=()))
 
 
-def increment(
-    table: Table, *, by: Mapping[str, str | int], insert_missing: bool = True, columns: Columns = None
+def increment(  # noqa: PLR0913  all but the first by name
+    table: Table,
+    *,
+    by: Mapping[str, str | int],
+    insert_missing: bool = True,
+    where: Where | None = None,
+    reason: str | None = None,
+    columns: Columns = None,
 ) -> Handler:
     """Add to columns of the row of a primary key.
 
     ``by`` names for each column the field that holds the amount, or a whole number to add for each command. A missing
     row is inserted with the amounts, unless ``insert_missing`` is False. NULL counts as nothing, as in SQL's ``sum``.
+
+    With ``where`` the command is declined unless there is such a row and it meets the condition: no row is inserted.
     """
 
-    def build(source: RowSource) -> str:
-        return statement.increment(table, source, tuple(by), insert_missing=insert_missing)
+    def build(source: RowSource) -> Apply:
+        if where is not None:
+            return declining.increment(table, source, tuple(by), where, reason).apply
+        return _statement(statement.increment(table, source, tuple(by), insert_missing=insert_missing), source)
 
     return _handler(
         table,
@@ -104,19 +150,26 @@ def increment(
     )
 
 
-def _handler(table: Table, build: Callable[[RowSource], str], sources: Callable[[type[Command]], RowSource]) -> Handler:
-    # Which command it is for is known only at the first call; from then on the text is fixed.
-    ready: dict[type[Command], tuple[str, RowSource]] = {}
-
+def _statement(text: str, source: RowSource) -> Apply:
     def apply(connection: Connection, commands: Sequence[Any]) -> None:
+        connection.exec_driver_sql(text, source.arrays(commands))
+
+    return apply
+
+
+def _handler(
+    table: Table, build: Callable[[RowSource], Apply], sources: Callable[[type[Command]], RowSource]
+) -> Handler:
+    # Which command it is for is known only at the first call; from then on the text is fixed.
+    ready: dict[type[Command], Apply] = {}
+
+    def apply(connection: Connection, commands: Sequence[Any]) -> Mapping[str, Any] | None:
         if not commands:
-            return
+            return None
         kind = type(commands[0])
         if kind not in ready:
-            source = sources(kind)
-            ready[kind] = build(source), source
-        text, source = ready[kind]
-        connection.exec_driver_sql(text, source.arrays(commands))
+            ready[kind] = build(sources(kind))
+        return ready[kind](connection, commands)
 
     apply.tables = (table,)  # type: ignore[attr-defined]  # read by `Writes.add`
     return apply

@@ -17,7 +17,7 @@ REFUSED, LATE = 1, 3  # exit codes, those of `writegate publish`
 class Command(BaseCommand):
     """Publishes one command, and prints its id or its receipt."""
 
-    help = "Publish a write command; exit code 1: refused, invalid or parked, 3: no confirm or no receipt in time."
+    help = "Publish a write command; exit code 1: refused, invalid, declined or parked, 3: no receipt in time."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the arguments of `writegate publish`."""
@@ -38,6 +38,6 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=LATE) from error
         except WritegateError as error:
             raise CommandError(str(error), returncode=REFUSED) from error
-        if receipt.cause is not None:
-            raise CommandError(f"{receipt.outcome} {receipt.id}: {receipt.cause.message}", returncode=REFUSED)
+        if not receipt.succeeded:
+            raise CommandError(f"{receipt.outcome} {receipt.id}: {receipt.reason}", returncode=REFUSED)
         self.stdout.write(f"{receipt.outcome} {receipt.id}")

@@ -1,0 +1,1 @@
+create table trial.member (account text primary key, address text not null unique);
