@@ -19,6 +19,9 @@ from tests.place import Place
 from tests.servers import Servers, servers_running
 from writegate.publishing import process
 
+_LONGEST_FIRST = [
+    f"tests/{name}" for name in ("e2e", "twin", "faults", "repository", "simulation", "integration", "conformance")
+]
 _EXAMPLES = os.environ.get("EXAMPLES")
 # How long one example takes says nothing: other tests share the machine. Without EXAMPLES they are the same ones in
 # every run, so that a run that fails says something of what was changed; with EXAMPLES they are others each time.
@@ -39,6 +42,19 @@ def pytest_configure() -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that none of it runs alone in the end; unit tests fill the last gaps."""
+    root = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(root)
+        return next(
+            (rank for rank, folder in enumerate(_LONGEST_FIRST) if path.is_relative_to(folder)), len(_LONGEST_FIRST)
+        )
+
+    items.sort(key=rank)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -17,8 +17,12 @@ _PLAIN = "?sslmode=disable&gssencmode=disable"
 
 @dataclass
 class RoundTrip:
-    """A simple query and its answer. ``done``: what the server says of each statement that it has executed."""
+    """A simple query and its answer.
 
+    ``connection``: the client's port. ``done``: what the server says of each statement that it has executed.
+    """
+
+    connection: int
     application: str
     text: str
     done: list[str] = field(default_factory=list)
@@ -48,6 +52,7 @@ class _AskedLink(Link):
         super().__init__(client, server)
         self._queries = Queries()
         self._answers = _Answers()
+        self._connection = client.getpeername()[1]
         self._round_trips = round_trips
         self._asking: RoundTrip | None = None
 
@@ -55,7 +60,7 @@ class _AskedLink(Link):
         """Take down what passes: all does."""
         if source is self.client:
             for query in self._queries.feed(chunk):
-                self._asking = RoundTrip(self._queries.application, query.decode())
+                self._asking = RoundTrip(self._connection, self._queries.application, query.decode())
         else:
             for kind, payload in self._answers.feed(chunk):
                 self._answered(kind, payload)

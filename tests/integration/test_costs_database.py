@@ -58,7 +58,7 @@ class Counted:
         before = len(self._relay.round_trips)
 
         def asked() -> list[RoundTrip]:
-            return [one for one in self._relay.round_trips[before:] if _of_a_batch(one)]
+            return _without_housekeeping([one for one in self._relay.round_trips[before:] if _of_a_batch(one)])
 
         def begun(command: Command) -> list[RoundTrip]:
             return list(dropwhile(lambda one: command.command_id not in one.text, asked()))
@@ -80,6 +80,20 @@ class Counted:
 def _of_a_batch(one: RoundTrip) -> bool:
     """Whether it is a slot's, and not its sign of life."""
     return one.application.startswith("writegate-writer") and one.text != "SELECT"
+
+
+def _without_housekeeping(asked: Sequence[RoundTrip]) -> list[RoundTrip]:
+    """Leave out what a slot does between two batches, which begins and ends with a time limit of its own."""
+    batches: list[RoundTrip] = []
+    busy: set[int] = set()  # connections with housekeeping
+    for one in asked:
+        if one.text.startswith("SET statement_timeout"):
+            busy.add(one.connection)
+        if one.connection not in busy:
+            batches.append(one)
+        if one.text.startswith("RESET statement_timeout"):
+            busy.discard(one.connection)
+    return batches
 
 
 def _done(asked: Sequence[RoundTrip]) -> list[str]:

@@ -240,6 +240,19 @@ def test_a_service_that_leaves_a_domain_leaves_nobody_behind_unawares() -> None:
     assert {change.action for change in diff_domains(other_number, domains, lanes)} == {"refused"}
 
 
+def test_rights_are_taken_away_once_the_domain_is_parted() -> None:
+    """Until then a writer that is not deployed anew yet writes what they are for, and would hold its command type."""
+    extra = Grant("writegate_service_flights", "table", ("fleet", "aircraft"), "UPDATE")
+    actual = applied()
+    shared = replace(
+        actual,
+        grants=actual.grants | {extra},
+        domains={"fleet+flights": (("flights.flight",), "")},
+        lanes=dict.fromkeys(actual.lanes, "fleet+flights"),
+    )
+    assert [change.kind for change in diff_database(DESIRED, shared)] == ["domains", "grant"]
+
+
 def test_keys_that_come_to_own_their_rows_make_each_lane_a_domain() -> None:
     desired = domains_of([service("flights", "flights.flight", lanes=2, keys_own_rows=True)])
     actual = applied()

@@ -97,10 +97,12 @@ def diff_database(desired: DatabaseDesired, actual: DatabaseState) -> list[Chang
         *migrations,
         *_members(desired, actual),
         *_missing_tables(desired, actual, pending=pending),
-        *_grants(desired, actual, pending=pending),
+        *_missing_grants(desired, actual, pending=pending),
         *_partitions(actual),
         *_services(desired, actual),
         *diff_domains(desired.domains, actual.domains, actual.lanes),
+        # Last: until a domain is parted, writers of before write what the rights are for.
+        *_undeclared_grants(desired, actual),
     ]
 
 
@@ -179,7 +181,7 @@ def _missing_tables(desired: DatabaseDesired, actual: DatabaseState, *, pending:
                 yield Change("refused", "table", table, text)
 
 
-def _grants(desired: DatabaseDesired, actual: DatabaseState, *, pending: bool) -> Iterator[Change]:
+def _missing_grants(desired: DatabaseDesired, actual: DatabaseState, *, pending: bool) -> Iterator[Change]:
     wanted = desired_grants(desired.services, actual.objects)
     there = actual.objects.tables
 
@@ -187,6 +189,10 @@ def _grants(desired: DatabaseDesired, actual: DatabaseState, *, pending: bool) -
         return pending or grant.kind != "table" or grant.path in there
 
     yield from _granting(filter(can_be_granted, wanted - actual.grants), "create", "grant", "to")
+
+
+def _undeclared_grants(desired: DatabaseDesired, actual: DatabaseState) -> Iterator[Change]:
+    wanted = desired_grants(desired.services, actual.objects)
     # The reader may have been given more by people; a role that writes may not.
     writing = {WRITER, *(role_of(writes.service.name) for writes in desired.services)}
     yield from _granting(
