@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import uuid
 from collections.abc import Mapping
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from kombu import Connection, Exchange, Queue
 
 from tests.sample import Deposit
-from writegate.message.envelope import MAX_BODY_BYTES, Message, encode, encode_many, item_of
+from writegate.message.body import MAX_BODY_BYTES
+from writegate.message.envelope import Message, encode, encode_many, item_of
 
 FIELDS: dict[str, Any] = {"account": "Zoë", "amount": 3}
 DEPOSIT = Deposit(**FIELDS).with_id("d-1")
@@ -60,6 +62,15 @@ def with_body(body: bytes, **properties: Any) -> Message:
     return Message(body, message.headers, message.properties | properties)
 
 
+def compressed(name: str, body: bytes, **properties: Any) -> Message:
+    """A body and the header by which kombu says how it is compressed."""
+    message = with_body(body, **properties)
+    return Message(message.body, {**message.headers, "compression": name}, message.properties)
+
+
+GZIPPED = gzip.compress(encode(item_of(DEPOSIT)).body)
+
+
 def many(rows: object) -> Message:
     body = json.dumps([[], {"commands": rows}, {}]).encode()
     return Message(body, encode_many("m-1", []).headers, encode_many("m-1", []).properties)
@@ -96,6 +107,13 @@ MALFORMED: list[tuple[str, Any, str, str]] = [
         "pickle|python",
     ),
     ("yaml", lambda: with_body(b"- []", content_type="application/x-yaml"), "not-json", "x-yaml"),
+    ("zstd", lambda: compressed("application/zstd", b"x"), "content-encoding", "utf-8 or gzip, got 'application/zstd'"),
+    ("latin 1", lambda: with_body(b"[[],{},{}]", content_encoding="latin-1"), "content-encoding", "got 'latin-1'"),
+    ("both", lambda: compressed("gzip", b"x", content_encoding="br"), "content-encoding", "'br' and"),
+    ("no gzip", lambda: compressed("gzip", b"[[],{},{}]"), "content-encoding", "in gzip"),
+    ("half a gzip", lambda: compressed("gzip", GZIPPED[:-9]), "content-encoding", "its end is missing"),
+    ("gzip and more", lambda: compressed("gzip", GZIPPED + b"x"), "content-encoding", "more follows"),
+    ("a gzip bomb", lambda: compressed("gzip", gzip.compress(b" " * 10**7)), "too-large", "decompressed it has more"),
     ("raw bytes", lambda: with_body(b"[[],{},{}]", content_type="application/data"), "not-json", "application/data"),
     ("no content type", lambda: with_body(b"[[],{},{}]", content_type=None), "not-json", "None"),
     ("positional", lambda: sent_by_celery(args=["x"]), "positional-args", "keyword arguments only"),

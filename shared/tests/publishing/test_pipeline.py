@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.sample import item
 from writegate.errors import QueueFull
-from writegate.message.envelope import MAX_BODY_BYTES, PACK_BYTES, Item, encode_many
+from writegate.message.body import MAX_BODY_BYTES
+from writegate.message.envelope import PACK_BYTES, Item, encode_many
 from writegate.message.topology import Route
 from writegate.publishing.pipeline import Call, Parcel, Pipeline, pack
 

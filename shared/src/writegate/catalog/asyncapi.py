@@ -15,7 +15,8 @@ from pydantic.json_schema import models_json_schema
 from writegate.catalog.description import key_rule
 from writegate.contract.command import Command, contract_of
 from writegate.contract.service import Service
-from writegate.message.envelope import KEY_HEADER, MAX_BODY_BYTES, VERSION_HEADER
+from writegate.message.body import MAX_BODY_BYTES
+from writegate.message.envelope import KEY_HEADER, VERSION_HEADER
 from writegate.message.topology import ANY, exchange_name
 from writegate.message.validation import MAX_ID_BYTES, MAX_KEY_CHARS
 

@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PrivateAttr
+from pydantic_core import CoreSchema
 
 from writegate.contract.ids import new_id
+from writegate.contract.instants import normalize_fields
+from writegate.contract.reading import readable
 from writegate.contract.upgrading import Upgrade, upgrades_of
 from writegate.errors import DeclarationError
 
@@ -83,6 +86,18 @@ class Command(BaseModel):
             raise DeclarationError(f"{cls.__name__}: on_reject is one of {get_args(OnReject)}, not {on_reject!r}")
         name = name or _snake(cls.__name__)
         cls.__writegate__ = Contract(name, version, key, on_reject, upgrades_of(cls, version))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        normalize_fields(source, handler.resolve_ref_schema(schema))
+        return schema
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """Read a command from JSON. Numbers for Decimal fields are read as text, with all their digits."""
+        data = bytes(json_data) if isinstance(json_data, bytearray) else json_data
+        return super().model_validate_json(readable(cls, data), **options)
 
     @property
     def command_id(self) -> str:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import from_json, to_json
 
 from writegate.contract.command import Command
+from writegate.contract.json_values import read_json, write_json
 from writegate.errors import PublishError, ReceiptTimeout
 from writegate.integrations.http import (
     Answer,
@@ -105,9 +105,9 @@ def metrics() -> tuple[int, bytes, str]:
 def _command(kind: type[Command], body: bytes, path: Mapping[str, Any]) -> Command:
     if path:
         try:
-            fields = from_json(body)
-        except ValueError:
+            fields = read_json(body)
+        except (ValueError, RecursionError):
             pass  # the contract raises below, with what is wrong
         else:
-            body = to_json(fields | dict(path) if isinstance(fields, dict) else fields)
+            body = write_json(fields | dict(path) if isinstance(fields, dict) else fields)
     return kind.model_validate_json(body)

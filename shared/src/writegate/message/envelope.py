@@ -10,13 +10,14 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from writegate.contract.command import Command, contract_of, key_of
 from writegate.errors import InvalidCommand, MalformedMessage
+from writegate.message.body import MAX_BODY_BYTES, Kwargs, body_of, read_kwargs, short
 from writegate.message.validation import MAX_ID_BYTES, MAX_KEY_CHARS, fields_of, is_id, is_key, is_text
 
 KEY_HEADER = "writegate-key"
@@ -28,15 +29,12 @@ TRACE_HEADER = "traceparent"  # of the publish call; a list when one message car
 MANY_TASK = "writegate.many"
 LOOKUP_TASK = "writegate.lookup"
 
-MAX_BODY_BYTES = 256 * 1024
 PACK_BYTES = MAX_BODY_BYTES - 1024  # of the commands in one message: the limit without the frame around them
 MAX_TRACEPARENTS = 128  # in one message: as many links as a span may have by default
 
 # W3C Trace Context, section 3.2: version 00, trace id, span id, flags.
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
-# The end of every Celery message's body. Other values are a Celery canvas, which is not supported.
-_EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _ORIGIN = f"gen{os.getpid()}@{socket.gethostname()}"
 
 
@@ -44,7 +42,8 @@ _ORIGIN = f"gen{os.getpid()}@{socket.gethostname()}"
 class Item:
     """One command in a message: its id, task name, version, key and fields as JSON bytes.
 
-    ``traceparent`` is the trace context of the publish call, when it is traced.
+    ``traceparent`` is the trace context of the publish call, when it is traced. ``plain``: the fields are known to be
+    JSON as we write it ourselves, in which every number is one that a float holds.
     """
 
     id: str
@@ -53,6 +52,7 @@ class Item:
     key: str | None
     fields: bytes
     traceparent: str | None = None
+    plain: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def item_of(command: Command) -> Item:
         raise InvalidCommand(repr(command_id), contract.task, "id", f"expected text of 1 to {MAX_ID_BYTES} bytes")
     fields = fields_of(command)
     if key is not None and not is_key(key):
-        reason = f"expected text of at most {MAX_KEY_CHARS} characters, got {_short(key)}"
+        reason = f"expected text of at most {MAX_KEY_CHARS} characters, got {short(key)}"
         raise InvalidCommand(command_id, contract.task, "key", reason)
     return Item(command_id, contract.task, contract.version, key, fields)
 
@@ -129,7 +129,6 @@ def _row(item: Item) -> bytes:
 
 
 def _message(message_id: str, headers: dict[str, Any], kwargs: bytes) -> Message:
-    body = b"[[]," + kwargs + b"," + to_json(_EMBED) + b"]"
     properties = {
         "content_type": "application/json",
         "content_encoding": "utf-8",
@@ -137,7 +136,7 @@ def _message(message_id: str, headers: dict[str, Any], kwargs: bytes) -> Message
         "priority": 0,
         "correlation_id": message_id,
     }
-    return Message(body, headers, properties)
+    return Message(body_of(kwargs), headers, properties)
 
 
 def _headers(task: str, message_id: str, parent: str | None) -> dict[str, Any]:
@@ -167,18 +166,16 @@ def decode(body: bytes, headers: Mapping[str, Any], properties: Mapping[str, Any
     """Read a message that anybody may have sent.
 
     Raises :class:`MalformedMessage`, whose cause is one of: ``too-large``, ``not-json``, ``invalid-json``,
-    ``protocol``, ``no-id``, ``bad-id``,
-    ``no-task``, ``positional-args``, ``not-kwargs``, ``eta``, ``expires``, ``canvas``, ``bad-header``, ``bad-many``.
+    ``content-encoding``, ``protocol``, ``no-id``, ``bad-id``, ``no-task``, ``positional-args``, ``not-kwargs``,
+    ``eta``, ``expires``, ``canvas``, ``bad-header``, ``bad-many``.
     """
-    if len(body) > MAX_BODY_BYTES:
-        raise MalformedMessage("too-large", f"expected at most {MAX_BODY_BYTES} bytes, got {len(body)}")
     task, message_id = _who(headers)
-    kwargs = _kwargs(body, properties)
+    kwargs = read_kwargs(body, headers, properties, stock=VERSION_HEADER not in headers)
     _refuse_what_we_do_not_run(headers)
     if task == MANY_TASK:
         items = _items(kwargs)
     else:
-        items = (Item(message_id, task, _version(headers), _key(headers), _fields(kwargs)),)
+        items = (Item(message_id, task, _version(headers), _key(headers), kwargs.text, plain=kwargs.plain),)
     user = properties.get("user_id")
     origin = headers.get(USER_HEADER)
     return Envelope(
@@ -204,7 +201,7 @@ def _who(headers: Mapping[str, Any]) -> tuple[str, str]:
         )
     task = headers.get("task")
     if not is_text(task) or not task:
-        raise MalformedMessage("no-task", f"expected header 'task' to be a task name, got {_short(task)}")
+        raise MalformedMessage("no-task", f"expected header 'task' to be a task name, got {short(task)}")
     if "id" not in headers:
         raise MalformedMessage("no-id", "expected a header 'id', got none")
     return task, _id(headers["id"])
@@ -212,42 +209,18 @@ def _who(headers: Mapping[str, Any]) -> tuple[str, str]:
 
 def _id(value: Any) -> str:
     if not is_id(value):
-        raise MalformedMessage("bad-id", f"expected an id of 1 to {MAX_ID_BYTES} bytes, got {_short(value)}")
+        raise MalformedMessage("bad-id", f"expected an id of 1 to {MAX_ID_BYTES} bytes, got {short(value)}")
     return value
-
-
-def _kwargs(body: bytes, properties: Mapping[str, Any]) -> dict[str, Any]:
-    if properties.get("content_type") != "application/json":
-        raise MalformedMessage(
-            "not-json", f"expected content type application/json, got {_short(properties.get('content_type'))}"
-        )
-    try:
-        # Neither JSON nor a jsonb column has NaN and infinity.
-        parsed = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise MalformedMessage("invalid-json", f"expected a JSON body: {error}") from error
-    if not isinstance(parsed, list) or len(parsed) != 3:
-        raise MalformedMessage(
-            "protocol", f"expected the body [args, kwargs, embed] of Celery protocol 2, got {_short(parsed)}"
-        )
-    args, kwargs, embed = parsed
-    if args:
-        raise MalformedMessage("positional-args", f"expected keyword arguments only, got args {_short(args)}")
-    if not isinstance(kwargs, dict):
-        raise MalformedMessage("not-kwargs", f"expected kwargs to be an object, got {_short(kwargs)}")
-    if isinstance(embed, dict) and any(embed.values()):
-        raise MalformedMessage("canvas", f"expected no callbacks, errbacks, chain or chord, got {_short(embed)}")
-    return kwargs
 
 
 def _refuse_what_we_do_not_run(headers: Mapping[str, Any]) -> None:
     if headers.get("eta") is not None:
         raise MalformedMessage(
-            "eta", f"expected no eta or countdown (commands are applied in order), got {_short(headers['eta'])}"
+            "eta", f"expected no eta or countdown (commands are applied in order), got {short(headers['eta'])}"
         )
     if headers.get("expires") is not None:
         raise MalformedMessage(
-            "expires", f"expected no expires (an accepted write is not dropped), got {_short(headers['expires'])}"
+            "expires", f"expected no expires (an accepted write is not dropped), got {short(headers['expires'])}"
         )
     if headers.get("group") is not None:
         raise MalformedMessage("canvas", "expected a single task, got a member of a group")
@@ -257,7 +230,7 @@ def _version(headers: Mapping[str, Any]) -> int:
     version = headers.get(VERSION_HEADER, 1)
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version < 2**31:
         raise MalformedMessage(
-            "bad-header", f"expected header {VERSION_HEADER} to be a number from 1, got {_short(version)}"
+            "bad-header", f"expected header {VERSION_HEADER} to be a number from 1, got {short(version)}"
         )
     return version
 
@@ -267,39 +240,24 @@ def _key(headers: Mapping[str, Any]) -> str | None:
     if key is not None and not is_key(key):
         raise MalformedMessage(
             "bad-header",
-            f"expected header {KEY_HEADER} to be text of at most {MAX_KEY_CHARS} characters, got {_short(key)}",
+            f"expected header {KEY_HEADER} to be text of at most {MAX_KEY_CHARS} characters, got {short(key)}",
         )
     return key
 
 
-def _items(kwargs: Mapping[str, Any]) -> tuple[Item, ...]:
-    rows = kwargs.get("commands")
+def _items(kwargs: Kwargs) -> tuple[Item, ...]:
+    rows = kwargs.values.get("commands")
     if not isinstance(rows, list) or not rows:
         raise MalformedMessage(
-            "bad-many", f"expected {{'commands': [[id, task, version, key, fields], …]}}, got {_short(kwargs)}"
+            "bad-many", f"expected {{'commands': [[id, task, version, key, fields], …]}}, got {short(kwargs.values)}"
         )
-    return tuple(_item(row) for row in rows)
+    return tuple(_item(row, kwargs) for row in rows)
 
 
-def _fields(fields: Mapping[str, Any]) -> bytes:
-    written = to_json(fields)
-    # 1e999 is valid JSON, and was read as infinity.
-    if b"Infinity" in written:
-        try:
-            from_json(written, allow_inf_nan=False)
-        except ValueError as error:
-            raise MalformedMessage("invalid-json", f"expected numbers that fit 64 bits: {error}") from error
-    return written
-
-
-def _item(row: Any) -> Item:
+def _item(row: Any, kwargs: Kwargs) -> Item:
     match row:
         case [id_, str(task), version, key, dict(fields)]:
             checked = {VERSION_HEADER: version, KEY_HEADER: key}
-            return Item(_id(id_), task, _version(checked), _key(checked), _fields(fields))
-    raise MalformedMessage("bad-many", f"expected [id, task, version, key, fields], got {_short(row)}")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "…"
+            text = kwargs.json(fields)
+            return Item(_id(id_), task, _version(checked), _key(checked), text, plain=kwargs.plain)
+    raise MalformedMessage("bad-many", f"expected [id, task, version, key, fields], got {short(row)}")

@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from writegate.config import Settings
 from writegate_writer import counters
+from writegate_writer.database.session_settings import SESSION_SETTINGS, connection_options
 from writegate_writer.errors import UNIQUE_VIOLATION, DatabaseFault, Fault
 
 APPLICATION = "writegate-writer"
@@ -73,11 +74,14 @@ def engine_of(settings: Settings, application: str, statement_seconds: float | N
         # So that the server ends what a dead client left running.
         "client_connection_check_interval": 2,
     }
-    options = " ".join(f"-c {option}={int(seconds * 1000)}" for option, seconds in milliseconds.items())
-    # A message is acknowledged when its commit is durable, whatever the database or the role is set to.
-    options += " -c synchronous_commit=on"
-    # The same for a machine that is gone: as long as the server knows its connections, they use up the budget.
-    options += " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+    options: dict[str, str | int] = {
+        **SESSION_SETTINGS,
+        **{name: int(seconds * 1000) for name, seconds in milliseconds.items()},
+        # For a machine that is gone: as long as the server knows its connections, they use up the budget.
+        "tcp_keepalives_idle": 5,
+        "tcp_keepalives_interval": 2,
+        "tcp_keepalives_count": 3,
+    }
     return create_engine(
         settings.database_url.replace("postgresql://", "postgresql+psycopg2://", 1),
         poolclass=NullPool,
@@ -86,7 +90,7 @@ def engine_of(settings: Settings, application: str, statement_seconds: float | N
         skip_autocommit_rollback=True,
         connect_args={
             "application_name": application,
-            "options": options,
+            "options": connection_options(options),
             "connect_timeout": 5,
             "keepalives_idle": 5,
             "keepalives_interval": 2,

@@ -12,6 +12,7 @@ from psycopg2 import errors
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS, connection, encrypt_password
 
 from writegate.config import Settings
+from writegate_writer.database.session_settings import SESSION_SETTINGS, connection_options
 from writegate_writer.provision import membership, queries
 from writegate_writer.provision.change import ApplyError, Membership, Migration, Sql, password_variable
 from writegate_writer.provision.database_diff import DatabaseState, Role
@@ -147,13 +148,18 @@ def connect(settings: Settings) -> Iterator[Database]:
     """Open the connection under a lock: a second plan or apply waits for the first."""
     try:
         opened = psycopg2.connect(
-            settings.database_url, connect_timeout=CONNECT_SECONDS, application_name="writegate apply"
+            settings.database_url,
+            connect_timeout=CONNECT_SECONDS,
+            application_name="writegate apply",
+            # A default in a migration, and a day of the ledger, mean the same as for a writer.
+            options=connection_options(SESSION_SETTINGS),
         )
     except psycopg2.OperationalError as error:
         raise ApplyError(
             f"cannot connect to the database as its owner: {str(error).strip()}: check WRITEGATE_DATABASE_URL"
         ) from error
     try:
+        _check_encoding(opened)
         with opened, opened.cursor() as cursor:
             cursor.execute(f"set lock_timeout = {ALONE_MILLIS}")
             cursor.execute("select pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
@@ -165,6 +171,15 @@ def connect(settings: Settings) -> Iterator[Database]:
         ) from error
     finally:
         opened.close()
+
+
+def _check_encoding(opened: connection) -> None:
+    encoding = opened.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise ApplyError(
+            f"database {opened.info.dbname} has the encoding {encoding}, which cannot store every text that a command "
+            "may hold: expected a database made with `create database … encoding 'UTF8' template template0`"
+        )
 
 
 def _what(step: Migration | Sql | Membership) -> str:

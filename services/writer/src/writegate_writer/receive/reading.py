@@ -11,6 +11,7 @@ from writegate.contract.ids import ledger_id, millis_of
 from writegate.contract.lanes import lane_of
 from writegate.contract.service import Service
 from writegate.errors import MalformedMessage
+from writegate.message.body import decompressed
 from writegate.message.envelope import LOOKUP_TASK, MANY_TASK, Item, decode, reply_to_of
 from writegate.message.receipt import Cause
 from writegate.message.topology import route_of
@@ -89,7 +90,15 @@ def refuse_message(delivery: Delivery, error: MalformedMessage) -> Refused:
     # Without an id the hash of its content is its id, so that a redelivery is not parked twice.
     identity = str(claimed) if named else f"content-{digest.hexdigest()}"
     cause = Cause(error.cause, str(error))
-    return Refused(delivery, identity, _signed(digest.digest()), cause, None, delivery.body)
+    return Refused(delivery, identity, _signed(digest.digest()), cause, None, _readable_body(delivery))
+
+
+def _readable_body(delivery: Delivery) -> bytes:
+    """Return the body as people can read and edit it."""
+    try:
+        return decompressed(delivery.body, delivery.headers, delivery.properties)
+    except MalformedMessage:
+        return delivery.body
 
 
 def content_hash(item: Item) -> int:
