@@ -81,12 +81,13 @@ def enter(session: Session, owner: Owner, opened: Opened, service: str, commands
     session.own(_ENTER.format(role='"' + role_of(service).replace('"', '""') + '"'), parameters)
 
 
-# The ledger comes after the handlers: what they answered is kept with the decision. Its days are those of UTC, also when
-# a handler has set the session's time zone.
+# The ledger comes after the handlers: what they answered is kept with the decision. Its days are those of UTC, also
+# when a handler has set the session's time zone.
 _LEAVE = """
 RESET ROLE; {delete_sent}
 INSERT INTO writegate.ledger (day, service, id, outcome, hash, batch, result, reason)
-SELECT (transaction_timestamp() AT TIME ZONE 'UTC')::date, %(service)s, id, outcome, hash, %(batch)s, result::json, reason
+SELECT (transaction_timestamp() AT TIME ZONE 'UTC')::date,
+       %(service)s, id, outcome, hash, %(batch)s, result::json, reason
 FROM unnest(%(ids)s::uuid[], %(outcomes)s::char[], %(hashes)s::bigint[], %(results)s::text[], %(reasons)s::text[])
      AS given (id, outcome, hash, result, reason) ORDER BY id;
 UPDATE writegate.batch SET committed_at = clock_timestamp() WHERE id = %(batch)s RETURNING id
