@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from writegate.contract.json_values import read_json
 from writegate_console.web.views.edits import field_changes
 
 
@@ -20,3 +21,8 @@ def test_an_edit_shows_what_changes() -> None:
 def test_an_edit_takes_a_json_object(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"\S"):
         field_changes({}, wrong)
+
+
+def test_an_edit_shows_every_digit() -> None:
+    (change,) = field_changes({"amount": read_json("1.50")}, '{"amount": 12345678901234567.89}')
+    assert (change.before, change.after) == ("1.50", "12345678901234567.89")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -15,6 +14,8 @@ from typing import Annotated, Any
 import typer
 from rich.cells import cell_len
 
+from writegate.contract.json_values import show_json
+
 # Control characters, eight-bit ones included, except tab and line feed.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _NUMBER = re.compile(r"-?[0-9][0-9,]*(\.[0-9]+)?")
@@ -26,7 +27,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def print_json(value: Any) -> None:
     """Print JSON; times in ISO 8601."""
-    typer.echo(json.dumps(value, indent=2, default=_json_default))
+    typer.echo(show_json(value, indent=2, default=_json_default))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

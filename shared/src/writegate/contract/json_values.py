@@ -11,6 +11,7 @@ import json
 import math
 import re
 import secrets
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +19,8 @@ from pydantic_core import to_json
 
 # Stands before a number's text while pydantic writes it as a string. Nobody who sends a value can know it.
 _MARK = secrets.token_hex(16)
-_MARKED = re.compile(rf'"{_MARK}([^"]*)"'.encode())
+_MARKED_TEXT = re.compile(rf'"{_MARK}([^"]*)"')
+_MARKED = re.compile(_MARKED_TEXT.pattern.encode())
 
 
 class ExactNumber(float):
@@ -56,6 +58,12 @@ def _refuse_constant(name: str) -> float:
 def write_json(value: Any, *, indent: int | None = None) -> bytes:
     """Return what :func:`read_json` returned as JSON again, every number as it came."""
     return _MARKED.sub(rb"\1", to_json(_marked(value), indent=indent))
+
+
+def show_json(value: Any, *, indent: int | None = None, default: Callable[[Any], Any] = str) -> str:
+    """Return values as JSON for people, also those that only Python takes for JSON. ``default``: of ``json.dumps``."""
+    text = json.dumps(_marked(value), indent=indent, ensure_ascii=False, default=default)
+    return _MARKED_TEXT.sub(r"\1", text)
 
 
 def _marked(value: Any) -> Any:

@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
-from pydantic_core import from_json, to_json
 from sqlalchemy import Connection
 
 from writegate.contract.command import contract_of
+from writegate.contract.json_values import read_json, show_json, write_json
 from writegate.contract.operations import Edit, Selection
 from writegate.errors import MalformedMessage
 from writegate_writer.handlers.writes import Writes
@@ -62,7 +62,7 @@ def _edited(row: ParkedRow, text: str) -> ParkedRow | str:
     # In the decoder's own form. What came without a version that could be read is of today's.
     kind = writes.service.commands.get(row.task or "")
     version = row.version or (contract_of(kind).version if kind is not None else 1)
-    edited = replace(row, raw=to_json(from_json(raw)), version=version)
+    edited = replace(row, raw=write_json(read_json(raw)), version=version)
     try:
         placed = read(edited, writes.service)
     except MalformedMessage as error:
@@ -76,11 +76,11 @@ def _digest(raw: bytes) -> str:
 
 def _changed(was: bytes, now: bytes) -> dict[str, Any]:
     """Return the fields that differ, each with what it was and is, cut short."""
-    old, new = (from_json(raw) if is_object(raw) else {} for raw in (was, now))
+    old, new = (read_json(raw) if is_object(raw) else {} for raw in (was, now))
     names = [name for name in {**old, **new} if old.get(name, ...) != new.get(name, ...)]
     return {name: [_short(fields[name]) if name in fields else None for fields in (old, new)] for name in names}
 
 
 def _short(value: Any) -> str:
-    text = to_json(value).decode()
+    text = show_json(value)
     return text if len(text) <= _SHORT_CHARACTERS else text[:_SHORT_CHARACTERS] + "…"

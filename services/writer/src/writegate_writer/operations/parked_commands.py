@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pydantic_core import from_json
-
 from writegate.contract.command import Command
 from writegate.contract.ids import ledger_id
+from writegate.contract.json_values import read_json
 from writegate.contract.lanes import lane_of
 from writegate.contract.service import Service
 from writegate.errors import MalformedMessage
@@ -57,6 +56,6 @@ def read(row: ParkedRow, service: Service) -> Placed:
 def is_object(raw: bytes) -> bool:
     """Whether a body is a JSON object, as the fields of a command are."""
     try:
-        return isinstance(from_json(raw, allow_inf_nan=False), dict)
-    except ValueError:
+        return isinstance(read_json(raw), dict)
+    except (ValueError, RecursionError):
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from writegate.cli.output import Json, print_json
+from writegate.contract.json_values import show_json
 from writegate.contract.operations import Edit
 from writegate.errors import WritegateError
 from writegate_console.cli.options import By, Reason, login_name
@@ -39,7 +39,7 @@ def edit(  # noqa: PLR0913  options
         raise typer.BadParameter("expected --set FIELD=JSON, once or more often, or --fields FILE")
     with reading() as database:
         raw = bytes(existing_rows(database, str(number))[0]["raw"])
-    new_fields = json.dumps(with_settings(fields_of(raw), set_ or ())) if fields is None else _read_text(fields)
+    new_fields = show_json(with_settings(fields_of(raw), set_ or ())) if fields is None else _read_text(fields)
     operation = Edit(number=number, fields=new_fields, was=body_digest(raw), by=by or login_name(), reason=reason)
     result = operate_once(operation)
     if json_:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
 
 from writegate.cli.output import Json, escape_controls, format_cell, print_json, print_table
+from writegate.contract.json_values import show_json
 from writegate.errors import WritegateError
 from writegate_console.cli.parked.options import (
     Before,
@@ -90,7 +90,7 @@ def _print_described(described: dict[str, Any]) -> None:
         if title == "history":
             continue
         is_object = isinstance(value, dict)
-        text = escape_controls(json.dumps(value, indent=2, ensure_ascii=False)) if is_object else format_cell(value)
+        text = escape_controls(show_json(value, indent=2)) if is_object else format_cell(value)
         typer.echo(f"{title:10} {text}")
     for action in described["history"]:
         at, who, reason = (format_cell(action[name]) for name in ("at", "who", "reason"))

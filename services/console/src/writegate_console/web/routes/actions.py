@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from fastapi import APIRouter, HTTPException, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from writegate.contract.json_values import read_json, show_json
 from writegate.contract.operations import DryRun, Edit, Hold, Release
 from writegate.errors import WritegateError
 from writegate_console.gate.audit import dry_run_report
@@ -115,7 +115,7 @@ def edit(request: Request, form: SentOperatorForm, number: int) -> Response:
         changes = field_changes(command.fields or {}, text)
         if form.text("confirmed") != "yes":
             return page(request, "edit.html", form.by, changes=changes, was=was, **context)
-        fields = json.dumps(json.loads(text), ensure_ascii=False)
+        fields = show_json(read_json(text))
         state.operate(Edit(number=number, fields=fields, was=was, by=form.by.user.name, reason=reason))
     except (WritegateError, ValueError) as error:
         return page(request, "parked_command.html", form.by, 409, problem=problem_of(error), **context)

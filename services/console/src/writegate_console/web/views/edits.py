@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from writegate.contract.json_values import read_json, show_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,8 @@ class FieldChange:
 def field_changes(before: Mapping[str, Any], text: str) -> list[FieldChange]:
     """Return what an edit changes. ``text``: all new fields. Raises :class:`ValueError` when it is no JSON object."""
     try:
-        after = json.loads(text)
-    except json.JSONDecodeError as error:
+        after = read_json(text)
+    except ValueError as error:
         raise ValueError(f"this is no JSON: {error}") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
@@ -29,8 +30,8 @@ def field_changes(before: Mapping[str, Any], text: str) -> list[FieldChange]:
         raise ValueError("expected a JSON object: the command's fields")  # noqa: TRY004  the message is for a person
     found = []
     for name in dict.fromkeys([*before, *after]):
-        old = json.dumps(before[name], ensure_ascii=False) if name in before else None
-        new = json.dumps(after[name], ensure_ascii=False) if name in after else None
+        old = show_json(before[name]) if name in before else None
+        new = show_json(after[name]) if name in after else None
         if old != new:
             found.append(FieldChange(name, old, new))
     return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from writegate.contract.json_values import show_json
 
 NOTHING = "–"  # noqa: RUF001  a dash, as in any table
 
@@ -62,7 +63,7 @@ def format_age(value: datetime | None, now: datetime | None = None) -> str:
 
 def format_json(value: Any) -> str:
     """Return a value as indented JSON."""
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return show_json(value, indent=2)
 
 
 def format_value(value: Any) -> str:
@@ -74,5 +75,5 @@ def format_value(value: Any) -> str:
     if isinstance(value, float):
         return format_number(value)
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, default=str)
+        return show_json(value)
     return str(value)

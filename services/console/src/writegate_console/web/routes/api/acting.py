@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, status
+from fastapi import APIRouter, Depends, HTTPException, Request, status
 
+from writegate.contract.json_values import read_json, show_json
 from writegate.contract.operations import DryRun, Edit, Hold, Release
 from writegate_console.gate.audit import dry_run_report
 from writegate_console.gate.parked.search import count_groups
@@ -63,10 +63,20 @@ def drop(request: Request, viewer: ApiOperator, asked: MoveRequest) -> Job:
     return _start_job(request, "drop", viewer.user.name, asked)
 
 
+async def _as_sent(request: Request) -> Any:
+    """Return the request's body with all digits of its numbers. Raises 422 for numbers that no float can hold."""
+    try:
+        return read_json(await request.body())
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, str(error)) from error
+
+
 @router.post("/parked/{number}/edits", status_code=status.HTTP_201_CREATED)
-def edit(request: Request, viewer: ApiOperator, number: Number, asked: EditRequest) -> dict[str, Any]:
+def edit(
+    request: Request, viewer: ApiOperator, number: Number, asked: EditRequest, sent: Annotated[Any, Depends(_as_sent)]
+) -> dict[str, Any]:
     """Give a parked command other fields."""
-    fields = json.dumps(asked.fields, ensure_ascii=False)
+    fields = show_json(sent["fields"])  # `asked` has its numbers as floats
     operation = Edit(number=number, fields=fields, was=asked.was, by=viewer.user.name, reason=asked.reason)
     return shared_state(request).operate(operation)
 
