@@ -98,7 +98,7 @@ class Vhost:
                 assert method is not None, f"{queue}: expected {count} messages, only {len(taken)} came"
                 channel.basic_ack(method.delivery_tag)
                 read = decode(body, properties.headers, {"content_type": properties.content_type})
-                taken.append(Taken(body, properties, method.routing_key, read.items))
+                taken.append(Taken(body, properties, method.routing_key, read))
                 if len(taken) == count:
                     break
             channel.cancel()

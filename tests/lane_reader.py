@@ -25,7 +25,9 @@ class RecordedChannel:
 
     def deliver(self, queue: str, tag: int, body: bytes) -> None:
         """Have a message of a queue delivered."""
-        self.consumers[queue](SimpleNamespace(delivery_info={"delivery_tag": tag}, properties={}, body=body))
+        self.consumers[queue](
+            SimpleNamespace(delivery_info={"delivery_tag": tag, "redelivered": False}, properties={}, body=body)
+        )
 
     def basic_ack(self, tag: int, multiple: bool) -> None:  # noqa: ARG002  as the real one
         self.acknowledged.append(tag)

@@ -13,6 +13,7 @@ from writegate.contract.lanes import lane_of
 from writegate.message.envelope import Item, Message, encode, encode_many, item_of
 from writegate_writer.receive.delivery import Arrived, Delivery
 from writegate_writer.receive.reading import read
+from writegate_writer.receive.verified import verify
 
 LANES = 4
 
@@ -45,12 +46,17 @@ def now_millis() -> int:
 
 
 def delivery(
-    message: Message, lane: int = 0, *, headers: Mapping[str, Any] | None = None, **properties: Any
+    message: Message,
+    lane: int = 0,
+    *,
+    headers: Mapping[str, Any] | None = None,
+    redelivered: bool = False,
+    **properties: Any,
 ) -> Delivery:
     """Return a message as it arrives in a lane of :data:`accounts`, with headers and properties added or replaced."""
-    return Delivery(
-        accounts.name, lane, 1, 0, message.body, {**message.headers, **(headers or {})}, message.properties | properties
-    )
+    sent, given = {**message.headers, **(headers or {})}, message.properties | properties
+    verified = verify(sent, given, redelivered=redelivered)
+    return Delivery(accounts.name, lane, 1, 0, message.body, sent, given, verified=verified)
 
 
 def delivered(command: Command, lane: int | None = None, **more: Any) -> Delivery:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+import socket
+from typing import Any, Final
+
+from pydantic_core import to_json
 
 from tests.attacks.attack import Attack
-from tests.attacks.target import Target
+from tests.attacks.target import WRITERS, Attacker, Target
 from tests.services.trial.contract import Deposit
-from writegate.message.envelope import encode, item_of
+from writegate.contract.ids import new_id
+from writegate.message.envelope import LOOKUP_TASK, Item, Message, encode, item_of
+from writegate.message.topology import dead_queue_name, queue_name
+
+VICTIM: Final = "shards"  # the neighbour's service
 
 
 def good_commands(target: Target) -> str:
@@ -19,4 +26,83 @@ def good_commands(target: Target) -> str:
     return "200 applied"
 
 
-BROKER_ATTACKS: Final = (Attack("200 good commands", good_commands),)
+def look_up(command_id: str) -> Message:
+    """Return the question for a command's receipt."""
+    return encode(Item(new_id(), LOOKUP_TASK, 1, None, to_json({"id": command_id})))
+
+
+def settle(target: Target, attacker: Attacker, *accounts: str) -> None:
+    """Wait until what was sent before is dealt with: a good command behind it, in each of these accounts' lanes."""
+    for account in accounts:
+        before = len(target.gate.database.entries(account)[account])
+        attacker.send(encode(item_of(Deposit(account=account, seq=before))), account)
+        target.gate.database.wait_entries(account, before + 1)
+
+
+def replies_to_mailboxes(target: Target) -> str:
+    """The writers' remote control as the place for replies: 300 malformed bodies in a row used to end a writer."""
+    with target.attacker() as attacker:
+        for _ in range(300):
+            for writer in WRITERS:
+                attacker.send(look_up("x"), reply_to=f"{writer}@{socket.gethostname()}.celery.pidbox")
+        settle(target, attacker, "replies")
+    return "600 look-ups, no reply"
+
+
+def replies_to_lanes(target: Target) -> str:
+    """Other people's queues as the place for replies: of look-ups, of good commands and of malformed ones."""
+    queues = [queue_name(VICTIM, 0), queue_name("writegate", 0), dead_queue_name(VICTIM)]
+    parked = "SELECT count(*) FROM writegate.parked WHERE service <> 'trial'"
+    before = target.gate.database.value(parked)
+    with target.attacker() as attacker:
+        for queue in queues:
+            for seq in range(25):
+                command = encode(item_of(Deposit(account=f"replies {queue}", seq=seq)))
+                attacker.send(look_up("x"), reply_to=queue)
+                attacker.send(command, f"replies {queue}", reply_to=queue)
+                attacker.send(Message(b"5", command.headers, command.properties), f"replies {queue}", reply_to=queue)
+        settle(target, attacker, *(f"replies {queue}" for queue in queues))
+    came = target.gate.database.value(parked) - before
+    assert came == 0, f"{came} replies came to lanes of others, where they are parked"
+    return "75 look-ups, 75 commands and 75 malformed, no reply"
+
+
+def forged_delivery_counts(target: Target) -> str:
+    """A header with which the broker says how often it delivered a message before: it used to stop all other turns."""
+    with target.attacker() as attacker:
+        for seq in range(200):
+            _send_with(attacker, Deposit(account="forged", seq=seq), {"x-delivery-count": 10 + seq})
+        target.gate.database.wait_entries("forged", 200)
+    largest = target.gate.database.value("SELECT count(*) FROM writegate.suspect")
+    assert largest == 0, f"{largest} of them are suspected of ending writers"
+    return "200 applied"
+
+
+def forged_origins(target: Target) -> str:
+    """Somebody else's name as the origin, and a hop that no writer has made."""
+    bad = Deposit(account="origin", seq=0, amount=-1)
+    with target.attacker() as attacker:
+        _send_with(attacker, bad, {"writegate-user": "bank", "writegate-hops": 1}, user_id="trial")
+        unsigned = Deposit(account="origin", seq=1, amount=-1)
+        _send_with(attacker, unsigned, {"writegate-user": "bank"})
+        ids = [bad.command_id, unsigned.command_id]
+        target.gate.database.wait_parked(*ids)
+    origins = dict(target.gate.database.sql("SELECT id, origin FROM writegate.parked WHERE id = ANY(%s)", [ids]))
+    assert origins == {bad.command_id: "trial", unsigned.command_id: "unverified"}, origins
+    return "recorded as what they are"
+
+
+def _send_with(attacker: Attacker, command: Deposit, headers: dict[str, Any], **properties: Any) -> None:
+    message = encode(item_of(command))
+    attacker.send(
+        Message(message.body, {**message.headers, **headers}, message.properties), command.account, **properties
+    )
+
+
+BROKER_ATTACKS: Final = (
+    Attack("200 good commands", good_commands),
+    Attack("replies to writers' mailboxes", replies_to_mailboxes),
+    Attack("replies to others' lanes", replies_to_lanes),
+    Attack("forged delivery counts", forged_delivery_counts),
+    Attack("forged origins", forged_origins),
+)

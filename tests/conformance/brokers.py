@@ -96,7 +96,7 @@ class Memory:
             for stored in self._broker.take(service, lane):
                 sent = stored.sent
                 read = decode(sent.body, sent.properties.headers, {"content_type": sent.properties.content_type})
-                taken.append(Taken(sent.body, sent.properties, sent.routing_key, read.items))
+                taken.append(Taken(sent.body, sent.properties, sent.routing_key, read))
         return taken
 
     @contextmanager

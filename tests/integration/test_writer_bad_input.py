@@ -5,13 +5,15 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import pika
 import pytest
 
-from tests.integration.gate import Gate, gate_running
+from tests.integration.gate import WRITER, Gate, gate_running
 from tests.integration.gate_broker import send
 from tests.servers import Servers
 from tests.services.trial.contract import Deposit, trial
@@ -98,7 +100,6 @@ BAD = {
     "another key": Bad("wrong-key", headers={KEY_HEADER: "other"}),
     "a list as key": Bad("bad-header", headers={KEY_HEADER: ["a"]}),
     "version 0": Bad("bad-header", headers={VERSION_HEADER: 0}),
-    "a second hop": Bad("second-hop", kwargs(b'{"account":"afar","seq":1}'), {HOPS_HEADER: 1, KEY_HEADER: "afar"}),
     "headers nested deep": Bad("protocol", headers={"deep": nested(DEPTH)}),
     "a property that is no text": Bad("protocol", properties={"content_encoding": b"\xff"}),
     "many of nothing": Bad("bad-many", kwargs(b'{"commands":[]}'), MANY),
@@ -151,3 +152,21 @@ def test_each_is_parked_with_its_cause_and_the_writer_goes_on(gate: Gate) -> Non
     assert writer.alive
     assert "Traceback" not in writer.log
     gate.assert_drained()
+
+
+def test_what_a_writer_has_forwarded_is_not_forwarded_again(gate: Gate) -> None:
+    """Only a writer's own user can say that it was forwarded: whatever others say, it is forwarded once."""
+    afar = Bad("", kwargs(b'{"account":"afar","seq":1}'), {HOPS_HEADER: 1, KEY_HEADER: "afar"})
+    if not any(writer.alive for writer in gate.writers.values()):
+        gate.writers.start("writer-hops")
+    said = afar.message(1)
+    with gate.broker.channel() as channel:
+        send(channel, LANE, said)
+    gate.database.wait_entries("afar", 1)
+    again = afar.message(2)
+    parameters = pika.URLParameters(gate.broker.url(WRITER))
+    with closing(pika.BlockingConnection(parameters)) as connection:
+        properties = {**again.properties, "user_id": WRITER}
+        send(connection.channel(), LANE, Message(again.body, again.headers, properties))
+    [parked] = gate.database.wait_parked(str(again.headers["id"])).values()
+    assert parked[0] == "second-hop"

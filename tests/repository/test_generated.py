@@ -33,7 +33,7 @@ def test_the_bytes_on_the_page_are_a_message_that_the_writer_reads() -> None:
     assert (publish.method.exchange, publish.method.mandatory) == ("writes.invoices", True)
     assert isinstance(header.properties, pika.BasicProperties)
     properties = {"content_type": header.properties.content_type, "user_id": header.properties.user_id}
-    [item] = decode(body.fragment, header.properties.headers, properties).items
+    [item] = decode(body.fragment, header.properties.headers, properties)
     assert (item.task, item.key, item.version) == ("invoices.pay_invoice", "2026-117", 1)
     assert json.loads(item.fields) == {"invoice": "2026-117", "cents": 4200}
     assert header.body_size == len(body.fragment)

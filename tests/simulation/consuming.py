@@ -79,7 +79,13 @@ class ConsumingChannel:
         if message.deliveries:
             headers["x-delivery-count"] = message.deliveries
         given = {**message.properties, "application_headers": headers}
-        deliver(SimpleNamespace(delivery_info={"delivery_tag": tag}, properties=given, body=message.body))
+        deliver(
+            SimpleNamespace(
+                delivery_info={"delivery_tag": tag, "redelivered": message.deliveries > 0},
+                properties=given,
+                body=message.body,
+            )
+        )
 
     def basic_ack(self, tag: int, multiple: bool) -> None:
         """Acknowledge."""

@@ -23,6 +23,7 @@ from writegate_writer.decide.store import Store
 from writegate_writer.handlers.domains import tables_by_task
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.receive.delivery import Delivery
+from writegate_writer.receive.verified import verify
 from writegate_writer.schedule.domain import Domain
 from writegate_writer.schedule.ports import Served
 from writegate_writer.schedule.scheduler import DomainScheduler
@@ -174,6 +175,7 @@ class BatchingWriter:
             message.body,
             headers,
             message.properties,
+            verified=verify(headers, message.properties, redelivered=delivered > 0),
         )
         self._hands.unacked.append(delivery)
         assert self._gate.deliver(self._domain, delivery)

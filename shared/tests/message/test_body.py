@@ -16,7 +16,7 @@ from writegate.message.envelope import Message, decode, encode, encode_many, ite
 
 
 def fields_in(message: Message) -> bytes:
-    return decode(message.body, message.headers, message.properties).items[0].fields
+    return decode(message.body, message.headers, message.properties)[0].fields
 
 
 def compressed_by_kombu(name: str) -> Message:
@@ -74,13 +74,13 @@ def test_numbers_stay_as_they_were_sent() -> None:
         assert fields_in(with_body(b"[[]," + sent + b",{}]")) == text
     rows = b'{"commands":[["i-1","accounts.deposit",1,null,' + text + b'],["i-2","accounts.deposit",1,null,{"a":1.1}]]}'
     many = encode_many("m-1", [])
-    first, second = decode(b"[[]," + rows + b",{}]", many.headers, many.properties).items
+    first, second = decode(b"[[]," + rows + b",{}]", many.headers, many.properties)
     assert (first.fields, second.fields) == (text, b'{"a":1.1}')
 
 
 def test_a_message_of_ours_is_known_to_be_plain() -> None:
     item = item_of(DEPOSIT)
     for message in (encode(item), encode_many("m-1", [item, item])):
-        assert all(read.plain for read in decode(message.body, message.headers, message.properties).items)
+        assert all(read.plain for read in decode(message.body, message.headers, message.properties))
     stock = sent_by_celery()
-    assert not decode(stock.body, stock.headers, stock.properties).items[0].plain
+    assert not decode(stock.body, stock.headers, stock.properties)[0].plain

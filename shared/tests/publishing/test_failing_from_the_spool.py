@@ -51,7 +51,7 @@ class Hand:
 
     def publish(self, exchange: str, routing_key: str, body: bytes, properties: pika.BasicProperties) -> None:
         assert Route(exchange, routing_key) == LANE
-        items = decode(body, properties.headers, {"content_type": properties.content_type}).items
+        items = decode(body, properties.headers, {"content_type": properties.content_type})
         self.sent.append([item.id for item in items])
 
     def reply(self, reply_to: str, body: bytes, properties: pika.BasicProperties) -> None:

@@ -49,6 +49,11 @@ FORWARDED = Counter(
     "Commands that arrived in the wrong lane and were sent to the right one.",
     ["service"],
 )
+REPLIES_REFUSED = Counter(
+    "writegate_refused_replies",
+    "Messages that asked for a reply where none is sent: neither to direct reply-to nor to a name shaped like a UUID.",
+    ["service"],
+)
 DATABASE_FAULTS = Counter(
     "writegate_database_faults",
     "Database errors, by the first two characters of the SQLSTATE; 'lost': the connection was lost.",

@@ -39,7 +39,9 @@ def domain_with(counts: Sequence[int]) -> Domain:
     """Return a domain with one message for each count of earlier deliveries."""
     domain = Domain("accounts", 1, (("accounts", LANE),))
     for count in counts:
-        domain.put(delivered(Deposit(account="a", amount=1), headers={"x-delivery-count": count}))
+        domain.put(
+            delivered(Deposit(account="a", amount=1), headers={"x-delivery-count": count}, redelivered=count > 0)
+        )
     return domain
 
 
@@ -66,6 +68,36 @@ def test_what_is_suspicious_is_never_in_a_batch_with_anything_else() -> None:
 def test_a_batch_is_as_small_as_the_least_of_its_messages_asks_for() -> None:
     assert sizes([0] * 300 + [2] * 700)[0] == (300, False)
     assert sizes([0] * 100 + [2] * 700)[0] == (250, False)
+
+
+def two_lanes(first: Sequence[int], other: Sequence[int]) -> Domain:
+    """Return a domain with messages in two lanes, each with its count of earlier deliveries."""
+    names = ["a", next(name for name in map(str, range(99)) if lane_of(name, LANES) != LANE)]
+    domain = Domain("accounts", 1, tuple(("accounts", lane_of(name, LANES)) for name in names))
+    for name, counts in zip(names, (first, other), strict=True):
+        for count in counts:
+            headers = {"x-delivery-count": count}
+            domain.put(delivered(Deposit(account=name, amount=1), headers=headers, redelivered=count > 0))
+    return domain
+
+
+def test_lanes_share_a_batch() -> None:
+    _, reading = take_batch(two_lanes([0] * 3, [0] * 4), SERVICES, Settings.load({}), clock())
+    assert len(reading.arrived) == 7
+
+
+@pytest.mark.parametrize("counts", [[10, 10], [3] * 200])
+def test_what_is_suspected_in_a_lane_makes_no_other_wait(counts: list[int]) -> None:
+    domain, taken = two_lanes(counts, [0] * 700), []
+    for _ in range(2):
+        _, reading = take_batch(domain, SERVICES, Settings.load({}), clock())
+        taken.append((len(reading.arrived), reading.suspicious))
+    assert taken == [(1 if counts[0] == 10 else 125, counts[0] == 10), (700, False)]
+
+
+def test_a_publishers_own_delivery_count_is_not_believed() -> None:
+    forged = delivered(Deposit(account="a", amount=1), headers={"x-delivery-count": 10})
+    assert not suspicious(forged)
 
 
 @pytest.mark.parametrize(("count", "is_suspicious"), [(9, False), (10, True), (-5, False)])
@@ -150,8 +182,7 @@ def test_a_replay_that_is_suspicious_waits_until_it_is_alone() -> None:
 def test_the_next_batch_is_read_before_it_is_taken_without_redelivered_messages() -> None:
     domain, settings = domain_with([0, 0, 1, 0]), Settings.load({})
     read_next_batch(domain, SERVICES, settings, clock())
-    queue = domain.coming()
-    assert queue is not None
+    [queue] = domain.coming()
     assert [delivery.parts is not None for delivery in queue] == [True, True, False, False]
     parts = [part for delivery in queue for part in delivery.parts or ()]
     _, reading = take_batch(domain, SERVICES, settings, clock())
@@ -162,4 +193,4 @@ def test_the_next_batch_is_read_before_it_is_taken_without_redelivered_messages(
 def test_no_more_than_one_batch_is_read_in_advance() -> None:
     domain = domain_with([0] * 5)
     read_next_batch(domain, SERVICES, Settings.load({"WRITEGATE_BATCH_COMMANDS": "2"}), clock())
-    assert sum(delivery.parts is not None for delivery in domain.coming() or ()) == 2
+    assert sum(delivery.parts is not None for queue in domain.coming() for delivery in queue) == 2

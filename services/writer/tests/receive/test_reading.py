@@ -28,6 +28,7 @@ from tests.sample import (
 from writegate import Command, Service
 from writegate.contract.ids import ledger_id, new_id
 from writegate.contract.lanes import lane_of
+from writegate.contract.users import WRITER
 from writegate.message.envelope import Item, Message, encode, encode_many, item_of
 from writegate_writer.receive.delivery import Arrived, Delivery, Misrouted, NotYet, Part, Question, Reading, Refused
 from writegate_writer.receive.reading import content_hash, read
@@ -80,17 +81,9 @@ def test_a_command_in_the_wrong_lane_is_forwarded_once() -> None:
     assert isinstance(part, Misrouted)
     assert (part.route.exchange, part.route.routing_key) == ("writes.accounts", str(LANE))
     assert part.item == item_of(DEPOSIT)
-    again = refused(delivered(DEPOSIT, wrong, headers={"writegate-hops": 1}))
+    again = refused(delivered(DEPOSIT, wrong, headers={"writegate-hops": 1}, user_id=WRITER))
     assert again.cause.cause == "second-hop"
     assert again.cause.message == f"expected in lane {LANE}, forwarded once already to lane {wrong}"
-
-
-def test_a_forwarded_command_arrives_with_who_sent_it_first() -> None:
-    arriving = delivered(
-        DEPOSIT, headers={"writegate-hops": 1, "writegate-user": "shop"}, user_id="writer", reply_to="r"
-    )
-    assert isinstance(only(arriving), Arrived)
-    assert (arriving.origin, arriving.reply_to) == ("shop", "r")
 
 
 def test_a_question_is_read_and_one_without_an_id_is_refused() -> None:
@@ -215,7 +208,6 @@ def test_whatever_comes_it_has_parts_and_never_fails(
     arriving = Delivery("accounts", lane, 1, 0, body, headers, properties)
     parts = read(arriving, accounts, now_millis())
     assert parts
-    assert arriving.delivery_count >= 0
     reading = Reading()
     for part in parts:
         reading.add(part)

@@ -40,6 +40,16 @@ def test_services_of_a_domain_take_turns_each_in_its_own_order() -> None:
     assert domain.next_queue() is None
 
 
+def test_lanes_of_a_service_take_turns_as_one() -> None:
+    domain = Domain("a+b", 1, (("a", 0), ("a", 1), ("b", 0)))
+    for service, lane, tag in [("a", 0, 1), ("a", 0, 2), ("a", 1, 3), ("b", 0, 4), ("b", 0, 5)]:
+        domain.put(Delivery(service, lane, tag, 0, b"", {}, {}))
+    taken = []
+    while queue := domain.next_queue():
+        taken.append(queue.popleft().tag)
+    assert taken == [1, 4, 3, 5, 2], "one of b after one of a, whichever of its lanes that was"
+
+
 def test_what_waits_is_void_once_its_channel_goes() -> None:
     domain = Domain("a", 1, (("a", 0),))
     domain.put(delivery("a", 1))

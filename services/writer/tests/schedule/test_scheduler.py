@@ -117,6 +117,50 @@ def test_a_turn_that_asks_to_be_alone_is_followed_by_one_that_is() -> None:
     assert scheduler.take(0) is third
 
 
+class Now:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_others_get_most_of_the_time_whatever_is_suspected() -> None:
+    now = Now()
+    scheduler = DomainScheduler(now)
+    suspect, other = serving(scheduler, "suspect"), serving(scheduler, "other")
+    took = {"suspect": 0.0, "other": 0.0}
+    for owned in (suspect, other):
+        scheduler.deliver(owned, delivery())  # none is taken out: both always have work
+    for _ in range(200):
+        taken = scheduler.take(0)
+        if taken is None:
+            now.seconds += 0.01
+            continue
+        alone = taken is other or scheduler.request_exclusive_turn(suspect)
+        began = now.seconds
+        now.seconds += 0.1 if alone else 0.001
+        took[taken.name] += now.seconds - began
+        scheduler.give_back(taken)
+    assert took["suspect"] > 0, "it comes to its turns"
+    assert took["other"] > 2.5 * took["suspect"]
+
+
+def test_who_is_alone_anyway_does_not_wait() -> None:
+    now = Now()
+    scheduler = DomainScheduler(now)
+    suspect = serving(scheduler, "suspect")
+    serving(scheduler, "other")
+    scheduler.deliver(suspect, delivery())
+    for _ in range(5):
+        assert scheduler.take(0) is suspect
+        scheduler.request_exclusive_turn(suspect)
+        now.seconds += 1.0
+        scheduler.give_back(suspect)
+
+
 def test_a_domain_that_is_given_up_during_its_turn_alone_keeps_nobody_waiting() -> None:
     scheduler = DomainScheduler()
     suspect, other = serving(scheduler, "suspect"), serving(scheduler, "other")

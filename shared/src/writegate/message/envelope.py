@@ -64,17 +64,6 @@ class Message:
     properties: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """A decoded message: its commands, who sent it, where a reply goes, and how often it was forwarded."""
-
-    items: tuple[Item, ...]
-    user: str | None
-    reply_to: str | None
-    hops: int
-    headers: Mapping[str, Any]
-
-
 def item_of(command: Command) -> Item:
     """Return the item of a command. Raises :class:`InvalidCommand` for an id, key or field the writer would refuse."""
     contract, key, command_id = contract_of(command), key_of(command), command.command_id
@@ -162,8 +151,8 @@ def _headers(task: str, message_id: str, parent: str | None) -> dict[str, Any]:
     }
 
 
-def decode(body: bytes, headers: Mapping[str, Any], properties: Mapping[str, Any]) -> Envelope:
-    """Read a message that anybody may have sent.
+def decode(body: bytes, headers: Mapping[str, Any], properties: Mapping[str, Any]) -> tuple[Item, ...]:
+    """Return the commands in a message that anybody may have sent.
 
     Raises :class:`MalformedMessage`, whose cause is one of: ``too-large``, ``not-json``, ``invalid-json``,
     ``content-encoding``, ``protocol``, ``no-id``, ``bad-id``, ``no-task``, ``positional-args``, ``not-kwargs``,
@@ -173,25 +162,8 @@ def decode(body: bytes, headers: Mapping[str, Any], properties: Mapping[str, Any
     kwargs = read_kwargs(body, headers, properties, stock=VERSION_HEADER not in headers)
     _refuse_what_we_do_not_run(headers)
     if task == MANY_TASK:
-        items = _items(kwargs)
-    else:
-        items = (Item(message_id, task, _version(headers), _key(headers), kwargs.text, plain=kwargs.plain),)
-    user = properties.get("user_id")
-    origin = headers.get(USER_HEADER)
-    return Envelope(
-        items=items,
-        user=origin if is_text(origin) else user,
-        reply_to=reply_to_of(properties),
-        hops=headers[HOPS_HEADER] if isinstance(headers.get(HOPS_HEADER), int) else 0,
-        headers=headers,
-    )
-
-
-def reply_to_of(properties: Mapping[str, Any]) -> str | None:
-    """Return the address to which a message asks for a reply; None when it does not or the address is unusable."""
-    # AMQP clients can read text here that they cannot send.
-    address = properties.get("reply_to")
-    return address if is_text(address) and address else None
+        return _items(kwargs)
+    return (Item(message_id, task, _version(headers), _key(headers), kwargs.text, plain=kwargs.plain),)
 
 
 def _who(headers: Mapping[str, Any]) -> tuple[str, str]:

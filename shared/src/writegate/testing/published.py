@@ -16,7 +16,7 @@ _MOST_LISTED = 20
 
 def commands_in(sent: Sent, services: Mapping[str, Service]) -> list[Command]:
     """Return the commands in a message. A lookup of a command is left out."""
-    items = decode(sent.body, sent.properties.headers, {"content_type": sent.properties.content_type}).items
+    items = decode(sent.body, sent.properties.headers, {"content_type": sent.properties.content_type})
     return [_command(item, services) for item in items if item.task != LOOKUP_TASK]
 
 

@@ -62,10 +62,9 @@ class Sending:
         """Forward commands to their right lanes; each is acknowledged once the broker has confirmed it there."""
         for command in misrouted:
             delivery = command.delivery
-            headers: dict[str, Any] = {HOPS_HEADER: 1} | trace_header(traceparents_of(delivery.headers))
-            if delivery.origin is not None:
-                headers[USER_HEADER] = delivery.origin
-            confirmed = self._publishing.forward([(command.route, command.item)], headers, delivery.reply_to)
+            headers: dict[str, Any] = {HOPS_HEADER: 1, USER_HEADER: delivery.verified.origin}
+            headers |= trace_header(traceparents_of(delivery.headers))
+            confirmed = self._publishing.forward([(command.route, command.item)], headers, delivery.verified.reply_to)
             confirmed.add_done_callback(partial(self._forwarded, domain, delivery))
 
     def _forwarded(self, domain: Domain, delivery: Delivery, confirmed: Future[None]) -> None:
@@ -89,7 +88,7 @@ class Sending:
         found = store.look_up(service, [question.command_id for question in questions]) if questions else {}
         for question in questions:
             receipt = found.get(question.command_id)
-            reply_to = question.delivery.reply_to
+            reply_to = question.delivery.verified.reply_to
             if reply_to is not None:
                 known = to_result_message(receipt) if receipt else unknown_result_message(question.command_id)
                 self._publishing.reply(reply_to, question.message_id, known)

@@ -134,7 +134,7 @@ def _run_handlers(
             _check_untouched(task, before, store.changed_rows(), held)
         if returned:
             _read(task, returned, {arrived.item.id for arrived in run}, answers)
-        origins = {arrived.item.id: arrived.delivery.origin for arrived in run} if emitted else {}
+        origins = {arrived.item.id: arrived.delivery.verified.origin for arrived in run} if emitted else {}
         answers.emitted += [_outgoing(task, command, origins, services) for command in emitted]
     return answers
 
@@ -198,5 +198,5 @@ def _outgoing(
 
 def _first(store: Store, service: str, plan: Classified) -> Mapping[str, Receipt]:
     """Return the first receipts of repeated commands, of those whose senders asked for a receipt."""
-    asked = [command.item.id for command, _ in plan.repeated if command.delivery.reply_to is not None]
+    asked = [command.item.id for command, _ in plan.repeated if command.delivery.verified.reply_to is not None]
     return store.look_up(service, asked) if asked else {}

@@ -13,6 +13,7 @@ import structlog
 from writegate.message.topology import dead_queue_name
 from writegate_writer.broker.memory_size import MemoryBudget, memory_size
 from writegate_writer.receive.delivery import Delivery
+from writegate_writer.receive.verified import verify
 from writegate_writer.schedule.domain import Domain
 
 log = structlog.get_logger(__name__)
@@ -55,6 +56,9 @@ class DeadQueues:
         delivery.tag = message.delivery_info["delivery_tag"]
         delivery.properties = dict(message.properties)
         delivery.headers = delivery.properties.pop("application_headers", None) or {}
+        delivery.verified = verify(
+            delivery.headers, delivery.properties, redelivered=message.delivery_info["redelivered"]
+        )
         delivery.body = message.body or b""  # without a body py-amqp has a text there, not bytes
         if self._deliver(domain, delivery):
             self._unacknowledged[delivery] = channel

@@ -22,8 +22,10 @@ from writegate_writer.broker.channel import LaneChannel
 from writegate_writer.broker.dead_queues import DeadQueues
 from writegate_writer.broker.memory_size import MemoryBudget, memory_size
 from writegate_writer.broker.patches import accept_malformed_properties, read_in_bulk, suspend_heartbeat_check
+from writegate_writer.counters import REPLIES_REFUSED
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.receive.delivery import Delivery
+from writegate_writer.receive.verified import verify
 from writegate_writer.schedule.domain import Domain, Phase
 from writegate_writer.schedule.scheduler import DomainScheduler
 
@@ -265,7 +267,10 @@ class Lanes:
         properties = dict(message.properties)
         headers = properties.pop("application_headers", None) or {}
         body = message.body or b""  # without a body py-amqp has a text there, not bytes
-        delivery = Delivery(service, lane, tag, opened.generation, body, headers, properties)
+        verified = verify(headers, properties, redelivered=message.delivery_info["redelivered"])
+        if verified.reply_refused:
+            REPLIES_REFUSED.labels(service).inc()
+        delivery = Delivery(service, lane, tag, opened.generation, body, headers, properties, verified=verified)
         if self._scheduler.deliver(domain, delivery):
             opened.acks.delivered(tag)
             delivery.held_bytes = memory_size(body, headers, properties)

@@ -75,8 +75,8 @@ def _row(deferral: Deferral) -> tuple[Any, ...]:
         arrived.hash,
         sanitize_text(deferral.reason),
         deferral.limit_seconds,
-        sanitize_text(delivery.origin) if delivery.origin else None,
-        sanitize_text(delivery.reply_to) if delivery.reply_to else None,
+        delivery.verified.origin,
+        delivery.verified.reply_to,
         json.dumps(sanitize_json(dict(delivery.headers))),
         item.fields,
     )

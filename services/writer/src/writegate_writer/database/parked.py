@@ -49,7 +49,7 @@ def _row(refused: Refused) -> tuple[Any, ...]:
         refused.cause.cause,
         refused.cause.sqlstate,
         sanitize_text(refused.cause.message),
-        sanitize_text(delivery.origin) if delivery.origin else _header_text(delivery.properties.get("user_id")),
+        delivery.verified.origin,
         json.dumps(sanitize_json(dict(delivery.headers))),
         refused.raw,
     )

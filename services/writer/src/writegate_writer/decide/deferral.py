@@ -19,6 +19,7 @@ from writegate.message.envelope import Item
 from writegate.message.receipt import Cause
 from writegate_writer.receive.contracts import command_of
 from writegate_writer.receive.delivery import Arrived, Delivery, NotYet, Refused
+from writegate_writer.receive.verified import UNVERIFIED, Verified, reply_address
 
 Key = tuple[str, str]  # service, key
 
@@ -71,7 +72,8 @@ class DeferredRow:
 
 def revive(row: DeferredRow, service: Service) -> Arrived | Refused:
     """Return a deferred command as if it arrived now; refused when today's contract does not take it."""
-    delivery = Delivery(row.service, row.lane, 0, _NO_GENERATION, b"", {}, {}, 1, row.origin, row.reply_to)
+    verified = Verified(row.origin or UNVERIFIED, reply_address(row.reply_to))
+    delivery = Delivery(row.service, row.lane, 0, _NO_GENERATION, b"", {}, {}, 1, verified)
     id_ = ledger_id(row.item.id)
     try:
         command = command_of(row.item, service)

@@ -55,10 +55,10 @@ class BatchResult:
 
     def asked(self) -> Iterator[tuple[str, Receipt]]:
         """Return the receipts that senders asked for, each with the address it goes to."""
-        if any(delivery.reply_to is not None for delivery in self.settled):
+        if any(delivery.verified.reply_to is not None for delivery in self.settled):
             for part, receipt in self.receipts():
-                if part.delivery.reply_to is not None:
-                    yield part.delivery.reply_to, receipt
+                if part.delivery.verified.reply_to is not None:
+                    yield part.delivery.verified.reply_to, receipt
 
     def receipts(self) -> Iterator[tuple[Part, Receipt]]:
         """Return each part with its receipt."""

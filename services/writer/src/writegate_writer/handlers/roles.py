@@ -1,12 +1,9 @@
-"""Names of the database roles and of the broker users. They are defined here and nowhere else."""
+"""Names of the database roles and of the broker users of services. They are defined here and nowhere else."""
 
 from __future__ import annotations
 
 from writegate.contract.targets import BUILT_IN
-
-WRITER = "writegate_writer"  # also the writers' broker user
-READER = "writegate_reader"  # also the broker user that reads the management API
-OPERATOR = "writegate_operator"  # the broker user by which people publish what they want done, and read that API
+from writegate.contract.users import OPERATOR
 
 
 def user_of(service: str) -> str:

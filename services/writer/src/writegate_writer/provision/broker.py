@@ -14,10 +14,10 @@ from urllib.parse import quote
 import httpx
 
 from writegate.config import Settings
+from writegate.contract.users import WRITER
 from writegate.message.topology import Binding
 from writegate.publishing.wire import LANES
 from writegate.urls import vhost_of
-from writegate_writer.handlers.roles import WRITER
 from writegate_writer.provision.broker_diff import MONITORING, BrokerState, Permission, limit_path
 from writegate_writer.provision.change import ApplyError, BrokerRequest
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from writegate import Service
 from writegate.contract.targets import BUILT_IN
+from writegate.contract.users import OPERATOR, READER, WRITER
 from writegate.message.topology import Binding, exchange_name, queue_name, topology_of
-from writegate_writer.handlers.roles import OPERATOR, READER, WRITER, user_of
+from writegate_writer.handlers.roles import user_of
 from writegate_writer.provision.change import BrokerRequest, Change, Removal, password_variable
 
 DURABLE_DIRECT = "durable direct"

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import groupby
 
+from writegate.contract.users import READER, WRITER
 from writegate_writer.handlers.domains import DeclaredDomain, domains_of
-from writegate_writer.handlers.roles import READER, WRITER, role_of
+from writegate_writer.handlers.roles import role_of
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.provision.change import Action, Change, Migration, Sql, password_variable
 from writegate_writer.provision.grants import SCHEMA, Grant, Objects, Path, desired_grants

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from writegate.contract.targets import BUILT_IN
+from writegate.contract.users import READER, WRITER
 from writegate_writer.handlers.domains import table_name
-from writegate_writer.handlers.roles import READER, WRITER, role_of
+from writegate_writer.handlers.roles import role_of
 from writegate_writer.handlers.writes import Writes
 
 Kind = Literal["schema", "table", "sequence", "function"]

@@ -26,15 +26,14 @@ def read_dead(delivery: Delivery, service: Service) -> list[Arrived | Refused]:
     behind a dead letter: later commands of its key have been applied meanwhile.
     """
     try:
-        envelope = decode(delivery.body, delivery.headers, delivery.properties)
+        items = decode(delivery.body, delivery.headers, delivery.properties)
     except MalformedMessage as error:
         return [refuse_message(delivery, error)]
-    delivery.origin = envelope.user
-    key = envelope.items[0].key  # the commands of one message are of one lane
+    key = items[0].key  # the commands of one message are of one lane
     delivery.lane = lane_of(key, service.lanes)
     cause = cause_of(delivery.headers)
     parts: list[Arrived | Refused] = []
-    for item in envelope.items:
+    for item in items:
         hash_ = content_hash(item)
         if item.task.partition(".")[0] == service.name:
             parts.append(Arrived(delivery, item, ledger_id(item.id), hash_, NotYet(cause.message)))

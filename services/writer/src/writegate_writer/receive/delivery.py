@@ -10,6 +10,9 @@ from writegate.contract.command import Command
 from writegate.message.envelope import Item
 from writegate.message.receipt import Cause
 from writegate.message.topology import Route
+from writegate_writer.receive.verified import Verified
+
+NOTHING_VERIFIED = Verified()
 
 
 @dataclass(slots=True, eq=False)
@@ -29,18 +32,10 @@ class Delivery:
     headers: Mapping[str, Any]
     properties: Mapping[str, Any]
     undecided_parts: int = 0
-    origin: str | None = None
-    reply_to: str | None = None
+    verified: Verified = NOTHING_VERIFIED
     parts: list[Part] | None = None  # when it was read before its batch was taken
     held_bytes: int = 0  # of memory, until it is acknowledged
     dead: bool = False  # the broker gave up delivering it
-
-    @property
-    def delivery_count(self) -> int:
-        """How often the broker delivered it before, as a quorum queue counts."""
-        count = self.headers.get("x-delivery-count", 0)
-        # The broker sends none with the first delivery. Then the header is the publisher's, and may be anything.
-        return max(count, 0) if isinstance(count, int) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from writegate.contract.lanes import lane_of
 from writegate.contract.service import Service
 from writegate.errors import MalformedMessage
 from writegate.message.body import decompressed
-from writegate.message.envelope import LOOKUP_TASK, MANY_TASK, Item, decode, reply_to_of
+from writegate.message.envelope import LOOKUP_TASK, MANY_TASK, Item, decode
 from writegate.message.receipt import Cause
 from writegate.message.topology import route_of
-from writegate.message.validation import MAX_ID_BYTES, is_id
+from writegate.message.validation import MAX_ID_BYTES
 from writegate_writer.receive.contracts import command_and_key
 from writegate_writer.receive.delivery import Arrived, Delivery, Misrouted, NotYet, Part, Question, Refused
 
@@ -23,17 +23,15 @@ from writegate_writer.receive.delivery import Arrived, Delivery, Misrouted, NotY
 def read(delivery: Delivery, service: Service, now_millis: int) -> list[Part]:
     """Return the parts of a delivery. Whatever was sent, it returns at least one part and never raises."""
     try:
-        envelope = decode(delivery.body, delivery.headers, delivery.properties)
+        items = decode(delivery.body, delivery.headers, delivery.properties)
     except MalformedMessage as error:
         return [refuse_message(delivery, error)]
-    delivery.origin = envelope.user
-    delivery.reply_to = envelope.reply_to
-    return [_read_or_refuse(delivery, item, envelope.hops, service, now_millis) for item in envelope.items]
+    return [_read_or_refuse(delivery, item, service, now_millis) for item in items]
 
 
-def _read_or_refuse(delivery: Delivery, item: Item, hops: int, service: Service, now_millis: int) -> Part:
+def _read_or_refuse(delivery: Delivery, item: Item, service: Service, now_millis: int) -> Part:
     try:
-        return _read_item(delivery, item, hops, service, now_millis)
+        return _read_item(delivery, item, service, now_millis)
     except MalformedMessage as error:
         digest = content_hash(item)
         cause = Cause(error.cause, str(error))
@@ -42,7 +40,7 @@ def _read_or_refuse(delivery: Delivery, item: Item, hops: int, service: Service,
         return Refused(delivery, item.id, digest, cause, item, item.fields, known)
 
 
-def _read_item(delivery: Delivery, item: Item, hops: int, service: Service, now_millis: int) -> Part:
+def _read_item(delivery: Delivery, item: Item, service: Service, now_millis: int) -> Part:
     if item.task == LOOKUP_TASK:
         return _question(delivery, item)
     if item.task == MANY_TASK or _owner(item.task) != service.name:
@@ -54,7 +52,7 @@ def _read_item(delivery: Delivery, item: Item, hops: int, service: Service, now_
         item = replace(item, key=key)  # a stock producer sends none: from here on every item has the contract's key
     lane = delivery.lane if isinstance(command, NotYet) and key is None else lane_of(key, service.lanes)
     if lane != delivery.lane:
-        if hops:
+        if delivery.verified.forwarded:
             raise MalformedMessage(
                 "second-hop", f"expected in lane {lane}, forwarded once already to lane {delivery.lane}"
             )
@@ -84,9 +82,6 @@ def refuse_message(delivery: Delivery, error: MalformedMessage) -> Refused:
     digest = hashlib.blake2b(delivery.body, digest_size=16)
     claimed = delivery.headers.get("id")
     named = isinstance(claimed, str) and 0 < len(claimed) <= MAX_ID_BYTES
-    if is_id(claimed):
-        # It is no command of ours, but the sender gets a receipt under the id that it knows.
-        delivery.reply_to = reply_to_of(delivery.properties)
     # Without an id the hash of its content is its id, so that a redelivery is not parked twice.
     identity = str(claimed) if named else f"content-{digest.hexdigest()}"
     cause = Cause(error.cause, str(error))

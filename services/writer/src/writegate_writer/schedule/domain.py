@@ -16,6 +16,8 @@ from writegate_writer.decide.rejections import RejectionStreak
 from writegate_writer.decide.store import Outgoing
 from writegate_writer.receive.delivery import Delivery
 
+_Queue = tuple[str, bool, int]  # service, whether of dead letters, lane
+
 
 class Phase(Enum):
     """Whether a domain is consumed."""
@@ -96,11 +98,15 @@ class Domain:
         self.notified: tuple[int, Holds] | None = None  # revision and holds, as the control thread last read them
         self.changed = False  # ``notified`` has changed since the last turn
         self.next_reading: Future[None] | None = None  # done when a reader thread has read the next batch
-        # Two queues for each service, since a batch is of one service: its messages, and its dead letters. Round robin.
-        self._inbox: dict[tuple[str, bool], deque[Delivery]] = {
-            (service, dead): deque() for service, _ in lanes for dead in (False, True)
+        # A queue for each lane, so that what is suspected in one makes no other wait; those of dead letters are apart.
+        self._inbox: dict[_Queue, deque[Delivery]] = {
+            (service, dead, lane): deque() for service, lane in lanes for dead in (False, True)
         }
-        self._round_robin = deque(self._inbox)
+        # Round robin among services, since a batch is of one service, and in each among its lanes.
+        self._lanes: dict[tuple[str, bool], deque[int]] = {}
+        for service, dead, lane in self._inbox:
+            self._lanes.setdefault((service, dead), deque()).append(lane)
+        self._services = deque(self._lanes)
 
     @property
     def messages_in_memory(self) -> int:
@@ -108,12 +114,12 @@ class Domain:
         return sum(len(queue) for queue in self._inbox.values())
 
     def inboxes(self) -> Iterator[tuple[str, int, Delivery | None]]:
-        """Return for each service how many messages wait, and the first of them.
+        """Return for each lane its service, how many messages wait, and the first of them.
 
         Without dead letters, which may be of any age. Any thread may call this, without the lock: the numbers are
         those of a moment.
         """
-        for (service, dead), queue in self._inbox.items():
+        for (service, dead, _), queue in self._inbox.items():
             if dead:
                 continue
             first = None
@@ -123,26 +129,45 @@ class Domain:
 
     def put(self, delivery: Delivery) -> None:
         """Add a delivery to the inbox."""
-        self._inbox[delivery.service, delivery.dead].append(delivery)
+        self._inbox[delivery.service, delivery.dead, delivery.lane].append(delivery)
 
     def first(self) -> Delivery | None:
         """Return the first delivery of the queue that :meth:`next_queue` would return; None when nothing waits."""
-        for name in self._round_robin:
-            with suppress(IndexError):  # the hub thread may empty it at the same time
-                return self._inbox[name][0]
+        for service, dead in self._services:
+            for lane in self._lanes[service, dead]:
+                with suppress(IndexError):  # the hub thread may empty it at the same time
+                    return self._inbox[service, dead, lane][0]
         return None
 
-    def coming(self) -> deque[Delivery] | None:
-        """Return the queue that :meth:`next_queue` would return, and keep its place in the round robin."""
-        return next((self._inbox[name] for name in self._round_robin if self._inbox[name]), None)
+    def coming(self) -> list[deque[Delivery]]:
+        """Return the queue that :meth:`next_queue` would return, and keep its place in the round robin.
+
+        After it come the queues of the same service's other lanes, of which something may join its batch.
+        """
+        name = self._next()
+        if name is None:
+            return []
+        service, dead, lane = name
+        others = [other for other in self._lanes[service, dead] if other != lane]
+        return [self._inbox[name], *(self._inbox[service, dead, other] for other in others)]
 
     def next_queue(self) -> deque[Delivery] | None:
-        """Return the next queue, round robin, that has something waiting."""
-        for _ in range(len(self._round_robin)):
-            name = self._round_robin[0]
-            self._round_robin.rotate(-1)
-            if self._inbox[name]:
-                return self._inbox[name]
+        """Return the next lane's queue, round robin, that has something waiting."""
+        name = self._next()
+        if name is None:
+            return None
+        service, dead, lane = name
+        self._services.remove((service, dead))
+        self._services.append((service, dead))
+        self._lanes[service, dead].remove(lane)
+        self._lanes[service, dead].append(lane)
+        return self._inbox[name]
+
+    def _next(self) -> _Queue | None:
+        for service, dead in self._services:
+            for lane in self._lanes[service, dead]:
+                if self._inbox[service, dead, lane]:
+                    return service, dead, lane
         return None
 
     def empty(self) -> None:

@@ -16,6 +16,9 @@ from writegate_writer.decide.holds import Holds
 from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.domain import Domain, Phase
 
+# After a turn alone others go on for so many times as long as it kept them waiting.
+_OTHERS_SHARE = 3.0
+
 
 class DomainScheduler:
     """The domains of this process and the queue of those that have work to do."""
@@ -28,6 +31,12 @@ class DomainScheduler:
         self._later: dict[Domain, float] = {}  # when a domain gets a turn even if nothing arrives: one time each
         self._busy = 0  # turns being taken
         self._exclusive: Domain | None = None  # whose turn is the only one
+        # Since when others have to wait for it; whose the last such turn was, whether others had one after it, and from
+        # when on another such may begin if they had.
+        self._exclusive_since: float | None = None
+        self._last_exclusive: Domain | None = None
+        self._exclusive_due = 0.0
+        self._others_had_turns = False
         self._closed = False
 
     def domains(self) -> list[Domain]:
@@ -130,6 +139,8 @@ class DomainScheduler:
                     return domain
                 # Not for busy domains: when their turn ends everybody who waits here is woken.
                 due = min((at for later, at in self._later.items() if not later.busy), default=deadline)
+                if self._ready and self._exclusive is None and not self._busy:
+                    due = min(due, self._exclusive_due)  # they wait until one of them may be alone
                 self._changed.wait(max(min(left, due - self._now()), 0.001))
             return None
 
@@ -142,7 +153,7 @@ class DomainScheduler:
         """Return whether the domain's present turn is the only one in this process. If not, its next one will be.
 
         For commands that are suspected to end the process: if others were applied at the same time, nobody could say
-        which of them ended it.
+        which of them ended it. As long as others have work they get most of the time, whatever is suspected.
         """
         with self._changed:
             domain.exclusive = True
@@ -150,19 +161,35 @@ class DomainScheduler:
 
     def _next(self) -> Domain | None:
         self._wake_due()
-        while self._ready and self._exclusive is None:
-            domain = self._ready[0]
-            giving_up = domain.phase is Phase.GIVING_UP
-            if domain.exclusive and self._busy and not giving_up:
-                return None  # the others end their turns first; it stays in front, so that it is next
-            self._ready.popleft()
-            domain.queued = False
-            if not giving_up:
-                domain.busy = True
-                self._busy += 1
-                self._exclusive = domain if domain.exclusive else None
-                return domain
-        return None
+        put_off: list[Domain] = []
+        try:
+            while self._ready and self._exclusive is None:
+                domain = self._ready[0]
+                giving_up = domain.phase is Phase.GIVING_UP
+                alone = domain.exclusive and not giving_up
+                if alone and self._others_had_turns and self._now() < self._exclusive_due:
+                    put_off.append(self._ready.popleft())
+                    continue
+                if alone and self._busy:
+                    self._exclusive_since = self._exclusive_since or self._now()
+                    return None  # the others end their turns first; it stays in front, so that it is next
+                self._ready.popleft()
+                domain.queued = False
+                if not giving_up:
+                    return self._begin(domain)
+            return None
+        finally:
+            self._ready.extendleft(reversed(put_off))
+
+    def _begin(self, domain: Domain) -> Domain:
+        domain.busy = True
+        self._busy += 1
+        if domain.exclusive:
+            self._exclusive = domain
+            self._exclusive_since = self._exclusive_since or self._now()
+        elif domain is not self._last_exclusive:
+            self._others_had_turns = True
+        return domain
 
     def give_back(self, domain: Domain) -> None:
         """End a turn; the domain gets another, behind the others, while something waits in it."""
@@ -170,7 +197,10 @@ class DomainScheduler:
             domain.busy = False
             self._busy -= 1
             if self._exclusive is domain:
-                self._exclusive, domain.exclusive = None, False
+                self._exclusive, domain.exclusive, self._last_exclusive = None, False, domain
+                now = self._now()
+                self._exclusive_due = now + _OTHERS_SHARE * (now - (self._exclusive_since or now))
+                self._exclusive_since, self._others_had_turns = None, False
             if domain.phase is Phase.SERVING and (domain.messages_in_memory or domain.exclusive):
                 self._enqueue(domain)
             self._changed.notify_all()

@@ -26,6 +26,7 @@ from writegate_writer.decide.store import Owner
 from writegate_writer.handlers.loading import load_services
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.receive.delivery import Delivery
+from writegate_writer.receive.verified import verify
 from writegate_writer.schedule.batching import take_batch
 from writegate_writer.schedule.clock import SystemClock
 from writegate_writer.schedule.domain import Domain
@@ -171,4 +172,6 @@ def _delivery(stored: Stored) -> Delivery:
     _, service, lane = stored.queue.split(".")
     read = stored.sent.properties
     properties = {name: getattr(read, name) for name in ("content_type", "user_id", "reply_to", "correlation_id")}
-    return Delivery(service, int(lane), stored.number, 0, stored.sent.body, read.headers or {}, properties)
+    headers = read.headers or {}
+    verified = verify(headers, properties, redelivered=False)
+    return Delivery(service, int(lane), stored.number, 0, stored.sent.body, headers, properties, verified=verified)

@@ -149,8 +149,8 @@ class MemoryStore:
                 delivery.lane,
                 arrived.item,
                 arrived.hash,
-                delivery.origin,
-                delivery.reply_to,
+                delivery.verified.origin,
+                delivery.verified.reply_to,
                 limited=deferral.limit_seconds is not None,
                 overdue=False,
             )

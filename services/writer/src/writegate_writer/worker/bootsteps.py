@@ -15,7 +15,6 @@ from celery.bootsteps import RUN  # type: ignore[attr-defined]  # missing in the
 from celery.worker import state
 from celery.worker.consumer import Consumer
 from celery.worker.consumer.connection import Connection
-from celery.worker.consumer.control import Control
 from celery.worker.consumer.events import Events
 from kombu.common import QoS
 
@@ -24,6 +23,7 @@ from writegate_writer import counters
 from writegate_writer.broker.patches import retry_steadily
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.receive.delivery import Arrived, Refused
+from writegate_writer.worker.mailbox import Mailbox
 from writegate_writer.worker.process import Process
 
 RECONNECT_SECONDS: Final = 1.0
@@ -68,10 +68,31 @@ class LanesStep(bootsteps.StartStopStep):
         return {"writegate": self._process.info()}
 
 
-class ControlStep(Control):
-    """Celery's remote control. Its own class requires `Tasks`, which would be started again for it."""
+class ControlStep(bootsteps.StartStopStep):
+    """Celery's remote control, with a mailbox of ours. Its own step requires `Tasks`, which would be started for it."""
 
     requires = (LanesStep,)
+    name = "Control"
+
+    def __init__(self, c: Any, **kwargs: Any) -> None:
+        super().__init__(c, **kwargs)
+        self._mailbox = Mailbox(c)
+
+    def start(self, c: Any) -> None:
+        """Listen. Called on every connection to the broker."""
+        self._mailbox.start(c)
+
+    def stop(self, c: Any) -> None:
+        """Stop listening."""
+        self._mailbox.stop(c)
+
+    def shutdown(self, c: Any) -> None:
+        """Stop listening for good."""
+        self._mailbox.shutdown(c)
+
+    def include_if(self, c: Any) -> bool:
+        """Return whether the application wants remote control."""
+        return bool(c.app.conf.worker_enable_remote_control)
 
 
 class GateConsumer(Consumer):

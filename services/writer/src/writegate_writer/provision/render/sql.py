@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from writegate.contract.users import READER, WRITER
 from writegate_writer.handlers.domains import DeclaredDomain
-from writegate_writer.handlers.roles import READER, WRITER, role_of
+from writegate_writer.handlers.roles import role_of
 from writegate_writer.provision.change import Migration
 from writegate_writer.provision.database import LOCK_MILLIS
 from writegate_writer.provision.database_diff import (
