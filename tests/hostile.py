@@ -15,7 +15,7 @@ from kombu import Connection, Exchange, Queue
 
 from tests.sample import Deposit
 from writegate.message.body import MAX_BODY_BYTES
-from writegate.message.envelope import Message, encode, encode_many, item_of
+from writegate.message.envelope import MAX_PARTS, Message, encode, encode_many, item_of
 
 FIELDS: dict[str, Any] = {"account": "Zoë", "amount": 3}
 DEPOSIT = Deposit(**FIELDS).with_id("d-1")
@@ -151,6 +151,12 @@ MALFORMED: list[tuple[str, Any, str, str]] = [
     ("key a number", lambda: with_headers(writegate_key=7), "bad-header", "writegate-key"),
     ("key too long", lambda: with_headers(writegate_key="k" * 513), "bad-header", "at most 512"),
     ("none of many", lambda: many([]), "bad-many", "commands"),
+    (
+        "too many of many",
+        lambda: many([["d-1", "accounts.deposit", 1, None, {}]] * (MAX_PARTS + 1)),
+        "too-many",
+        "at most 2000 commands in a message, got 2001",
+    ),
     ("many not a list", lambda: many(5), "bad-many", "commands"),
     ("a row too short", lambda: many([["d-1", "accounts.deposit", 1, None]]), "bad-many", "expected \\[id, task"),
     ("a row's task a list", lambda: many([["d-1", [], 1, None, {}]]), "bad-many", "expected \\[id, task"),

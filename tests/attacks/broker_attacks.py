@@ -11,7 +11,7 @@ from tests.attacks.attack import Attack
 from tests.attacks.target import WRITERS, Attacker, Target
 from tests.services.trial.contract import Deposit
 from writegate.contract.ids import new_id
-from writegate.message.envelope import LOOKUP_TASK, Item, Message, encode, item_of
+from writegate.message.envelope import LOOKUP_TASK, MAX_PARTS, Item, Message, encode, encode_many, item_of
 from writegate.message.topology import dead_queue_name, queue_name
 
 VICTIM: Final = "shards"  # the neighbour's service
@@ -99,10 +99,59 @@ def _send_with(attacker: Attacker, command: Deposit, headers: dict[str, Any], **
     )
 
 
+def amplified_headers(target: Target) -> str:
+    """2,000 small bad commands in a message with 15 KB of headers, or with 100 KB: each row used to have them all."""
+    before = target.parked_bytes()
+    rows = [Item(new_id(), "trial.deposit", 1, "amplified", b"{}") for _ in range(MAX_PARTS)]
+    message = encode_many(new_id(), rows)
+    with target.attacker() as attacker:
+        for size in (15_000, 100_000):
+            headers = {**message.headers, "id": new_id(), "filler": "x" * size}
+            attacker.send(Message(message.body, headers, message.properties), "amplified")
+        settle(target, attacker, "amplified")
+    grown = target.parked_bytes() - before
+    assert grown < 4 * 1024**2, f"two messages of {len(message.body)} bytes each parked {grown} bytes"
+    return f"parked {grown // 1024} KiB"
+
+
+def too_many_parts(target: Target) -> str:
+    """Messages of as many commands as fit the bytes: 6,000 each. Every one of them is one row."""
+    row = b'["%s","trial.deposit",1,"x",{}]'
+    with target.attacker() as attacker:
+        for _ in range(5):
+            message = encode_many(new_id(), [])
+            rows = b",".join(row % str(number).encode() for number in range(6000))
+            body = b'[[],{"commands":[' + rows + b"]},{}]"
+            attacker.send(Message(body, message.headers, message.properties), "parts")
+        settle(target, attacker, "parts")
+    parked = target.gate.database.value("SELECT count(*) FROM writegate.parked WHERE cause = 'too-many'")
+    assert parked % 5 == 0, f"expected five rows a try, got {parked}"
+    assert target.gate.database.value("SELECT count(*) FROM writegate.parked WHERE id = '1'") == 0
+    return "5 rows"
+
+
+def junk(target: Target) -> str:
+    """Bodies of a megabyte: of each its beginning, its size and its digest are kept."""
+    before = target.parked_bytes()
+    message = encode(item_of(Deposit(account="junk", seq=0)))
+    with target.attacker() as attacker:
+        for number in range(100):
+            body = str(number).encode() * (1024**2 // len(str(number)))
+            headers = {**message.headers, "id": new_id()}
+            attacker.send(Message(body, headers, message.properties), "junk")
+        settle(target, attacker, "junk")
+    grown = target.parked_bytes() - before
+    assert grown < 2 * 1024**2, f"100 MB of junk parked {grown} bytes"
+    return f"100 MB, parked {grown // 1024} KiB"
+
+
 BROKER_ATTACKS: Final = (
     Attack("200 good commands", good_commands),
     Attack("replies to writers' mailboxes", replies_to_mailboxes),
     Attack("replies to others' lanes", replies_to_lanes),
     Attack("forged delivery counts", forged_delivery_counts),
     Attack("forged origins", forged_origins),
+    Attack("amplified headers", amplified_headers),
+    Attack("too many parts", too_many_parts),
+    Attack("junk of a megabyte each", junk),
 )

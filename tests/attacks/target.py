@@ -36,6 +36,10 @@ class Target:
         with closing(pika.BlockingConnection(parameters)) as connection:
             yield Attacker(connection)
 
+    def parked_bytes(self) -> int:
+        """Return how large the table of parked commands is."""
+        return int(self.gate.database.value("SELECT pg_total_relation_size('writegate.parked')"))
+
     def check_whole(self) -> None:
         """Both writers are alive, and said nothing of an error of their own."""
         for writer in self.gate.writers.values():

@@ -29,8 +29,10 @@ from writegate import Command, Service
 from writegate.contract.ids import ledger_id, new_id
 from writegate.contract.lanes import lane_of
 from writegate.contract.users import WRITER
+from writegate.message.body import MAX_BODY_BYTES
 from writegate.message.envelope import Item, Message, encode, encode_many, item_of
 from writegate_writer.receive.delivery import Arrived, Delivery, Misrouted, NotYet, Part, Question, Reading, Refused
+from writegate_writer.receive.kept import MAX_PREFIX_BYTES
 from writegate_writer.receive.reading import content_hash, read
 
 DEPOSIT = Deposit(account="a-1", amount=5)
@@ -158,7 +160,8 @@ def test_an_id_without_a_time_is_never_too_old() -> None:
 def test_a_malformed_message_is_refused_whole(make: Any, cause: str) -> None:
     message: Message = make()
     first, second = (refused(delivery_of(message)) for _ in range(2))
-    assert (first.cause.cause, first.raw, first.item, first.ledger_id) == (cause, message.body, None, None)
+    raw = message.body if len(message.body) <= MAX_BODY_BYTES else message.body[:MAX_PREFIX_BYTES]
+    assert (first.cause.cause, first.raw, first.item, first.ledger_id) == (cause, raw, None, None)
     assert (first.id, first.hash) == (second.id, second.hash), "a redelivery would be parked twice"
 
 

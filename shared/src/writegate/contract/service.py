@@ -27,7 +27,8 @@ class Service:
     ``lanes``: the number of FIFO queues over which its keys are spread. ``keys_own_rows``: no row is touched by
     commands of two different keys, so that lanes may be applied in parallel. ``retention``: for how long a duplicate is
     recognised, in whole days. ``max_waiting`` (messages) and ``max_waiting_bytes`` limit each lane's queue; beyond them
-    the broker refuses new messages and drops none.
+    the broker refuses new messages and drops none. ``require_user_id``: a message without the property ``user_id``,
+    which the broker compares with the log-in, is parked.
 
     Raises :class:`~writegate.errors.DeclarationError` when the declaration cannot work.
     """
@@ -44,6 +45,7 @@ class Service:
         retention: timedelta = timedelta(days=7),
         max_waiting: int = 2_000_000,
         max_waiting_bytes: int = 2 * 1024**3,
+        require_user_id: bool = False,
     ) -> None:
         if not _NAME.fullmatch(name) or name in self.reserved:
             raise DeclarationError(
@@ -60,6 +62,7 @@ class Service:
         self.retention = retention
         self.max_waiting = max_waiting
         self.max_waiting_bytes = max_waiting_bytes
+        self.require_user_id = require_user_id
         self.commands: Mapping[str, type[Command]] = MappingProxyType(self._take_in(commands))
 
         _DECLARED[name] = lanes

@@ -30,6 +30,7 @@ MANY_TASK = "writegate.many"
 LOOKUP_TASK = "writegate.lookup"
 
 PACK_BYTES = MAX_BODY_BYTES - 1024  # of the commands in one message: the limit without the frame around them
+MAX_PARTS = 2000  # commands in one message: as many rows it may park
 MAX_TRACEPARENTS = 128  # in one message: as many links as a span may have by default
 
 # W3C Trace Context, section 3.2: version 00, trace id, span id, flags.
@@ -156,7 +157,8 @@ def decode(body: bytes, headers: Mapping[str, Any], properties: Mapping[str, Any
 
     Raises :class:`MalformedMessage`, whose cause is one of: ``too-large``, ``not-json``, ``invalid-json``,
     ``content-encoding``, ``protocol``, ``no-id``, ``bad-id``, ``no-task``, ``positional-args``, ``not-kwargs``,
-    ``eta``, ``expires``, ``canvas``, ``bad-header``, ``bad-many``.
+    ``eta``, ``expires``, ``canvas``, ``bad-header``, ``bad-many``,
+    ``too-many``.
     """
     task, message_id = _who(headers)
     kwargs = read_kwargs(body, headers, properties, stock=VERSION_HEADER not in headers)
@@ -223,6 +225,8 @@ def _items(kwargs: Kwargs) -> tuple[Item, ...]:
         raise MalformedMessage(
             "bad-many", f"expected {{'commands': [[id, task, version, key, fields], …]}}, got {short(kwargs.values)}"
         )
+    if len(rows) > MAX_PARTS:
+        raise MalformedMessage("too-many", f"expected at most {MAX_PARTS} commands in a message, got {len(rows)}")
     return tuple(_item(row, kwargs) for row in rows)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from writegate.errors import PublishError
-from writegate.message.envelope import PACK_BYTES, Item, row_bytes
+from writegate.message.envelope import MAX_PARTS, PACK_BYTES, Item, row_bytes
 from writegate.message.topology import Route
 
 
@@ -247,6 +247,7 @@ def _fit(head: Parcel, other: Parcel) -> bool:
     return (
         head.route == other.route
         and head.bytes + other.bytes <= PACK_BYTES
+        and len(head.items) + len(other.items) <= MAX_PARTS
         and head.headers is None
         and other.headers is None
         and head.reply_to == other.reply_to
@@ -262,7 +263,7 @@ def pack(items: Iterable[Item]) -> list[list[Item]]:
     free_bytes = 0
     for item in items:
         size = row_bytes(item)
-        if not packs or size > free_bytes:
+        if not packs or size > free_bytes or len(packs[-1]) == MAX_PARTS:
             packs.append([])
             free_bytes = PACK_BYTES
         packs[-1].append(item)

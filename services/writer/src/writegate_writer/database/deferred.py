@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +13,8 @@ from writegate_writer.database.session import Session
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key
 from writegate_writer.decide.store import Owner
 from writegate_writer.errors import SERIALIZATION_FAILURE, DatabaseFault
-from writegate_writer.receive.sanitizing import sanitize_json, sanitize_text
+from writegate_writer.receive.kept import kept_headers
+from writegate_writer.receive.sanitizing import sanitize_text
 
 # One statement, so that all of it is of one moment.
 READ_INDEX = """
@@ -57,11 +57,13 @@ ORDER BY position
 
 def defer(session: Session, owner: Owner, deferrals: Sequence[Deferral]) -> None:
     """Store what must wait, in this order."""
-    columns = zip(*(_row(deferral) for deferral in deferrals), strict=True)
+    headers = kept_headers(deferral.arrived.delivery for deferral in deferrals)
+    rows = [_row(deferral, kept) for deferral, kept in zip(deferrals, headers, strict=True)]
+    columns = zip(*rows, strict=True)
     session.own(_DEFER, [owner.domain, *(list(column) for column in columns)])
 
 
-def _row(deferral: Deferral) -> tuple[Any, ...]:
+def _row(deferral: Deferral, headers: str) -> tuple[Any, ...]:
     arrived = deferral.arrived
     delivery, item = arrived.delivery, arrived.item
     return (
@@ -77,7 +79,7 @@ def _row(deferral: Deferral) -> tuple[Any, ...]:
         deferral.limit_seconds,
         delivery.verified.origin,
         delivery.verified.reply_to,
-        json.dumps(sanitize_json(dict(delivery.headers))),
+        headers,
         item.fields,
     )
 

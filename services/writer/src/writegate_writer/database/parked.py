@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from writegate_writer.database.session import Session
 from writegate_writer.decide.store import Decision, Opened
 from writegate_writer.receive.delivery import Refused
-from writegate_writer.receive.sanitizing import sanitize_json, sanitize_text
+from writegate_writer.receive.kept import kept_headers
+from writegate_writer.receive.sanitizing import sanitize_text
 
 _PARK = """
 INSERT INTO writegate.parked
@@ -31,11 +31,12 @@ def park(session: Session, refused: Sequence[Refused], places: Mapping[str, int]
     ``places``: among the deferred commands, of those that were deferred until now, by ledger id. The others get the
     next ones.
     """
-    rows = [(*_row(part), places.get(part.ledger_id or "")) for part in refused]
+    headers = kept_headers(part.delivery for part in refused)
+    rows = [(*_row(part, kept), places.get(part.ledger_id or "")) for part, kept in zip(refused, headers, strict=True)]
     session.own(_PARK, [list(column) for column in zip(*rows, strict=True)])
 
 
-def _row(refused: Refused) -> tuple[Any, ...]:
+def _row(refused: Refused, headers: str) -> tuple[Any, ...]:
     item, delivery = refused.item, refused.delivery
     return (
         delivery.service,
@@ -50,13 +51,16 @@ def _row(refused: Refused) -> tuple[Any, ...]:
         refused.cause.sqlstate,
         sanitize_text(refused.cause.message),
         delivery.verified.origin,
-        json.dumps(sanitize_json(dict(delivery.headers))),
+        headers,
         refused.raw,
     )
 
 
+_MOST_TASK_CHARS = 200  # of a message that cannot be read: its task may be anything
+
+
 def _header_text(value: Any) -> str | None:
-    return sanitize_text(value) if isinstance(value, str) else None
+    return sanitize_text(value[:_MOST_TASK_CHARS]) if isinstance(value, str) else None
 
 
 # That a row is still to be decided is known from its row in `deferred`, which was compared and set in this transaction.

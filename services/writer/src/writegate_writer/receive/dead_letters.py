@@ -12,10 +12,9 @@ from writegate.contract.ids import ledger_id
 from writegate.contract.lanes import lane_of
 from writegate.contract.service import Service
 from writegate.errors import MalformedMessage
-from writegate.message.envelope import decode
 from writegate.message.receipt import Cause
 from writegate_writer.receive.delivery import Arrived, Delivery, NotYet, Refused
-from writegate_writer.receive.reading import content_hash, refuse_message
+from writegate_writer.receive.reading import content_hash, items_of, refuse_message
 
 
 def read_dead(delivery: Delivery, service: Service) -> list[Arrived | Refused]:
@@ -26,7 +25,7 @@ def read_dead(delivery: Delivery, service: Service) -> list[Arrived | Refused]:
     behind a dead letter: later commands of its key have been applied meanwhile.
     """
     try:
-        items = decode(delivery.body, delivery.headers, delivery.properties)
+        items = items_of(delivery)
     except MalformedMessage as error:
         return [refuse_message(delivery, error)]
     key = items[0].key  # the commands of one message are of one lane

@@ -11,22 +11,34 @@ from writegate.contract.ids import ledger_id, millis_of
 from writegate.contract.lanes import lane_of
 from writegate.contract.service import Service
 from writegate.errors import MalformedMessage
-from writegate.message.body import decompressed
 from writegate.message.envelope import LOOKUP_TASK, MANY_TASK, Item, decode
 from writegate.message.receipt import Cause
 from writegate.message.topology import route_of
 from writegate.message.validation import MAX_ID_BYTES
 from writegate_writer.receive.contracts import command_and_key
 from writegate_writer.receive.delivery import Arrived, Delivery, Misrouted, NotYet, Part, Question, Refused
+from writegate_writer.receive.kept import kept_body
+from writegate_writer.receive.limits import ReadingTime, check_size
+from writegate_writer.receive.verified import UNVERIFIED
 
 
 def read(delivery: Delivery, service: Service, now_millis: int) -> list[Part]:
     """Return the parts of a delivery. Whatever was sent, it returns at least one part and never raises."""
     try:
-        items = decode(delivery.body, delivery.headers, delivery.properties)
+        items = items_of(delivery)
+        time, parts = ReadingTime(), []
+        for item in items:
+            parts.append(_read_or_refuse(delivery, item, service, now_millis))
+            time.check()
     except MalformedMessage as error:
         return [refuse_message(delivery, error)]
-    return [_read_or_refuse(delivery, item, service, now_millis) for item in items]
+    return parts
+
+
+def items_of(delivery: Delivery) -> tuple[Item, ...]:
+    """Return the commands in a message. Raises :class:`MalformedMessage`, also for what is too much of anything."""
+    check_size(delivery)
+    return decode(delivery.body, delivery.headers, delivery.properties)
 
 
 def _read_or_refuse(delivery: Delivery, item: Item, service: Service, now_millis: int) -> Part:
@@ -47,6 +59,8 @@ def _read_item(delivery: Delivery, item: Item, service: Service, now_millis: int
         raise MalformedMessage(
             "wrong-service", f"expected a command of {service.name}, whose queue this is, got {item.task}"
         )
+    if service.require_user_id and delivery.verified.origin == UNVERIFIED:
+        raise MalformedMessage("unverified", f"expected the property user_id, which {service.name} requires; got none")
     command, key = command_and_key(item, service)
     if item.key is None and key is not None:
         item = replace(item, key=key)  # a stock producer sends none: from here on every item has the contract's key
@@ -84,16 +98,8 @@ def refuse_message(delivery: Delivery, error: MalformedMessage) -> Refused:
     named = isinstance(claimed, str) and 0 < len(claimed) <= MAX_ID_BYTES
     # Without an id the hash of its content is its id, so that a redelivery is not parked twice.
     identity = str(claimed) if named else f"content-{digest.hexdigest()}"
-    cause = Cause(error.cause, str(error))
-    return Refused(delivery, identity, _signed(digest.digest()), cause, None, _readable_body(delivery))
-
-
-def _readable_body(delivery: Delivery) -> bytes:
-    """Return the body as people can read and edit it."""
-    try:
-        return decompressed(delivery.body, delivery.headers, delivery.properties)
-    except MalformedMessage:
-        return delivery.body
+    raw, left_out = kept_body(delivery)
+    return Refused(delivery, identity, _signed(digest.digest()), Cause(error.cause, f"{error}{left_out}"), None, raw)
 
 
 def content_hash(item: Item) -> int:
