@@ -24,7 +24,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_parallel_run_ends_its_servers(number: signal.Signals, tmp_path: Path) -> None:
-    line = [sys.executable, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider", ENDLESS]
+    # What a shell runs in the background ignores INT, and so would this.
+    line = ["env", "--default-signal=INT", sys.executable, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider", ENDLESS]
     environment = {**os.environ, "INTERRUPTED_RECORDS": str(tmp_path)}
     with (tmp_path / "log").open("wb") as log:
         run = subprocess.Popen(line, cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
