@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import uuid
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -130,6 +131,17 @@ def too_many_parts(target: Target) -> str:
     return "5 rows"
 
 
+def many_look_ups(target: Target) -> str:
+    """40 messages of 2,000 look-ups each: they are answered within a budget, after the writes."""
+    reply_to = str(uuid.uuid4())
+    with target.attacker() as attacker:
+        for _ in range(40):
+            rows = [Item(new_id(), LOOKUP_TASK, 1, None, to_json({"id": str(uuid.uuid4())})) for _ in range(MAX_PARTS)]
+            attacker.send(encode_many(new_id(), rows), reply_to=reply_to)
+        settle(target, attacker, "look-ups", "look-ups, other lane")
+    return "80,000 look-ups"
+
+
 def junk(target: Target) -> str:
     """Bodies of a megabyte: of each its beginning, its size and its digest are kept."""
     before = target.parked_bytes()
@@ -153,5 +165,6 @@ BROKER_ATTACKS: Final = (
     Attack("forged origins", forged_origins),
     Attack("amplified headers", amplified_headers),
     Attack("too many parts", too_many_parts),
+    Attack("look-ups by the thousand", many_look_ups),
     Attack("junk of a megabyte each", junk),
 )

@@ -54,6 +54,11 @@ REPLIES_REFUSED = Counter(
     "Messages that asked for a reply where none is sent: neither to direct reply-to nor to a name shaped like a UUID.",
     ["service"],
 )
+LOOK_UPS_DROPPED = Counter(
+    "writegate_dropped_look_ups",
+    "Questions for receipts that got no answer, because too many of their service waited for one.",
+    ["service"],
+)
 DATABASE_FAULTS = Counter(
     "writegate_database_faults",
     "Database errors, by the first two characters of the SQLSTATE; 'lost': the connection was lost.",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -16,9 +15,10 @@ from writegate.message.topology import route_of
 from writegate_writer.counters import FORWARDED
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.store import Outgoing, Store
-from writegate_writer.receive.delivery import Delivery, Misrouted, Question
+from writegate_writer.receive.delivery import Delivery, Misrouted
 from writegate_writer.schedule.domain import Domain
 from writegate_writer.schedule.ports import Consuming, Publishing, Served
+from writegate_writer.schedule.questions import Asked
 from writegate_writer.schedule.scheduler import DomainScheduler
 
 log = structlog.get_logger(__name__)
@@ -83,13 +83,10 @@ class Sending:
         for reply_to, receipt in done.asked():
             self._publishing.reply(reply_to, receipt.id, to_result_message(receipt))
 
-    def answers(self, store: Store, domain: Domain, service: str, questions: list[Question]) -> None:
-        """Answer questions for the receipts of commands."""
-        found = store.look_up(service, [question.command_id for question in questions]) if questions else {}
-        for question in questions:
+    def answers(self, store: Store, service: str, asked: Sequence[Asked]) -> None:
+        """Answer questions for the receipts of commands, with one look-up for all of them."""
+        found = store.look_up(service, [question.command_id for question in asked])
+        for question in asked:
             receipt = found.get(question.command_id)
-            reply_to = question.delivery.verified.reply_to
-            if reply_to is not None:
-                known = to_result_message(receipt) if receipt else unknown_result_message(question.command_id)
-                self._publishing.reply(reply_to, question.message_id, known)
-        self._consuming.settle(domain, Counter(question.delivery for question in questions))
+            known = to_result_message(receipt) if receipt else unknown_result_message(question.command_id)
+            self._publishing.reply(question.reply_to, question.message_id, known)

@@ -7,7 +7,8 @@ simulation can run this code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 
 import structlog
@@ -17,12 +18,14 @@ from writegate.message.envelope import traceparents_of
 from writegate.telemetry import BatchSpan, untraced
 from writegate_writer.apply.batch import BatchProcessor
 from writegate_writer.apply.sending import Sending
+from writegate_writer.counters import LOOK_UPS_DROPPED
 from writegate_writer.decide.store import Owner, Store
 from writegate_writer.errors import DatabaseFault, Fault, HandlerFault
-from writegate_writer.receive.delivery import Arrived, Refused
+from writegate_writer.receive.delivery import Arrived, Question, Refused
 from writegate_writer.schedule.batching import read_next_batch, suspicious, take_batch
 from writegate_writer.schedule.domain import Domain, Outbox, Phase
 from writegate_writer.schedule.ports import Clock, Consuming, Publishing, Served, backoff
+from writegate_writer.schedule.questions import A_SECOND, AT_ONCE
 from writegate_writer.schedule.scheduler import DomainScheduler
 
 log = structlog.get_logger(__name__)
@@ -34,6 +37,8 @@ _KEEP_CONFIRMED_SECONDS = 0.5
 _MOST_SENT_GROUPS = 64
 # How long a turn waits that may not take a batch, so that its slot does not spin.
 _FULL_PAUSE_SECONDS = 0.02
+# Between two turns that answer questions when nothing else is to be done.
+_ANSWER_PAUSE_SECONDS = AT_ONCE / A_SECOND
 # From the first number on the domain takes no new commands, until fewer than the second are deferred: the broker has
 # room for them, and the table should not grow.
 _MOST_DEFERRED_COMMANDS, _RESUME_DEFERRED_COMMANDS = 100_000, 90_000
@@ -142,6 +147,7 @@ class Turns:
             self._clock.pause(_FULL_PAUSE_SECONDS)
         elif not suspicious(domain.first()) or self._scheduler.request_exclusive_turn(domain):
             self._batch(store, owner, domain, processor)
+        self._answer(store, domain)
         self._delete_sent(store, owner, domain)
         self._schedule_next_turn(domain)
 
@@ -167,7 +173,20 @@ class Turns:
             # Not when the domain starts: a broken handler would then fail twice a second, without a longer back-off,
             # and the broker would count a delivery each time.
             domain.failures = 0
-        self._sending.answers(store, domain, service, reading.questions)
+        if reading.questions:
+            self._take_in(domain, service, reading.questions)
+
+    def _take_in(self, domain: Domain, service: str, questions: Sequence[Question]) -> None:
+        """Let questions wait for their answers. Their messages are done with: who gets no answer asks again."""
+        dropped = domain.questions.add(service, questions)
+        if dropped:
+            LOOK_UPS_DROPPED.labels(service).inc(dropped)
+        self._consuming.settle(domain, Counter(question.delivery for question in questions))
+
+    def _answer(self, store: Store, domain: Domain) -> None:
+        """Answer some of the questions that wait: after the batch, since what was sent before them is decided then."""
+        for service, asked in domain.questions.take(self._clock.monotonic()).items():
+            self._sending.answers(store, service, asked)
 
     def _start_reading_next(self, domain: Domain) -> None:
         """Let a reader thread read the next batch while the database works on this one.
@@ -193,6 +212,8 @@ class Turns:
             self._scheduler.again(domain, 0.0)
         if domain.outbox:
             self._scheduler.again(domain, _KEEP_CONFIRMED_SECONDS)
+        if domain.questions:
+            self._scheduler.again(domain, _ANSWER_PAUSE_SECONDS)
         if domain.deferred.total:
             self._scheduler.again(domain, max(0.0, domain.deferred.replay_pass.due - self._clock.monotonic()))
 

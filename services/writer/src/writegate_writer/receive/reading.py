@@ -14,7 +14,7 @@ from writegate.errors import MalformedMessage
 from writegate.message.envelope import LOOKUP_TASK, MANY_TASK, Item, decode
 from writegate.message.receipt import Cause
 from writegate.message.topology import route_of
-from writegate.message.validation import MAX_ID_BYTES
+from writegate.message.validation import MAX_ID_BYTES, is_id
 from writegate_writer.receive.contracts import command_and_key
 from writegate_writer.receive.delivery import Arrived, Delivery, Misrouted, NotYet, Part, Question, Refused
 from writegate_writer.receive.kept import kept_body
@@ -77,7 +77,7 @@ def _read_item(delivery: Delivery, item: Item, service: Service, now_millis: int
 
 def _question(delivery: Delivery, item: Item) -> Question:
     asked = from_json(item.fields).get("id")
-    if not isinstance(asked, str):
+    if not is_id(asked):
         raise MalformedMessage("bad-fields", "a look-up needs the id of a command as text")
     return Question(delivery, item.id, asked)
 

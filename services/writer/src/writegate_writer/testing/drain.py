@@ -123,7 +123,11 @@ class _Drain:
         self._sending.misrouted(self._domain, reading.misrouted)
         if reading.arrived or reading.refused:
             self._processor.batch(service, reading)
-        self._sending.answers(self._store, self._domain, service, reading.questions)
+        questions = self._domain.questions
+        questions.add(service, reading.questions)
+        while questions:
+            for asking, asked in questions.take(SystemClock().monotonic()).items():
+                self._sending.answers(self._store, asking, asked)
         return True
 
     def _replay(self) -> None:
