@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import pytest
@@ -14,6 +13,8 @@ from writegate.contract.users import OPERATOR, WRITER
 from writegate_writer.receive.verified import UNVERIFIED, Verified, reply_address, verify
 
 DIRECT = "amq.rabbitmq.reply-to.g1h2AAtyYWJiaXRAaG9zdAAAAvYAAAAAZk8CBA==.hn3+Iq/4ZeQ=="
+# The same in every process that collects these tests.
+UUID = "6ea1a70f-9991-4618-9206-a9ac94f57523"
 
 
 def verified(headers: dict[str, Any] | None = None, *, redelivered: bool = False, **properties: Any) -> Verified:
@@ -44,7 +45,7 @@ def test_only_a_writer_has_forwarded_a_message() -> None:
     assert not verified({"writegate-hops": 1}).forwarded
 
 
-@pytest.mark.parametrize("address", [DIRECT, str(uuid.uuid4()), str(uuid.uuid4()).upper()])
+@pytest.mark.parametrize("address", [DIRECT, UUID, UUID.upper()])
 def test_a_reply_goes_to_who_asks(address: str) -> None:
     assert verified(reply_to=address) == Verified(reply_to=address)
     # Whoever sent no id could not tell what the reply is about.
@@ -55,16 +56,16 @@ def test_a_reply_goes_to_who_asks(address: str) -> None:
     "address",
     [
         "writer-1@host.celery.pidbox",
-        f"{uuid.uuid4()}.reply.celery.pidbox",
+        f"{UUID}.reply.celery.pidbox",
         "writes.trial.0",
         "writes.trial.dead",
         "celeryev",
         "amq.rabbitmq.reply-to",
         "amq.rabbitmq.reply-to.",
         f"{DIRECT}\n",
-        f"{uuid.uuid4()}\n",
-        uuid.uuid4().hex,
-        f"x{uuid.uuid4()}",
+        f"{UUID}\n",
+        UUID.replace("-", ""),
+        f"x{UUID}",
         "a\0b",
         "\udc80",
         5,
