@@ -72,13 +72,13 @@ class Vhost:
             for binding in topology.bindings:
                 channel.queue_bind(binding.queue, binding.exchange, binding.routing_key)
 
-    def user(self, name: str, *, write: str) -> str:
+    def user(self, name: str, *, write: str, password: str = "secret") -> str:
         """Make a user that may publish where ``write`` matches and nothing else; return its URL."""
         with self.servers.broker_api() as api:
-            api.put(f"/users/{name}", json={"password": "secret", "tags": ""}).raise_for_status()
+            api.put(f"/users/{name}", json={"password": password, "tags": ""}).raise_for_status()
             rights = {"configure": "", "write": write, "read": ""}
             api.put(f"/permissions/{self.name}/{name}", json=rights).raise_for_status()
-        return self.url(name, "secret")
+        return self.url(name, password)
 
     def take(self, service: Service, lane: int, commands: int) -> list[Taken]:
         """Consume a lane until so many different commands have come; fail when they do not come."""

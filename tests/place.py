@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,11 @@ import pika
 import psycopg2
 from sqlalchemy import Column, Integer, MetaData, Table, Text
 
+from tests.deadlines import patient
 from tests.servers import OWNER, Servers
 from writegate import Service
 from writegate.config import Settings
+from writegate_devkit.stack.database import binaries
 from writegate_writer import Writes
 from writegate_writer.provision.change import Change
 from writegate_writer.provision.plan import Declared, Plan, declared_by, opened
@@ -71,6 +74,12 @@ class Place:
         with closing(self.login(role)) as one, one, one.cursor() as cursor:
             cursor.execute(text)
             return cursor.fetchall() if cursor.description else []
+
+    def psql(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a script as the owner, with PostgreSQL's own tool."""
+        program = str(binaries(self.servers.stack.home) / "psql")
+        command = [program, "--no-psqlrc", "--quiet", self.servers.database_url(database=NAME)]
+        return subprocess.run(command, input=script, capture_output=True, text=True, check=False, timeout=patient(60))
 
     def login(self, role: str) -> psycopg2.extensions.connection:
         password = PASSWORD if role in NAMES else ""

@@ -24,8 +24,8 @@ class Broker(Protocol):
     def declare(self, service: Service) -> None:
         """Make what a service needs."""
 
-    def user(self, name: str, *, write: str) -> None:
-        """Make a user that may publish where ``write`` matches and nothing else."""
+    def user(self, name: str, *, write: str, password: str = "secret") -> None:
+        """Make a user that may publish where ``write`` matches and nothing else, or give it another password."""
 
     def publisher(self, user: str = "", *, password: str = "", app_id: str | None = None, **settings: Any) -> Publisher:
         """Return a publisher, by default of a user that may do anything."""
@@ -57,8 +57,8 @@ class RabbitMq:
         self.waiting = vhost.waiting
         self.away = relay.away
 
-    def user(self, name: str, *, write: str) -> None:
-        self._vhost.user(name, write=write)
+    def user(self, name: str, *, write: str, password: str = "secret") -> None:
+        self._vhost.user(name, write=write, password=password)
 
     def publisher(self, user: str = "", *, password: str = "", app_id: str | None = None, **settings: Any) -> Publisher:
         url = self._vhost.url(user or OWNER, password or ("secret" if user else ""))
@@ -81,8 +81,8 @@ class Memory:
         self.blocked = self._broker.blocked
         self.away = self._broker.away
 
-    def user(self, name: str, *, write: str) -> None:
-        self._broker.user(name, write=write, password="secret")
+    def user(self, name: str, *, write: str, password: str = "secret") -> None:
+        self._broker.user(name, write=write, password=password)
 
     def publisher(self, user: str = "", *, password: str = "", app_id: str | None = None, **settings: Any) -> Publisher:
         usual = {"publish_timeout_seconds": DEADLINE_SECONDS}

@@ -7,7 +7,6 @@ import os
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 from pydantic_core import from_json
 
 from tests.broker import DEADLINE_SECONDS
-from tests.conformance.brokers import Broker
+from tests.conformance.brokers import Broker, RabbitMq
 from tests.conformance.conftest import Way
 from tests.deadlines import patient
 from tests.sample import LANES, Deposit, Note, accounts
@@ -23,6 +22,7 @@ from writegate import Service
 from writegate.contract.lanes import lane_of
 from writegate.errors import (
     AccessDenied,
+    LoginRefused,
     PublisherClosed,
     PublishError,
     PublishTimeout,
@@ -36,6 +36,7 @@ from writegate.message.envelope import item_of
 from writegate.message.receipt import Receipt, to_result_message, unknown_result_message
 from writegate.message.topology import route_of
 from writegate.publishing import Publisher
+from writegate.telemetry.prometheus import LOGIN_REFUSED
 from writegate_devkit.stack.readiness import wait_until
 
 HUGE = Note(text="x" * 300_000)
@@ -155,14 +156,9 @@ def test_a_closed_publisher_says_so(broker: Broker, way: Way) -> None:
         way(publisher, [Note(text="late")])
 
 
-@pytest.mark.parametrize("problem", ["nobody listens", "wrong password"])
-def test_without_a_broker_it_fails_within_its_time_limit_and_says_why(broker: Broker, way: Way, problem: str) -> None:
+def test_without_a_broker_it_fails_within_its_time_limit_and_says_why(broker: Broker, way: Way) -> None:
     command = Note(text="x")
-    with ExitStack() as stack:
-        if problem == "nobody listens":
-            stack.enter_context(broker.away())
-        password = "wrong-secret" if problem == "wrong password" else ""
-        publisher = stack.enter_context(broker.publisher(password=password, publish_timeout_seconds=0.7))
+    with broker.away(), broker.publisher(publish_timeout_seconds=0.7) as publisher:
         started = time.monotonic()
         with pytest.raises(PublishTimeout, match="no confirm in time; not connected") as raised:
             way(publisher, [command])
@@ -170,8 +166,58 @@ def test_without_a_broker_it_fails_within_its_time_limit_and_says_why(broker: Br
         assert not publisher.connected
     error: PublishError = raised.value
     assert (error.command_id, error.retryable) == (command.command_id, True)
-    assert problem != "wrong password" or "ACCESS_REFUSED" in str(error)
     assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize("spool", [False, True])
+def test_a_wrong_password_is_an_error_of_the_first_call_and_not_a_spooled_command(
+    broker: Broker, way: Way, spool: bool, tmp_path: Path
+) -> None:
+    command = Note(text="x")
+    with broker.publisher(password="wrong-secret", spool_directory=str(tmp_path) if spool else "off") as publisher:
+        for _ in range(2):
+            with pytest.raises(LoginRefused, match=r"ACCESS_REFUSED.*check WRITEGATE_BROKER_URL") as raised:
+                way(publisher, [command])
+        assert "ACCESS_REFUSED" in str(publisher.login_refused)
+    error: PublishError = raised.value
+    assert (error.command_id, error.retryable) == (command.command_id, False)
+    assert "wrong-secret" not in str(error)
+
+
+def refusals(user: str) -> float:
+    """The figure that the alert asks for."""
+    [metric] = LOGIN_REFUSED.labels(user).collect()
+    return metric.samples[0].value
+
+
+def test_a_password_that_is_changed_under_a_running_process_loses_nothing_and_is_an_alarm(
+    broker: Broker, way: Way, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker.declare(accounts)
+    name = f"rotated-{tmp_path.parent.name}-{tmp_path.name}".lower()
+    broker.user(name, write=".*")
+    notes = [Note(text=str(number)) for number in range(3)]
+    settings = {"spool_directory": str(tmp_path), "telemetry": "prometheus"}
+    with broker.publisher(user=name, **settings) as publisher:
+        way(publisher, notes[:1])
+        with broker.away():
+            broker.user(name, write=".*", password="another")
+        assert wait_until(lambda: publisher.login_refused is not None, DEADLINE_SECONDS)
+        assert refusals(name) == 1
+        way(publisher, notes[1:2])
+        broker.user(name, write=".*", password="secret")
+        if isinstance(broker, RabbitMq):
+            assert any(getattr(record, "event", "") == "publisher.login_refused" for record in caplog.records)
+        else:
+            with broker.away():  # the one in memory connects again when it comes back, and only then
+                pass
+        assert wait_until(lambda: publisher.connected, DEADLINE_SECONDS)
+        assert publisher.login_refused is None
+        assert refusals(name) == 0
+        way(publisher, notes[2:])
+        assert publisher.wait_confirmed(DEADLINE_SECONDS)
+    came = [item.id for message in broker.take(accounts, 0, 3) for item in message.items]
+    assert list(dict.fromkeys(came)) == [note.command_id for note in notes]
 
 
 def test_a_blocked_broker_is_named_and_holds_no_call_beyond_its_time_limit(broker: Broker, way: Way) -> None:

@@ -82,6 +82,7 @@ def settings(stack: Stack, run: Path) -> dict[str, str]:
         "DATABASE_URL_READER": operator["WRITEGATE_DATABASE_URL"],
         "BROKER_URL_OPERATOR": operator["WRITEGATE_BROKER_URL"],
         "BROKER_API_URL_OPERATOR": operator["WRITEGATE_BROKER_API_URL"],
+        "BROKER_API_URL_WRITER": writer["WRITEGATE_BROKER_API_URL"],
         "CONSOLE_USERS": str(run / "users.json"),
         "BROKER_URL_WRITER": writer["WRITEGATE_BROKER_URL"],
         **{f"BROKER_URL_{name.upper()}": stack.environment(name)["WRITEGATE_BROKER_URL"] for name in SERVICES},

@@ -18,7 +18,6 @@ from tests.servers import Servers
 from writegate.contract.lanes import lane_of
 from writegate.contract.targets import BUILT_IN
 from writegate.errors import SettingsError
-from writegate_devkit.stack.database import binaries
 from writegate_writer.operations import writes
 from writegate_writer.provision.change import ApplyError
 from writegate_writer.provision.plan import declared_by, opened
@@ -125,19 +124,13 @@ def test_what_went_missing_is_named_and_repaired(applied: Place, broken: str) ->
     assert applied.plan().changes == ()
 
 
-def psql(place: Place, script: str) -> subprocess.CompletedProcess[str]:
-    program = str(binaries(place.servers.stack.home) / "psql")
-    command = [program, "--no-psqlrc", "--quiet", place.servers.database_url(database=NAME)]
-    return subprocess.run(command, input=script, capture_output=True, text=True, check=False, timeout=patient(60))
-
-
 def test_what_is_rendered_makes_all_that_apply_would(place: Place) -> None:
     declared = place.declared()
     place.api("POST", "/definitions", **json.loads(definitions(declared.broker, declared.passwords)))
     at_broker = {"vhost", "exchange", "queue", "binding", "broker user", "permission"}
     assert at_broker.isdisjoint(change.kind for change in place.plan().changes)
     for _ in range(2):
-        done = psql(place, sql(declared.database))
+        done = place.psql(sql(declared.database))
         assert (done.returncode, done.stderr) == (0, "")
     with opened(place.settings(), place.services(), {}) as applier:  # the script has no passwords
         assert applier.plan().changes == ()
@@ -148,7 +141,7 @@ def test_what_is_rendered_for_the_built_in_service_is_what_apply_makes(place: Pl
     # It has commands, and a role with fewer rights than a service has on its own tables.
     services = {**place.services(), BUILT_IN: writes}
     declared = declared_by(place.settings(), services, {})
-    assert psql(place, sql(declared.database)).returncode == 0
+    assert place.psql(sql(declared.database)).returncode == 0
     with opened(place.settings(), services, {}) as applier:
         in_database = [one for one in applier.plan().changes if one.kind in {"role", "grant", "service", "migration"}]
     assert in_database == []
@@ -156,12 +149,12 @@ def test_what_is_rendered_for_the_built_in_service_is_what_apply_makes(place: Pl
 
 def test_the_rendered_script_stops_at_what_only_apply_can_do(applied: Place) -> None:
     (applied.migrations / "beta/002_more.sql").write_text("create table beta.more (id int)")
-    other_lanes = psql(applied, sql(applied.declared(lanes=4).database))
+    other_lanes = applied.psql(sql(applied.declared(lanes=4).database))
     assert other_lanes.returncode != 0
     assert "the lanes of alpha change: only `writegate apply` can do that" in other_lanes.stderr
     assert applied.plan().changes == (), "what could be done is done"
     (applied.migrations / "beta/002_more.sql").write_text("select 1")
-    changed = psql(applied, sql(applied.declared().database))
+    changed = applied.psql(sql(applied.declared().database))
     assert changed.returncode != 0
     assert "migration beta/002_more.sql was changed after it was applied" in changed.stderr
 

@@ -22,11 +22,11 @@ def test_every_alert_is_a_symptom() -> None:
     assert named >= alerts, f"{PAGE.name} says nothing of {sorted(alerts - named)}"
 
 
-def test_log_events_are_those_of_the_writer() -> None:
+def test_log_events_are_those_of_writers_and_publishers() -> None:
     [rows] = tables_of(PAGE, "symptom or alert")
     events = set(re.findall(r"`([a-z]+\.[a-z_]+)`", " ".join(row[1] for row in rows)))
     events -= {name for name in events if name.startswith("writegate.")}
-    source = "\n".join(path.read_text() for path in tracked("services/writer/src/*.py"))
+    source = "\n".join(path.read_text() for path in tracked("services/writer/src/*.py", "shared/src/*.py"))
     by_fault = {f"domain.{fault.value}" for fault in Fault}
     missing = sorted(name for name in events - by_fault if f'"{name}"' not in source)
     assert events

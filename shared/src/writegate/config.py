@@ -51,7 +51,9 @@ class Settings(BaseModel):
         "", description="RabbitMQ, with this process's own user"
     )
     broker_api_url: Annotated[str, AfterValidator(check_api_url)] = Field(
-        "", description="RabbitMQ's management API (`plan`, `apply`: an administrator; `status`: the tag `monitoring`)"
+        "",
+        description="RabbitMQ's management API (`plan`, `apply`: an administrator; `status`, and writers to watch for "
+        "policies that lose commands: the tag `monitoring`)",
     )
     database_url: Annotated[str, AfterValidator(check_database_url)] = Field(
         "", description="PostgreSQL (the writer: the writer role; `apply`: the owner)"

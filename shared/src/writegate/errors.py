@@ -12,6 +12,7 @@
         ├── TooLarge             over the size cap
         ├── Unroutable           no such service or lane at the broker
         ├── AccessDenied         this user may not publish there
+        ├── LoginRefused         the broker never let this process in: wrong user, password, vhost or certificate
         ├── PublisherClosed      publish after close
         ├── UsedAfterFork        the publisher belongs to the parent process
         └── RetryablePublishError    the same call, with the same id, may succeed later
@@ -101,6 +102,14 @@ class Unroutable(PublishError):
 
 class AccessDenied(PublishError):
     """The broker user has no permission for this exchange: a service publishes to its own exchange only."""
+
+
+class LoginRefused(PublishError):
+    """The broker has never let this process in, and says that it will not: ``WRITEGATE_BROKER_URL`` is wrong.
+
+    Once it has let it in, commands go to the spool instead, and the refusal is logged and measured: somebody has
+    changed the password under a running process, and nothing is to be lost meanwhile.
+    """
 
 
 class PublisherClosed(PublishError):

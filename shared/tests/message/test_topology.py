@@ -26,7 +26,10 @@ def test_the_topology_of_a_service() -> None:
     assert found.queues == (
         Queue("writes.wired.0", LANE_ARGUMENTS),
         Queue("writes.wired.1", LANE_ARGUMENTS),
-        Queue("writes.wired.dead", {"x-queue-type": "quorum", "x-delivery-limit": 2**31 - 1}),
+        Queue(
+            "writes.wired.dead",
+            {"x-queue-type": "quorum", "x-delivery-limit": 2**31 - 1, "x-overflow": "reject-publish"},
+        ),
     )
     assert set(found.bindings) == {
         Binding("writes.wired", "writes.wired.0", "0"),

@@ -105,12 +105,12 @@ import os, sys, threading
 from writegate.publishing import process
 
 parent = process.publisher()
-process._lock.acquire()  # as if another thread were making it just now
+process._lock().acquire()  # as if another thread were making it just now
 child = os.fork()
 if child == 0:
     own = process.publisher()
     sys.exit(0 if own is not parent and os.getpid() == own._pid else 1)
-process._lock.release()
+process._lock().release()
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert process.publisher() is parent
 """

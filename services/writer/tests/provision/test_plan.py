@@ -91,17 +91,18 @@ def test_each_thing_that_went_missing_is_named() -> None:
     ]
 
 
-def test_only_the_reader_opens_the_management_api_and_may_do_nothing_else() -> None:
+def test_only_reader_and_writer_open_the_management_api_and_may_change_nothing_there() -> None:
     fresh = diff_broker(BROKER, BrokerState("/", exists=False))
     tags = {
         change.name: change.step.body["tags"]
         for change in fresh
         if change.kind == "broker user" and isinstance(change.step, BrokerRequest)
     }
-    assert tags == {"writegate_writer": "", "writegate_reader": "monitoring", "flights": ""}
+    assert tags == {"writegate_writer": "monitoring", "writegate_reader": "monitoring", "flights": ""}
     assert BROKER.users["writegate_reader"] == Permission("^$", "^$", "^$")
     assert named(diff_broker(BROKER, replace(BROKER, monitors=frozenset()))) == [
-        ("change", "broker user", "writegate_reader")
+        ("change", "broker user", "writegate_writer"),
+        ("change", "broker user", "writegate_reader"),
     ]
 
 

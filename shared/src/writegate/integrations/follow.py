@@ -49,6 +49,6 @@ def health_server_of(settings: Settings, publisher: Publisher) -> HealthServer:
 
     def ready() -> tuple[bool, dict[str, object]]:
         connected = publisher.connected
-        return connected, {"broker": connected}
+        return connected, {"broker": connected, "login_refused": publisher.login_refused is not None}
 
     return HealthServer(("127.0.0.1", settings.http_port), ready, lambda: metrics_page(settings))

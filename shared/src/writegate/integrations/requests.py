@@ -92,8 +92,9 @@ def live() -> Answer:
 
 def ready() -> Answer:
     """Answer whether the broker takes commands of this process: 200, or 503."""
-    connected = process.publisher().connected
-    return Answer(200 if connected else 503, {"broker": connected})
+    publisher = process.publisher()
+    body = {"broker": publisher.connected, "login_refused": publisher.login_refused is not None}
+    return Answer(200 if body["broker"] else 503, body)
 
 
 def metrics() -> tuple[int, bytes, str]:

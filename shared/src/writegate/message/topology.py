@@ -122,7 +122,11 @@ def topology_of(service: Service, lanes: int | None = None) -> Topology:
         exchanges=(Exchange(exchange), Exchange(DEAD_EXCHANGE)),
         queues=(
             *(Queue(name, arguments) for name in queues),
-            Queue(dead, {"x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT}),
+            # Without the last, a policy with a length limit would drop the oldest.
+            Queue(
+                dead,
+                {"x-queue-type": "quorum", "x-delivery-limit": NO_DELIVERY_LIMIT, "x-overflow": "reject-publish"},
+            ),
         ),
         bindings=(
             *(Binding(exchange, queues[lane % existing], str(lane)) for lane in range(max(existing, service.lanes))),

@@ -23,7 +23,6 @@ from typing import Literal
 import pika
 
 from writegate.backoff import backoff_seconds
-from writegate.contract.ids import new_id
 from writegate.errors import (
     AccessDenied,
     PublisherClosed,
@@ -33,13 +32,14 @@ from writegate.errors import (
     TooLarge,
     Unroutable,
 )
-from writegate.message.envelope import Message, encode, encode_many
 from writegate.message.topology import Route
 from writegate.publishing.call_deadlines import CallDeadlines
+from writegate.publishing.login import Login
+from writegate.publishing.outgoing import message_of, properties_of
 from writegate.publishing.pipeline import Call, Parcel, Pipeline
 from writegate.publishing.spool import Spool
 from writegate.publishing.spooling import Spooling
-from writegate.publishing.wire import REPLY_TO, Carrier, Listener
+from writegate.publishing.wire import Carrier, Listener
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,7 @@ class Engine:
         app_id: str | None,
         on_reply: Callable[[str, bytes], None],
         *,
+        on_login: Callable[[bool], None] = lambda _: None,
         spool: Spool | None = None,
         when_full: WhenFull = "fail",
         now: Callable[[], float] = time.monotonic,
@@ -86,6 +87,7 @@ class Engine:
         self._returned: dict[str, str] = {}  # message id → reason, until its confirm
         self._tag = 0
         self._blocked: str | None = None
+        self.login = Login(self.wire.user, on_login)
         self._deadlines = CallDeadlines(_TICK_SECONDS)
         self._lock = threading.Lock()
         self._inbox: deque[tuple[Call, list[Parcel]]] = deque()
@@ -142,7 +144,9 @@ class Engine:
         for call, parcels in taken:
             self._watch(call, call.deadline if call.spool_at is None else call.spool_at)
             for parcel in parcels:
-                if parcel.spoolable and (away or (self._spooling is not None and parcel.route in self._spooling)):
+                if self.login.hopeless and not parcel.no_deadline:
+                    parcel.settle(self.login.error(parcel.items[0].id))
+                elif parcel.spoolable and (away or (self._spooling is not None and parcel.route in self._spooling)):
                     spooled.append(parcel)
                 elif self._pipeline.add(parcel):
                     self._make_ready(parcel)
@@ -187,10 +191,9 @@ class Engine:
 
     def _send(self, parcel: Parcel) -> None:
         try:
-            message = self._message(parcel)
-            self.wire.publish(
-                parcel.route.exchange, parcel.route.routing_key, message.body, self._properties(message, parcel)
-            )
+            message = message_of(parcel)
+            properties = properties_of(parcel, message, self.app_id, self.wire.user)
+            self.wire.publish(parcel.route.exchange, parcel.route.routing_key, message.body, properties)
         except Exception as error:
             # No frame of it was sent: pika makes all frames of a message first. The error must not end this thread.
             log.exception("a message cannot be sent", extra={"event": "publisher.cannot_send"})
@@ -201,25 +204,6 @@ class Engine:
         self._unconfirmed[self._tag] = parcel
         self._unconfirmed_count[parcel.route] = self._unconfirmed_count.get(parcel.route, 0) + 1
         parcel.sent = True
-
-    def _message(self, parcel: Parcel) -> Message:
-        if len(parcel.items) == 1:
-            parcel.message_id = parcel.items[0].id
-            return encode(parcel.items[0])
-        parcel.message_id = parcel.message_id or new_id()
-        return encode_many(parcel.message_id, parcel.items)
-
-    def _properties(self, message: Message, parcel: Parcel) -> pika.BasicProperties:
-        headers = {**message.headers, **(parcel.headers or {})}
-        wants_reply = any(call.receipt for call in parcel.calls)
-        return pika.BasicProperties(
-            **message.properties,
-            headers=headers,
-            app_id=self.app_id,
-            user_id=self.wire.user,
-            timestamp=int(time.time()),
-            reply_to=REPLY_TO if wants_reply else parcel.reply_to,
-        )
 
     def _settle(self, parcel: Parcel, error: Exception | None) -> None:
         parcel.settle(error)
@@ -259,12 +243,17 @@ class Engine:
             self._divert(self._pipeline.lanes)
             self._spooling.close()
             self._spooling = None
-        for lane in self._pipeline.lanes:
-            for parcel in reversed(self._pipeline.of_lane(lane)):
-                parcel.superseded = True
-                self._pipeline.settle(parcel)
-                parcel.settle(_closed(parcel.items[0].id))
+        self._fail(self._waiting(), _closed)
         ended.set()
+
+    def _waiting(self) -> list[Parcel]:
+        return [parcel for lane in self._pipeline.lanes for parcel in self._pipeline.of_lane(lane)]
+
+    def _fail(self, parcels: Sequence[Parcel], error: Callable[[str], PublishError]) -> None:
+        # From the last one to the first: in this order none becomes free to be sent.
+        for parcel in reversed(parcels):
+            parcel.superseded = True
+            self._settle(parcel, error(parcel.items[0].id))
 
     def _long_away(self) -> bool:
         return self._away_since is not None and self._now() - self._away_since >= _AWAY_SECONDS
@@ -284,6 +273,7 @@ class Engine:
     def on_up(self) -> None:
         """Start counting delivery tags anew, and send what is ready."""
         self._tag = 0
+        self.login.let_in()
         self._connection_changed()
 
     def on_down(self) -> None:
@@ -294,6 +284,12 @@ class Engine:
         self._unconfirmed_count.clear()
         self._returned.clear()
         self._connection_changed()
+
+    def on_login_refused(self, text: str) -> None:
+        """Fail the calls that wait, if the broker never let this process in."""
+        self.login.refuse(text)
+        if self.login.hopeless:
+            self._fail([parcel for parcel in self._waiting() if not parcel.no_deadline], self.login.error)
 
     def on_channel_refused(self, code: int, text: str) -> None:
         """Fail the messages that the broker's text names; the others are sent again."""

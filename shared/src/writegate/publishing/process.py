@@ -6,6 +6,7 @@ since a connection cannot be shared. Any number of threads and event loops may u
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,10 +27,20 @@ class _Configuration:
     app_id: str | None = None
 
 
-_lock = threading.Lock()
+_locks: dict[str, threading.Lock] = {}
 _configuration = _Configuration()
 _own: Publisher | None = None
 _stand_in: Publisher | None = None
+
+
+def _lock() -> threading.Lock:
+    """Return the lock of this process, made at its first use.
+
+    `gunicorn --preload -k gevent` imports this module first and patches :mod:`threading` after the fork. A lock from
+    before is the operating system's: whoever waits for it stops the thread, with the greenlet in it that is to release
+    it.
+    """
+    return _locks.setdefault("", threading.Lock())  # one step, whoever else may come
 
 
 def configure(
@@ -43,7 +54,7 @@ def configure(
     """
     global _configuration  # noqa: PLW0603  this module holds the state of the process
     wanted = _Configuration(settings, dict(defaults or {}), app_id)
-    with _lock:
+    with _lock():
         if _own is not None and wanted != _configuration:
             raise SettingsError("the publisher of this process is in use already: configure it before its first use")
         _configuration = wanted
@@ -65,7 +76,7 @@ def publisher() -> Publisher:
     global _own  # noqa: PLW0603  see configure
     if _stand_in is not None:
         return _stand_in
-    with _lock:
+    with _lock():
         if _own is None:
             _own = Publisher(settings(), app_id=_configuration.app_id)
         return _own
@@ -74,7 +85,7 @@ def publisher() -> Publisher:
 def close() -> None:
     """Close the publisher of this process, if there is one. The next use makes another. Called at exit as well."""
     global _own
-    with _lock:
+    with _lock():
         closing, _own = _own, None
     if closing is not None:
         closing.close()
@@ -153,9 +164,13 @@ async def apublish_many(
 
 def _start_anew() -> None:
     """Drop the parent's publisher in a forked child: the two must not share its connection."""
-    global _lock, _own  # noqa: PLW0603  see configure
-    _lock = threading.Lock()  # another thread of the parent may have held it
+    global _own  # noqa: PLW0603  see configure
+    _locks.clear()  # another thread of the parent may have held it
     _own = None
 
 
+# At exit the handlers run that were registered last come first, and some of them publish. Registered with the first
+# publisher, this would come before all that the application had registered until then. What was registered before this
+# import gets a publisher of its own.
+atexit.register(close)
 os.register_at_fork(after_in_child=_start_anew)

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from functools import partial
 from typing import Any, Literal, Self, overload
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from pydantic_core import to_json
 
@@ -33,6 +33,7 @@ from writegate.publishing.wire import Carrier, Listener, Wire
 from writegate.telemetry import observed, observers_of
 
 _POLL_SECONDS = 0.01
+_open: WeakSet[Publisher] = WeakSet()  # a publisher lives as long as its I/O thread
 
 
 class Publisher:
@@ -61,10 +62,20 @@ class Publisher:
         # Weak: an answer may never come, and a receipt that its caller has dropped must not stay in memory.
         self._receipts: WeakValueDictionary[str, Answers] = WeakValueDictionary()
         self._engine = Engine(
-            wire or partial(Wire, settings), app_id, self._replied, spool=self._spool, when_full=settings.when_full
+            wire or partial(Wire, settings),
+            app_id,
+            self._replied,
+            on_login=self._note_login,
+            spool=self._spool,
+            when_full=settings.when_full,
         )
-        self._engine.wire.start()
-        atexit.register(self.close)
+        try:
+            self._engine.wire.start()
+        except RuntimeError as error:  # from Python 3.12 on
+            raise PublisherClosed(
+                "", "this program is ending and starts no thread: import writegate before registering with atexit"
+            ) from error
+        _open.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -76,6 +87,11 @@ class Publisher:
     def connected(self) -> bool:
         """Whether the broker is connected and takes commands now."""
         return self._engine.connected
+
+    @property
+    def login_refused(self) -> str | None:
+        """Why the broker does not let this process in, in the broker's words; None when it does, or is away."""
+        return self._engine.login.refused
 
     @property
     def user(self) -> str:
@@ -215,7 +231,7 @@ class Publisher:
         if self._closed or os.getpid() != self._pid:
             return
         self._closed = True
-        atexit.unregister(self.close)
+        _open.discard(self)
         deadline = time.monotonic() + (self._timeout_seconds if timeout is None else timeout)
         self._capacity.wait_empty(deadline - time.monotonic())
         while self.connected and not self._engine.spool_empty and time.monotonic() < deadline:
@@ -296,6 +312,10 @@ class Publisher:
         self._submit([(route, question)], timeout, receipt=True, may_block=False, spool=False)
         return answers
 
+    def _note_login(self, refused: bool) -> None:
+        for observer in self._observers:
+            observer.login(self.user, refused=refused)
+
     def _replied(self, correlation_id: str, body: bytes) -> None:
         answers = self._receipts.get(correlation_id)
         if answers is None:
@@ -310,6 +330,15 @@ class Publisher:
             # To a question there is one answer; to a command that is deferred there comes another.
             if answers.answer(receipt):
                 self._receipts.pop(correlation_id, None)
+
+
+def _close_all() -> None:
+    for publisher in list(_open):
+        publisher.close()
+
+
+# With the import, so that it comes after the handlers that an application registers: some of them publish.
+atexit.register(_close_all)
 
 
 def _addressed(command: Command, item: Item) -> tuple[Route, Item]:

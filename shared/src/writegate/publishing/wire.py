@@ -19,6 +19,7 @@ from pika.exceptions import ChannelClosedByBroker
 from writegate.backoff import backoff_seconds
 from writegate.config import Settings
 from writegate.contract.service import declared_lanes
+from writegate.publishing.login import is_refusal
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,9 @@ class Listener(Protocol):
 
     def on_reply(self, correlation_id: str, body: bytes) -> None:
         """A reply arrived at our direct reply-to address."""
+
+    def on_login_refused(self, text: str) -> None:
+        """The broker does not let this user in, or we do not trust its certificate. The wire goes on trying."""
 
     def on_blocked(self, reason: str | None) -> None:
         """The broker stopped (reason) or resumed (None) reading from publishers."""
@@ -217,6 +221,7 @@ class Wire:
         if connection is not self._connection:
             return
         self.last_error = str(error) or repr(error)
+        refused = is_refusal(error)
         self._connection = self._replies = None
         if self.channel is not None:
             self.channel = None
@@ -227,8 +232,18 @@ class Wire:
         self._failures += 1
         seconds = backoff_seconds(self._failures, first=_FIRST_RETRY_SECONDS, longest=_LONGEST_RETRY_SECONDS)
         self._loop.call_later(seconds, self._connect)
-        fields = {"event": "publisher.connection_lost", "error": self.last_error, "user": self.user}
-        log.warning("broker connection lost: %s", self.last_error, extra=fields)
+        fields = {"error": self.last_error, "user": self.user}
+        if refused:
+            self._listener.on_login_refused(self.last_error)
+            # Again with each attempt: nothing is sent until a person acts.
+            log.error(
+                "the broker does not let %s in: %s: check WRITEGATE_BROKER_URL", self.user, self.last_error,
+                extra={"event": "publisher.login_refused", **fields},
+            )  # fmt: skip
+        else:
+            log.warning(
+                "broker connection lost: %s", self.last_error, extra={"event": "publisher.connection_lost", **fields}
+            )
 
     def _stop(self) -> None:
         self._closing = True

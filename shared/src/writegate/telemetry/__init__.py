@@ -46,6 +46,9 @@ class Observer(Protocol):
     def start(self, commands: Mapping[str, int]) -> Observation:
         """A call begins, on the caller's thread and in its context. ``commands`` is their number by service."""
 
+    def login(self, user: str, *, refused: bool) -> None:
+        """The broker let this user in, or refused to. On the I/O thread; must not raise."""
+
 
 def observers_of(settings: Settings) -> tuple[Observer, ...]:
     """Return the observers that the settings name.

@@ -33,6 +33,9 @@ class TraceObserver:
         )
         return PublishSpan(span)
 
+    def login(self, user: str, *, refused: bool) -> None:
+        """Do nothing: it is no part of a call."""
+
 
 class PublishSpan:
     """The :class:`~writegate.telemetry.Observation` of one publish call."""

@@ -1,7 +1,8 @@
 """Metrics of publishing, on prometheus-client's default registry.
 
 ``writegate_published_commands_total{service, outcome}`` counts commands; ``writegate_publish_seconds{service}`` is the
-duration of calls. Processes that fork after the import need prometheus-client's multiprocess mode, as for any metric.
+duration of calls; ``writegate_publisher_login_refused{user}`` is 1 while the broker refuses this process's log-in.
+Processes that fork after the import need prometheus-client's multiprocess mode, as for any metric.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Self
 
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
 # From the confirm of a broker nearby to the default time limit.
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -26,6 +27,13 @@ SECONDS = Histogram(
     buckets=_BUCKETS_SECONDS,
 )
 
+LOGIN_REFUSED = Gauge(
+    "writegate_publisher_login_refused",
+    "1 while the broker refuses user, password or vhost of this process: what it publishes waits in its spool.",
+    ["user"],
+    multiprocess_mode="livemax",
+)
+
 
 class MetricsObserver:
     """An :class:`~writegate.telemetry.Observer` that counts. It has no state, so it is also every observation."""
@@ -35,6 +43,10 @@ class MetricsObserver:
     def start(self, commands: Mapping[str, int]) -> Self:  # noqa: ARG002  it counts at the end
         """Return the observation of a call."""
         return self
+
+    def login(self, user: str, *, refused: bool) -> None:
+        """Set the figure that an alert asks for."""
+        LOGIN_REFUSED.labels(user).set(refused)
 
     def end(self, commands: Mapping[tuple[str, str], int], seconds: float, error: BaseException | None) -> None:  # noqa: ARG002  the outcome names the error
         """Count the commands by outcome, and observe the duration for each service."""

@@ -38,6 +38,10 @@ class ChannelRefused(Exception):
         self.code = code
 
 
+class LoginRejected(ConnectionError):
+    """The user is not known, or the password is another one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """A message as its publisher sent it."""
@@ -171,7 +175,7 @@ class Node:
                 raise ConnectionRefusedError("connection refused")
             known = self._users.get(wire.user)
             if known is None or known.password != password:
-                raise ConnectionError(f"ACCESS_REFUSED - Login was refused for user '{wire.user}'")
+                raise LoginRejected(f"ACCESS_REFUSED - Login was refused for user '{wire.user}'")
             self._connected.add(wire.address)
             return self._blocked
 

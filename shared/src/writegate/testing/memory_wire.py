@@ -14,7 +14,7 @@ import pika
 
 from writegate.contract.ids import new_id
 from writegate.publishing.wire import Listener
-from writegate.testing.memory_node import ChannelRefused, Node, Sent, Taken
+from writegate.testing.memory_node import ChannelRefused, LoginRejected, Node, Sent, Taken
 
 
 class MemoryWire:
@@ -101,6 +101,8 @@ class MemoryWire:
             blocked = self._node.connect(self, self._password)
         except ConnectionError as error:
             self.last_error = str(error)
+            if isinstance(error, LoginRejected):
+                self._listener.on_login_refused(self.last_error)
             return
         self._listener.on_blocked(blocked)
         self._open()

@@ -15,6 +15,7 @@ import httpx
 
 from writegate.config import Settings
 from writegate.contract.users import WRITER
+from writegate.message.policies import LISTED, Harm, Policy, harms_of_listing
 from writegate.message.topology import Binding
 from writegate.publishing.wire import LANES
 from writegate.urls import vhost_of
@@ -84,7 +85,15 @@ class Broker:
             wrong_passwords=frozenset(wrong),
             monitors=monitors,
             shut_out=frozenset(user for user, limit in self._limits().items() if limit == 0),
+            policies=tuple(
+                tuple(Policy.of(entry) for entry in self._get(kind, self._vhost))
+                for kind in ("policies", "operator-policies")
+            ),
         )
+
+    def harms(self) -> list[Harm]:
+        """Return what policies may lose of our queues. The tag ``monitoring`` is enough for this."""
+        return harms_of_listing(self._request("GET", ("queues", self._vhost), parameters={"columns": LISTED}).json())
 
     def publishers(self, exchange: str) -> list[Connected]:
         """Return the connections of this vhost that may publish to an exchange, but for writers and administrators."""
@@ -137,11 +146,17 @@ class Broker:
     def _get(self, *path: str) -> Any:
         return self._request("GET", path).json()
 
-    def _request(self, method: str, path: tuple[str, ...], body: Mapping[str, Any] | None = None) -> httpx.Response:
+    def _request(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        body: Mapping[str, Any] | None = None,
+        parameters: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
         where = f"{self._client.base_url.host}:{self._client.base_url.port}"
         url = "/api/" + "/".join(quote(part, safe="") for part in path)
         try:
-            response = self._client.request(method, url, json=body)
+            response = self._client.request(method, url, json=body, params=parameters)
         except httpx.TransportError as error:
             raise ApplyError(
                 f"the broker's management API at {where} does not answer ({error}): "

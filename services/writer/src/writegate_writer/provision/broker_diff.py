@@ -10,6 +10,7 @@ from typing import Any
 from writegate import Service
 from writegate.contract.targets import BUILT_IN
 from writegate.contract.users import OPERATOR, READER, WRITER
+from writegate.message.policies import Policy, harms
 from writegate.message.topology import Binding, exchange_name, queue_name, topology_of
 from writegate_writer.handlers.roles import user_of
 from writegate_writer.provision.change import BrokerRequest, Change, Removal, password_variable
@@ -36,7 +37,7 @@ class BrokerState:
     ``exchanges``: kind by name. ``queues``: arguments by name. ``users``: name and permission, None without one.
     ``wrong_passwords``: users whose given password is not the one the broker knows.
     ``monitors``: users who may read the management API. ``lanes``: how many a service has, by name, of those wanted.
-    ``shut_out``: users whose limit of connections is 0.
+    ``shut_out``: users whose limit of connections is 0. ``policies``: those of users, and those of operators.
     """
 
     vhost: str
@@ -49,6 +50,7 @@ class BrokerState:
     monitors: frozenset[str] = frozenset()
     lanes: Mapping[str, int] = field(default_factory=dict)
     shut_out: frozenset[str] = frozenset()
+    policies: tuple[tuple[Policy, ...], ...] = ()
 
 
 def publisher_permission(service: str) -> Permission:
@@ -88,7 +90,8 @@ def desired_broker(vhost: str, services: Iterable[Service], lanes: Mapping[str, 
             READER: READER_PERMISSION,
             **{user_of(service.name): publisher_permission(service.name) for service in services},
         },
-        monitors=frozenset({READER, *(OPERATOR for service in services if service.name == BUILT_IN)}),
+        # The writer watches for policies, the reader shows what waits, operators see both.
+        monitors=frozenset({READER, WRITER, *(OPERATOR for service in services if service.name == BUILT_IN)}),
         lanes={service.name: numbers[service.name] for service in services},
     )
 
@@ -99,6 +102,7 @@ def diff_broker(desired: BrokerState, actual: BrokerState) -> list[Change]:
     if not actual.exists:
         step = BrokerRequest("PUT", ("vhosts", desired.vhost), {})
         changes.append(Change("create", "vhost", desired.vhost, "at the broker", step))
+    changes += _policies(desired, actual)
     changes += _exchanges(desired, actual)
     changes += _queues(desired, actual)
     changes += _bindings(desired, actual)
@@ -107,6 +111,17 @@ def diff_broker(desired: BrokerState, actual: BrokerState) -> list[Change]:
     # The last: while a switch was under way its service's publishers were kept from what was not finished.
     changes += _let_in(desired, actual)
     return changes
+
+
+def _policies(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
+    """Yield what policies could lose. They are other people's: nothing here changes one."""
+    queues = {name: actual.queues.get(name, arguments) for name, arguments in desired.queues.items()}
+    found: dict[tuple[str, str], list[str]] = {}
+    for harm in harms(actual.policies, queues, desired.exchanges):
+        found.setdefault((harm.policy, harm.text), []).append(harm.target)
+    for (policy, text), targets in found.items():
+        way = "The broker applies it beside our arguments: delete it, or give it a pattern that leaves `writes.` alone"
+        yield Change("refused", "policy", policy, f"on {', '.join(targets)}: {text}. {way}")
 
 
 def _exchanges(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import groupby
 
+from writegate.contract.targets import BUILT_IN
 from writegate.contract.users import READER, WRITER
 from writegate_writer.handlers.domains import DeclaredDomain, domains_of
 from writegate_writer.handlers.roles import role_of
@@ -104,6 +105,27 @@ def diff_database(desired: DatabaseDesired, actual: DatabaseState) -> list[Chang
         *diff_domains(desired.domains, actual.domains, actual.lanes),
         # Last: until a domain is parted, writers of before write what the rights are for.
         *_undeclared_grants(desired, actual),
+    ]
+
+
+def missing_here(desired: DatabaseDesired, actual: DatabaseState) -> list[Change]:
+    """Return the migrations that a database has had and that are not installed here, as refusals.
+
+    Then the database is ahead of what is installed: whatever else differs may be newer there.
+    """
+    here = {(migration.service, migration.name) for migration in desired.migrations}
+    installed = {BUILT_IN, *(writes.service.name for writes in desired.services)}
+    ahead = sorted(found for found in actual.migrations.keys() - here if found[0] in installed)
+    return [
+        Change(
+            "refused",
+            "migration",
+            f"{service}/{name}",
+            "it was applied, and is not installed here: the database is ahead, so nothing is changed from here. "
+            f"Bring {'writegate-writer' if service == BUILT_IN else service} up to date. (Was the file deleted? Put it "
+            "back: a migration stays)",
+        )
+        for service, name in ahead
     ]
 
 

@@ -20,15 +20,15 @@ from writegate_writer.handlers.writes import Writes
 from writegate_writer.provision import broker, database, lane_queues
 from writegate_writer.provision.broker_diff import BrokerState, desired_broker, diff_broker
 from writegate_writer.provision.change import ApplyError, BrokerRequest, Change, Migration, Removal, password_variable
-from writegate_writer.provision.database_diff import DatabaseDesired, desired_database, diff_database
+from writegate_writer.provision.database_diff import DatabaseDesired, desired_database, diff_database, missing_here
 from writegate_writer.provision.hints import hints_of
 from writegate_writer.provision.lanes_diff import numbers_of, refusals, switched
 from writegate_writer.provision.ledger_size import LedgerShare
 from writegate_writer.provision.switch import Switch, Switching, lanes_of
 
 NEED = ("broker_api_url", "database_url")
-# Migrations create what other changes refer to, so the second diff finds more to do; the third must find nothing.
-_MOST_ROUNDS = 3
+# Migrations first, then all that depends on what they made, then what depends on that; the last must find nothing.
+_MOST_ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,15 @@ class Plan:
     def possible(self) -> tuple[Change, ...]:
         """The changes that can be made."""
         return tuple(change for change in self.changes if change.step is not None)
+
+    @property
+    def next(self) -> tuple[Change, ...]:
+        """The changes to make before differing again: all, or those up to the last migration.
+
+        A migration renames, moves and drops what the later ones refer to; they are found anew after it.
+        """
+        last = max((n for n, change in enumerate(self.possible) if isinstance(change.step, Migration)), default=None)
+        return self.possible if last is None else self.possible[: last + 1]
 
     @property
     def refused(self) -> tuple[Change, ...]:
@@ -77,6 +86,9 @@ class Applier:
     def plan(self) -> Plan:
         """Return what differs now."""
         actual = self._database.read(tuple(self._desired.roles), self._passwords)
+        hints = hints_of(self._desired.services, self._desired.domains)
+        if ahead := missing_here(self._desired, actual):
+            return Plan(tuple(ahead), self._desired.domains, self._database.ledger(), hints)
         refused = refusals(self._desired.domains, actual.domains, actual.lanes)
         held = {service for domain in self._desired.domains if domain.name in refused for service in domain.services}
         # As long as a service's lanes may not change it keeps those it has: a queue that no writer serves is a trap.
@@ -84,7 +96,6 @@ class Applier:
         services = [writes.service for writes in self._desired.services if writes.service.name not in held - set(lanes)]
         wanted = desired_broker(self._vhost, services, lanes)
         changes = [*diff_database(self._desired, actual), *diff_broker(wanted, self._broker.read(self._passwords))]
-        hints = hints_of(self._desired.services, self._desired.domains)
         return Plan(tuple(changes), self._desired.domains, self._database.ledger(), hints)
 
     def apply(self, first: Plan, done: Callable[[Change], None]) -> Plan:
@@ -97,7 +108,7 @@ class Applier:
             if not plan.possible:
                 return plan
             self._check_passwords(plan.possible)
-            for change in plan.possible:
+            for change in plan.next:
                 self._run(change)
                 done(change)
             plan = self.plan()
@@ -112,6 +123,8 @@ class Applier:
         Return what was changed. See :mod:`.switch`.
         """
         actual = self._database.read((), {})
+        if ahead := missing_here(self._desired, actual):
+            raise ApplyError("; ".join(f"migration {change.name}: {change.detail}" for change in ahead))
         step, refused = switched(names, self._desired.domains, actual.domains, actual.lanes)
         if refused:
             raise ApplyError("; ".join(refused.values()))

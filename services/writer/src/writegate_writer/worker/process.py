@@ -32,6 +32,7 @@ from writegate_writer.worker.health import health_server_of
 from writegate_writer.worker.housekeeping import Housekeeping
 from writegate_writer.worker.metrics import State, register
 from writegate_writer.worker.parts import PublisherPart, ReaderPool, Stopping, stop_in_order
+from writegate_writer.worker.policies import PolicyWatch
 from writegate_writer.worker.slot import Slot, Slots
 from writegate_writer.worker.watchdog import Watchdog
 
@@ -72,6 +73,7 @@ class Process:
         self._watchdog.start()
         self._control.start()
         self._slots.start()
+        self._policies.start()
         # What is there now stays. The collector, which runs every few hundred commands, need not look at it any more.
         gc.collect()
         gc.freeze()
@@ -133,6 +135,7 @@ class Process:
             self._conflicts,
             clock,
         )
+        self._policies = PolicyWatch(settings)
         self._watchdog = Watchdog(slots, self._control, settings, clock)
         self._stopping = self._stop_order(readers)
 
@@ -150,6 +153,7 @@ class Process:
             # Leases are given back after that: no other writer starts on a domain with a batch or a channel of ours.
             Stopping("control", self._control, 5.0),
             Stopping("readers", readers, 1.0),
+            Stopping("policies", self._policies, 1.0),
             # Last, so that monitors see a process that is stopping (not ready), and not one that does not answer.
         ]
 

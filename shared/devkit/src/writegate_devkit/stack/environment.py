@@ -66,6 +66,7 @@ def environment(name: str, state: StackState) -> dict[str, str]:
         return {
             **state.settings,
             "WRITEGATE_BROKER_URL": _broker_url(WRITER, state),
+            "WRITEGATE_BROKER_API_URL": _broker_api_url(WRITER, state),
             "WRITEGATE_DATABASE_URL": _database_url(WRITER, state),
             **({"WRITEGATE_HEALTH_PORT": str(state.ports[name])} if name in state.ports else {}),
         }

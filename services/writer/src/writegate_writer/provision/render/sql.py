@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from writegate.contract.targets import BUILT_IN
 from writegate.contract.users import READER, WRITER
 from writegate_writer.handlers.domains import DeclaredDomain
 from writegate_writer.handlers.roles import role_of
@@ -27,6 +28,19 @@ _HEAD = rf"""-- Made by `writegate plan --render sql`. Passwords are not in it: 
 \set ON_ERROR_STOP on
 set lock_timeout = {LOCK_MILLIS};
 set client_min_messages = warning;
+"""
+# What is installed where this was made may be older than the database.
+_CURRENT = r"""
+select to_regclass('writegate.migration') is not null as recorded \gset
+\if :recorded
+do $$ declare ahead text; begin
+    select string_agg(service || '/' || name, ', ') into ahead from writegate.migration
+    where service = any({services}) and (service, name) not in (values {migrations});
+    if ahead is not null then
+        raise exception 'the database is ahead of this script: it has had the migrations %', ahead;
+    end if;
+end $$;
+\endif
 """
 _ROLE = r"""
 select not exists (select from pg_roles where rolname = {text}) as missing \gset
@@ -109,6 +123,10 @@ def sql(desired: DatabaseDesired) -> str:
 
 def _parts(desired: DatabaseDesired) -> Iterator[str]:
     yield _HEAD
+    yield _CURRENT.format(
+        services=_array([BUILT_IN, *(writes.service.name for writes in desired.services)]),
+        migrations=_rows((_literal(migration.service), _literal(migration.name)) for migration in desired.migrations),
+    )
     for name, role in desired.roles.items():
         yield _ROLE.format(text=_literal(name), name=quoted(name), attributes=attributes(role))
     for migration in desired.migrations:

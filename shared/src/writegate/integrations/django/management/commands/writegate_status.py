@@ -30,6 +30,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         deadline = time.monotonic() + timeout
         while not publisher.connected:
+            if publisher.login_refused is not None:
+                raise CommandError(f"the broker does not let {publisher.user!r} in: {publisher.login_refused}")
             if time.monotonic() > deadline:
                 raise CommandError(f"the broker takes no commands from {publisher.user!r}, after {timeout:g} s")
             time.sleep(_POLL_SECONDS)
