@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import uuid
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -14,6 +15,7 @@ from tests.services.trial.contract import Deposit
 from writegate.contract.ids import new_id
 from writegate.message.envelope import LOOKUP_TASK, MAX_PARTS, Item, Message, encode, encode_many, item_of
 from writegate.message.topology import dead_queue_name, queue_name
+from writegate_writer.decide.deferral import MOST_NEWER_COMMANDS
 
 VICTIM: Final = "shards"  # the neighbour's service
 
@@ -142,6 +144,39 @@ def many_look_ups(target: Target) -> str:
     return "80,000 look-ups"
 
 
+def unknown_versions(target: Target) -> str:
+    """Versions that no writer knows, with a victim's key: good commands of it used to wait behind them for ever."""
+    with target.attacker() as attacker:
+        for number in range(26):
+            version = 2**31 - 1 - number
+            rows = [replace(item_of(Deposit(account="versions", seq=-1)), version=version) for _ in range(1000)]
+            attacker.send(encode_many(new_id(), rows), "versions")
+        settle(target, attacker, "versions")
+    deferred = target.gate.database.value("SELECT count(*) FROM writegate.deferred WHERE key = 'versions'")
+    assert deferred == 0, f"{deferred} commands wait for a version that nobody can have"
+    return "26,000 parked, those behind them applied"
+
+
+def next_versions(target: Target) -> str:
+    """Versions that a later writer might know: of a publisher only some wait, the others are parked."""
+    before = _deferred(target)
+    with target.attacker() as attacker:
+        for number in range(10):
+            made = [Deposit(account=f"next-{number}", seq=seq) for seq in range(1000)]
+            rows = [replace(item_of(command), version=2) for command in made]
+            attacker.send(encode_many(new_id(), rows), f"next-{number}")
+        settle(target, attacker, "versions", "versions, other lane")
+    waiting = _deferred(target) - before
+    assert waiting <= MOST_NEWER_COMMANDS, f"{waiting} commands of one publisher wait for another version"
+    target.gate.database.sql("DELETE FROM writegate.deferred WHERE key LIKE 'next-%%'")
+    target.gate.database.sql("UPDATE writegate.domain SET revision = revision + 1")
+    return f"{waiting} wait"
+
+
+def _deferred(target: Target) -> int:
+    return int(target.gate.database.value("SELECT count(*) FROM writegate.deferred WHERE state = 'deferred'"))
+
+
 def junk(target: Target) -> str:
     """Bodies of a megabyte: of each its beginning, its size and its digest are kept."""
     before = target.parked_bytes()
@@ -165,6 +200,8 @@ BROKER_ATTACKS: Final = (
     Attack("forged origins", forged_origins),
     Attack("amplified headers", amplified_headers),
     Attack("too many parts", too_many_parts),
+    Attack("versions that nobody can have", unknown_versions),
+    Attack("versions that somebody might have", next_versions),
     Attack("look-ups by the thousand", many_look_ups),
     Attack("junk of a megabyte each", junk),
 )

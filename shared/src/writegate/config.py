@@ -85,6 +85,12 @@ class Settings(BaseModel):
         description="for how many days a writer keeps the bodies of parked and deferred commands that were decided; "
         "0: for ever",
     )
+    version_wait_hours: float = Field(
+        24.0,
+        ge=0,
+        description="for how long a command of a contract version that no writer here knows waits for one that does, "
+        "before it is parked",
+    )
     publish_timeout_seconds: float = Field(10.0, gt=0, description="time limit of one publish call")
     publish_waiting: int = Field(50_000, ge=1, description="most commands a publisher keeps in memory")
     when_full: Literal["spool", "wait", "fail"] = Field(

@@ -154,7 +154,7 @@ class Replayed:
 def test_pages_of_a_replay_shrink_with_the_deaths_during_it(deaths: int, pages: list[int], monkeypatch: Any) -> None:
     def decided(processor: Any, _: str, work: Work, __: object) -> None:
         for command in work.arrived:
-            processor._domain.deferred.remove(command)  # noqa: SLF001  in its place
+            processor._domain.deferred.remove(command, work.replayed[command.ledger_id])  # noqa: SLF001  in its place
 
     monkeypatch.setattr(BatchProcessor, "_finish", decided)
     store, domain = Replayed(900, deaths + 1), domain_with([])

@@ -31,6 +31,7 @@ from writegate.contract.lanes import lane_of
 from writegate.contract.users import WRITER
 from writegate.message.body import MAX_BODY_BYTES
 from writegate.message.envelope import Item, Message, encode, encode_many, item_of
+from writegate_writer.receive.contracts import MOST_VERSIONS_AHEAD
 from writegate_writer.receive.delivery import Arrived, Delivery, Misrouted, NotYet, Part, Question, Reading, Refused
 from writegate_writer.receive.kept import MAX_PREFIX_BYTES
 from writegate_writer.receive.reading import content_hash, read
@@ -278,5 +279,11 @@ def test_parts_are_sorted_in_arrival_order() -> None:
 def test_a_version_newer_than_this_writer_is_understood_as_far_as_its_key() -> None:
     part = only(changed(version=2))
     assert isinstance(part, Arrived)
-    assert part.command == NotYet("version 2 of accounts.deposit is newer than this writer")
+    assert part.command == NotYet("version 2 of accounts.deposit is newer than this writer", newer=True)
     assert part.item.key == "a-1"
+
+
+def test_a_version_that_nobody_can_have_is_not_believed() -> None:
+    assert isinstance(only(changed(version=1 + MOST_VERSIONS_AHEAD)), Arrived)
+    for version in (2 + MOST_VERSIONS_AHEAD, 2**31 - 1):
+        assert refused(changed(version=version)).cause.cause == "unknown-version"

@@ -18,9 +18,11 @@ from writegate_writer.decide.deaths import ALONE_AFTER_DELIVERIES, crash_cause, 
 from writegate_writer.decide.deferral import (
     BEGINNING,
     PARENT_WAIT_SECONDS,
+    VERSION_WAIT_SECONDS,
     DeferredIndex,
     DeferredRow,
     MissingParents,
+    VersionWait,
     revive,
 )
 from writegate_writer.decide.rejections import MOST_REJECTIONS
@@ -50,6 +52,7 @@ class BatchProcessor:
         sending: Sending,
         consuming: Consuming,
         clock: Clock,
+        version_wait_seconds: float = VERSION_WAIT_SECONDS,
     ) -> None:
         self._store = store
         self._owner = owner
@@ -58,10 +61,12 @@ class BatchProcessor:
         self._sending = sending
         self._consuming = consuming
         self._clock = clock
+        self._version_wait_seconds = version_wait_seconds
 
     def batch(self, service: str, reading: Reading) -> None:
         """Finish what has arrived: apply, park or defer all of it."""
-        work = Work(reading.arrived, reading.refused, reading.rejected, blocks=self._blocks)
+        version_wait = VersionWait(self._version_wait_seconds, self._domain.deferred.newer)
+        work = Work(reading.arrived, reading.refused, reading.rejected, blocks=self._blocks, version_wait=version_wait)
         parents = MissingParents({})
         if reading.suspicious:
             self._one_by_one(service, work, parents)
@@ -109,7 +114,8 @@ class BatchProcessor:
         return True
 
     def _replay_rows(self, service: str, rows: Sequence[DeferredRow], *, one_by_one: bool) -> None:
-        revived = [(revive(row, self._services[service].service), row) for row in rows]
+        declared, crowded = self._services[service].service, self._domain.deferred.crowded
+        revived = [(revive(row, declared, crowded=crowded), row) for row in rows]
         by_id = {part.ledger_id: row for part, row in revived if part.ledger_id is not None}
         parents = MissingParents(by_id)
         work = Work(
@@ -119,6 +125,9 @@ class BatchProcessor:
             replayed=by_id,
         )
         (self._one_by_one if one_by_one else self._finish)(service, work, parents)
+        newer = [row.seq for part, row in revived if isinstance(part, Arrived) and part.newer and not row.limited]
+        if newer:
+            self._store.limit_waiting(newer, self._version_wait_seconds)
         if parents.unlimited:
             self._store.limit_waiting(parents.unlimited, PARENT_WAIT_SECONDS)
 

@@ -130,7 +130,16 @@ class Turns:
             self._clock.pause(_FULL_PAUSE_SECONDS)
             self._scheduler.again(domain, _KEEP_CONFIRMED_SECONDS)
             return
-        processor = BatchProcessor(store, owner, domain, self._services, self._sending, self._consuming, self._clock)
+        processor = BatchProcessor(
+            store,
+            owner,
+            domain,
+            self._services,
+            self._sending,
+            self._consuming,
+            self._clock,
+            self._settings.version_wait_hours * 3600,
+        )
         revision = self._scheduler.take_revision(domain)
         if revision is not None:
             # They may be that new already: an earlier turn may have read them after the control thread read this.

@@ -22,6 +22,9 @@ SELECT (SELECT revision FROM writegate.domain WHERE name = %(domain)s),
        (SELECT coalesce(json_agg(json_build_array(service, key, n)), '[]')
         FROM (SELECT service, key, count(*) AS n FROM writegate.deferred
               WHERE domain = %(domain)s AND state = 'deferred' GROUP BY service, key) AS waiting),
+       (SELECT coalesce(json_object_agg(origin, n), '{}')
+        FROM (SELECT coalesce(origin, 'unverified') AS origin, count(*) AS n FROM writegate.deferred
+              WHERE domain = %(domain)s AND state = 'deferred' AND newer GROUP BY 1) AS newer),
        (SELECT coalesce(json_agg(DISTINCT jsonb_build_array(service, key)), '[]') FROM writegate.parked p
         JOIN writegate.lane l USING (service, lane)
         WHERE l.domain = %(domain)s AND p.state = 'parked' AND p.parks_key AND p.key IS NOT NULL)
@@ -35,22 +38,22 @@ def read_index(session: Session, owner: Owner) -> DeferredIndex:
 
 def index_of(rows: list[tuple[Any, ...]]) -> DeferredIndex:
     """Return the index in the row of :data:`READ_INDEX`."""
-    [(revision, deferred, parked)] = rows
+    [(revision, deferred, newer, parked)] = rows
     counts: Counter[Key | None] = Counter()
     for service, key, count in deferred:
         counts[(service, key) if key is not None else None] += count  # of several services without a key
-    return DeferredIndex(counts, {(service, key) for service, key in parked}, revision)
+    return DeferredIndex(counts, {(service, key) for service, key in parked}, revision, newer=Counter(newer))
 
 
 _DEFER = """
 INSERT INTO writegate.deferred (domain, service, lane, id, ledger_id, task, version, key, hash, reason, not_after,
-                                origin, reply_to, headers, raw)
+                                origin, reply_to, headers, raw, newer)
 SELECT %s, service, lane, id, ledger_id, task, version, key, hash, reason,
-       clock_timestamp() + make_interval(secs => limit_seconds), origin, reply_to, headers, raw
+       clock_timestamp() + make_interval(secs => limit_seconds), origin, reply_to, headers, raw, newer
 FROM unnest(%s::text[], %s::int[], %s::text[], %s::uuid[], %s::text[], %s::int[], %s::text[], %s::bigint[], %s::text[],
-            %s::float8[], %s::text[], %s::text[], %s::jsonb[], %s::bytea[])
+            %s::float8[], %s::text[], %s::text[], %s::jsonb[], %s::bytea[], %s::bool[])
      WITH ORDINALITY AS given (service, lane, id, ledger_id, task, version, key, hash, reason,
-                               limit_seconds, origin, reply_to, headers, raw, position)
+                               limit_seconds, origin, reply_to, headers, raw, newer, position)
 ORDER BY position
 """
 
@@ -81,6 +84,7 @@ def _row(deferral: Deferral, headers: str) -> tuple[Any, ...]:
         delivery.verified.reply_to,
         headers,
         item.fields,
+        arrived.newer,
     )
 
 
@@ -102,7 +106,7 @@ def settle(session: Session, outcomes: Mapping[int, Outcome]) -> None:
 
 _READ = """
 SELECT seq, service, lane, id, task, version, key, raw, hash, origin, reply_to,
-       not_after IS NOT NULL, coalesce(not_after < clock_timestamp(), false), parked
+       not_after IS NOT NULL, coalesce(not_after < clock_timestamp(), false), parked, newer
 FROM writegate.deferred WHERE domain = %s AND state = 'deferred' AND seq > %s ORDER BY seq LIMIT %s
 """
 

@@ -6,11 +6,21 @@ still decline some of which nothing has to be undone.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from writegate.message.receipt import Cause, Outcome
-from writegate_writer.decide.deferral import PARENT_WAIT_SECONDS, Deferral, DeferredRow, Key, key_of, parks_key
+from writegate_writer.decide.deferral import (
+    MOST_NEWER_COMMANDS,
+    PARENT_WAIT_SECONDS,
+    Deferral,
+    DeferredRow,
+    Key,
+    VersionWait,
+    key_of,
+    parks_key,
+)
 from writegate_writer.decide.store import APPLIED, DECLINED, OUTCOMES, PARKED, Decision, Known, Opened
 from writegate_writer.receive.delivery import Arrived, NotYet, Refused
 
@@ -25,10 +35,10 @@ class Work:
 
     ``rejected``: causes of commands that were found at fault before, by ledger id. ``declined``: reasons of commands
     that were declined before, by ledger id. ``postponed``: reasons of commands that are deferred now and tried again
-    later, by ledger id. ``blocks``: whether a command must wait behind others of
-    its key. ``replayed``: the rows of deferred commands that are tried again now, by ledger id; those that cannot be
-    applied yet stay deferred. ``revision``: of the index of deferred commands that ``blocks`` asks. ``outbox_sent``:
-    the number up to which rows of the outbox are deleted in this transaction.
+    later, by ledger id. ``blocks``: whether a command must wait behind others of its key. ``replayed``: the rows of
+    deferred commands that are tried again now, by ledger id; those that cannot be applied yet stay deferred.
+    ``version_wait``: how commands of unknown versions may wait. ``revision``: of the index of deferred commands that
+    ``blocks`` asks. ``outbox_sent``: the number up to which rows of the outbox are deleted in this transaction.
     """
 
     arrived: Sequence[Arrived] = ()
@@ -38,6 +48,7 @@ class Work:
     postponed: Mapping[str, str] = field(default_factory=dict)
     blocks: Callable[[Arrived], bool] = _never_blocked
     replayed: Mapping[str, DeferredRow] = field(default_factory=dict)
+    version_wait: VersionWait = field(default_factory=VersionWait)
     revision: int = 0
     outbox_sent: int | None = None
 
@@ -113,6 +124,7 @@ class _Classifier:
         self._decided = dict(opened.known)
         self._deferred = {id_: hash_ for id_, hash_ in opened.deferred.items() if id_ not in work.replayed}
         self._held = self._opened.holds.any_on_commands
+        self._newer: Counter[str] = Counter(work.version_wait.waiting)  # by publisher
         self._blocked: set[Key] = set()  # by commands of this batch that were deferred or parked
 
     def arrived(self, command: Arrived) -> None:
@@ -151,6 +163,10 @@ class _Classifier:
             self.plan.parked.append(replace(refusal(command, cause), parks_key=False))
 
     def _new(self, command: Arrived) -> None:
+        if command.newer and self._too_many_newer(command):
+            text = f"{MOST_NEWER_COMMANDS} commands of its publisher wait already for a writer that knows their version"
+            self.refused(refusal(command, Cause("unknown-version", text)))
+            return
         if self._work.blocks(command) or (self._blocked and key_of(command) in self._blocked):
             # A cause that was found before does not count: it may be right once those before it are applied.
             self._defer(command, "behind an earlier command of its key")
@@ -175,6 +191,10 @@ class _Classifier:
             self.plan.replayed[command.ledger_id] = row, OUTCOMES[decision.outcome]
         self._record(decision)
 
+    def _too_many_newer(self, command: Arrived) -> bool:
+        waits = command.ledger_id in self._work.replayed
+        return not waits and self._newer[command.delivery.verified.origin] >= MOST_NEWER_COMMANDS
+
     def _reason_to_defer(self, command: Arrived) -> str | None:
         if isinstance(command.command, NotYet):
             return command.command.reason
@@ -192,6 +212,9 @@ class _Classifier:
             self.plan.still_deferred.append(command)
             return
         limit_seconds = PARENT_WAIT_SECONDS if command.ledger_id in self._work.postponed else None
+        if command.newer:
+            limit_seconds = self._work.version_wait.seconds
+            self._newer[command.delivery.verified.origin] += 1
         self._deferred[command.ledger_id] = command.hash
         self.plan.deferred.append(Deferral(command, reason, limit_seconds))
 

@@ -26,6 +26,13 @@ Key = tuple[str, str]  # service, key
 # How long a command waits for a row that it refers to: nothing orders two services, so its parent may come later.
 PARENT_WAIT_SECONDS = 600.0
 
+# How long a command may wait for a writer that knows its version, unless a setting says otherwise; how many such ones
+# of a publisher may wait in a domain; and with how many deferred ones in all they wait no longer, since the commands
+# behind them would stop the lanes.
+VERSION_WAIT_SECONDS = 24 * 3600.0
+MOST_NEWER_COMMANDS = 5_000
+CROWDED_COMMANDS = 20_000
+
 # The shortest time between two passes over what is deferred, and how many times the duration of the last one: where
 # much is deferred a pass takes long and arriving commands wait meanwhile, so passes get at most a tenth of the time.
 _PASS_PAUSE_SECONDS, _PAUSE_FACTOR = 1.0, 9.0
@@ -68,19 +75,37 @@ class DeferredRow:
     limited: bool
     overdue: bool
     parked: int | None = None
+    newer: bool = False
 
 
-def revive(row: DeferredRow, service: Service) -> Arrived | Refused:
-    """Return a deferred command as if it arrived now; refused when today's contract does not take it."""
+@dataclass(frozen=True, slots=True)
+class VersionWait:
+    """How commands of versions that this writer does not know may wait: how long, and how many wait, by publisher."""
+
+    seconds: float = VERSION_WAIT_SECONDS
+    waiting: Mapping[str, int] = field(default_factory=dict)
+
+
+def revive(row: DeferredRow, service: Service, *, crowded: bool = False) -> Arrived | Refused:
+    """Return a deferred command as if it arrived now; refused when today's contract does not take it.
+
+    It is refused as well when it has waited for too long for a writer that knows its version. ``crowded``: so much is
+    deferred that such commands wait no longer.
+    """
     verified = Verified(row.origin or UNVERIFIED, reply_address(row.reply_to))
     delivery = Delivery(row.service, row.lane, 0, _NO_GENERATION, b"", {}, {}, 1, verified)
     id_ = ledger_id(row.item.id)
     try:
-        command = command_of(row.item, service)
+        arrived = Arrived(delivery, row.item, id_, row.hash, command_of(row.item, service))
     except MalformedMessage as error:
         cause = Cause(error.cause, str(error))
-        return Refused(delivery, row.item.id, row.hash, cause, row.item, row.item.fields, id_)
-    return Arrived(delivery, row.item, id_, row.hash, command)
+    else:
+        if not (arrived.newer and (row.overdue or crowded)):
+            return arrived
+        cause = Cause(
+            "unknown-version", f"version {row.item.version} of {row.item.task} was known to no writer in time"
+        )
+    return Refused(delivery, row.item.id, row.hash, cause, row.item, row.item.fields, id_)
 
 
 @dataclass(slots=True)
@@ -106,6 +131,8 @@ class ReplayPass:
 class DeferredIndex:
     """What waits in a domain: deferred commands counted by key, and keys that wait behind a parked command.
 
+    ``newer``: how many commands wait for a writer that knows their version, by publisher.
+
     ``revision``: of the domain when this was read. Whatever people do to deferred commands increases the domain's
     revision; nothing may be decided by an index of an earlier one.
     """
@@ -114,6 +141,7 @@ class DeferredIndex:
     parked: set[Key] = field(default_factory=set)
     revision: int = 0
     replay_pass: ReplayPass = field(default_factory=ReplayPass)
+    newer: Counter[str] = field(default_factory=Counter)
     total: int = 0  # deferred commands: kept, since it is read several times a turn and there may be many keys
 
     def __post_init__(self) -> None:
@@ -140,13 +168,22 @@ class DeferredIndex:
         """Try all that is deferred now: something may have changed for what was tried before."""
         self.replay_pass = ReplayPass()
 
-    def add(self, part: Arrived | Refused) -> None:
-        """Count a command that was deferred."""
-        self.deferred[key_of(part)] += 1
-        self.total += 1
+    @property
+    def crowded(self) -> bool:
+        """Whether so much is deferred that nothing may wait for a writer that knows its version."""
+        return self.total >= CROWDED_COMMANDS
 
-    def remove(self, part: Arrived | Refused) -> None:
+    def add(self, arrived: Arrived) -> None:
+        """Count a command that was deferred."""
+        self.deferred[key_of(arrived)] += 1
+        self.total += 1
+        if arrived.newer:
+            self.newer[arrived.delivery.verified.origin] += 1
+
+    def remove(self, part: Arrived | Refused, row: DeferredRow) -> None:
         """Count off a deferred command that was applied or parked."""
+        if row.newer:
+            self.newer[part.delivery.verified.origin] -= 1
         key = key_of(part)
         self.total -= 1
         self.deferred[key] -= 1

@@ -93,8 +93,8 @@ def update_index(index: DeferredIndex, work: Work, result: BatchResult) -> None:
     for deferral in result.plan.deferred:
         index.add(deferral.arrived)
     for part in result.parts if work.replayed else ():
-        if part.ledger_id in work.replayed:
-            index.remove(part)
+        if (row := work.replayed.get(part.ledger_id or "")) is not None:
+            index.remove(part, row)
     for refused in result.plan.parked:
         index.park(refused)
     index.replay_pass.block(result.plan.still_deferred)

@@ -31,7 +31,7 @@ WITH given AS (
     ON CONFLICT (service, ledger_id) DO UPDATE
     SET seq = excluded.seq, deferred_at = clock_timestamp(), domain = excluded.domain, lane = excluded.lane,
         id = excluded.id, task = excluded.task, version = excluded.version, key = excluded.key, hash = excluded.hash,
-        reason = excluded.reason, not_after = NULL, origin = excluded.origin, reply_to = NULL,
+        reason = excluded.reason, not_after = NULL, newer = false, origin = excluded.origin, reply_to = NULL,
         headers = excluded.headers, raw = excluded.raw, parked = excluded.parked, state = 'deferred'
     WHERE d.state <> 'deferred'
     RETURNING d.parked

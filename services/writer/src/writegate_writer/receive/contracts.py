@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -18,6 +18,9 @@ from writegate_writer.receive.delivery import NotYet
 # In JSON as the decoder writes it; a backslash before it would make it the text of an escape.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
+
+MOST_VERSIONS_AHEAD: Final = 10
+"""People count versions one by one: nobody publishes one so far ahead of a writer that still runs."""
 
 # What code of a contract's own (validators, key rules, upgrades) raises for fields that it does not take.
 _OF_THE_COMMAND = (ValueError, LookupError, ArithmeticError)
@@ -67,8 +70,11 @@ def command_of(item: Item, service: Service) -> Command | NotYet:
         names = ", ".join(sorted(service.commands))
         raise MalformedMessage("unknown-task", f"expected one of {names}; got {item.task}")
     contract = contract_of(kind)
+    if item.version > contract.version + MOST_VERSIONS_AHEAD:
+        text = f"expected a version of {item.task} up to {contract.version + MOST_VERSIONS_AHEAD}, got {item.version}"
+        raise MalformedMessage("unknown-version", text)
     if item.version > contract.version:
-        return NotYet(f"version {item.version} of {item.task} is newer than this writer")
+        return NotYet(f"version {item.version} of {item.task} is newer than this writer", newer=True)
     if b"\\u0000" in item.fields and _NUL.search(item.fields):
         raise MalformedMessage("bad-fields", f"{item.task}: text with a NUL character, which PostgreSQL cannot store")
     fields = _of_today(item, contract)

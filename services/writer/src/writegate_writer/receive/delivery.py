@@ -40,10 +40,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """Why this writer cannot read a command that others may read. ``broken``: people must correct its contract."""
+    """Why this writer cannot read a command that others may read.
+
+    ``broken``: people must correct its contract. ``newer``: it is of a version that this writer does not know.
+    """
 
     reason: str
     broken: bool = False
+    newer: bool = False
 
 
 @dataclass(slots=True, eq=False)  # not frozen: a third of the time to make one, and each command needs one
@@ -55,6 +59,11 @@ class Arrived:
     ledger_id: str
     hash: int
     command: Command | NotYet
+
+    @property
+    def newer(self) -> bool:
+        """Whether it waits for a writer that knows its version."""
+        return isinstance(self.command, NotYet) and self.command.newer
 
 
 @dataclass(frozen=True, slots=True, eq=False)

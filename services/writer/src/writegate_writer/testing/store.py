@@ -153,6 +153,7 @@ class MemoryStore:
                 delivery.verified.reply_to,
                 limited=deferral.limit_seconds is not None,
                 overdue=False,
+                newer=arrived.newer,
             )
             self._now.deferred[number] = row, arrived.ledger_id, deferral.reason
 
