@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 import uuid
 from dataclasses import replace
+from itertools import count
 from typing import Any, Final
 
 from pydantic_core import to_json
 
 from tests.attacks.attack import Attack
-from tests.attacks.target import WRITERS, Attacker, Target
+from tests.attacks.target import MOST_PARKED, WRITERS, Attacker, Target
 from tests.services.trial.contract import Deposit
 from writegate.contract.ids import new_id
 from writegate.message.envelope import LOOKUP_TASK, MAX_PARTS, Item, Message, encode, encode_many, item_of
@@ -147,14 +148,14 @@ def many_look_ups(target: Target) -> str:
 def unknown_versions(target: Target) -> str:
     """Versions that no writer knows, with a victim's key: good commands of it used to wait behind them for ever."""
     with target.attacker() as attacker:
-        for number in range(26):
+        for number in range(10):
             version = 2**31 - 1 - number
             rows = [replace(item_of(Deposit(account="versions", seq=-1)), version=version) for _ in range(1000)]
             attacker.send(encode_many(new_id(), rows), "versions")
         settle(target, attacker, "versions")
     deferred = target.gate.database.value("SELECT count(*) FROM writegate.deferred WHERE key = 'versions'")
     assert deferred == 0, f"{deferred} commands wait for a version that nobody can have"
-    return "26,000 parked, those behind them applied"
+    return "10,000 parked, those behind them applied"
 
 
 def next_versions(target: Target) -> str:
@@ -175,6 +176,26 @@ def next_versions(target: Target) -> str:
 
 def _deferred(target: Target) -> int:
     return int(target.gate.database.value("SELECT count(*) FROM writegate.deferred WHERE state = 'deferred'"))
+
+
+def more_than_may_be_parked(target: Target) -> str:
+    """Nothing but junk: from some number on the service is not consumed, and it goes on once people have decided."""
+    gate, waiting = target.gate, Deposit(account="parked", seq=0)
+    row = b'["%d","trial.deposit",1,"parked",{}]'
+    numbers = count()
+    with target.attacker() as attacker:
+        while not any("lanes.overfull" in writer.log for writer in gate.writers.values()):
+            many = encode_many(new_id(), [])
+            rows = b",".join(row % next(numbers) for _ in range(MAX_PARTS))
+            attacker.send(Message(b'[[],{"commands":[' + rows + b"]},{}]", many.headers, many.properties), "parked")
+            before = next(numbers)
+            assert before < 10 * MOST_PARKED, f"{before} were parked"
+        attacker.send(encode(item_of(waiting)), "parked")
+    parked = gate.database.value("SELECT count(*) FROM writegate.parked")
+    assert gate.database.entries("parked")["parked"] == []
+    target.decide_parked()
+    gate.database.wait_entries("parked", 1)
+    return f"{parked} parked, {next(numbers)} sent"
 
 
 def junk(target: Target) -> str:
@@ -202,6 +223,7 @@ BROKER_ATTACKS: Final = (
     Attack("too many parts", too_many_parts),
     Attack("versions that nobody can have", unknown_versions),
     Attack("versions that somebody might have", next_versions),
+    Attack("more than may be parked", more_than_may_be_parked),
     Attack("look-ups by the thousand", many_look_ups),
     Attack("junk of a megabyte each", junk),
 )

@@ -67,6 +67,7 @@ def try_attack(target: Target, attack: Attack, seconds: float) -> Tried:
                 time.sleep(max(0.0, until - time.monotonic()))
             attacked = timing.seconds
         target.check_whole()
+        target.decide_parked()
     except AssertionError as error:
         missed = str(error) or "an assertion without a text"
     result = Tried(attack.name, percentile(idle, SHARE), percentile(attacked, SHARE), note, missed)

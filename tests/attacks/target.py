@@ -18,6 +18,7 @@ from writegate.message.topology import exchange_name
 
 ATTACKER: Final = "trial"  # a service with two lanes: its user may publish to its own exchange only
 CONNECTIONS: Final = 6  # two slots and one for control, for each writer
+MOST_PARKED: Final = 15_000
 WRITERS: Final = ("writer-1", "writer-2")
 
 
@@ -39,6 +40,10 @@ class Target:
     def parked_bytes(self) -> int:
         """Return how large the table of parked commands is."""
         return int(self.gate.database.value("SELECT pg_total_relation_size('writegate.parked')"))
+
+    def decide_parked(self) -> None:
+        """Have nothing parked, as if people had decided about all of it."""
+        self.gate.database.sql("DELETE FROM writegate.parked")
 
     def check_whole(self) -> None:
         """Both writers are alive, and said nothing of an error of their own."""
@@ -66,7 +71,7 @@ class Attacker:
 @contextmanager
 def target_running(servers: Servers, directory: Path) -> Iterator[Target]:
     """Set up a gate with two writers, and take it down again."""
-    with gate_running(servers, "gate_attacks", CONNECTIONS) as gate:
+    with gate_running(servers, "gate_attacks", CONNECTIONS, WRITEGATE_PARKED_COMMANDS=str(MOST_PARKED)) as gate:
         for name in WRITERS:
             gate.writers.start(name, wait=False)
         gate.wait_shared(*WRITERS)

@@ -85,6 +85,14 @@ class Settings(BaseModel):
         description="for how many days a writer keeps the bodies of parked and deferred commands that were decided; "
         "0: for ever",
     )
+    parked_commands: int = Field(
+        100_000,
+        ge=1,
+        description="with so many parked commands a service is not consumed, until people have decided about some",
+    )
+    parked_bytes: int = Field(
+        1024**3, ge=1024, description="with so many bytes of bodies in its parked commands neither"
+    )
     version_wait_hours: float = Field(
         24.0,
         ge=0,

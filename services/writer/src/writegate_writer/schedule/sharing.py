@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -66,25 +66,28 @@ class Sharing:
     """Keeps the domains held in this process in step with the leases in the database.
 
     ``declared_lanes``: for each lane of the services installed here, the lanes that may touch the same rows.
+    ``parked_full``: whether so much of a service is parked that it is not consumed.
 
     Everything here is the control thread's, except :meth:`let_go`, which the watchdog's thread also calls while the
     control thread waits for a silent server. Both change ``_giving_up``: it is read and changed under its lock only,
     and nothing is called while that is held.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  its parts
         self,
         settings: Settings,
         name: str,
         declared_lanes: Mapping[Lane, Collection[Lane]],
         scheduler: DomainScheduler,
         consuming: Consuming,
+        parked_full: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._settings = settings
         self._me = name
         self._declared_lanes = declared_lanes
         self._scheduler = scheduler
         self._consuming = consuming
+        self._parked_full = parked_full
         # Domains that are for other writers, as this one's services are declared, and for how many ticks.
         self._foreign: dict[str, int] = {}
         self._numbers = Counter(service for service, _ in declared_lanes)
@@ -168,7 +171,7 @@ class Sharing:
                 self._lose(domain)
 
     def _stop_held_lanes(self, holds: Holds) -> None:
-        """Stop consuming held lanes, and those of domains with too much deferred; go on with released ones.
+        """Stop consuming held lanes, and those with too much deferred or parked; go on with released ones.
 
         Holds on less than a lane are read in each transaction.
         """
@@ -177,9 +180,12 @@ class Sharing:
             for target, wrong in holds.unreadable.items():
                 log.error("hold.unreadable", target=target, error=wrong, cure="release it, and place one that is meant")
         for domain in self._scheduler.domains():
-            stopped = frozenset(lane for lane in domain.lanes if domain.deferred_full or holds.on_lane(*lane))
+            overfull = frozenset(
+                (service, lane) for service, lane in domain.lanes if domain.deferred_full or self._parked_full(service)
+            )
+            stopped = overfull | {lane for lane in domain.lanes if holds.on_lane(*lane)}
             if self._scheduler.stop_lanes(domain, stopped):
-                event = ("lanes.overfull" if domain.deferred_full else "lanes.held") if stopped else "lanes.released"
+                event = ("lanes.overfull" if overfull else "lanes.held") if stopped else "lanes.released"
                 log.info(event, domain=domain.name, lanes=sorted(stopped))
                 self._consuming.refresh(domain)
 

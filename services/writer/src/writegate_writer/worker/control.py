@@ -61,13 +61,14 @@ class Control(threading.Thread):
         slots_connected: Callable[[], int],
         conflicts: LockConflicts,
         clock: Clock,
+        parked_full: Callable[[str], bool],
     ) -> None:
         super().__init__(name="writegate-control", daemon=True)
         self._me = name
         self._scheduler = scheduler
         domains = domains_of(services.values())
         together = {lane: domain.lanes for domain in domains for lane in domain.lanes}
-        self._sharing = Sharing(settings, name, together, scheduler, consuming)
+        self._sharing = Sharing(settings, name, together, scheduler, consuming, parked_full)
         self._engine = engine
         self._slots_connected = slots_connected
         self._conflicts = conflicts

@@ -18,6 +18,7 @@ from writegate_writer.broker.lanes import Lanes
 from writegate_writer.counters import measured
 from writegate_writer.database.lock_conflicts import LockConflicts
 from writegate_writer.database.maintenance import Maintenance
+from writegate_writer.database.parked_limit import ParkedLimit
 from writegate_writer.database.recent_commands import Recent
 from writegate_writer.database.samples import Samples
 from writegate_writer.database.session import APPLICATION, CONTROL_APPLICATION, engine_of
@@ -103,7 +104,8 @@ class Process:
             readers=readers.executor,
         )
         engine = engine_of(settings, application)
-        housekeeping = Housekeeping([Maintenance(settings.parked_days), self._samples, recent])
+        parked_limit = ParkedLimit(settings)
+        housekeeping = Housekeeping([Maintenance(settings.parked_days), self._samples, recent, parked_limit])
         slots = [
             Slot(
                 number,
@@ -134,6 +136,7 @@ class Process:
             lambda: self._slots.connected,
             self._conflicts,
             clock,
+            parked_limit.full,
         )
         self._policies = PolicyWatch(settings)
         self._watchdog = Watchdog(slots, self._control, settings, clock)
