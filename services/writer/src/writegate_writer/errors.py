@@ -26,6 +26,7 @@ FENCED_SQLSTATE = "WG001"  # raised by writegate.fence()
 FOREIGN_KEY_VIOLATION = "23503"  # the parent row may be one that another service's command is still to bring
 UNIQUE_VIOLATION = "23505"
 SERIALIZATION_FAILURE = "40001"  # also raised here, when a row was changed by others since it was read
+IDLE_IN_TRANSACTION = "25P03"  # this process was silent for too long inside its transaction: not the database's fault
 QUERY_CANCELED = "57014"  # a statement took too long, or an operator ended it
 
 

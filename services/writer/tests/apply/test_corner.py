@@ -19,6 +19,7 @@ from writegate_writer.apply.turn import Turns
 from writegate_writer.decide.classify import Work
 from writegate_writer.decide.deferral import DeferredIndex, DeferredRow
 from writegate_writer.decide.store import Owner
+from writegate_writer.errors import IDLE_IN_TRANSACTION, DatabaseFault
 from writegate_writer.schedule.batching import read_next_batch, suspicious, take_batch
 from writegate_writer.schedule.domain import Domain, Phase
 from writegate_writer.schedule.ports import Served
@@ -194,3 +195,22 @@ def test_no_more_than_one_batch_is_read_in_advance() -> None:
     domain = domain_with([0] * 5)
     read_next_batch(domain, SERVICES, Settings.load({"WRITEGATE_BATCH_COMMANDS": "2"}), clock())
     assert sum(delivery.parts is not None for queue in domain.coming() for delivery in queue) == 2
+
+
+def test_time_that_this_process_lost_in_a_transaction_makes_the_next_ones_smaller() -> None:
+    """It was taken for an outage: the same transaction was tried again and again, with longer and longer pauses."""
+    scheduler, store, time = DomainScheduler(), MagicMock(), clock()
+    time.spread.return_value = 0.0
+    turns = Turns(settings=Settings.load({}), name="w", services=SERVICES, scheduler=scheduler, consuming=MagicMock(),
+                  publishing=MagicMock(), clock=time)  # fmt: skip
+    domain = domain_with([])
+    domain.failures = 7
+    store.open.side_effect = DatabaseFault(IDLE_IN_TRANSACTION, "terminating connection due to idle-in-transaction")
+    tried = []
+    for _ in range(3):
+        domain.phase = Phase.SERVING
+        domain.put(delivered(Deposit(account="a", amount=1)))
+        assert not turns.take(domain, store), "the server has closed the connection"
+        tried.append(domain.stride.commands)
+    assert tried == [500, 250, 125]
+    assert domain.failures == 1, "nothing waits longer for it"

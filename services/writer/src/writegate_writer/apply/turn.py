@@ -20,7 +20,7 @@ from writegate_writer.apply.batch import BatchProcessor
 from writegate_writer.apply.sending import Sending
 from writegate_writer.counters import LOOK_UPS_DROPPED
 from writegate_writer.decide.store import Owner, Store
-from writegate_writer.errors import DatabaseFault, Fault, HandlerFault
+from writegate_writer.errors import IDLE_IN_TRANSACTION, DatabaseFault, Fault, HandlerFault
 from writegate_writer.receive.delivery import Arrived, Question, Refused
 from writegate_writer.schedule.batching import read_next_batch, suspicious, take_batch
 from writegate_writer.schedule.domain import Domain, Outbox, Phase
@@ -96,6 +96,12 @@ class Turns:
             log.warning("domain.lost", domain=domain.name, epoch=domain.epoch)
             self._scheduler.disown(domain)
             self._consuming.refresh(domain)
+        elif error.sqlstate == IDLE_IN_TRANSACTION:
+            # The time was lost in this process, in whose transaction there was too much: the next ones are smaller.
+            domain.stride.failed(self._settings.batch_commands)
+            domain.failures = 0
+            text = f"{error}; at most {domain.stride.commands} commands are tried at once now"
+            self._suspend(domain, "domain.transaction_too_long", text)
         else:
             self._suspend(domain, f"domain.{error.fault.value}", f"{error.sqlstate or 'connection lost'}: {error}")
         return error.fault is not Fault.OUTAGE and _rolled_back(store)
