@@ -19,6 +19,7 @@ from writegate import Command, Service
 from writegate.contract.lanes import lane_of
 from writegate.message.body import MAX_BODY_BYTES
 from writegate.message.envelope import MAX_PARTS, encode, encode_many, item_of
+from writegate_writer.broker.memory_size import memory_size
 from writegate_writer.receive.delivery import Arrived, Delivery, Refused
 from writegate_writer.receive.kept import MAX_PREFIX_BYTES, kept_headers
 from writegate_writer.receive.limits import MAX_HEADER_BYTES, header_bytes
@@ -50,6 +51,11 @@ def test_headers_up_to_the_limit_are_taken() -> None:
     (part,) = read(delivered(DEPOSIT, headers={"x": "y" * rest}), accounts, now_millis())
     assert isinstance(part, Arrived)
     assert refused(delivered(DEPOSIT, headers={"x": "y" * (rest + 1)})).cause.cause == "large-headers"
+
+
+@given(any_headers)
+def test_what_headers_take_in_memory_is_never_less(headers: dict[str, Any]) -> None:
+    assert memory_size(headers) >= header_bytes(headers)
 
 
 @pytest.mark.parametrize("value", [["y"] * 9000, {str(number): number for number in range(3000)}, [[[]] * 9] * 400])

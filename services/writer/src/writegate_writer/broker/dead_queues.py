@@ -60,9 +60,9 @@ class DeadQueues:
             delivery.headers, delivery.properties, redelivered=message.delivery_info["redelivered"]
         )
         delivery.body = message.body or b""  # without a body py-amqp has a text there, not bytes
+        delivery.held_bytes = memory_size(delivery.body, delivery.headers, delivery.properties)
         if self._deliver(domain, delivery):
             self._unacknowledged[delivery] = channel
-            delivery.held_bytes = memory_size(delivery.body, delivery.headers, delivery.properties)
             self._memory.held_bytes += delivery.held_bytes
 
     def settle(self, delivery: Delivery) -> None:

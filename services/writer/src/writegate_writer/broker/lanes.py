@@ -271,9 +271,9 @@ class Lanes:
         if verified.reply_refused:
             REPLIES_REFUSED.labels(service).inc()
         delivery = Delivery(service, lane, tag, opened.generation, body, headers, properties, verified=verified)
+        delivery.held_bytes = memory_size(body, headers, properties)
         if self._scheduler.deliver(domain, delivery):
             opened.acks.delivered(tag)
-            delivery.held_bytes = memory_size(body, headers, properties)
             opened.held_bytes += delivery.held_bytes
             self._memory.held_bytes += delivery.held_bytes
 

@@ -26,7 +26,7 @@ _OWN_USERS: Final = frozenset((WRITER, OPERATOR))
 # A name under which a reply is sent reaches any queue. So only what cannot be anybody's but the asker's: the pseudo
 # queue of direct reply-to, as the broker names it, and what is shaped like a UUID, as Celery's `rpc://` names its own.
 _REPLY_ADDRESS: Final = re.compile(
-    r"amq\.rabbitmq\.reply-to\.[!-~]{1,200}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    r"amq\.rabbitmq\.reply-to\.[!-~]{1,233}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
     re.IGNORECASE,
 )
 
