@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from writegate.message.envelope import Item, Message, encode, encode_many, item_
 from writegate_writer.receive.delivery import Arrived, Delivery
 from writegate_writer.receive.reading import read
 from writegate_writer.receive.verified import verify
+from writegate_writer.schedule.domain import Domain
 
 LANES = 4
 
@@ -78,3 +80,9 @@ def arrived(command: Command) -> Arrived:
 
 def item(key: str | None, fields: bytes = b"{}", command_id: str = "c-1") -> Item:
     return Item(command_id, "accounts.deposit", 1, key, fields)
+
+
+def first_queue(domain: Domain) -> deque[Delivery] | None:
+    """Return the queue whose turn it is, and end its turn."""
+    _, queues = domain.next_queues()
+    return queues[0] if queues else None

@@ -16,7 +16,7 @@ from kombu.asynchronous import Hub
 from tests.broker import Vhost, vhost_of
 from tests.integration.gate import PATIENCE_SECONDS
 from tests.integration.gate_broker import send
-from tests.sample import LANES, Note, accounts
+from tests.sample import LANES, Note, accounts, first_queue
 from tests.servers import Servers
 from writegate.message.envelope import encode, item_of
 from writegate.message.topology import queue_name
@@ -87,7 +87,7 @@ class Reader:
     def settle(self, domain: Domain) -> list[Delivery]:
         """Take what waits in a domain, and acknowledge it."""
         taken: list[Delivery] = []
-        while queue := domain.next_queue():
+        while queue := first_queue(domain):
             taken.append(queue.popleft())
             taken[-1].undecided_parts = 1
         self.lanes.settle(domain, dict.fromkeys(taken, 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lane_reader import LaneReader, RecordedChannel
+from tests.sample import first_queue
 from writegate.message.topology import dead_queue_name
 from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.domain import Domain
@@ -33,7 +34,7 @@ def dead(reader: LaneReader, domain: Domain) -> RecordedChannel:
 
 
 def taken(domain: Domain) -> Delivery:
-    queue = domain.next_queue()
+    queue = first_queue(domain)
     assert queue
     delivery = queue.popleft()
     delivery.undecided_parts = 1

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from tests.sample import item
+from tests.sample import first_queue, item
 from writegate_writer.decide.store import Outgoing
 from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.domain import Domain, Outbox, Phase
@@ -32,12 +32,12 @@ def test_services_of_a_domain_take_turns_each_in_its_own_order() -> None:
         domain.put(delivery(service, tag))
     taken = []
     while (first := domain.first()) is not None:
-        queue = domain.next_queue()
+        queue = first_queue(domain)
         assert queue
         assert queue[0] is first
         taken.append(queue.popleft().tag)
     assert taken == [1, 4, 2, 3]
-    assert domain.next_queue() is None
+    assert first_queue(domain) is None
 
 
 def test_lanes_of_a_service_take_turns_as_one() -> None:
@@ -45,7 +45,7 @@ def test_lanes_of_a_service_take_turns_as_one() -> None:
     for service, lane, tag in [("a", 0, 1), ("a", 0, 2), ("a", 1, 3), ("b", 0, 4), ("b", 0, 5)]:
         domain.put(Delivery(service, lane, tag, 0, b"", {}, {}))
     taken = []
-    while queue := domain.next_queue():
+    while queue := first_queue(domain):
         taken.append(queue.popleft().tag)
     assert taken == [1, 4, 3, 5, 2], "one of b after one of a, whichever of its lanes that was"
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import defaultdict, deque
 
+from tests.sample import first_queue
 from writegate_writer.decide.holds import holds_of
 from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.domain import Domain, Phase
@@ -88,7 +89,7 @@ def test_domains_take_turns() -> None:
     for _ in range(4):
         taken = scheduler.take(0)
         assert taken is not None
-        queue = taken.next_queue()
+        queue = first_queue(taken)
         assert queue
         queue.popleft()
         turns.append(taken.name)
@@ -146,6 +147,32 @@ def test_others_get_most_of_the_time_whatever_is_suspected() -> None:
         scheduler.give_back(taken)
     assert took["suspect"] > 0, "it comes to its turns"
     assert took["other"] > 2.5 * took["suspect"]
+
+
+def test_who_was_given_up_while_it_waited_to_be_alone_makes_nobody_pay_for_it() -> None:
+    now = Now()
+    scheduler = DomainScheduler(now)
+    gone, suspect, other = (serving(scheduler, name) for name in ("gone", "suspect", "other"))
+    scheduler.deliver(other, delivery())
+    assert scheduler.take(0) is other
+    scheduler.request_exclusive_turn(gone)
+    scheduler.deliver(gone, delivery())
+    assert scheduler.take(0) is None, "it waits to be alone"
+    scheduler.disown(gone)
+    scheduler.give_back(other)
+    now.seconds += 3600.0
+    assert scheduler.take(0) is other
+    scheduler.request_exclusive_turn(suspect)
+    scheduler.deliver(suspect, delivery())
+    scheduler.give_back(other)
+    for _ in range(2):
+        assert scheduler.take(0) is suspect
+        scheduler.request_exclusive_turn(suspect)
+        now.seconds += 0.01
+        scheduler.give_back(suspect)
+        assert scheduler.take(0) is other
+        scheduler.give_back(other)
+        now.seconds += 0.1
 
 
 def test_who_is_alone_anyway_does_not_wait() -> None:
@@ -284,7 +311,7 @@ class Slots:
             self._gate.give_back(taken)
 
     def _handle(self, taken: Domain) -> None:
-        queue = taken.next_queue() or deque()
+        queue = first_queue(taken) or deque()
         for _ in range(min(7, len(queue))):
             self.seen[taken.name].append(queue.popleft().tag)
             self.handled.release()

@@ -25,10 +25,9 @@ def take_batch(
 ) -> tuple[str | None, Reading]:
     """Take a batch from the inbox: whole messages of one service, in arrival order. In the domain's turn only."""
     reading = Reading()
-    queues = domain.coming()
-    if not domain.next_queue():
+    service, queues = domain.next_queues()
+    if not queues:
         return None, reading
-    service = queues[0][0].service
     declared = services[service].service
     now_millis = _millis(clock)
     size, limit = _Size(settings), settings.batch_commands

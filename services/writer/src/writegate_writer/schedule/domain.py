@@ -135,7 +135,7 @@ class Domain:
         self._inbox[delivery.service, delivery.dead, delivery.lane].append(delivery)
 
     def first(self) -> Delivery | None:
-        """Return the first delivery of the queue that :meth:`next_queue` would return; None when nothing waits."""
+        """Return the first delivery of the first queue that :meth:`next_queues` would return; None without one."""
         for service, dead in self._services:
             for lane in self._lanes[service, dead]:
                 with suppress(IndexError):  # the hub thread may empty it at the same time
@@ -143,28 +143,30 @@ class Domain:
         return None
 
     def coming(self) -> list[deque[Delivery]]:
-        """Return the queue that :meth:`next_queue` would return, and keep its place in the round robin.
+        """Return the queues that :meth:`next_queues` would return, and keep their place in the round robin."""
+        name = self._next()
+        return [] if name is None else self._queues(name)
 
-        After it come the queues of the same service's other lanes, of which something may join its batch.
+    def next_queues(self) -> tuple[str, list[deque[Delivery]]]:
+        """Return the service whose turn it is, and the queue of its lane whose turn it is, in which something waits.
+
+        After it come those of its other lanes, of which something may join the batch. No queue: nothing waits.
         """
         name = self._next()
         if name is None:
-            return []
+            return "", []
         service, dead, lane = name
-        others = [other for other in self._lanes[service, dead] if other != lane]
-        return [self._inbox[name], *(self._inbox[service, dead, other] for other in others)]
-
-    def next_queue(self) -> deque[Delivery] | None:
-        """Return the next lane's queue, round robin, that has something waiting."""
-        name = self._next()
-        if name is None:
-            return None
-        service, dead, lane = name
+        queues = self._queues(name)
         self._services.remove((service, dead))
         self._services.append((service, dead))
         self._lanes[service, dead].remove(lane)
         self._lanes[service, dead].append(lane)
-        return self._inbox[name]
+        return service, queues
+
+    def _queues(self, name: _Queue) -> list[deque[Delivery]]:
+        service, dead, lane = name
+        others = [other for other in self._lanes[service, dead] if other != lane]
+        return [self._inbox[name], *(self._inbox[service, dead, other] for other in others)]
 
     def _next(self) -> _Queue | None:
         for service, dead in self._services:

@@ -187,8 +187,9 @@ class DomainScheduler:
         if domain.exclusive:
             self._exclusive = domain
             self._exclusive_since = self._exclusive_since or self._now()
-        elif domain is not self._last_exclusive:
-            self._others_had_turns = True
+        else:
+            self._exclusive_since = None  # who waited to be alone, if anybody, was given up meanwhile
+            self._others_had_turns |= domain is not self._last_exclusive
         return domain
 
     def give_back(self, domain: Domain) -> None:
