@@ -51,7 +51,9 @@ def test_one_command(gate: Gate) -> None:
     assert done.stdout.startswith("confirmed 0")
     done = publish(gate, "trial.deposit", '{"account": "one", "seq": 2}', "--wait", "60", "--json")
     assert (done.returncode, json.loads(done.stdout)["outcome"]) == (0, "applied")
-    gate.database.assert_exactly_once("one", [1, 2])
+    done = publish(gate, "trial.deposit", '{"account": "one", "seq": 4}', "--wait", "60")
+    assert (done.returncode, done.stdout.rstrip().endswith('result {"booked":1}')) == (0, True), done.stdout
+    gate.database.assert_exactly_once("one", [1, 2, 4])
 
 
 def test_a_parked_command_is_a_failure_and_says_why(gate: Gate) -> None:
@@ -101,6 +103,22 @@ def test_a_line_that_is_refused_is_named(gate: Gate) -> None:
     done = publish(gate, "trial.choose", stdin="".join(json.dumps(line) + "\n" for line in lines))
     assert done.returncode == 1
     assert done.stderr.startswith("writegate: line 2: trial.choose is 300")
+
+
+def test_what_is_not_final_is_no_success(gate: Gate) -> None:
+    gate.database.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('trial key=held', 'test', 'dba')")
+    try:
+        # The writers obey within two seconds; what is published before is applied.
+        gate.wait(
+            lambda: publish(gate, "trial.deposit", deposits("held", 1), "--wait", "1").returncode == 3, "it is deferred"
+        )
+        done = publish(gate, "trial.deposit", "--wait", "1", stdin=deposits("held", 2))
+        assert (done.returncode, "line 1:" in done.stderr) == (3, True)
+    finally:
+        gate.database.sql("DELETE FROM writegate.hold")
+    gate.wait(
+        lambda: gate.database.value("SELECT count(*) FROM writegate.deferred WHERE state = 'deferred'") == 0, "applied"
+    )
 
 
 def test_receipts_of_a_stream_are_counted_and_parked_lines_named(gate: Gate) -> None:

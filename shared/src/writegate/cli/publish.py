@@ -17,11 +17,10 @@ from writegate.catalog.find import find_command, read_command
 from writegate.catalog.installed import installed_services
 from writegate.contract.command import Command
 from writegate.errors import PublishError, PublishTimeout, ReceiptTimeout, WritegateError
+from writegate.integrations.outcomes import LATE, exit_code, receipt_line
 from writegate.integrations.stream import Progress, StreamCounters, publish_stream
-from writegate.message.receipt import Receipt
 from writegate.publishing.process import publisher
 
-REFUSED, LATE = 1, 3  # exit codes
 RECEIPTS_AT_ONCE = 200  # commands published together whose receipts are then awaited: a fair batch for the writer
 
 
@@ -35,9 +34,9 @@ def publish(
 ) -> None:
     """Publish a command, or one for each line of stdin.
 
-    Exit code 0: accepted by the broker or the spool, and with --wait committed; 1: refused, invalid, declined or
-    parked, with the line's number; 2: wrong usage; 3: no confirm, or no final receipt in time. The lines before an
-    invalid one are published.
+    With --wait it prints what became of it, and the result of its handler. Exit code 0: accepted by the broker or the
+    spool, and with --wait applied; 1: refused, invalid, or finished without being applied, with the line's number; 2:
+    wrong usage; 3: no confirm in time, or nothing final. The lines before an invalid one are published.
     """
     kind = find_command(task, installed_services().values())
     if fields != "-":
@@ -53,10 +52,8 @@ def publish(
     typer.echo(json.dumps(counts) if json_ else "  ".join(f"{name} {value}" for name, value in counts.items()))
     if lines.wrong is not None:
         raise lines.wrong
-    if counts.get("late"):
-        raise typer.Exit(LATE)
-    if counts.get("parked") or counts.get("declined"):
-        raise typer.Exit(REFUSED)
+    if wait is not None:
+        raise typer.Exit(exit_code(counts.keys() - {"commands"}))
 
 
 def _publish_one(command: Command, wait: float | None, *, json_: bool) -> None:
@@ -73,9 +70,8 @@ def _publish_one(command: Command, wait: float | None, *, json_: bool) -> None:
     except (PublishTimeout, ReceiptTimeout) as error:
         typer.echo(f"writegate: {error}", err=True)
         raise typer.Exit(LATE) from error
-    typer.echo(to_json(receipt).decode() if json_ else _as_text(receipt))
-    if not receipt.succeeded:
-        raise typer.Exit(REFUSED)
+    typer.echo(to_json(receipt).decode() if json_ else receipt_line(receipt))
+    raise typer.Exit(exit_code([receipt.outcome]))
 
 
 class _Lines:
@@ -136,12 +132,6 @@ def _await_all(lines: _Lines, wait: float) -> dict[str, int]:
                 continue
             outcomes[receipt.outcome] += 1
             if not receipt.succeeded:
-                typer.echo(f"line {lines.number_of(receipt.id)}: {_as_text(receipt)}", err=True)
+                typer.echo(f"line {lines.number_of(receipt.id)}: {receipt_line(receipt)}", err=True)
         lines.settle()
     return {"commands": outcomes.total(), **outcomes}
-
-
-def _as_text(receipt: Receipt) -> str:
-    if receipt.cause is not None:
-        return f"{receipt.outcome} {receipt.id}: {receipt.cause.cause}: {receipt.cause.message}"
-    return f"{receipt.outcome} {receipt.id} xid {receipt.xid} at {receipt.committed_at}"

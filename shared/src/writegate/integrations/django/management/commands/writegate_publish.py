@@ -9,15 +9,16 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from writegate.catalog.find import find_command, read_command
 from writegate.catalog.installed import installed_services
 from writegate.errors import PublishTimeout, ReceiptTimeout, WritegateError
+from writegate.integrations.outcomes import DONE, LATE, REFUSED, exit_code, receipt_line
 from writegate.publishing import process
-
-REFUSED, LATE = 1, 3  # exit codes, those of `writegate publish`
 
 
 class Command(BaseCommand):
     """Publishes one command, and prints its id or its receipt."""
 
-    help = "Publish a write command; exit code 1: refused, invalid, declined or parked, 3: no receipt in time."
+    help = (
+        "Publish a write command; exit code 1: refused, invalid or not applied, 3: no confirm or nothing final in time."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the arguments of `writegate publish`."""
@@ -38,6 +39,6 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=LATE) from error
         except WritegateError as error:
             raise CommandError(str(error), returncode=REFUSED) from error
-        if not receipt.succeeded:
-            raise CommandError(f"{receipt.outcome} {receipt.id}: {receipt.reason}", returncode=REFUSED)
-        self.stdout.write(f"{receipt.outcome} {receipt.id}")
+        if (code := exit_code([receipt.outcome])) != DONE:
+            raise CommandError(receipt_line(receipt), returncode=code)
+        self.stdout.write(receipt_line(receipt))
