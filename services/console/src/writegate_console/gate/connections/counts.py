@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
 from writegate_console.gate.connections.budget import ConnectionBudget
+from writegate_console.gate.connections.ways import DirectSession, PrivilegedRole, TableWrites, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class DirectWriter:
     @property
     def revoke(self) -> str:
         """The statement that takes the rights away. Revoking from a table revokes from its columns as well."""
-        role = self.role if self.role == "PUBLIC" else _quoted(self.role)
-        return f"REVOKE {', '.join(self.privileges)} ON {_quoted(self.schema)}.{_quoted(self.name)} FROM {role};"
+        role = self.role if self.role == "PUBLIC" else quoted(self.role)
+        return f"REVOKE {', '.join(self.privileges)} ON {quoted(self.schema)}.{quoted(self.name)} FROM {role};"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,18 @@ class ConnectionCounts:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionsReport:
-    """All that `writegate connections` shows."""
+    """All that `writegate connections` shows.
+
+    ``direct``: roles with a granted right to write; ``privileged``: roles that need none; ``writing``: sessions that
+    write now; ``written``: what was written to each table, by the gate or without it.
+    """
 
     writers: ConnectionBudget
     sessions: tuple[SessionCount, ...]
     direct: tuple[DirectWriter, ...]
+    privileged: tuple[PrivilegedRole, ...]
+    writing: tuple[DirectSession, ...]
+    written: tuple[TableWrites, ...]
     counters: ConnectionCounts
 
 
@@ -79,8 +87,3 @@ def compare(before: ConnectionCounts, now: ConnectionCounts) -> list[CountDiffer
     """Return each count before and now."""
     old, new = asdict(before), asdict(now)
     return [CountDifference(field.name, old[field.name], new[field.name]) for field in fields(ConnectionCounts)]
-
-
-def _quoted(name: str) -> str:
-    """Return a name as SQL takes it, whatever characters it has."""
-    return '"' + name.replace('"', '""') + '"'

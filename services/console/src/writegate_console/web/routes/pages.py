@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from writegate.errors import WritegateError
 from writegate_console.gate.audit import actions_on_parked, newest_entries
 from writegate_console.gate.batches import batch_with_commands
-from writegate_console.gate.connections.queries import read_connections
+from writegate_console.gate.connections.queries import RECENT_BATCHES, read_connections
 from writegate_console.gate.history import Period
 from writegate_console.gate.parked.search import PAGE_COMMANDS, count_groups, newest_parked, parked_detail
 from writegate_console.web.security.identity import PageViewer
@@ -140,4 +140,5 @@ def audit(request: Request, viewer: PageViewer, before: Annotated[int | None, Qu
 @router.get("/connections")
 def connections(request: Request, viewer: PageViewer) -> HTMLResponse:
     """Show who is connected, and who may still write directly."""
-    return page(request, "connections.html", viewer, report=read_connections(shared_state(request).reader))
+    report = read_connections(shared_state(request).reader)
+    return page(request, "connections.html", viewer, report=report, recent_batches=RECENT_BATCHES)
