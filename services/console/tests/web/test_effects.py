@@ -8,7 +8,7 @@ from writegate_console.gate.parked.search import ParkedGroup
 from writegate_console.web.views import effects
 
 LANES = [LaneRow(lane, "flights", "serving", "w1", messages, 3.0, None) for lane, messages in enumerate((0, 120))]
-SERVICES = [ServiceRow("flights", "serving", ["w1"], LANES, 120, 6.0, 10.0, 100.0, None, 12.0, 4, 0, [])]
+SERVICES = [ServiceRow("flights", "serving", ["w1"], LANES, 120, 6.0, 10.0, 100.0, None, None, 12.0, 4, 0, [])]
 
 
 def test_what_a_hold_would_stop_is_counted() -> None:

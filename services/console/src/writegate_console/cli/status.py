@@ -4,58 +4,87 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
+from writegate.catalog.find import suggestion
 from writegate.cli.output import Json, print_json, print_table, print_text
 from writegate.config import Settings
+from writegate.errors import WritegateError
 from writegate_console.gate.database import reading
-from writegate_console.gate.status.model import GateStatus
+from writegate_console.gate.status.model import GateStatus, only, unknown_names
 from writegate_console.gate.status.queries import read_status
 
 _CLEAR = "\x1b[H\x1b[2J"
+NO_WRITER = 3  # exit code
 REFRESH_SECONDS = 2.0  # within this time writers obey a hold
 
 
 def status(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="These services, lanes or domains only: flights, flights.0."),
+    ] = None,
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds, until Ctrl-C.")] = False,
     json_: Json = False,
 ) -> None:
-    """Show lanes, rates, what waits, holds, and who serves what. Exit code 0: shown, 1: failed."""
+    """Show lanes, rates, what waits, holds, and who serves what.
+
+    Rates are of commands, also where a message holds many. Exit code 0: every domain has a writer, 3: one has none, 1:
+    failed.
+    """
     if watch and json_:
         raise typer.BadParameter("--json prints once: leave out --watch")
     settings = Settings.load()
     with reading() as database:
         while True:
-            found = read_status(database, settings)
+            found = _chosen(read_status(database, settings), names or [])
             if json_:
-                print_json(asdict(found))
-                return
-            if watch:
-                typer.echo(_CLEAR if sys.stdout.isatty() else "", nl=False)
-            _print_status(found)
+                print_json({**asdict(found), "unserved": found.unserved})
+            else:
+                typer.echo(_CLEAR if watch and sys.stdout.isatty() else "", nl=False)
+                _print_status(found)
             if not watch:
-                return
+                break
             time.sleep(REFRESH_SECONDS)
+    if found.unserved:
+        raise typer.Exit(NO_WRITER)
+
+
+def _chosen(found: GateStatus, names: list[str]) -> GateStatus:
+    if not names:
+        return found
+    if unknown := unknown_names(found, names):
+        services = {lane.service for lane in found.lanes}
+        raise WritegateError(f"no service, lane or domain is called {unknown[0]!r}: {suggestion(unknown[0], services)}")
+    return only(found, names)
 
 
 def _print_status(found: GateStatus) -> None:
-    columns = ("service", "lane", "domain", "owner", "messages", "in/s")
-    print_table(columns, (tuple(asdict(lane).values()) for lane in found.lanes))
+    if found.unserved:
+        print_text(f"NO WRITER serves {', '.join(found.unserved)}: its commands wait\n")
+    columns = ("service", "lane", "domain", "state", "messages", "in/s", "oldest s")
+    lanes = (
+        (lane.service, lane.lane, lane.domain, lane.state, lane.messages, lane.in_per_second, lane.oldest_seconds)
+        for lane in found.lanes
+    )
+    print_table(columns, (_rounded(lane) for lane in lanes))
     if found.broker is not None:
         print_text(found.broker)
     typer.echo()
-    headings = ("service", "out/s", "batch", "last commit in a minute", "drained in s, estimated")
-    print_table(headings, (tuple(map(_rounded, asdict(service).values())) for service in found.out))
+    headings = ("service", "out/s", "batch", "last commit in a minute", "oldest s", "drained in s")
+    print_table(headings, (_rounded(asdict(service).values()) for service in found.out))
     for title, rows in (("holds", found.holds), ("parked", found.parked), ("deferred", found.deferred)):
         count = sum(row.get("commands", 1) for row in rows)  # of commands, not of causes
         typer.echo(f"\n{title}: {f'{count:,}' if count else 'none'}")
         _print_rows(rows)
     typer.echo(f"\n{found.writers}")
+    for writer, domains in found.domains.items():
+        print_text(f"{writer} serves {', '.join(domains)}")
 
 
 def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -63,5 +92,5 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
         print_table(tuple(rows[0]), (tuple(row.values()) for row in rows))
 
 
-def _rounded(value: Any) -> Any:
-    return round(value, 1) if isinstance(value, float) else value
+def _rounded(values: Iterable[Any]) -> list[Any]:
+    return [round(value, 1) if isinstance(value, float) else value for value in values]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -12,30 +13,54 @@ from writegate.errors import SettingsError, WritegateError
 from writegate.urls import vhost_of
 
 TIMEOUT_SECONDS = 10.0
-_COLUMNS = "name,messages,message_stats"  # a tenth of the full answer
+_COLUMNS = "name,messages,consumers,message_stats"  # a tenth of the full answer
+_SAMPLE_COLUMNS = "messages_details.samples,message_stats.ack_details.samples"
 
 
 def read_queues(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) -> dict[str, dict[str, Any]]:
-    """Return each queue of the vhost by name, with its messages and counters.
+    """Return each queue of the vhost by name, with its messages, consumers and counters.
 
     Raises :class:`WritegateError` when the broker does not answer or refuses.
     """
+    [queues] = _answers(settings, [""], {"columns": _COLUMNS}, timeout_seconds)
+    return {queue["name"]: queue for queue in queues}
+
+
+def read_samples(
+    settings: Settings, names: Sequence[str], seconds: int, step_seconds: int, timeout_seconds: float = TIMEOUT_SECONDS
+) -> dict[str, dict[str, Any]]:
+    """Return what the broker remembers of queues, by name: samples of their messages and acknowledgements.
+
+    ``seconds``: of the time until now; ``step_seconds``: between samples. Raises as :func:`read_queues` does.
+    """
+    window = {
+        f"{kind}_{name}": str(value)
+        for kind in ("lengths", "msg_rates")
+        for name, value in (("age", seconds), ("incr", step_seconds))
+    }
+    paths = [f"/{quote(name, safe='')}" for name in names]
+    answers = _answers(settings, paths, {"columns": _SAMPLE_COLUMNS, **window}, timeout_seconds)
+    return dict(zip(names, answers, strict=True))
+
+
+def _answers(
+    settings: Settings, paths: Sequence[str], parameters: dict[str, str], timeout_seconds: float
+) -> Iterator[Any]:
+    """Ask about queues of the vhost, each by its path below them, over one connection."""
     if not settings.broker_api_url:
         raise SettingsError("WRITEGATE_BROKER_API_URL is not set")
-    vhost = vhost_of(settings.broker_url)
+    queues = f"{settings.broker_api_url.rstrip('/')}/api/queues/{quote(vhost_of(settings.broker_url), safe='')}"
     # An explicit transport ignores the machine's proxy settings: they are for the world outside, not for the broker.
-    try:
-        with httpx.Client(timeout=timeout_seconds, transport=httpx.HTTPTransport()) as client:
-            response = client.get(
-                f"{settings.broker_api_url.rstrip('/')}/api/queues/{quote(vhost, safe='')}",
-                params={"columns": _COLUMNS},
-            )
-    except httpx.TransportError as error:
-        raise WritegateError(f"the broker's management API does not answer ({error})") from error
-    if response.is_error:
-        # httpx's own message holds the address, and with it the password.
-        raise WritegateError(
-            f"the broker's management API answered {response.status_code}: "
-            "WRITEGATE_BROKER_API_URL must name a user with the tag monitoring and its password"
-        )
-    return {queue["name"]: queue for queue in response.json()}
+    with httpx.Client(timeout=timeout_seconds, transport=httpx.HTTPTransport()) as client:
+        for path in paths:
+            try:
+                response = client.get(f"{queues}{path}", params=parameters)
+            except httpx.TransportError as error:
+                raise WritegateError(f"the broker's management API does not answer ({error})") from error
+            if response.is_error:
+                # httpx's own message holds the address, and with it the password.
+                raise WritegateError(
+                    f"the broker's management API answered {response.status_code}: "
+                    "WRITEGATE_BROKER_API_URL must name a user with the tag monitoring and its password"
+                )
+            yield response.json()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,6 +21,7 @@ from writegate_writer.broker.acknowledgements import Acks
 from writegate_writer.broker.channel import LaneChannel
 from writegate_writer.broker.dead_queues import DeadQueues
 from writegate_writer.broker.memory_size import MemoryBudget, memory_size
+from writegate_writer.broker.message_contents import MessageContents
 from writegate_writer.broker.patches import accept_malformed_properties, read_in_bulk, suspend_heartbeat_check
 from writegate_writer.counters import REPLIES_REFUSED
 from writegate_writer.decide.result import BatchResult
@@ -68,6 +69,7 @@ class Lanes:
     ) -> None:
         self._scheduler = scheduler
         self._memory = MemoryBudget(memory_bytes)
+        self.contents = MessageContents()
         self._open_channel_on = open_channel
         self._paused = False
         self._domains: dict[str, Domain] = {}
@@ -282,8 +284,12 @@ class Lanes:
         opened = self._open.get(domain.name)
         if opened is not None and opened.domain is not domain:
             opened = None  # the domain was lost and claimed again meanwhile: tags and generations start anew
+        finished: Counter[str] = Counter()
+        commands: Counter[str] = Counter()
         for delivery, parts in decided.items():
+            commands[delivery.service] += parts
             delivery.undecided_parts -= parts
+            finished[delivery.service] += delivery.undecided_parts == 0
             if delivery.undecided_parts < 0:
                 log.error("delivery.settled_twice", domain=domain.name, tag=delivery.tag)
             if delivery.dead:
@@ -295,6 +301,7 @@ class Lanes:
                 tags.append(delivery.tag)
                 opened.held_bytes -= delivery.held_bytes
                 self._memory.held_bytes -= delivery.held_bytes
+        self.contents.add(+finished, commands)
         if opened is not None and tags:
             for tag, multiple in opened.acks.settle(tags):
                 opened.channel.basic_ack(tag, multiple)

@@ -22,11 +22,15 @@ EVERY_SECONDS = 10.0
 # A sample that was read longer ago is no longer exported: housekeeping has stopped, so its values are out of date.
 _FRESH_SECONDS = 60.0
 
-# Only the writer that owns a lane knows which messages wait there. A service without waiting messages has no row.
+# Only the writer that owns a lane knows which messages wait there, and what is in them. A service without waiting
+# messages has no row, and none without finished ones.
 _TAKE = """
 INSERT INTO writegate.history (at, name, labels, value)
 SELECT clock_timestamp(), 'oldest_waiting_seconds', jsonb_build_object('service', service), seconds
 FROM unnest(%(services)s::text[], %(seconds)s::float8[]) AS waiting (service, seconds);
+INSERT INTO writegate.history (at, name, labels, value)
+SELECT clock_timestamp(), 'commands_per_message', jsonb_build_object('service', service), commands
+FROM unnest(%(read)s::text[], %(commands)s::float8[]) AS contents (service, commands);
 SELECT writegate.take_sample(make_interval(secs => %(every)s));
 SELECT name, labels, CASE name WHEN 'sampled' THEN extract(epoch FROM at)::float8 ELSE value END FROM writegate.history
 WHERE name = ANY(%(names)s) AND at = (SELECT max(at) FROM writegate.history WHERE name = 'sampled')
@@ -98,11 +102,15 @@ class Sampled:
 class Samples:
     """Takes a sample when one is due, and keeps the last one.
 
-    ``tick`` is called by housekeeping, :attr:`last` by any thread. ``backlogs``: messages that wait in this process.
+    ``tick`` is called by housekeeping, :attr:`last` by any thread. ``backlogs``: messages that wait in this process;
+    ``contents``: commands per message since it was called last, by service.
     """
 
-    def __init__(self, backlogs: Callable[[], Mapping[str, Backlog]]) -> None:
+    def __init__(
+        self, backlogs: Callable[[], Mapping[str, Backlog]], contents: Callable[[], Mapping[str, float]]
+    ) -> None:
         self._backlogs = backlogs
+        self._contents = contents
         self._due = 0.0
         self._read_at = 0.0
         self._last: tuple[Sampled, ...] = ()
@@ -127,7 +135,10 @@ class Samples:
             for service, backlog in self._backlogs().items()
             if backlog.oldest_seconds > 0
         }
+        contents = self._contents()
         parameters = {
+            "read": list(contents),
+            "commands": list(contents.values()),
             "services": list(waiting),
             "seconds": list(waiting.values()),
             "every": EVERY_SECONDS - 1,  # the clocks of several writers do not agree

@@ -12,7 +12,7 @@ from writegate_console.gate.status.model import GateStatus
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """The numbers in large type. ``oldest_seconds``: the longest that any command has waited, an estimate."""
+    """The numbers in large type. ``oldest_seconds``: the longest that any command has waited."""
 
     connections: int
     writers: int
@@ -51,10 +51,12 @@ def headline(status: GateStatus, counts: ConnectionCounts, row: Row, baseline: C
 
 
 def _oldest_seconds(status: GateStatus, row: Row) -> float | None:
-    """Return the longest of three waits: estimated by rate, sampled by the writers, and of what is deferred."""
-    known = [service.drained_in_seconds for service in status.out if service.drained_in_seconds is not None]
-    if row["oldest_waiting"] is not None:
-        known.append(row["oldest_waiting"])
+    """Return the longest wait: of what writers hold, of what nobody consumes, or of what is deferred.
+
+    Of messages whose age nobody knows it is estimated by the rate at which they are applied.
+    """
+    waits = [(service.oldest_seconds, service.drained_in_seconds) for service in status.out]
+    known = [wait for oldest, estimate in waits if (wait := estimate if oldest is None else oldest) is not None]
     if row["oldest_deferred"] is not None:
         known.append((row["now"] - row["oldest_deferred"]).total_seconds())
     return max(known, default=None)

@@ -21,9 +21,7 @@ BROKER_TIMEOUT_SECONDS = 2.0  # a broker that is down is shown on the page withi
 AUDIT_ENTRIES = 8
 _DATABASE = """
 SELECT deadlocks, stats_reset, clock_timestamp() AS now,
-       (SELECT min(deferred_at) FROM writegate.deferred WHERE state = 'deferred') AS oldest_deferred,
-       (SELECT max(value) FROM writegate.history WHERE name = 'oldest_waiting_seconds'
-            AND at > clock_timestamp() - interval '15 seconds') AS oldest_waiting
+       (SELECT min(deferred_at) FROM writegate.deferred WHERE state = 'deferred') AS oldest_deferred
 FROM pg_stat_database WHERE datname = current_database()
 """
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from writegate.contract.targets import parse
 from writegate.errors import WritegateError
 from writegate_console.gate.database import Row
-from writegate_console.gate.status.model import GateStatus, LaneStatus
+from writegate_console.gate.status.model import GateStatus, LaneStatus, ServingState
 
 N = TypeVar("N", int, float)
-ServingState = Literal["held", "no writer", "serving"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,7 @@ class ServiceRow:
     out_per_second: float
     mean_batch: float | None
     last_commit: datetime | None
+    oldest_seconds: float | None
     drained_in_seconds: float | None
     parked: int
     deferred: int
@@ -72,6 +72,7 @@ def service_rows(status: GateStatus) -> list[ServiceRow]:
                 out_per_second=throughput.out_per_second,
                 mean_batch=throughput.mean_batch,
                 last_commit=throughput.last_commit,
+                oldest_seconds=throughput.oldest_seconds,
                 drained_in_seconds=throughput.drained_in_seconds,
                 parked=parked.get(throughput.service, 0),
                 deferred=deferred.get(throughput.service, 0),
@@ -83,8 +84,7 @@ def service_rows(status: GateStatus) -> list[ServiceRow]:
 
 def _lane_row(lane: LaneStatus, holds: Sequence[str]) -> LaneRow:
     hold = next((target for target in (lane.service, f"{lane.service}.{lane.lane}") if target in holds), None)
-    state: ServingState = "held" if hold else "serving" if lane.owner else "no writer"
-    return LaneRow(lane.lane, lane.domain, state, lane.owner, lane.messages, lane.in_per_second, hold)
+    return LaneRow(lane.lane, lane.domain, lane.state, lane.owner, lane.messages, lane.in_per_second, hold)
 
 
 def _worst_state(rows: Sequence[LaneRow]) -> ServingState:

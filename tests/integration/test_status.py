@@ -1,0 +1,113 @@
+"""`writegate status` beside a broker: what waits for nobody, how old it is, and rates of commands."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.deadlines import patient
+from tests.integration.gate import Gate, gate_running
+from tests.integration.operator_shell import OperatorShell
+from tests.servers import OWNER, Servers
+from tests.services.trial.contract import Deposit
+
+READER = "writegate_reader"
+SAMPLE_SECONDS = 5.0  # between the broker's samples of a queue
+MANY = 100  # commands in one message
+
+
+@pytest.fixture(scope="module")
+def gate(servers: Servers) -> Iterator[Gate]:
+    with gate_running(servers, "gate_status") as running:
+        yield running
+        running.assert_drained()
+
+
+@pytest.fixture(scope="module")
+def shell(gate: Gate) -> OperatorShell:
+    account = gate.environment(OWNER)["WRITEGATE_PASSWORD_WRITEGATE_READER"]
+    management = urlsplit(gate.servers.broker_api_url)
+    settings = {
+        "WRITEGATE_DATABASE_URL": gate.servers.database_url(READER, gate.name),
+        "WRITEGATE_BROKER_URL": gate.servers.broker_url(vhost=gate.name),
+        "WRITEGATE_BROKER_API_URL": f"http://{READER}:{account}@{management.hostname}:{management.port}",
+    }
+    return OperatorShell(lambda: settings)
+
+
+def trial(done: subprocess.CompletedProcess[str]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what a status says of the service and of its lanes."""
+    found = json.loads(done.stdout)
+    lanes = [lane for lane in found["lanes"] if lane["service"] == "trial"]
+    [out] = [out for out in found["out"] if out["service"] == "trial"]
+    return out, lanes
+
+
+def test_without_a_writer_status_says_so_and_how_long_the_oldest_command_waits(
+    gate: Gate, shell: OperatorShell
+) -> None:
+    began = time.monotonic()
+    gate.broker.publish([Deposit(account="status-waits", seq=0)])
+    oldest = 0.0
+
+    def two_samples_old() -> bool:
+        nonlocal oldest
+        done = shell.run("status", "trial", "--json")
+        assert done.returncode == 3, done.stderr
+        out, lanes = trial(done)
+        assert {lane["state"] for lane in lanes} == {"no writer"}
+        oldest = out["oldest_seconds"] or 0.0
+        assert oldest <= time.monotonic() - began
+        return oldest > 2 * SAMPLE_SECONDS
+
+    gate.wait(two_samples_old, "the command grows old")
+    assert time.monotonic() - began - oldest < 3 * SAMPLE_SECONDS + patient(5)
+    printed = shell.run("status")
+    assert (printed.returncode, printed.stdout.partition(" serves ")[0]) == (3, "NO WRITER")
+
+
+def test_with_writers_every_domain_is_served(gate: Gate, shell: OperatorShell) -> None:
+    gate.writers.start()
+    gate.database.wait_entries("status-waits", 1)
+    gate.wait(lambda: shell.run("status").returncode == 0, "every domain has a writer")
+    wrong = shell.run("status", "trail")
+    assert (wrong.returncode, "did you mean trial?" in wrong.stderr) == (1, True)
+    assert {lane["service"] for lane in json.loads(shell.do("status", "flights", "--json"))["lanes"]} == {"flights"}
+
+
+def test_rates_in_and_out_count_commands_where_messages_hold_many(gate: Gate, shell: OperatorShell) -> None:
+    stopped, sent = threading.Event(), [0]
+
+    def publish() -> None:
+        # One key: what is published while its first command is unconfirmed travels together in the next message.
+        with gate.broker.publisher() as publisher:
+            while not stopped.wait(0.1):
+                publisher.publish_many([Deposit(account="status-many", seq=sent[0] + number) for number in range(MANY)])
+                sent[0] += MANY
+
+    publishing = threading.Thread(target=publish)
+    publishing.start()
+    rates: tuple[float, float] = 0.0, 0.0
+
+    def both_known() -> bool:
+        nonlocal rates
+        out, lanes = trial(shell.run("status", "--json"))
+        rates = sum(lane["in_per_second"] for lane in lanes), out["out_per_second"]
+        contents = "SELECT max(value) FROM writegate.history WHERE name = 'commands_per_message'"
+        return rates[0] > 0 and rates[1] > 0 and (gate.database.value(contents) or 0) > 2
+
+    try:
+        gate.wait(both_known, "commands go in and out")
+    finally:
+        stopped.set()
+        publishing.join()
+    gate.database.wait_entries("status-many", sent[0])
+    # The last minute has fewer commands than it will have: what goes out is an average over it.
+    assert rates[0] > rates[1] / 2, rates
