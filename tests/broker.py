@@ -113,7 +113,9 @@ class Vhost:
         """The connections of publishers, as the management API tells."""
         with self.servers.broker_api() as api:
             listed = api.get(f"/vhosts/{self.name}/connections").raise_for_status().json()
-        return [one for one in listed if one.get("client_properties", {}).get("connection_name") == name]
+        return [
+            one for one in listed if one.get("client_properties", {}).get("connection_name", "").startswith(f"{name} ")
+        ]
 
 
 @contextmanager

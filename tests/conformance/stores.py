@@ -71,7 +71,7 @@ def postgresql(gate: Gate) -> Iterator[Stores]:
 
     def connect() -> Store:
         sessions.append(session := Session(engine))
-        return SqlStore(session, {}, SystemClock(), LockConflicts("conformance"))
+        return SqlStore(session, {}, SystemClock(), LockConflicts(()))
 
     def take_over(writer: str) -> Owner:
         gate.database.sql("UPDATE writegate.domain SET lease_until = '-infinity' WHERE name = 'trial'")

@@ -136,7 +136,7 @@ class Rig:
 
     def _waiting(self) -> list[str]:
         rows = self.gate.database.sql(
-            "SELECT substring(application_name FROM 'writegate-writer (.*)@') FROM pg_stat_activity"
+            "SELECT substring(application_name FROM 'writegate-writer[^ ]* (.*)@') FROM pg_stat_activity"
             " WHERE usename = %s AND wait_event_type = 'Lock' AND query LIKE '%%trial.step%%'",
             [WRITER],
         )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg2
 import pytest
 
 from tests.deadlines import patient
@@ -18,6 +21,7 @@ from tests.integration.gate import Gate, gate_running
 from tests.servers import OWNER, Servers
 from tests.services.trial.contract import Deposit, Split
 from writegate.contract.ids import new_id
+from writegate.session_name import login_name
 from writegate_console.gate.who.queries import MAX_IDS
 
 READER = "writegate_reader"
@@ -136,6 +140,57 @@ def test_who_still_writes_directly_and_what_ends_it(gate: Gate, tmp_path: Path) 
         assert {count["name"] for count in after["compared"]} >= {"connections", "deadlocks"}
     finally:
         gate.database.sql("DROP OWNED BY legacy_shop; DROP ROLE legacy_shop")
+
+
+def test_an_application_that_owns_its_table_and_writes_directly_is_named(gate: Gate) -> None:
+    """It needs no grant: that it owns the table is enough, or that it is a member of the role that does."""
+    password = "a-long-password"
+    gate.database.sql(
+        f"CREATE ROLE old_shop LOGIN PASSWORD '{password}'; GRANT USAGE ON SCHEMA trial TO old_shop; "
+        f"CREATE ROLE old_batch LOGIN PASSWORD '{password}' NOINHERIT; GRANT old_shop TO old_batch"
+    )
+    try:
+        assert "old_shop" not in {role["role"] for role in read(gate, "connections")["privileged"]}
+        gate.database.sql("ALTER TABLE trial.step OWNER TO old_shop")
+        url = gate.servers.database_url("old_shop", gate.name, password)
+        with closing(psycopg2.connect(url, application_name="shop worker")) as application:
+            with application, application.cursor() as cursor:
+                cursor.execute("INSERT INTO trial.step (id, seq) SELECT 'direct', n FROM generate_series(1, 15000) n")
+                [now] = read(gate, "connections")["writing"]
+                assert (now["role"], now["application"], now["table"]) == ("old_shop", "shop worker", "trial.step")
+            found = read(gate, "connections")
+            roles = {role["role"]: role for role in found["privileged"]}
+            assert (roles["old_shop"]["how"], roles["old_shop"]["tables"]) == ("owner", ["trial.step"])
+            assert (roles["old_shop"]["sessions"], roles["old_shop"]["applications"]) == (1, ["shop worker"])
+            assert (roles["old_batch"]["how"], roles["old_batch"]["through"]) == ("member", "old_shop")
+            assert {role["how"] for role in roles.values()} >= {"superuser", "owner", "member"}
+            assert found["writing"] == []
+        gate.wait(lambda: steps(gate)["inserted"] >= 15_000, "the server has counted them")
+        printed = run(gate, "connections").stdout
+        assert "old_shop owns trial.step; sessions now: none" in printed
+        assert 'REVOKE "old_shop" FROM "old_batch";' in printed
+    finally:
+        gate.database.sql("ALTER TABLE trial.step OWNER TO writegate_owner; DELETE FROM trial.step WHERE id = 'direct'")
+        for role in ("old_batch", "old_shop"):
+            gate.database.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def steps(gate: Gate) -> dict[str, Any]:
+    [found] = [table for table in read(gate, "connections")["written"] if table["table"] == "trial.step"]
+    return dict(found)
+
+
+def test_each_session_says_which_program_where_it_belongs_to(gate: Gate) -> None:
+    found = read(gate, "connections")["sessions"]
+    writers = {count["application"]: count["sessions"] for count in found if count["role"] == "writegate_writer"}
+    assert set(writers.values()) == {1}, writers
+    pid = gate.writers["writer-1"].process.pid
+    programs = {name.partition(" ")[0] for name in writers}
+    assert programs == {"writegate-control", *(f"writegate-writer.{slot}" for slot in range(gate.connections - 1))}
+    assert all(re.search(rf" writer-1@.*/{pid}-\d+$", name) for name in writers), writers
+    # This command itself, as who ran it: it ends with its process.
+    [own] = [count["application"] for count in found if count["role"] == READER]
+    assert re.fullmatch(rf"writegate connections {login_name()}@.+/\d+", own), own
 
 
 def test_status_shows_lanes_holds_and_what_is_parked(gate: Gate) -> None:

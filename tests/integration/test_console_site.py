@@ -251,7 +251,7 @@ def test_each_page_sends_few_queries_over_the_one_connection(gate: Gate, site: S
         with site.recording() as queries:
             client.page(path)
         assert len(queries) <= most, (path, len(queries))
-    sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'writegate console' AND datname = %s"
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^writegate console ' AND datname = %s"
     assert gate.database.value(sessions, [gate.name]) == 1
 
 

@@ -52,7 +52,7 @@ class Databases:
 
     def batching_writer(self, name: str, session: Session) -> BatchingWriter:
         """Return a batching writer that goes on with what is there."""
-        store = SqlStore(session, {writes.service.name: writes}, SystemClock(), LockConflicts(APPLICATION))
+        store = SqlStore(session, {writes.service.name: writes}, SystemClock(), LockConflicts([APPLICATION]))
         return BatchingWriter(store, writes, self.claimed, name)
 
     @contextmanager

@@ -56,7 +56,9 @@ class Settings(BaseModel):
         "policies that lose commands: the tag `monitoring`)",
     )
     database_url: Annotated[str, AfterValidator(check_database_url)] = Field(
-        "", description="PostgreSQL (the writer: the writer role; `apply`: the owner)"
+        "",
+        description="PostgreSQL (the writer: the writer role; the console and commands that look: the reader role; "
+        "`apply`: the owner)",
     )
     connections: int = Field(5, ge=2, description="connection budget of the whole fleet of writers")
     slots: int = Field(4, ge=1, le=64, description="transactions one writer process may run at once, a connection each")

@@ -162,3 +162,8 @@ def first_wrong_field(error: ValidationError) -> str:
     first, *others = wrong_fields(error)
     more = f" (and {len(others)} more)" if others else ""
     return f"{first['path'] or 'fields'}: {first['message']}{more}"
+
+
+def one_line(error: BaseException) -> str:
+    """Return the text of an error as one line: those of drivers have several."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -16,6 +16,7 @@ from kombu import Exchange, Queue
 from writegate.config import Settings
 from writegate.errors import WritegateError
 from writegate.message.topology import exchange_name, queue_name
+from writegate.session_name import session_name
 from writegate.urls import tls_of, without_options
 from writegate_writer.handlers.loading import load_services
 from writegate_writer.worker import logs
@@ -56,7 +57,7 @@ def make_app(settings: Settings) -> Celery:
         broker_connection_max_retries=None,  # an outage may last hours
         broker_channel_error_retry=True,
         broker_transport_options={
-            "client_properties": {"connection_name": "writegate writer"},
+            "client_properties": {"connection_name": session_name("writegate writer")},
             # py-amqp's own is 1 s: a short stall would reset the connection.
             "socket_settings": {socket.TCP_USER_TIMEOUT: 10_000},
         },

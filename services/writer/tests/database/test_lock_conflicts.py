@@ -26,7 +26,7 @@ class Failing:
 def test_a_failing_look_is_logged_once_a_minute_and_when_the_text_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    conflicts, session = LockConflicts("writer"), Failing()
+    conflicts, session = LockConflicts(["writer"]), Failing()
 
     def logged() -> list[str]:
         with capture_logs() as entries:
@@ -45,4 +45,4 @@ def test_a_database_that_is_gone_is_not_only_logged() -> None:
     session = Failing()
     session.fault = DatabaseFault(None, "gone")
     with pytest.raises(DatabaseFault):
-        LockConflicts("writer").observe_waits(cast(Session, session))
+        LockConflicts(["writer"]).observe_waits(cast(Session, session))

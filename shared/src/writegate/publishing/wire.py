@@ -20,6 +20,7 @@ from writegate.backoff import backoff_seconds
 from writegate.config import Settings
 from writegate.contract.service import declared_lanes
 from writegate.publishing.login import is_refusal
+from writegate.session_name import session_name
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +159,10 @@ class Wire:
         if self._closing:
             return
         # From the lanes `apply` recognises a publisher that still uses an old number of them.
-        self._parameters.client_properties = {"connection_name": "writegate publisher", LANES: declared_lanes()}
+        self._parameters.client_properties = {
+            "connection_name": session_name("writegate publisher"),
+            LANES: declared_lanes(),
+        }
         self._connection = pika.SelectConnection(
             self._parameters,
             on_open_callback=self._opened,

@@ -9,7 +9,8 @@ import typer
 
 from writegate.cli.output import Json, print_json
 from writegate.contract.operations import Hold, Release
-from writegate_console.cli.options import By, Reason, TargetWords, login_name, wrong_usage
+from writegate.session_name import login_name
+from writegate_console.cli.options import By, Reason, TargetWords, wrong_usage
 from writegate_console.gate.database import reading
 from writegate_console.gate.durations import time_after
 from writegate_console.gate.holds import hold_on

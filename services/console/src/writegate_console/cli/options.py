@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -55,11 +54,6 @@ Reason = Annotated[
         callback=text_check("a text", 1000, least=1),
     ),
 ]
-
-
-def login_name() -> str:
-    """Return the name of the user who is logged in here."""
-    return getpass.getuser()
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from psycopg2.extras import RealDictCursor
 from psycopg2.sql import Composable
 
 from writegate.config import Settings
-from writegate.errors import WritegateError
+from writegate.errors import WritegateError, one_line
+from writegate.session_name import command_name, session_name
 
 CONNECT_SECONDS = 10
 STATEMENT_MILLIS = 30_000  # a busy server is not to be kept busy by a question that nobody waits for any more
@@ -31,7 +32,7 @@ class Database:
         try:
             return fetch_rows(self._connection, query, parameters)
         except psycopg2.Error as error:
-            raise WritegateError(f"cannot read from the database: {str(error).strip()}") from error
+            raise WritegateError(f"cannot read from the database: {one_line(error)}") from error
 
     def services(self) -> list[str]:
         """Return the names of the services that have lanes."""
@@ -45,16 +46,16 @@ def fetch_rows(opened: connection, query: str | Composable, parameters: Mapping[
         return list(cursor.fetchall())
 
 
-def connect(url: str, *, statement_millis: int, connect_seconds: int) -> connection:
+def connect(url: str, program: str, *, statement_millis: int, connect_seconds: int) -> connection:
     """Open a connection for reading only. Raises the driver's errors.
 
-    ``random_page_cost`` is low, so that the server prefers indexes to whole tables: what the console reads is small
-    and in memory.
+    ``program``: by which it is found in ``pg_stat_activity``. ``random_page_cost`` is low, so that the server prefers
+    indexes to whole tables: what the console reads is small and in memory.
     """
     return psycopg2.connect(
         url,
         connect_timeout=connect_seconds,
-        application_name="writegate console",
+        application_name=session_name(program),
         options=f"-c default_transaction_read_only=on -c statement_timeout={statement_millis} -c random_page_cost=1.1",
     )
 
@@ -64,10 +65,12 @@ def reading() -> Iterator[Database]:
     """Open the connection that ``WRITEGATE_DATABASE_URL`` names, for as long as the block lasts."""
     settings = Settings.load(need=("database_url",))
     try:
-        opened = connect(settings.database_url, statement_millis=STATEMENT_MILLIS, connect_seconds=CONNECT_SECONDS)
+        opened = connect(
+            settings.database_url, command_name(), statement_millis=STATEMENT_MILLIS, connect_seconds=CONNECT_SECONDS
+        )
     except psycopg2.OperationalError as error:
         raise WritegateError(
-            f"cannot connect to the database: {str(error).strip()}: check WRITEGATE_DATABASE_URL"
+            f"cannot connect to the database: {one_line(error)}: check WRITEGATE_DATABASE_URL"
         ) from error
     try:
         yield Database(opened)

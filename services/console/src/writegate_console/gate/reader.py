@@ -81,7 +81,9 @@ class Reader(Database):
 
     def _connected(self) -> connection:
         if self._opened is None:
-            self._opened = connect(self._url, statement_millis=STATEMENT_MILLIS, connect_seconds=CONNECT_SECONDS)
+            self._opened = connect(
+                self._url, "writegate console", statement_millis=STATEMENT_MILLIS, connect_seconds=CONNECT_SECONDS
+            )
         return self._opened
 
     def _close(self) -> None:

@@ -12,8 +12,9 @@ import psycopg2
 from psycopg2.extensions import connection
 
 from writegate.config import Settings
-from writegate.errors import WritegateError
+from writegate.errors import WritegateError, one_line
 from writegate.message.envelope import Item
+from writegate.session_name import command_name, session_name
 from writegate_writer.check.decoding import Kept
 
 CONNECT_SECONDS = 10
@@ -52,13 +53,13 @@ def kept_commands(services: Iterable[str]) -> Iterator[Kept]:
                     for where, service, id_, task, version, key, raw in cursor:
                         yield Kept(where, service, Item(id_, task, version, key, bytes(raw)))
     except psycopg2.Error as error:
-        raise WritegateError(f"cannot read what is kept: {str(error).strip()}: check WRITEGATE_DATABASE_URL") from error
+        raise WritegateError(f"cannot read what is kept: {one_line(error)}: check WRITEGATE_DATABASE_URL") from error
 
 
 def _connected(settings: Settings) -> connection:
     return psycopg2.connect(
         settings.database_url,
         connect_timeout=CONNECT_SECONDS,
-        application_name="writegate check",
+        application_name=session_name(command_name()),
         options="-c default_transaction_read_only=on",
     )

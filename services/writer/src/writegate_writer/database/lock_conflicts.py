@@ -11,7 +11,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import structlog
@@ -33,7 +33,7 @@ _BLOCKED_BY = re.compile(r"blocked by process (\d+)")
 _BLOCKED = """
 SELECT mine.pid, blocker, other.who, other.application, other.statement
 FROM pg_stat_activity mine, unnest(pg_blocking_pids(mine.pid)) AS blocker, writegate.session_of(blocker) AS other
-WHERE mine.application_name = %s AND mine.usename = current_user AND mine.wait_event_type = 'Lock'
+WHERE mine.application_name = ANY(%s) AND mine.usename = current_user AND mine.wait_event_type = 'Lock'
       AND other.who IS DISTINCT FROM current_user
 """
 
@@ -58,8 +58,8 @@ class LockConflicts:
     ``observe_waits`` is called by the control thread, ``conflict`` by slot threads; the waits are under a lock.
     """
 
-    def __init__(self, application: str) -> None:
-        self._application = application
+    def __init__(self, applications: Sequence[str]) -> None:
+        self._applications = list(applications)
         self._lock = threading.Lock()
         self._seen: dict[int, tuple[float, LockWait]] = {}  # by the slot's backend
         self._failure = ""
@@ -69,7 +69,7 @@ class LockConflicts:
     def observe_waits(self, session: Session) -> None:
         """Record the lock waits that last at this moment."""
         try:
-            rows = session.own(_BLOCKED, [self._application])
+            rows = session.own(_BLOCKED, [self._applications])
         except DatabaseFault as error:
             if error.fault is Fault.OUTAGE:
                 raise

@@ -16,7 +16,7 @@ from writegate_writer import counters
 from writegate_writer.database.session_settings import SESSION_SETTINGS, connection_options
 from writegate_writer.errors import UNIQUE_VIOLATION, DatabaseFault, Fault
 
-APPLICATION = "writegate-writer"
+APPLICATION = "writegate-writer"  # of slots, followed by a dot and their number
 # Of the connections of control threads. One for each writer: by this name the living writers are counted.
 CONTROL_APPLICATION = "writegate-control"
 # An idle slot runs an empty statement every second. On a busy machine it may be late by this much.

@@ -12,6 +12,8 @@ from psycopg2 import errors
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS, connection, encrypt_password
 
 from writegate.config import Settings
+from writegate.errors import one_line
+from writegate.session_name import command_name, session_name
 from writegate_writer.database.session_settings import SESSION_SETTINGS, connection_options
 from writegate_writer.provision import membership, queries
 from writegate_writer.provision.change import ApplyError, Membership, Migration, Sql, password_variable
@@ -150,13 +152,13 @@ def connect(settings: Settings) -> Iterator[Database]:
         opened = psycopg2.connect(
             settings.database_url,
             connect_timeout=CONNECT_SECONDS,
-            application_name="writegate apply",
+            application_name=session_name(command_name()),
             # A default in a migration, and a day of the ledger, mean the same as for a writer.
             options=connection_options(SESSION_SETTINGS),
         )
     except psycopg2.OperationalError as error:
         raise ApplyError(
-            f"cannot connect to the database as its owner: {str(error).strip()}: check WRITEGATE_DATABASE_URL"
+            f"cannot connect to the database as its owner: {one_line(error)}: check WRITEGATE_DATABASE_URL"
         ) from error
     try:
         _check_encoding(opened)

@@ -10,6 +10,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
 from writegate.config import Settings
+from writegate.session_name import command_name, session_name
 from writegate_writer.provision.change import ApplyError
 
 _NOT_FOUND = 404
@@ -45,7 +46,7 @@ def connect(settings: Settings) -> Iterator[LaneQueues]:
     """Connect as the user of the broker URL."""
     parameters = pika.URLParameters(settings.broker_url)
     parameters.heartbeat = 0  # no thread sends heartbeats between two calls
-    parameters.client_properties = {"connection_name": "writegate apply"}
+    parameters.client_properties = {"connection_name": session_name(command_name())}
     try:
         connection = pika.BlockingConnection(parameters)
     except AMQPError as error:

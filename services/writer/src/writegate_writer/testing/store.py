@@ -66,7 +66,7 @@ class MemoryStore:
 
     def __init__(self, connection: Connection, services: Mapping[str, Writes], memory: Memory) -> None:
         self._session = BorrowedSession(connection)
-        self._handlers = SqlStore(self._session, services, SystemClock(), LockConflicts("drain"))
+        self._handlers = SqlStore(self._session, services, SystemClock(), LockConflicts(()))
         self._memory = memory
         self._changed: Memory | None = None  # what the memory will be if the open transaction commits
 

@@ -12,6 +12,7 @@ import structlog
 
 from writegate.config import Settings
 from writegate.publishing import Publisher
+from writegate.session_name import session_name
 from writegate.telemetry import batch_span_of
 from writegate_writer.apply.turn import Turns
 from writegate_writer.broker.lanes import Lanes
@@ -60,7 +61,7 @@ class Process:
         self.name = ""
         self._batch_span = batch_span_of(settings)
         self._clock = SystemClock()
-        self._samples = Samples(self.backlogs)
+        self._samples = Samples(self.backlogs, self.lanes.contents.take)
         self._started = False
         self._stopping: list[Stopping] = []
 
@@ -87,8 +88,12 @@ class Process:
     def _make(self) -> None:
         settings, clock = self.settings, self._clock
         self._publisher = Publisher(settings, app_id="writegate", spool=False)
-        application = f"{APPLICATION} {self.name}"
-        self._conflicts = LockConflicts(application)
+        # The rest of the budget: one connection is the control thread's.
+        applications = [
+            session_name(f"{APPLICATION}.{number}", self.name)
+            for number in range(min(settings.slots, settings.connections - 1))
+        ]
+        self._conflicts = LockConflicts(applications)
         recent = Recent()
         self.lanes.sample = recent.collect
         readers = ReaderPool(settings.slots)
@@ -103,7 +108,6 @@ class Process:
             batch_span=measured(self._batch_span),
             readers=readers.executor,
         )
-        engine = engine_of(settings, application)
         parked_limit = ParkedLimit(settings)
         housekeeping = Housekeeping([Maintenance(settings.parked_days), self._samples, recent, parked_limit])
         slots = [
@@ -111,15 +115,14 @@ class Process:
                 number,
                 self.scheduler,
                 turns,
-                engine,
+                engine_of(settings, application),
                 self.services,
                 clock,
                 lambda: self._control.connected,
                 self._conflicts,
                 housekeeping,
             )
-            # The rest of the budget: one connection is the control thread's.
-            for number in range(min(settings.slots, settings.connections - 1))
+            for number, application in enumerate(applications)
         ]
         self._slots = Slots(self.scheduler, slots)
         self._control = Control(
@@ -130,7 +133,7 @@ class Process:
             self.lanes,
             engine_of(
                 settings,
-                f"{CONTROL_APPLICATION} {self.name}",
+                session_name(CONTROL_APPLICATION, self.name),
                 statement_seconds=settings.lease_seconds * STATEMENT_LEASES,
             ),
             lambda: self._slots.connected,

@@ -12,7 +12,8 @@ from writegate.cli.output import Json, print_json
 from writegate.contract.json_values import show_json
 from writegate.contract.operations import Edit
 from writegate.errors import WritegateError
-from writegate_console.cli.options import By, Reason, login_name
+from writegate.session_name import login_name
+from writegate_console.cli.options import By, Reason
 from writegate_console.cli.parked.listing import existing_rows
 from writegate_console.gate.database import reading
 from writegate_console.gate.operate import operate_once

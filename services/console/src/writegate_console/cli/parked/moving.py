@@ -14,7 +14,8 @@ from writegate.cli.asking import confirm
 from writegate.cli.output import Json, print_json, print_table
 from writegate.config import Settings
 from writegate.contract.operations import MOST_IN_DRY_RUN, Drop, DryRun, OnParked, Replay, Selection
-from writegate_console.cli.options import By, Reason, login_name
+from writegate.session_name import login_name
+from writegate_console.cli.options import By, Reason
 from writegate_console.cli.parked.options import (
     All,
     Before,
