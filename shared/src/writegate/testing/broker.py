@@ -13,7 +13,7 @@ from writegate.contract.service import Service
 from writegate.message.topology import queue_name, topology_of
 from writegate.publishing import Publisher
 from writegate.publishing.wire import Carrier, Listener
-from writegate.testing.memory_node import Node, Stored
+from writegate.testing.memory_node import Node, Sent, Stored
 from writegate.testing.memory_wire import MemoryWire
 from writegate.testing.published import commands_in, difference
 
@@ -111,6 +111,10 @@ class MemoryBroker:
             for number in (range(owner.lanes) if lane is None else [lane])
         ]
         return self._node.consume(queues)
+
+    def on_stored(self, call: Callable[[Sent], None] | None) -> None:
+        """Call this with each message that was stored, on its publisher's thread and before it gets the confirm."""
+        self._node.on_stored = call
 
     # Failures.
 

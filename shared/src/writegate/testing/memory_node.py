@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -91,6 +91,7 @@ class Node:
         self._connected: set[str] = set()
         self._away = False
         self._blocked: str | None = None
+        self.on_stored: Callable[[Sent], None] | None = None  # called by wires, without the lock
 
     def declare(self, topology: Topology) -> None:
         """Create what does not exist yet."""

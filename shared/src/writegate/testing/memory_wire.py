@@ -125,6 +125,8 @@ class MemoryWire:
         if taken is Taken.UNROUTABLE:
             text = f"NO_ROUTE: no queue for {sent.exchange} {sent.routing_key}"
             self._listener.on_return(sent.properties.correlation_id, text)
+        elif taken is Taken.STORED and (on_stored := self._node.on_stored) is not None:
+            on_stored(sent)
         self._listener.on_confirm(tag, multiple=False, ok=taken is not Taken.FULL)
 
     def _lost(self) -> None:

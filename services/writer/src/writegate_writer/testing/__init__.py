@@ -4,6 +4,7 @@ Needs the writer's package, and the services' ``writes``, installed; :mod:`write
 """
 
 from writegate_writer.testing.drain import drain
+from writegate_writer.testing.eager import eager
 from writegate_writer.testing.shared_rows import SharedRow, find_shared_rows
 
-__all__ = ["SharedRow", "drain", "find_shared_rows"]
+__all__ = ["SharedRow", "drain", "eager", "find_shared_rows"]

@@ -36,6 +36,7 @@ from writegate_writer.testing.store import Memory, MemoryStore
 
 _SETTINGS = Settings.load({})
 _CONFIRM_SECONDS = 10.0
+WRITER_APP = "writegate"  # the app_id of what handlers emit, and of what is forwarded
 
 # What was decided for a broker is deleted together with the broker.
 _memories: WeakKeyDictionary[MemoryBroker, Memory] = WeakKeyDictionary()
@@ -59,7 +60,7 @@ def drain(broker: MemoryBroker, connection: Connection | Engine) -> list[Receipt
         raise WritegateError(f"expected a connection of psycopg2, as the writer has, got {connection.dialect.driver}")
     services = _writes_of(broker)
     memory = _memories.setdefault(broker, Memory())
-    with _transaction(connection) as inside, broker.publisher(app_id="writegate") as publisher:
+    with _transaction(connection) as inside, broker.publisher(app_id=WRITER_APP) as publisher:
         receipts = _Drain(broker, services, MemoryStore(inside, services, memory), publisher).run()
     waiting = {row.item.id for row, _, _ in memory.deferred.values()}
     return [receipt for receipt in receipts if receipt.final or receipt.id in waiting]
