@@ -1,9 +1,10 @@
 """What policies of the broker do to our queues, beside the arguments that we give them. Pure.
 
-Of a limit that a policy and an argument both set RabbitMQ takes the lower one; of anything else it takes the argument.
-So an argument makes a queue immune to `overflow` and to another dead-letter exchange, and nothing makes it immune to
-`message-ttl`, `expires` and a lower `delivery-limit` (rabbit_queue_type_util:args_policy_lookup). User policies and
-operator policies apply together, of each kind the one with the highest priority.
+Of a limit that a policy and an argument both set RabbitMQ takes the lower one, of `overflow` the policy's, and of how
+to dead-letter the argument's (args_policy_lookup in rabbit_quorum_queue; 3.10.8 was seen to drop the oldest messages of
+a queue with `x-overflow=reject-publish`). So an argument makes a queue immune to a length limit alone and to another
+dead-letter exchange, and nothing makes it immune to the rest. User policies and operator policies apply together, of
+each kind the one with the highest priority.
 """
 
 from __future__ import annotations
@@ -106,8 +107,10 @@ def harms_of_queue(
     if isinstance(limit, int) and limit >= 0 and (ours is None or limit < ours):
         what = "dropped" if dead else "parked"
         yield Harm(policy, queue, f"messages are {what} after {limit} lost connections (delivery-limit)")
-    if "x-overflow" not in arguments and {"max-length", "max-length-bytes"} & definition.keys():
-        yield Harm(policy, queue, "its oldest messages are dropped when it is full (max-length, drop-head)")
+    overflow = definition.get("overflow", arguments.get("x-overflow"))
+    limits = {name for name in ("max-length", "max-length-bytes") if name in definition or f"x-{name}" in arguments}
+    if overflow != "reject-publish" and limits:
+        yield Harm(policy, queue, f"its oldest messages are dropped when it is full (overflow {overflow or 'not set'})")
 
 
 def _effective(policies: Iterable[Policy], name: str, kinds: frozenset[str]) -> list[Policy]:
