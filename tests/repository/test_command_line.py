@@ -88,6 +88,19 @@ def test_the_overview_explains_every_command_on_one_line_each() -> None:
         assert not line.endswith("...")
 
 
+@pytest.mark.parametrize("arguments", [("contracts",), ("contracts", "--json"), ("plan", "--render", "sql")])
+def test_output_that_cannot_be_written_is_one_line_and_a_reader_that_left_is_none(arguments: tuple[str, ...]) -> None:
+    script = str(Path(sys.executable).with_name("writegate"))
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([script, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "writegate: [Errno 28] No space left on device\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([script, *arguments], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_the_version_names_every_distribution_with_commands() -> None:
     names = [line.split()[0] for line in output_of("--version").splitlines()]
     assert names == ["writegate", "writegate-console", "writegate-devkit", "writegate-writer", "Python"]

@@ -32,6 +32,9 @@ def main() -> None:
         app(_typed_words())()
     except WritegateError as error:
         sys.exit(f"writegate: {error}")
+    except OSError as error:
+        # Of this machine: a file that cannot be written, a full disk under the output.
+        sys.exit(f"writegate: {error}")
     except ValueError as error:
         from pydantic import ValidationError  # noqa: PLC0415  the overview does without
 
