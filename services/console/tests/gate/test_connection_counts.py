@@ -39,7 +39,7 @@ def test_who_needs_no_grant_is_named_with_what_ends_it() -> None:
     assert str(superuser) == "root is a superuser; sessions now: 2 (psql, unnamed)"
     owner = PrivilegedRole("shop", "owner", None, ("s.a", "s.b"), 0, (), gate_owner=False)
     assert str(owner) == "shop owns s.a, s.b; sessions now: none"
-    assert 'REASSIGN OWNED BY "shop"' in owner.advice
+    assert "OWNER TO the role that runs `writegate apply`" in owner.advice
     member = PrivilegedRole("night", "member", "shop", ("s.a",), 0, (), gate_owner=False)
     assert (str(member).partition(";")[0], member.advice) == (
         "night is a member of shop, with rights on s.a",

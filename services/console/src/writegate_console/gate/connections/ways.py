@@ -32,7 +32,7 @@ class PrivilegedRole:
             return "let no program log in as it"
         if self.through is not None:
             return f"REVOKE {quoted(self.through)} FROM {quoted(self.role)};"
-        return f"give the tables to the role that runs `writegate apply`: REASSIGN OWNED BY {quoted(self.role)} TO …;"
+        return "ALTER TABLE … OWNER TO the role that runs `writegate apply`, for each of them"
 
     def __str__(self) -> str:
         how = {
