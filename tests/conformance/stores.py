@@ -25,33 +25,35 @@ from tests.simulation.leases import SimulatedLeases
 from tests.simulation.schedule import Group, Schedule
 from tests.simulation.store import SimulatedStore
 from writegate.config import Settings
+from writegate.message.receipt import Cause
 from writegate_writer.database.leases import SqlLeases
 from writegate_writer.database.lock_conflicts import LockConflicts
 from writegate_writer.database.session import APPLICATION, Session, engine_of
 from writegate_writer.database.store import SqlStore
-from writegate_writer.decide.store import Owner, Store
+from writegate_writer.decide.store import Owner, Removal, Store
 from writegate_writer.schedule.clock import SystemClock
 from writegate_writer.testing.store import Memory, MemoryStore
 
 LEASE_SECONDS = 60.0
 FIRST, SECOND = "writer-1", "writer-2"
-FENCE, HOLDS, SUSPECTS, OUTBOX, LIMITS, RECEIPTS, BATCHES = (
-    "fence", "holds", "suspects", "outbox", "limits", "receipts", "batches",
+FENCE, HOLDS, SUSPECTS, OUTBOX, LIMITS, RECEIPTS, BATCHES, REMOVALS = (
+    "fence", "holds", "suspects", "outbox", "limits", "receipts", "batches", "removals",
 )  # fmt: skip
 # Of the tests' database; the ledger's and the batches' partitions with them.
-_TABLES = ("ledger", "batch", "parked", "deferred", "outbox", "emission", "hold", "suspect")
+_TABLES = ("ledger", "batch", "parked", "deferred", "outbox", "emission", "hold", "suspect", "removal")
 
 
 @dataclass(frozen=True)
 class Stores:
     """``connect`` opens a store over another connection. ``take_over`` ends the lease and claims the domain anew for
-    a writer. ``hold`` is what an operator does. ``without``: features that are not there, and why."""
+    a writer. ``hold`` and ``remove`` are what an operator does. ``without``: features that are not there, and why."""
 
     service: str
     owner: Owner
     connect: Callable[[], Store]
     take_over: Callable[[str], Owner]
     hold: Callable[[str, str], None]
+    remove: Callable[[str, bool], None]  # a ledger id, and whether it is dropped
     without: Mapping[str, str]
 
 
@@ -82,8 +84,13 @@ def postgresql(gate: Gate) -> Iterator[Stores]:
     def hold(target: str, reason: str) -> None:
         gate.database.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES (%s, %s, 'me')", [target, reason])
 
+    def remove(ledger_id: str, dropped: bool) -> None:
+        columns = "service, ledger_id, dropped, who, reason"
+        values = ["trial", ledger_id, dropped, "me", "x"]
+        gate.database.sql(f"INSERT INTO writegate.removal ({columns}) VALUES (%s, %s, %s, %s, %s)", values)
+
     try:
-        yield Stores("trial", take_over(FIRST), connect, take_over, hold, {})
+        yield Stores("trial", take_over(FIRST), connect, take_over, hold, remove, {})
     finally:
         for session in sessions:
             session.close()
@@ -129,13 +136,17 @@ def simulation(_: Gate) -> Iterator[Stores]:
     def hold(target: str, reason: str) -> None:
         database.tables.setdefault("hold", {})[target] = (reason, "me", 0.0, None)
 
+    def remove(ledger_id: str, dropped: bool) -> None:
+        cause = Cause(f"{'dropped' if dropped else 'parked'}-by-people", "x")
+        database.tables.setdefault("removal", {})["bank", ledger_id] = Removal(cause, dropped)
+
     assert simulated.DOMAINS["bank"][0] == ("bank", 0)
     without = {
         RECEIPTS: "nobody asks for receipts in the simulation",
         BATCHES: "there are no batches: the position and the time of a commit mean nothing",
     }
     try:
-        yield Stores("bank", take_over(FIRST), connect, take_over, hold, without)
+        yield Stores("bank", take_over(FIRST), connect, take_over, hold, remove, without)
     finally:
         schedule.end()
 
@@ -147,6 +158,7 @@ def test_kit(gate: Gate) -> Iterator[Stores]:
     engine, memory = create_engine(url), Memory()
     without = {
         FENCE: "a test is alone with its database",
+        REMOVALS: "nobody takes a command out of the way",
         HOLDS: "nobody holds anything, and a type that a writer would hold fails the test",
         SUSPECTS: "what ends the process ends the test",
         OUTBOX: "what is emitted is published at once: no process ends in between",
@@ -155,7 +167,13 @@ def test_kit(gate: Gate) -> Iterator[Stores]:
     owner = Owner(FIRST, "trial", 1, LEASE_SECONDS)
     with engine.connect() as connection, connection.begin() as transaction:
         yield Stores(
-            "trial", owner, lambda: MemoryStore(connection, {}, memory), lambda _: owner, lambda *_: None, without
+            "trial",
+            owner,
+            lambda: MemoryStore(connection, {}, memory),
+            lambda _: owner,
+            lambda *_: None,
+            lambda *_: None,
+            without,
         )
         transaction.rollback()
     engine.dispose()

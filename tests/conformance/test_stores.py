@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from pydantic_core import to_json
@@ -18,6 +19,7 @@ from tests.conformance.stores import (
     LIMITS,
     OUTBOX,
     RECEIPTS,
+    REMOVALS,
     SECOND,
     SUSPECTS,
     Stores,
@@ -257,6 +259,35 @@ def test_a_writer_leaves_the_hold_of_a_person_alone(store: Store, owner: Owner, 
     store.hold_task(task, "no such table")
     store.release_task(task)
     assert opened(store, owner, stores).holds.on_command(task, None, ()) == "held: a migration"
+
+
+@pytest.mark.needs(REMOVALS)
+def test_a_removal_is_found_with_the_transaction_until_it_ends(store: Store, owner: Owner, stores: Stores) -> None:
+    parked, dropped, other = (arrived(stores) for _ in range(3))
+    stores.remove(parked.ledger_id, False)
+    stores.remove(dropped.ledger_id, True)
+    removals = opened(store, owner, stores, parked, dropped, other).removals
+    assert {id_: (found.dropped, found.cause.cause) for id_, found in removals.items()} == {
+        parked.ledger_id: (False, "parked-by-people"),
+        dropped.ledger_id: (True, "dropped-by-people"),
+    }
+    store.end_removals(stores.service, [parked.ledger_id])
+    store.roll_back()
+    assert len(opened(store, owner, stores, parked, dropped).removals) == 2
+    store.end_removals(stores.service, [parked.ledger_id])
+    store.commit()
+    assert list(opened(store, owner, stores, parked, dropped).removals) == [dropped.ledger_id]
+
+
+@pytest.mark.needs(REMOVALS)
+def test_a_dropped_command_keeps_nothing_waiting(store: Store, owner: Owner, stores: Stores) -> None:
+    command = arrived(stores)
+    dropped = replace(refused(command, parks_key=True), dropped=True)
+    decide(store, owner, stores, parked=[dropped])
+    store.commit()
+    assert store.deferred_index(owner).parked == set()
+    known = opened(store, owner, stores, command).known
+    assert known == {command.ledger_id: Known(PARKED, command.hash)}
 
 
 @pytest.mark.needs(SUSPECTS)

@@ -72,7 +72,7 @@ PAGES = (
     "/parked?id=nothing",
     "/parked?task=many.task_3&service=many_7",
     "/parked/4711",
-    "/act/replay?service=many_7",
+    "/act/parked/replay?service=many_7",
     "/commands/01a1fed0-6806-7679-9fe0-3d07ed311082",
     "/batches/99000",
     "/audit",

@@ -100,8 +100,8 @@ def test_a_parked_command_is_found_tried_edited_and_replayed(gate: Gate, site: S
     client.page("/commands/" + quote("no such id", safe=""), 404)
 
     query = urlencode({"key": account})
-    assert "1 parked command will be tried again" in client.page(f"/act/replay?{query}")
-    tried = client.act("/act/dry-run", query=query).text
+    assert "1 parked command will be tried again" in client.page(f"/act/parked/replay?{query}")
+    tried = client.act("/act/parked/dry-run", query=query).text
     assert "1 parked" in tried
     assert "23514" in tried
     assert gate.database.entries(account) == {account: []}, "it was only tried"
@@ -115,11 +115,11 @@ def test_a_parked_command_is_found_tried_edited_and_replayed(gate: Gate, site: S
     assert client.act(f"/act/edit/{number}", fields=fields, was=was, confirmed="yes").status_code == 303
     assert f"<b>edit</b> by {OPERATOR}" in client.page(f"/parked/{number}")
 
-    assert "1 of 1" in client.finish(client.act("/act/replay", query=query))
+    assert "1 of 1" in client.finish(client.act("/act/parked/replay", query=query))
     gate.database.wait_entries(account, 2)
     assert gate.database.entries(account) == {account: [1, 2]}
     assert f"/parked/{number}" in client.page(f"/parked?state=replayed&{query}")
-    assert "No parked command matches any more." in client.page(f"/act/replay?{query}")
+    assert "No parked command matches any more." in client.page(f"/act/parked/replay?{query}")
 
 
 def test_all_that_match_are_dropped_and_no_others(gate: Gate, site: Site) -> None:
@@ -128,8 +128,8 @@ def test_all_that_match_are_dropped_and_no_others(gate: Gate, site: Site) -> Non
     gate.database.wait_parked(*(command.command_id for command in bad))
     client = site.client()
     query = urlencode({"key": "site-drop-1"})
-    assert "10 parked commands will be dropped for good" in client.page(f"/act/drop?{query}")
-    assert "10 of 10" in client.finish(client.act("/act/drop", query=query))
+    assert "10 parked commands will be dropped for good" in client.page(f"/act/parked/drop?{query}")
+    assert "10 of 10" in client.finish(client.act("/act/parked/drop", query=query))
     states = "SELECT key, state, count(*)::int FROM writegate.parked WHERE key ~ '^site-drop' GROUP BY 1, 2 ORDER BY 1"
     assert gate.database.sql(states) == [("site-drop-0", "parked", 10), ("site-drop-1", "dropped", 10)]
 
@@ -138,18 +138,18 @@ def test_only_what_was_shown_is_dropped(gate: Gate, site: Site) -> None:
     client, query = site.client(), urlencode({"key": "site-shown"})
     gate.broker.publish([first := Deposit(account="site-shown", seq=0, amount=-1)])
     gate.database.wait_parked(first.command_id)
-    shown = client.page(f"/act/drop?{query}")
+    shown = client.page(f"/act/parked/drop?{query}")
     carried = dict(re.findall(r'name="(total|up_to)" value="(\d+)"', shown))
     gate.broker.publish([later := Deposit(account="site-shown", seq=1, amount=-1)])
     gate.database.wait_parked(later.command_id)
-    assert "1 of 1" in client.finish(client.act("/act/drop", query=query, **carried))
+    assert "1 of 1" in client.finish(client.act("/act/parked/drop", query=query, **carried))
     states = "SELECT state FROM writegate.parked WHERE key = 'site-shown' ORDER BY seq"
     assert gate.database.sql(states) == [("dropped",), ("parked",)]
     # None chosen is not all, and neither is what cannot be read or is not parked any more.
     assert 'name="number" value=""' in client.page(f"/parked?{query}")
-    assert "No parked command matches any more." in client.page("/act/drop?number=")
+    assert "No parked command matches any more." in client.page("/act/parked/drop?number=")
     for wrong in ("number=x", "state=dropped"):
-        assert "No parked command matches any more." in client.page(f"/act/drop?{wrong}", 409)
+        assert "No parked command matches any more." in client.page(f"/act/parked/drop?{wrong}", 409)
 
 
 HOSTILE = (
@@ -182,7 +182,7 @@ def test_what_is_written_into_a_parked_command_is_only_shown(gate: Gate, site: S
     assert wait_until(lambda: html.escape(text) in html_of(client.page("/")), PATIENCE_SECONDS)
     names = ("service", "task", "cause", "key", "id", "text")
     paths = [f"/parked?{urlencode({name: text})}" for name in names]
-    paths += [f"/act/{action}?{urlencode({'key': text})}" for action in ("replay", "drop")]
+    paths += [f"/act/parked/{action}?{urlencode({'key': text})}" for action in ("replay", "drop")]
     paths += ["/parked", f"/parked/{number}", "/audit", f"/audit?{urlencode({'who': text})}"]
     paths += [f"/act/release?{urlencode({'target': text})}"]
     for path in paths:

@@ -28,6 +28,7 @@ MAY_LOAD = {
     "check": {"psycopg2", "pydantic", "rich", "sqlalchemy", "writegate_writer"},
     "connections": CONSOLE,
     "console": (CONSOLE | {"argon2"}) - {"psycopg2"},
+    "deferred": CONSOLE | {"pika"},
     "drain": CONSOLE | {"httpx"},
     "hold": CONSOLE | {"pika"},
     "parked": CONSOLE | {"pika"},

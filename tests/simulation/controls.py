@@ -9,10 +9,12 @@ from dataclasses import replace
 from datetime import date
 
 from tests.simulation.consuming import CancellingChannel, HastyChannel, WaitingChannel
+from tests.simulation.operator import Operator
 from tests.simulation.publishing import TrustingWire
 from tests.simulation.store import SimulatedStore
 from tests.simulation.writers import Parts
-from writegate_writer.decide.deferral import DeferredIndex
+from writegate.contract.ids import ledger_id
+from writegate_writer.decide.deferral import BEGINNING, DeferredIndex, DeferredRow
 from writegate_writer.decide.store import Decision, Opened, Owner, Started
 
 
@@ -63,6 +65,18 @@ class OutdatedStore(SimulatedStore):
         return replace(super().open(owner, service, ids, since), revision=self._NEVER)
 
 
+class HastyOperator(Operator):
+    """Who wants a deferred command tried puts it ahead of what was deferred before it."""
+
+    def _replay_now(self, seq: int, row: DeferredRow) -> None:
+        super()._replay_now(seq, row)
+        domain, state, until, _ = self._session.get("deferred", seq)
+        ahead = BEGINNING + next(self._database.numbers)
+        self._session.put("deferred", seq, None)
+        self._session.put("deferred", ahead, (domain, state, until, replace(row, seq=ahead)))
+        self._session.put("deferred id", (row.service, ledger_id(row.item.id)), (ahead, row.hash))
+
+
 CONTROLS = {
     "ledger off": Parts(store=ForgetfulStore),
     "ack before commit": Parts(channel=HastyChannel),
@@ -73,4 +87,5 @@ CONTROLS = {
     "waiting keys forgotten": Parts(store=CarelessStore),
     "waits for the broker": Parts(channel=WaitingChannel),
     "revision off": Parts(store=OutdatedStore),
+    "replayed ahead of its key": Parts(operator=HastyOperator),
 }

@@ -115,7 +115,8 @@ class SimulatedStore:
             at = datetime.fromtimestamp(START.timestamp() + self._now, UTC)
             number, holds = next(self.session.database.numbers), SimulatedLeases(self.session).held()
             revision = self.session.get("revision", owner.domain) or 0
-            return Opened(number, 0, at, known, deferred, holds, revision)
+            removals = {one: row for one in ids if (row := self.session.get("removal", (service, one))) is not None}
+            return Opened(number, 0, at, known, deferred, holds, revision, removals)
 
         opened: Opened = self._own("open", work)
         return opened
@@ -162,7 +163,7 @@ class SimulatedStore:
                     number = next(self.session.database.numbers)
                     place = places.get(one.ledger_id or "", number)
                     row = ParkedRow(number, one.delivery.lane, one.item, one.ledger_id, one.parks_key, one.cause, place)
-                    self.session.put("parked", key, row)
+                    self.session.put("parked", key, replace(row, state=_state_of(one)))
 
         self._own("park", work)
 
@@ -178,7 +179,7 @@ class SimulatedStore:
                         self.session.put("ledger", ledger, Known(decision.outcome, decision.hash))
                 elif (refused := again.get(row.number)) is not None:
                     changes = {"cause": refused.cause, "parks_key": refused.parks_key, "lane": refused.delivery.lane}
-                    self.session.put("parked", key, replace(row, state="parked", **changes))
+                    self.session.put("parked", key, replace(row, state=_state_of(refused), **changes))
 
         self._own("settle parked", work)
 
@@ -206,6 +207,13 @@ class SimulatedStore:
                 self.session.put("deferred", seq, (domain, state, until, row))
 
         self._own("settle", work)
+
+    def end_removals(self, service: str, ids: Sequence[str]) -> None:
+        def work() -> None:
+            for id_ in ids:
+                self.session.put("removal", (service, id_), None)
+
+        self._own("end removals", work)
 
     def fill_outbox(self, owner: Owner, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         def work() -> list[Outgoing]:
@@ -317,6 +325,10 @@ class SimulatedStore:
             for (service, _, _), row in self.session.rows("parked")
             if row.parks_key and row.item.key is not None and row.state == "parked" and (service, row.lane) in lanes
         }
+
+
+def _state_of(refused: Refused) -> str:
+    return "dropped" if refused.dropped else "parked"
 
 
 def _of(owner: Owner) -> tuple[str, int]:

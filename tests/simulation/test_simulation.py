@@ -31,6 +31,7 @@ _FOUND = {
     "waiting keys forgotten": "out of order",
     "waits for the broker": "and a message",
     "revision off": "not drained",
+    "replayed ahead of its key": "out of order",
 }
 
 

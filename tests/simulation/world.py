@@ -12,7 +12,6 @@ from tests.simulation.checks import Checks
 from tests.simulation.database import Database
 from tests.simulation.faults import KINDS, Faults
 from tests.simulation.history import History, Violation
-from tests.simulation.operator import Operator
 from tests.simulation.publishers import Load, Publisher
 from tests.simulation.schedule import Group, Schedule
 from tests.simulation.store import START
@@ -77,7 +76,7 @@ class World:
         self._over = False
         schedule.spawn("fault", Group("fault"), self._inject)
         schedule.spawn("observer", Group("observer"), self._observe)
-        operator = Operator(self.database, random, lambda: self.faults.active)
+        operator = parts.operator(self.database, random, lambda: self.faults.active)
         schedule.spawn("operator", operator.group, operator.run)
 
     def run(self) -> None:

@@ -17,6 +17,7 @@ from tests.simulation.consuming import ConsumingChannel, Hub
 from tests.simulation.database import Database, Session
 from tests.simulation.leases import SimulatedLeases
 from tests.simulation.link import ConnectionLost
+from tests.simulation.operator import Operator
 from tests.simulation.publishing import SimulatedWire
 from tests.simulation.schedule import Group, Schedule
 from tests.simulation.services import DOMAINS
@@ -42,11 +43,12 @@ _STOP_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Parts:
-    """What of a process a negative control replaces by something broken."""
+    """What a negative control replaces by something broken: parts of a process, or how people act."""
 
     wire: type[SimulatedWire] = SimulatedWire
     channel: type[ConsumingChannel] = ConsumingChannel
     store: type[SimulatedStore] = SimulatedStore
+    operator: type[Operator] = Operator
 
 
 @dataclass(frozen=True)

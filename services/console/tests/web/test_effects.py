@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from writegate.contract.targets import parse
+from writegate_console.gate.kept.search import KeptGroup
 from writegate_console.gate.overview.services import LaneRow, ServiceRow
-from writegate_console.gate.parked.search import ParkedGroup
 from writegate_console.web.views import effects
 
 LANES = [LaneRow(lane, "flights", "serving", "w1", messages, 3.0, None) for lane, messages in enumerate((0, 120))]
@@ -20,6 +20,6 @@ def test_what_a_hold_would_stop_is_counted() -> None:
 
 
 def test_what_a_replay_moves_is_counted() -> None:
-    groups = [ParkedGroup("flights", "flights.record_departure", "23514", 1, 7, 7)]
-    assert effects.of_replay(groups)[0].startswith("1 parked command ")
-    assert effects.of_drop([*groups, *groups])[0].startswith("2 parked commands will be dropped")
+    groups = [KeptGroup("flights", "flights.record_departure", "23514", 1, 7, 7)]
+    assert effects.of_move("parked", "replay", groups)[0].startswith("1 parked command ")
+    assert effects.of_move("parked", "drop", [*groups, *groups])[0].startswith("2 parked commands will be dropped")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.deadlines import patient
-from writegate.contract.operations import OnParked, Selection
+from writegate.contract.operations import OnKept, Selection
 from writegate.errors import WritegateError
 from writegate_console.web.state.jobs import MAX_JOBS, Job, JobTable, TooManyJobs
 from writegate_devkit.stack.readiness import wait_until
@@ -24,7 +24,7 @@ class SlowWriter:
         self.released = threading.Event()
         self.problem: Exception | None = None
 
-    def __call__(self, operation: OnParked) -> dict[str, Any]:
+    def __call__(self, operation: OnKept) -> dict[str, Any]:
         if operation.reason != "now":
             assert self.released.wait(PATIENCE_SECONDS)
         if self.problem is not None:
@@ -40,7 +40,7 @@ def writer() -> Iterator[SlowWriter]:
 
 
 def start(jobs: JobTable, reason: str = "later", total: int = 10) -> Job:
-    return jobs.start("replay", "olga", reason, Selection(), total, 10_000)
+    return jobs.start("parked", "replay", "olga", reason, Selection(), total, 10_000)
 
 
 def wait_finished(jobs: JobTable, *ids: str) -> None:
@@ -86,7 +86,7 @@ def test_finished_jobs_make_room_and_running_ones_never(writer: SlowWriter) -> N
 def test_as_many_running_jobs_as_are_kept_is_the_limit(writer: SlowWriter) -> None:
     jobs = JobTable(writer)
     running = [start(jobs) for _ in range(MAX_JOBS)]
-    with pytest.raises(TooManyJobs, match=f"{MAX_JOBS} replays and drops are running"):
+    with pytest.raises(TooManyJobs, match=f"{MAX_JOBS} actions are running"):
         start(jobs)
     assert all(jobs.find(job.id) for job in running)
     writer.released.set()

@@ -6,10 +6,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.offline_console import OfflineConsole, basic_headers, csrf_of, log_in
-from writegate.contract.operations import DryRun, Hold, Selection
+from writegate.contract.operations import DryRun, DryRunDeferred, Hold, OnFirst, Selection
 
-PAGES = ("/", "/services", "/services/x", "/commands/x", "/batches/1", "/parked", "/parked/1", "/audit", "/connections")
-FORMS = ("/act/hold", "/act/release", "/act/replay", "/act/drop", "/act/dry-run", "/act/edit/1")
+PAGES = (
+    "/", "/services", "/services/x", "/commands/x", "/batches/1", "/parked", "/parked/1", "/deferred", "/deferred/1",
+    "/audit", "/connections",
+)  # fmt: skip
+FORMS = (
+    "/act/hold", "/act/release", "/act/edit/1", "/act/parked/replay", "/act/parked/drop", "/act/parked/dry-run",
+    "/act/deferred/replay", "/act/deferred/park", "/act/deferred/drop", "/act/deferred/dry-run",
+)  # fmt: skip
 READS = (
     "me",
     "overview",
@@ -20,6 +26,8 @@ READS = (
     "batches/1",
     "parked",
     "parked/1",
+    "deferred",
+    "deferred/1",
     "audit",
 )
 POSTS: dict[str, dict[str, Any]] = {
@@ -28,6 +36,10 @@ POSTS: dict[str, dict[str, Any]] = {
     "rehearsals": {"selection": {}, "reason": "x"},
     "replays": {"selection": {}, "reason": "x"},
     "drops": {"selection": {}, "reason": "x"},
+    "deferred/rehearsals": {"selection": {}, "reason": "x"},
+    "deferred/replays": {"selection": {}, "reason": "x"},
+    "deferred/parkings": {"selection": {}, "reason": "x"},
+    "deferred/drops": {"selection": {}, "reason": "x"},
     "parked/1/edits": {"fields": {}, "was": "", "reason": "x"},
 }
 
@@ -79,7 +91,7 @@ def test_a_password_is_not_used_for_another_site_and_an_empty_selection_is_not_a
     body = {"target": "flights", "reason": "x"}
     elsewhere = {**basic_headers("olga"), "Sec-Fetch-Site": "cross-site"}
     assert client.post("/api/v1/releases", json=body, headers=elsewhere).status_code == 403
-    for path in ("replays", "drops"):
+    for path in ("replays", "drops", "deferred/parkings"):
         asked = client.post(f"/api/v1/{path}", json={"selection": {}, "reason": "x"}, headers=basic_headers("olga"))
         assert (asked.status_code, "the selection is empty" in asked.text) == (422, True)
     assert console.operations == []
@@ -109,7 +121,7 @@ def test_a_reader_is_refused_each_action(console: OfflineConsole) -> None:
     csrf = csrf_of(client)
     for path in FORMS:
         assert client.post(path, data={"csrf": csrf, "target": "flights", "reason": "x"}).status_code == 403, path
-    for action in ("hold", "release", "replay", "drop"):
+    for action in ("hold", "release", "parked/replay", "parked/drop", "deferred/park"):
         assert client.get(f"/act/{action}").status_code == 403, action
     for path, body in POSTS.items():
         for headers in ({"X-CSRF-Token": csrf}, basic_headers("rita")):
@@ -121,11 +133,11 @@ def test_a_reader_is_refused_each_action(console: OfflineConsole) -> None:
 def test_the_api_selects_by_numbers_and_times_as_json_has_them(console: OfflineConsole) -> None:
     selection = {"numbers": [1, 2], "since": "2026-01-31T14:00:00Z", "service": "flights"}
     headers, client = basic_headers("olga"), console.client()
-    for path in ("replays", "drops", "rehearsals"):
+    for path in ("replays", "drops", "rehearsals", "deferred/rehearsals"):
         answer = client.post(f"/api/v1/{path}", json={"selection": selection, "reason": "x"}, headers=headers)
         assert (answer.status_code, "not available" in answer.text) == (503, True), answer.text
-    [tried] = console.operations
-    assert isinstance(tried, DryRun)
-    assert tried.selection == Selection(numbers=(1, 2), since=datetime(2026, 1, 31, 14, tzinfo=UTC), service="flights")
+    assert [type(tried) for tried in console.operations] == [DryRun, DryRunDeferred]
+    meant = Selection(numbers=(1, 2), since=datetime(2026, 1, 31, 14, tzinfo=UTC), service="flights")
+    assert {tried.selection for tried in console.operations if isinstance(tried, OnFirst)} == {meant}
     naive = {"selection": {"since": "2026-01-31T14:00:00"}, "reason": "x"}
     assert client.post("/api/v1/replays", json=naive, headers=headers).status_code == 422

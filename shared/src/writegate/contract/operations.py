@@ -6,8 +6,9 @@ any other write. An action that cannot be done is refused in its result, ``{"ref
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -15,7 +16,7 @@ from writegate.contract.command import Command
 from writegate.contract.service import RESERVED_NAMES, Service
 from writegate.contract.targets import BUILT_IN
 
-MOST_AT_ONCE = 1000  # parked commands that one action changes, so that its transaction stays short
+MOST_AT_ONCE = 1000  # commands that one action changes, so that its transaction stays short
 MOST_IN_DRY_RUN = 100
 _SHORT_CHARACTERS = 100
 
@@ -42,11 +43,37 @@ class Release(Operation):
     target: Text
 
 
-class Selection(BaseModel):
-    """A filter for parked commands: those that match every field that is given.
+@dataclass(frozen=True, slots=True)
+class KeptTable:
+    """Commands that are kept for people: those in a table of the schema ``writegate``, whose rows are named ``kept``.
 
-    ``numbers``: as `writegate parked list` shows them. ``since`` and ``before`` limit the time at which they were
-    parked. ``text``: found anywhere in the message body.
+    ``undecided``: the condition on a row about which people may still decide. ``number``, ``kept_at`` and ``cause``:
+    the columns by which people name a command, and which say since when and why it is kept.
+    """
+
+    name: Literal["parked", "deferred"]
+    undecided: str
+    number: str
+    kept_at: str
+    cause: str
+
+
+PARKED = KeptTable("parked", "kept.state = 'parked'", number="seq", kept_at="parked_at", cause="cause")
+DEFERRED = KeptTable(
+    "deferred",
+    """kept.state = 'deferred' AND NOT EXISTS (SELECT FROM writegate.removal r
+                                               WHERE r.service = kept.service AND r.ledger_id = kept.ledger_id)""",
+    number="number",
+    kept_at="deferred_at",
+    cause="reason",
+)
+
+
+class Selection(BaseModel):
+    """A filter for parked or deferred commands: those that match every field that is given.
+
+    ``numbers``: as `writegate parked list` or `writegate deferred list` shows them. ``since`` and ``before`` limit the
+    time at which they were parked or deferred. ``text``: found anywhere in the message body.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -61,14 +88,15 @@ class Selection(BaseModel):
     before: AwareDatetime | None = None
     numbers: tuple[int, ...] | None = Field(default=None, max_length=MOST_AT_ONCE)
 
-    def sql(self) -> tuple[str, dict[str, Any]]:
-        """Return a condition on rows of ``writegate.parked`` and its parameters, in psycopg2's form.
+    def sql(self, kept: KeptTable) -> tuple[str, dict[str, Any]]:
+        """Return a condition on rows of a table, named ``kept``, and its parameters, in psycopg2's form.
 
         The console lists with the same condition with which the writer acts.
         """
         given = {name: value for name, value in self if value is not None}
         parameters = {name: list(value) if name == "numbers" else value for name, value in given.items()}
-        return " AND ".join(["true", *(_CONDITIONS[name] for name in given)]), parameters
+        columns = {"number": kept.number, "kept_at": kept.kept_at, "cause": kept.cause}
+        return " AND ".join(["true", *(_CONDITIONS[name].format(**columns) for name in given)]), parameters
 
     def __str__(self) -> str:
         """Return the filter as text, for people and for the audit."""
@@ -77,15 +105,15 @@ class Selection(BaseModel):
 
 
 _CONDITIONS = {
-    "service": "service = %(service)s",
-    "task": "task = %(task)s",
-    "cause": "cause = %(cause)s",
-    "key": "key = %(key)s",
-    "id": "id = %(id)s",
-    "text": "position(convert_to(%(text)s, 'UTF8') IN raw) > 0",
-    "since": "parked_at >= %(since)s",
-    "before": "parked_at < %(before)s",
-    "numbers": "seq = ANY(%(numbers)s)",
+    "service": "kept.service = %(service)s",
+    "task": "kept.task = %(task)s",
+    "cause": "kept.{cause} = %(cause)s",
+    "key": "kept.key = %(key)s",
+    "id": "kept.id = %(id)s",
+    "text": "position(convert_to(%(text)s, 'UTF8') IN kept.raw) > 0",
+    "since": "kept.{kept_at} >= %(since)s",
+    "before": "kept.{kept_at} < %(before)s",
+    "numbers": "kept.{number} = ANY(%(numbers)s)",
 }
 
 
@@ -94,36 +122,69 @@ def _short(value: Any) -> str:
     return text if len(text) <= _SHORT_CHARACTERS else text[:_SHORT_CHARACTERS] + "…"
 
 
-class OnParked(Operation):
-    """An action on one page of parked commands: the first ``limit`` of the selection with numbers above ``after``.
+class OnKept(Operation):
+    """An action on one page of kept commands: the first ``limit`` of the selection with numbers above ``after``.
 
-    ``up_to`` is the highest number, so that commands which are parked meanwhile do not extend the work. The result is
+    ``up_to`` is the highest number, so that commands which are kept meanwhile do not extend the work. The result is
     ``{"done": n, "last": number, "skipped": {"why": n}}``; the next page starts after ``last``.
     """
 
+    kept: ClassVar[KeptTable] = PARKED
     selection: Selection
     after: int = 0
     up_to: int | None = None
     limit: int = Field(default=MOST_AT_ONCE, ge=1, le=MOST_AT_ONCE)
 
 
-class Replay(OnParked):
+class Replay(OnKept):
     """Apply parked commands again, in the order in which they were parked and before those deferred behind them."""
 
 
-class Drop(OnParked):
+class Drop(OnKept):
     """Give up parked commands for good. They stay readable, and the commands deferred behind them continue."""
 
 
-class DryRun(Operation, name="rehearse"):
-    """Apply parked commands in a transaction that is rolled back, and report in the audit what a replay would do.
+class ReplayDeferred(OnKept):
+    """Try deferred commands now, each behind what of its key was deferred before it. What stops them still does."""
+
+    kept: ClassVar[KeptTable] = DEFERRED
+
+
+class ParkDeferred(OnKept):
+    """Park deferred commands. Those behind them continue."""
+
+    kept: ClassVar[KeptTable] = DEFERRED
+
+
+class DropDeferred(OnKept):
+    """Give up deferred commands for good. They stay readable among the parked ones; those behind them continue."""
+
+    kept: ClassVar[KeptTable] = DEFERRED
+
+
+class OnFirst(Operation):
+    """A dry run: the first commands of a selection are applied in a transaction that is rolled back.
+
+    What a replay would do is reported in the audit.
+    """
+
+    kept: ClassVar[KeptTable] = PARKED
+    selection: Selection
+    limit: int = Field(default=MOST_IN_DRY_RUN, ge=1, le=MOST_IN_DRY_RUN)
+
+
+class DryRun(OnFirst, name="rehearse"):
+    """A dry run of parked commands.
 
     On the wire and in the audit its name is ``rehearse``, so that writers and consoles of different releases understand
     each other.
     """
 
-    selection: Selection
-    limit: int = Field(default=MOST_IN_DRY_RUN, ge=1, le=MOST_IN_DRY_RUN)
+
+class DryRunDeferred(OnFirst):
+    """A dry run of deferred commands."""
+
+    kept: ClassVar[KeptTable] = DEFERRED
 
 
 class Edit(Operation):
@@ -139,6 +200,8 @@ class _BuiltIn(Service):
 
 
 operations: Service = _BuiltIn(
-    BUILT_IN, commands=[Hold, Release, Replay, Drop, DryRun, Edit], retention=timedelta(days=7)
+    BUILT_IN,
+    commands=[Hold, Release, Replay, Drop, DryRun, Edit, ReplayDeferred, ParkDeferred, DropDeferred, DryRunDeferred],
+    retention=timedelta(days=7),
 )
 """The declaration of the built-in service."""

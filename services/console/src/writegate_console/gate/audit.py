@@ -1,4 +1,4 @@
-"""What people did: the audit, newest first, and what it says of a single parked command or dry run."""
+"""What people did: the audit, newest first, and what it says of a single kept command or dry run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from writegate.contract.operations import DEFERRED, PARKED, KeptTable
 from writegate_console.gate.database import Database, Row
 
 # People type what is compared here: it is passed as parameters and never becomes SQL.
@@ -18,10 +19,11 @@ WHERE (%(before)s::bigint IS NULL OR seq < %(before)s::bigint) AND (%(who)s::tex
       AND (%(command)s::text IS NULL OR command = %(command)s)
 ORDER BY seq DESC LIMIT %(limit)s
 """
-_ON_PARKED = """
+_ON_KEPT = """
 SELECT at, who, action, detail->>'reason' AS reason, detail->'changed' AS changed
-FROM writegate.audit WHERE detail->'numbers' @> to_jsonb(%(number)s::bigint) ORDER BY seq
+FROM writegate.audit WHERE detail->%(numbers)s @> to_jsonb(%(number)s::bigint) ORDER BY seq
 """
+_NUMBERS = {PARKED: "numbers", DEFERRED: "deferred"}  # where an entry has the numbers of what it was done to
 # What the writer records is older than the name that people type.
 _SHOWN_AS = {"rehearse": "dry run"}
 _OUTCOMES_SHOWN_AS = {"waits": "deferred"}  # of a command that a dry run could not apply now
@@ -65,9 +67,9 @@ def newest_entries(database: Database, limit: int, **filters: Any) -> list[Audit
     return [AuditEntry(**row) for row in database.all(_ENTRIES, {**parameters, "limit": limit})]
 
 
-def actions_on_parked(database: Database, number: int) -> list[Row]:
-    """Return what people did about one parked command, oldest first."""
-    return database.all(_ON_PARKED, {"number": number})
+def actions_on(database: Database, kept: KeptTable, number: int) -> list[Row]:
+    """Return what people did about one parked or deferred command, oldest first."""
+    return database.all(_ON_KEPT, {"number": number, "numbers": _NUMBERS[kept]})
 
 
 def dry_run_report(database: Database, command_id: str) -> dict[str, Any]:

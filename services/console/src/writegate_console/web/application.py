@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from writegate.config import Settings
 from writegate.errors import WritegateError
 from writegate_console.gate.reader import DatabaseUnavailable, InvalidQuery
-from writegate_console.web.routes import actions, drains, events, login, pages, probes
+from writegate_console.web.routes import actions, drains, events, login, moves, pages, probes
 from writegate_console.web.routes.api import acting, reading
 from writegate_console.web.security.headers import SecurityHeaders
 from writegate_console.web.security.identity import NotLoggedIn, Viewer, page_viewer
@@ -47,7 +47,7 @@ def application(settings: Settings, operate: SendOperation) -> FastAPI:
     )
     app.state.shared = SharedState(settings, operate)
     app.state.proxies = Proxies(settings)
-    for part in (probes, login, pages, actions, drains, events, reading, acting):
+    for part in (probes, login, pages, actions, moves, drains, events, reading, acting):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(SecurityHeaders, proxies=app.state.proxies)

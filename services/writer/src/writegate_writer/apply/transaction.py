@@ -105,6 +105,8 @@ def _record(  # noqa: PLR0913, PLR0917
         for id_, (row, outcome) in plan.replayed.items()
         if row.parked is not None and outcome != "parked"
     }
+    if plan.removed:
+        store.end_removals(service, plan.removed)
     if decided or again:
         store.settle_parked(opened, service, decided, again)
 

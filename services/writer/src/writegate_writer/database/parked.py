@@ -13,13 +13,14 @@ from writegate_writer.receive.sanitizing import sanitize_text
 
 _PARK = """
 INSERT INTO writegate.parked
-       (service, lane, id, task, version, key, parks_key, hash, cause, sqlstate, message, origin, headers, raw, place)
-SELECT service, lane, id, task, version, key, parks_key, hash, cause, sqlstate, message, origin, headers, raw,
+       (service, lane, id, task, version, key, parks_key, hash, cause, sqlstate, message, origin, headers, raw, state,
+        place)
+SELECT service, lane, id, task, version, key, parks_key, hash, cause, sqlstate, message, origin, headers, raw, state,
        coalesce(place, nextval('writegate.deferred_seq_seq'))
 FROM unnest(%s::text[], %s::int[], %s::text[], %s::text[], %s::int[], %s::text[], %s::bool[], %s::bigint[],
-            %s::text[], %s::text[], %s::text[], %s::text[], %s::jsonb[], %s::bytea[], %s::bigint[])
+            %s::text[], %s::text[], %s::text[], %s::text[], %s::jsonb[], %s::bytea[], %s::text[], %s::bigint[])
      WITH ORDINALITY AS given (service, lane, id, task, version, key, parks_key, hash, cause, sqlstate, message,
-                               origin, headers, raw, place, position)
+                               origin, headers, raw, state, place, position)
 ORDER BY position
 ON CONFLICT (service, id, hash) DO NOTHING
 """
@@ -53,7 +54,12 @@ def _row(refused: Refused, headers: str) -> tuple[Any, ...]:
         delivery.verified.origin,
         headers,
         refused.raw,
+        _state(refused),
     )
+
+
+def _state(refused: Refused) -> str:
+    return "dropped" if refused.dropped else "parked"
 
 
 _MOST_TASK_CHARS = 200  # of a message that cannot be read: its task may be anything
@@ -77,11 +83,11 @@ WITH replayed AS (
     WHERE l.service = %(service)s AND l.id = given.id AND l.outcome = 'p'
 )
 UPDATE writegate.parked p
-SET state = 'parked', lane = given.lane, key = given.key, parks_key = given.parks_key,
+SET state = given.state, lane = given.lane, key = given.key, parks_key = given.parks_key,
     cause = given.cause, sqlstate = given.sqlstate, message = given.message
 FROM unnest(%(again)s::bigint[], %(lanes)s::int[], %(keys)s::text[], %(parks_keys)s::bool[], %(causes)s::text[],
-            %(sqlstates)s::text[], %(messages)s::text[])
-     AS given (seq, lane, key, parks_key, cause, sqlstate, message)
+            %(sqlstates)s::text[], %(messages)s::text[], %(states)s::text[])
+     AS given (seq, lane, key, parks_key, cause, sqlstate, message, state)
 WHERE p.seq = given.seq
 """
 
@@ -110,5 +116,6 @@ def settle_parked(
         "causes": [part.cause.cause for part in refused],
         "sqlstates": [part.cause.sqlstate for part in refused],
         "messages": [sanitize_text(part.cause.message) for part in refused],
+        "states": [_state(part) for part in refused],
     }
     session.own(_SETTLE_REPLAYED, parameters)

@@ -12,7 +12,17 @@ from sqlalchemy import event
 
 from writegate.contract.command import Command
 from writegate.message.receipt import Outcome, Receipt
-from writegate_writer.database import deferred, fence, outbox, parked, receipts, suspects, transaction, type_holds
+from writegate_writer.database import (
+    deferred,
+    fence,
+    outbox,
+    parked,
+    receipts,
+    removals,
+    suspects,
+    transaction,
+    type_holds,
+)
 from writegate_writer.database.lock_conflicts import LockConflicts, conflict_labels, record_conflict
 from writegate_writer.database.session import Session, translated
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow
@@ -119,6 +129,9 @@ class SqlStore:
         self, opened: Opened, service: str, decided: Mapping[int, Decision], again: Mapping[int, Refused]
     ) -> None:
         parked.settle_parked(self.session, opened, service, decided, again)
+
+    def end_removals(self, service: str, ids: Sequence[str]) -> None:
+        removals.end_removals(self.session, service, ids)
 
     def fill_outbox(self, owner: Owner, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         return outbox.fill_outbox(self.session, owner.domain, outgoing)

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from writegate_writer.database.deferred import READ_INDEX, index_of
 from writegate_writer.database.fence import FENCE, fence_parameters
 from writegate_writer.database.outbox import DELETE_SENT, leftovers
+from writegate_writer.database.removals import READ_REMOVALS, removals_of
 from writegate_writer.database.session import Session
 from writegate_writer.decide.holds import holds_of
 from writegate_writer.decide.store import Decision, Known, Opened, Owner, Started
@@ -39,16 +40,18 @@ SELECT nextval('writegate.batch_id_seq'), pg_current_xact_id()::text::bigint, cl
         WHERE until IS NULL OR until > clock_timestamp()),
        (SELECT coalesce(json_agg(DISTINCT service), '[]') FROM writegate.lane
         WHERE EXISTS (SELECT FROM writegate.hold)),
-       (SELECT revision FROM writegate.domain WHERE name = %(domain)s)
+       (SELECT revision FROM writegate.domain WHERE name = %(domain)s), ({removals})
 FROM writegate.look_up(%(service)s, %(ids)s, %(since)s)
 """
-_OPEN = f"BEGIN; {FENCE}; {_READ_OPENED}"
+_OPEN = f"BEGIN; {FENCE}; {_READ_OPENED.format(removals=READ_REMOVALS)}"
 
 
 def open_transaction(session: Session, owner: Owner, service: str, ids: Sequence[str], since: date) -> Opened:
     """Begin, pass the fence, look the ids up and read the holds."""
     parameters = {**fence_parameters(owner), "service": service, "ids": bare_array(ids), "since": since}
-    [(batch, xid, started_at, decided, deferred_hashes, holds, services, revision)] = session.own(_OPEN, parameters)
+    [(batch, xid, started_at, decided, deferred_hashes, holds, services, revision, removals)] = session.own(
+        _OPEN, parameters
+    )
     return Opened(
         batch,
         xid,
@@ -57,6 +60,7 @@ def open_transaction(session: Session, owner: Owner, service: str, ids: Sequence
         {found: int(digest) for found, digest in deferred_hashes},
         holds_of(((target, reason) for target, reason in holds), services),
         revision,
+        removals_of(removals),
     )
 
 

@@ -21,7 +21,7 @@ from writegate_writer.decide.deferral import (
     key_of,
     parks_key,
 )
-from writegate_writer.decide.store import APPLIED, DECLINED, OUTCOMES, PARKED, Decision, Known, Opened
+from writegate_writer.decide.store import APPLIED, DECLINED, OUTCOMES, PARKED, Decision, Known, Opened, Removal
 from writegate_writer.receive.delivery import Arrived, NotYet, Refused
 
 
@@ -66,11 +66,12 @@ class Classified:
     decisions: dict[str, Decision] = field(default_factory=dict)  # for the ledger, by ledger id
     changed: set[str] = field(default_factory=set)  # of these, the ones whose rows are in the ledger already
     replayed: dict[str, tuple[DeferredRow, Outcome]] = field(default_factory=dict)  # decided now, by ledger id
+    removed: list[str] = field(default_factory=list)  # ledger ids whose removals are carried out, or came too late
 
     @property
     def changes_anything(self) -> bool:
         """Whether there is anything to write."""
-        return bool(self.decisions or self.parked or self.deferred or self.replayed)
+        return bool(self.decisions or self.parked or self.deferred or self.replayed or self.removed)
 
     @property
     def rows(self) -> list[Decision]:
@@ -138,6 +139,7 @@ class _Classifier:
             outcome = OUTCOMES[before.outcome] if before.hash == command.hash else "parked"
             self.plan.replayed[command.ledger_id] = row, outcome
         if before is not None:
+            self._removal_of(command.ledger_id)  # it came too late
             self._seen(command, before.hash, "duplicate" if before.outcome == APPLIED else OUTCOMES[before.outcome])
         elif command.ledger_id in self._deferred:
             self._seen(command, self._deferred[command.ledger_id], "deferred")
@@ -146,6 +148,9 @@ class _Classifier:
 
     def refused(self, refused: Refused) -> None:
         """Classify a part that cannot be applied, whatever the ledger has: it is parked."""
+        removal = self._removal_of(refused.ledger_id) if refused.ledger_id not in self._deferred else None
+        if removal is not None:
+            refused = removed(refused, removal)
         self.plan.parked.append(refused)
         if refused.ledger_id is None:
             return
@@ -153,6 +158,12 @@ class _Classifier:
             self.plan.replayed[refused.ledger_id] = row, "parked"
         if refused.ledger_id not in self._decided and refused.ledger_id not in self._deferred:
             self._record(Decision(refused.ledger_id, PARKED, refused.hash))
+
+    def _removal_of(self, ledger_id: str | None) -> Removal | None:
+        removal = self._opened.removals.get(ledger_id) if ledger_id is not None else None
+        if ledger_id is not None and removal is not None:
+            self.plan.removed.append(ledger_id)
+        return removal
 
     def _seen(self, command: Arrived, before: int, outcome: Outcome) -> None:
         if before == command.hash:
@@ -163,6 +174,9 @@ class _Classifier:
             self.plan.parked.append(replace(refusal(command, cause), parks_key=False))
 
     def _new(self, command: Arrived) -> None:
+        if (removal := self._removal_of(command.ledger_id)) is not None:
+            self._park(command, removed(refusal(command, removal.cause), removal))
+            return
         if command.newer and self._too_many_newer(command):
             text = f"{MOST_NEWER_COMMANDS} commands of its publisher wait already for a writer that knows their version"
             self.refused(refusal(command, Cause("unknown-version", text)))
@@ -175,18 +189,22 @@ class _Classifier:
         if cause is None and (reason := self._reason_to_defer(command)) is not None:
             self._defer(command, reason)
             return
-        declined = self._work.declined.get(command.ledger_id)
         if cause is not None:
-            decision = Decision(command.ledger_id, PARKED, command.hash)
-            self.plan.parked.append(refusal(command, cause))
-            if (key := key_of(command)) is not None and parks_key(command):
-                self._blocked.add(key)
-        elif declined is not None:
-            decision = Decision(command.ledger_id, DECLINED, command.hash, reason=declined)
+            self._park(command, refusal(command, cause))
+        elif (declined := self._work.declined.get(command.ledger_id)) is not None:
             self.plan.declined.append((command, declined))
+            self._decide(command, Decision(command.ledger_id, DECLINED, command.hash, reason=declined))
         else:
-            decision = Decision(command.ledger_id, APPLIED, command.hash)
             self.plan.fresh.append(command)
+            self._decide(command, Decision(command.ledger_id, APPLIED, command.hash))
+
+    def _park(self, command: Arrived, refused: Refused) -> None:
+        self.plan.parked.append(refused)
+        if (key := key_of(command)) is not None and refused.parks_key:
+            self._blocked.add(key)
+        self._decide(command, Decision(command.ledger_id, PARKED, command.hash))
+
+    def _decide(self, command: Arrived, decision: Decision) -> None:
         if (row := self._work.replayed.get(command.ledger_id)) is not None:
             self.plan.replayed[command.ledger_id] = row, OUTCOMES[decision.outcome]
         self._record(decision)
@@ -239,3 +257,11 @@ def refusal(command: Arrived, cause: Cause) -> Refused:
         parks_key(command),
         command,
     )
+
+
+def removed(refused: Refused, removal: Removal) -> Refused:
+    """Return a command as people have it taken out of the way: the commands behind it continue, whatever its contract.
+
+    Earlier ones of its key may be deferred. They would wait for people as well, if its key waited for it.
+    """
+    return replace(refused, cause=removal.cause, parks_key=False, dropped=removal.dropped)

@@ -26,9 +26,11 @@ class RejectionStreak:
     def count(self, work: Work, result: BatchResult) -> dict[str, Cause]:
         """Count what was committed of ``work``; return the types that have reached the limit, with the last cause.
 
-        What was refused before any handler saw it is not counted, nor what people only wanted to have tried again.
+        What was refused before any handler saw it is not counted, nor what people only wanted to have tried again or
+        had taken out of the way.
         """
-        known = {*work.rejected, *(id_ for id_, row in work.replayed.items() if row.parked is not None)}
+        known = {*work.rejected, *result.plan.removed}
+        known.update(id_ for id_, row in work.replayed.items() if row.parked is not None)
         causes = {
             id(refused.arrived): refused.cause
             for refused in result.plan.parked

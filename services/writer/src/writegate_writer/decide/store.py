@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
 
 from writegate.contract.command import Command
 from writegate.message.envelope import Item
-from writegate.message.receipt import Outcome, Receipt
+from writegate.message.receipt import Cause, Outcome, Receipt
 from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow
 from writegate_writer.decide.holds import Holds
 from writegate_writer.errors import DatabaseFault
@@ -50,11 +50,19 @@ class Decision(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """What people decided about a command before a writer could apply it: it is parked, or dropped for good."""
+
+    cause: Cause
+    dropped: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """An open, fenced transaction.
 
     ``batch``: the number of the batch. ``known``: the ledger rows of those ids that were decided before. ``deferred``:
-    the hashes of those that are deferred. All by ledger id.
+    the hashes of those that are deferred. ``removals``: of those that people want out of the way. All by ledger id.
     """
 
     batch: int
@@ -64,6 +72,7 @@ class Opened:
     deferred: Mapping[str, int]
     holds: Holds
     revision: int = 0  # of the domain: counts the changes that people made to its deferred commands
+    removals: Mapping[str, Removal] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +151,9 @@ class Store(Protocol):
         ``decided``: applied or declined now, which changes their rows in the ledger. ``again``: these stay parked, with
         their new cause.
         """
+
+    def end_removals(self, service: str, ids: Sequence[str]) -> None:
+        """Delete the removals of these ledger ids: they are carried out."""
 
     def fill_outbox(self, owner: Owner, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         """Store emitted commands; return them with their numbers."""

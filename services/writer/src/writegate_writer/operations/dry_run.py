@@ -1,4 +1,4 @@
-"""Dry run of a replay: parked commands are applied in a transaction, which is then rolled back to a savepoint."""
+"""Dry run of a replay: kept commands are applied in a transaction, which is then rolled back to a savepoint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from sqlalchemy import Connection
 
 from writegate.contract.command import Command, contract_of
-from writegate.contract.operations import DryRun
+from writegate.contract.operations import DEFERRED, DryRun, DryRunDeferred, OnFirst
 from writegate_writer.database.session import translated
 from writegate_writer.database.type_holds import WRITER
 from writegate_writer.decide.holds import Holds, holds_of
@@ -20,8 +20,9 @@ from writegate_writer.handlers.roles import role_of
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.operations import audit
 from writegate_writer.operations.audit import Result
-from writegate_writer.operations.parked_commands import Placed, place
-from writegate_writer.operations.parked_rows import installed, lock, page
+from writegate_writer.operations.decide_deferred import in_turn
+from writegate_writer.operations.kept_commands import Placed, place
+from writegate_writer.operations.kept_rows import installed, lock, page
 from writegate_writer.operations.tables import TABLES
 from writegate_writer.receive.delivery import NotYet
 
@@ -67,6 +68,7 @@ class _DryRunState:
     outcomes: list[Outcome] = field(default_factory=list)
     changed: dict[str, list[int]] = field(default_factory=dict)  # by table: rows inserted, updated, deleted
     blocked_keys: set[tuple[str, str | None]] = field(default_factory=set)
+    behind: set[int] = field(default_factory=set)  # numbers of those that wait behind others, which are not tried
 
     def run(self, parked: Placed, writes: Writes) -> Outcome:
         """Try a command after the earlier ones. If it would be applied, its changes stay until the dry run ends."""
@@ -88,7 +90,7 @@ class _DryRunState:
         return outcome.outcome != "applied"
 
     def _why_wait(self, parked: Placed, writes: Writes) -> str | None:
-        if (parked.row.service, parked.item.key) in self.blocked_keys:
+        if parked.row.number in self.behind or (parked.row.service, parked.item.key) in self.blocked_keys:
             return "behind an earlier command of its key"
         if isinstance(parked.command, NotYet):
             return parked.command.reason
@@ -135,20 +137,24 @@ class _DryRunState:
 def register(writes: Writes) -> None:
     """Register the handler."""
     writes.each(DryRun, tables=TABLES)(dry_run)
+    writes.each(DryRunDeferred, tables=TABLES)(dry_run)
 
 
-def dry_run(connection: Connection, operation: DryRun) -> Result:
+def dry_run(connection: Connection, operation: OnFirst) -> Result:
     """Apply commands, roll that back, and write the outcomes into the audit."""
-    rows = page(connection, operation.selection, operation.limit)
-    placed = [place(row, installed()) for row in rows]
+    rows = page(connection, operation.kept, operation.selection, operation.limit)
+    placed = {row.number: place(row, installed()) for row in rows}
     # Locked as for a batch, so that the commands see what a batch would see.
-    lock(connection, [(parked.row.service, parked.lane) for parked in placed if isinstance(parked, Placed)])
+    lock(connection, [(kept.row.service, kept.lane) for kept in placed.values() if isinstance(kept, Placed)])
     holds = holds_of((target, reason) for target, reason in connection.exec_driver_sql(_HOLDS, (WRITER,)))
     state = _DryRunState(connection, holds)
+    if operation.kept is DEFERRED:
+        rows, state.behind = in_turn(connection, rows)
     connection.exec_driver_sql("SAVEPOINT dry_run")
     try:
         with translated():
-            for row, found in zip(rows, placed, strict=True):
+            for row in rows:
+                found = placed[row.number]
                 if isinstance(found, Placed):
                     state.outcomes.append(state.run(found, installed()[row.service]))
                 else:
@@ -163,7 +169,7 @@ def dry_run(connection: Connection, operation: DryRun) -> Result:
     return _report(connection, operation, state)
 
 
-def _report(connection: Connection, operation: DryRun, state: _DryRunState) -> Result:
+def _report(connection: Connection, operation: OnFirst, state: _DryRunState) -> Result:
     outcomes = Counter(outcome.outcome for outcome in state.outcomes)
     tables = {
         table: dict(zip(("inserted", "updated", "deleted"), counts, strict=True))
@@ -171,7 +177,7 @@ def _report(connection: Connection, operation: DryRun, state: _DryRunState) -> R
     }
     commands = [{**asdict(outcome), "message": outcome.message[:_MESSAGE_CHARACTERS]} for outcome in state.outcomes]
     detail = {"outcomes": outcomes, "tables": tables, "commands": commands}
-    audit.write(connection, operation, "rehearse", f"parked {operation.selection}", detail)
+    audit.write(connection, operation, "rehearse", f"{operation.kept.name} {operation.selection}", detail)
     return {"rehearsed": len(state.outcomes), "outcomes": outcomes}
 
 

@@ -10,13 +10,13 @@ from sqlalchemy import Connection
 
 from writegate.contract.command import contract_of
 from writegate.contract.json_values import read_json, show_json, write_json
-from writegate.contract.operations import Edit, Selection
+from writegate.contract.operations import PARKED, Edit, Selection
 from writegate.errors import MalformedMessage
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.operations import audit
 from writegate_writer.operations.audit import Result
-from writegate_writer.operations.parked_commands import is_object, read
-from writegate_writer.operations.parked_rows import ParkedRow, installed, page
+from writegate_writer.operations.kept_commands import is_object, read
+from writegate_writer.operations.kept_rows import KeptRow, installed, page
 from writegate_writer.operations.tables import TABLES
 from writegate_writer.receive.delivery import NotYet
 
@@ -31,7 +31,7 @@ def register(writes: Writes) -> None:
 
 def edit(connection: Connection, operation: Edit) -> Result:
     """Replace the fields of a parked command, if its contract accepts them. Its id and its number stay."""
-    rows = page(connection, Selection(numbers=(operation.number,)), 1)
+    rows = page(connection, PARKED, Selection(numbers=(operation.number,)), 1)
     if not rows:
         return audit.refused(
             connection, operation, "edit", str(operation.number), f"no parked command has the number {operation.number}"
@@ -51,7 +51,7 @@ def edit(connection: Connection, operation: Edit) -> Result:
     return {"edited": row.number, "is": now}
 
 
-def _edited(row: ParkedRow, text: str) -> ParkedRow | str:
+def _edited(row: KeptRow, text: str) -> KeptRow | str:
     """Return the row with other fields, or what is wrong with them."""
     raw = text.encode()
     if not is_object(raw):

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from writegate.contract.operations import Drop, OnParked, Replay
+from writegate.contract.operations import PARKED, Drop, Replay
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.operations import audit
 from writegate_writer.operations.audit import Result
-from writegate_writer.operations.parked_commands import Placed, place
-from writegate_writer.operations.parked_rows import ParkedRow, by_cause, installed, lock, page, revise
+from writegate_writer.operations.kept_commands import Placed, place
+from writegate_writer.operations.kept_rows import KeptRow, installed, lock, page, revise
 from writegate_writer.operations.tables import TABLES
 
 # A replayed command becomes a deferred one, in the place that it got when it was parked: behind what of its key was
@@ -52,7 +52,7 @@ def register(writes: Writes) -> None:
 
 def replay(connection: Connection, operation: Replay) -> Result:
     """Make parked commands deferred ones, which the owners of their domains apply as they do any deferred command."""
-    rows = page(connection, operation.selection, operation.limit, operation.after, operation.up_to)
+    rows = page(connection, PARKED, operation.selection, operation.limit, operation.after, operation.up_to)
     skipped: Counter[str] = Counter()
     placed: dict[tuple[str, str], Placed] = {}
     for row in rows:
@@ -64,10 +64,10 @@ def replay(connection: Connection, operation: Replay) -> Result:
         else:
             placed[row.service, found.ledger_id] = found
     moved = _move(connection, list(placed.values()), skipped)
-    return _report(connection, operation, "replay", rows, moved, skipped)
+    return audit.report_page(connection, operation, "replay", rows, moved, skipped)
 
 
-def _move(connection: Connection, placed: Sequence[Placed], skipped: Counter[str]) -> list[ParkedRow]:
+def _move(connection: Connection, placed: Sequence[Placed], skipped: Counter[str]) -> list[KeptRow]:
     wanted = [(parked.row.service, parked.lane) for parked in placed]
     # Later commands of their keys are deferred in the domain of the lane in which these were parked.
     behind = [
@@ -94,23 +94,8 @@ def _move(connection: Connection, placed: Sequence[Placed], skipped: Counter[str
 
 def drop(connection: Connection, operation: Drop) -> Result:
     """Mark parked commands as dropped: they will never be applied."""
-    rows = page(connection, operation.selection, operation.limit, operation.after, operation.up_to)
+    rows = page(connection, PARKED, operation.selection, operation.limit, operation.after, operation.up_to)
     domains = lock(connection, [(row.service, row.lane) for row in rows if row.parks_key and row.lane is not None])
     connection.exec_driver_sql(_DROP, ([row.number for row in rows],))
     revise(connection, domains.values())
-    return _report(connection, operation, "drop", rows, rows, Counter())
-
-
-def _report(  # noqa: PLR0913, PLR0917  the fields of an entry of the audit
-    connection: Connection,
-    operation: OnParked,
-    action: str,
-    rows: Sequence[ParkedRow],
-    done: Sequence[ParkedRow],
-    skipped: Counter[str],
-) -> Result:
-    why = {reason: count for reason, count in skipped.items() if count}
-    if rows:
-        detail = {"done": len(done), "causes": by_cause(done), "skipped": why, "numbers": [row.number for row in done]}
-        audit.write(connection, operation, action, f"parked {operation.selection}", detail)
-    return {"done": len(done), "last": rows[-1].number if rows else operation.after, "skipped": why}
+    return audit.report_page(connection, operation, "drop", rows, rows, Counter())

@@ -5,5 +5,5 @@ from __future__ import annotations
 from sqlalchemy import MetaData, Table
 
 _metadata = MetaData(schema="writegate")
-NAMES = ("audit", "deferred", "domain", "hold", "parked")
+NAMES = ("audit", "deferred", "domain", "hold", "parked", "removal")
 TABLES = tuple(Table(name, _metadata) for name in NAMES)

@@ -33,6 +33,7 @@ _WRITER_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "outbox": _CHANGE,
     "parked": _KEEP,
     "recent": _KEEP,
+    "removal": ("SELECT", "DELETE"),
     "service": ("SELECT",),
     "suspect": _CHANGE,
 }
@@ -45,6 +46,7 @@ _OPERATOR_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "lane": ("SELECT",),
     "ledger": ("SELECT",),
     "parked": ("SELECT", "UPDATE"),
+    "removal": ("SELECT", "INSERT", "UPDATE"),
     "service": ("SELECT",),
 }
 

@@ -70,7 +70,7 @@ class Arrived:
 class Refused:
     """A part that cannot be applied: it is parked.
 
-    ``ledger_id`` is None when its id cannot be trusted.
+    ``ledger_id`` is None when its id cannot be trusted. ``dropped``: people have given it up for good.
     """
 
     delivery: Delivery
@@ -82,6 +82,7 @@ class Refused:
     ledger_id: str | None = None
     parks_key: bool = False  # later commands of its key wait until people have decided about it
     arrived: Arrived | None = None  # the command that it was, when it was found at fault later
+    dropped: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

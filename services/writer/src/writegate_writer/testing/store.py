@@ -172,6 +172,9 @@ class MemoryStore:
                 self._decided(opened, service, decision)
         self.park(list(again.values()), {})
 
+    def end_removals(self, service: str, ids: Sequence[str]) -> None:
+        """Do nothing: in a test nobody takes commands out of the way."""
+
     def fill_outbox(self, owner: Owner, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
         return [replace(command, seq=self._now.next_number()) for command in outgoing]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from writegate.contract.ids import ledger_id
-from writegate_console.gate.audit import actions_on_parked
+from writegate.contract.operations import DEFERRED, PARKED
+from writegate_console.gate.audit import actions_on
 from writegate_console.gate.database import Database, Row
 from writegate_console.gate.trace.story import CommandRows
 
@@ -20,7 +21,7 @@ SELECT seq AS number, parked_at, service, lane, task, version, key, origin, caus
 FROM writegate.parked WHERE service = ANY(%(services)s) AND id = %(id)s ORDER BY seq
 """
 _DEFERRED = """
-SELECT deferred_at, service, lane, task, version, key, origin, reason, not_after, state
+SELECT number, deferred_at, service, lane, task, version, key, origin, reason, not_after, state
 FROM writegate.deferred WHERE service = ANY(%(services)s) AND ledger_id = %(ledger_id)s::uuid ORDER BY seq
 """
 _SUSPECT = """
@@ -58,15 +59,18 @@ def command_rows(database: Database, id_: str) -> CommandRows:
     """Return all rows about a command id."""
     services = database.services()
     parameters = {"id": id_, "ledger_id": ledger_id(id_), "services": services}
-    parked = database.all(_PARKED, parameters)
+    parked, deferred = database.all(_PARKED, parameters), database.all(_DEFERRED, parameters)
     return CommandRows(
         id=id_,
         services=tuple(services),
         ledger=database.all(_LEDGER, parameters),
         parked=parked,
-        deferred=database.all(_DEFERRED, parameters),
+        deferred=deferred,
         suspects=database.all(_SUSPECT, parameters),
         outbox=database.all(_OUTBOX, parameters),
         emitted=emitted_commands(database, [id_]),
-        actions=[row for command in parked for row in actions_on_parked(database, command["number"])],
+        actions=[
+            *(row for command in parked for row in actions_on(database, PARKED, command["number"])),
+            *(row for command in deferred for row in actions_on(database, DEFERRED, command["number"])),
+        ],
     )

@@ -12,7 +12,12 @@ from writegate_console.gate.database import Row
 
 _LAST_MILLIS = 253_402_300_799_999  # of the year 9999, the last that datetime knows
 
-_ACTIONS = {"replay": "replayed by people", "drop": "dropped by people", "edit": "edited by people"}
+_ACTIONS = {
+    "replay": "replayed by people",
+    "park": "parked by people",
+    "drop": "dropped by people",
+    "edit": "edited by people",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,7 @@ class CommandRows:
     suspects: Sequence[Row] = ()
     outbox: Sequence[Row] = ()
     emitted: Sequence[Row] = ()  # by its handler, sent or not
-    actions: Sequence[Row] = ()  # by people, on what is parked under this id
+    actions: Sequence[Row] = ()  # by people, on what is parked or deferred under this id
 
     @property
     def anything(self) -> bool:

@@ -10,16 +10,26 @@ from fastapi import APIRouter, HTTPException, Query, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from writegate.errors import WritegateError
-from writegate_console.gate.audit import actions_on_parked, newest_entries
+from writegate_console.gate.audit import actions_on, newest_entries
 from writegate_console.gate.batches import batch_with_commands
 from writegate_console.gate.connections.queries import RECENT_BATCHES, read_connections
 from writegate_console.gate.history import Period
-from writegate_console.gate.parked.search import PAGE_COMMANDS, count_groups, newest_parked, parked_detail
-from writegate_console.web.security.identity import PageViewer
+from writegate_console.gate.kept.actions import OPERATIONS, TABLES
+from writegate_console.gate.kept.search import (
+    PAGE_COMMANDS,
+    DeferredCommand,
+    DeferredDetail,
+    ParkedCommand,
+    ParkedDetail,
+    count_groups,
+    detail,
+    newest,
+)
+from writegate_console.web.security.identity import PageViewer, Viewer
 from writegate_console.web.state.shared import shared_state
 from writegate_console.web.views.charts import charts_of
 from writegate_console.web.views.effects import total
-from writegate_console.web.views.filters import STATES, PageFilters
+from writegate_console.web.views.filters import DeferredFilters, Filters, ParkedFilters
 from writegate_console.web.views.models import command_page, current_overview, service_page
 from writegate_console.web.views.rendering import page
 
@@ -97,35 +107,67 @@ def batch(request: Request, viewer: PageViewer, number: int) -> HTMLResponse:
     return page(request, "batch.html", viewer, commands=found, batch=found.batch)
 
 
+BelowQuery = Annotated[int | None, Query()]
+
+
 @router.get("/parked")
-def parked(
-    request: Request, viewer: PageViewer, filters: PageFilters, below: Annotated[int | None, Query()] = None
-) -> HTMLResponse:
+def parked(request: Request, viewer: PageViewer, filters: ParkedFilters, below: BelowQuery = None) -> HTMLResponse:
     """Show parked commands that match filters."""
-    reader = shared_state(request).reader
-    groups = count_groups(reader, filters.selection, state=filters.state)
-    rows = newest_parked(reader, filters.selection, state=filters.state, below=below, limit=PAGE_COMMANDS + 1)
+    return _kept(request, viewer, filters, ParkedCommand, below)
+
+
+@router.get("/parked/{number}")
+def parked_command(request: Request, viewer: PageViewer, number: int) -> HTMLResponse:
+    """Show one parked command."""
+    return _kept_command(request, viewer, ParkedDetail, number)
+
+
+@router.get("/deferred")
+def deferred(request: Request, viewer: PageViewer, filters: DeferredFilters, below: BelowQuery = None) -> HTMLResponse:
+    """Show deferred commands that match filters."""
+    return _kept(request, viewer, filters, DeferredCommand, below)
+
+
+@router.get("/deferred/{number}")
+def deferred_command(request: Request, viewer: PageViewer, number: int) -> HTMLResponse:
+    """Show one deferred command."""
+    return _kept_command(request, viewer, DeferredDetail, number)
+
+
+def _kept(
+    request: Request,
+    viewer: Viewer,
+    filters: Filters,
+    kind: type[ParkedCommand | DeferredCommand],
+    below: int | None,
+) -> HTMLResponse:
+    reader, table = shared_state(request).reader, TABLES[filters.name]
+    groups = count_groups(reader, table, filters.selection, state=filters.state)
+    rows = newest(reader, kind, filters.selection, state=filters.state, below=below, limit=PAGE_COMMANDS + 1)
     context = {
+        "name": filters.name,
+        "actions": OPERATIONS[filters.name],
         "filters": filters,
-        "states": STATES,
         "groups": groups,
         "total": total(groups),
         "rows": rows[:PAGE_COMMANDS],
         "more": rows[PAGE_COMMANDS - 1].number if len(rows) > PAGE_COMMANDS else None,
         "below": below,
     }
-    return page(request, "parked.html", viewer, 400 if filters.problem else 200, **context)
+    return page(request, "kept.html", viewer, 400 if filters.problem else 200, **context)
 
 
-@router.get("/parked/{number}")
-def parked_command(request: Request, viewer: PageViewer, number: int) -> HTMLResponse:
-    """Show one parked command."""
-    reader = shared_state(request).reader
-    found = parked_detail(reader, number)
+def _kept_command(
+    request: Request, viewer: Viewer, kind: type[ParkedDetail | DeferredDetail], number: int
+) -> HTMLResponse:
+    reader, name = shared_state(request).reader, kind.table.name
+    found = detail(reader, kind, number)
     if found is None:
-        raise HTTPException(status.HTTP_404_NOT_FOUND, f"no parked command has the number {number}")
-    history = actions_on_parked(reader, number)
-    return page(request, "parked_command.html", viewer, command=found, history=history)
+        raise HTTPException(status.HTTP_404_NOT_FOUND, f"no {name} command has the number {number}")
+    history = actions_on(reader, kind.table, number)
+    return page(
+        request, "kept_command.html", viewer, name=name, actions=OPERATIONS[name], command=found, history=history
+    )
 
 
 @router.get("/audit")

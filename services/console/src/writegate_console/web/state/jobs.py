@@ -1,4 +1,4 @@
-"""Replays and drops of more parked commands than one transaction moves: page by page, each in a thread of its own."""
+"""Actions on more kept commands than one transaction moves: page by page, each in a thread of its own."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
-from writegate.contract.operations import Drop, OnParked, Replay, Selection
+from writegate.contract.operations import OnKept, Selection
 from writegate.errors import WritegateError
-from writegate_console.gate.parked.paging import MoveProgress, move
+from writegate_console.gate.kept.actions import OPERATIONS, Action, KeptName
+from writegate_console.gate.kept.paging import MoveProgress, move
 
 MAX_JOBS = 100
-JobAction = Literal["replay", "drop"]
-_OPERATIONS: dict[JobAction, type[OnParked]] = {"replay": Replay, "drop": Drop}
 
 
 class TooManyJobs(WritegateError):
@@ -24,13 +23,14 @@ class TooManyJobs(WritegateError):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A replay or drop, as it was at one moment.
+    """An action on parked or deferred commands (``kept``), as it was at one moment.
 
     ``total``: how many commands there were when it was confirmed; ``problem``: why it ended early, None if it did not.
     """
 
     id: str
-    action: JobAction
+    kept: KeptName
+    action: Action
     by: str
     reason: str
     selection: Selection
@@ -49,19 +49,19 @@ class JobTable:
     immutable, so that a request keeps a consistent job after the lock is released.
     """
 
-    def __init__(self, operate: Callable[[OnParked], dict[str, Any]]) -> None:
+    def __init__(self, operate: Callable[[OnKept], dict[str, Any]]) -> None:
         self._operate = operate
         self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
 
     def start(  # noqa: PLR0913, PLR0917  what was confirmed, by whom and why
-        self, action: JobAction, by: str, reason: str, selection: Selection, total: int, up_to: int
+        self, kept: KeptName, action: Action, by: str, reason: str, selection: Selection, total: int, up_to: int
     ) -> Job:
         """Begin to move the ``total`` commands that were counted, none with a number above ``up_to``.
 
-        Commands that are parked meanwhile are left alone: nobody has confirmed them. Raises :class:`TooManyJobs`.
+        Commands that are kept meanwhile are left alone: nobody has confirmed them. Raises :class:`TooManyJobs`.
         """
-        job = Job(secrets.token_urlsafe(9), action, by, reason, selection, total, datetime.now(UTC))
+        job = Job(secrets.token_urlsafe(9), kept, action, by, reason, selection, total, datetime.now(UTC))
         with self._lock:
             self._make_room()
             self._jobs[job.id] = job
@@ -78,7 +78,7 @@ class JobTable:
         finished = [job.id for job in self._jobs.values() if not job.running]
         surplus = len(self._jobs) - MAX_JOBS + 1
         if surplus > len(finished):
-            raise TooManyJobs(f"{MAX_JOBS} replays and drops are running here: try again when one has ended")
+            raise TooManyJobs(f"{MAX_JOBS} actions are running here: try again when one has ended")
         for id_ in finished[: max(0, surplus)]:
             del self._jobs[id_]
 
@@ -88,8 +88,8 @@ class JobTable:
             self._jobs[id_] = replace(self._jobs[id_], **changes)
 
     def _run(self, job: Job, up_to: int) -> None:
-        def make_page(after: int, size: int) -> OnParked:
-            return _OPERATIONS[job.action](
+        def make_page(after: int, size: int) -> OnKept:
+            return OPERATIONS[job.kept][job.action](
                 by=job.by, reason=job.reason, selection=job.selection, after=after, up_to=up_to, limit=size
             )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from writegate.contract.targets import Target
+from writegate_console.gate.kept.actions import Action, KeptName
+from writegate_console.gate.kept.search import KeptGroup
 from writegate_console.gate.overview.services import ServiceRow
-from writegate_console.gate.parked.search import ParkedGroup
 
 
 def of_hold(target: Target, services: Sequence[ServiceRow], domains: Mapping[str, Iterable[str]]) -> list[str]:
@@ -45,28 +46,42 @@ def of_release(hold: Mapping[str, object], deferred: int) -> list[str]:
     ]
 
 
-def of_replay(groups: Sequence[ParkedGroup]) -> list[str]:
-    """Return what a replay would do."""
-    return [
-        f"{_count(total(groups), 'parked command')} will be tried again, in the order in which they were parked.",
+def of_move(name: KeptName, action: Action, groups: Sequence[KeptGroup]) -> list[str]:
+    """Return what an action on kept commands would do."""
+    first, *others = _MOVES[name, action]
+    return [f"{_count(total(groups), f'{name} command')} {first}", *others]
+
+
+_MOVES: Mapping[tuple[KeptName, Action], Sequence[str]] = {
+    ("parked", "replay"): (
+        "will be tried again, in the order in which they were parked.",
         "Each is applied once; a command that fails again is parked again, with its new cause.",
-    ]
-
-
-def of_drop(groups: Sequence[ParkedGroup]) -> list[str]:
-    """Return what dropping would do."""
-    return [
-        f"{_count(total(groups), 'parked command')} will be dropped for good, and never be applied.",
+    ),
+    ("parked", "drop"): (
+        "will be dropped for good, and never be applied.",
         "They stay readable here; commands that wait behind them are applied.",
-    ]
+    ),
+    ("deferred", "replay"): (
+        "will be tried now, each behind those of its key that were deferred before it.",
+        "What they wait for still counts: a hold, a parent row, a version that no writer knows yet.",
+    ),
+    ("deferred", "park"): (
+        "will be parked, and only be applied when somebody replays them.",
+        "Commands that wait behind them are applied.",
+    ),
+    ("deferred", "drop"): (
+        "will be dropped for good, and never be applied.",
+        "They stay readable among the parked ones; commands that wait behind them are applied.",
+    ),
+}
 
 
-def total(groups: Sequence[ParkedGroup]) -> int:
+def total(groups: Sequence[KeptGroup]) -> int:
     """Return how many commands there are."""
     return sum(group.commands for group in groups)
 
 
-def highest(groups: Sequence[ParkedGroup]) -> int:
+def highest(groups: Sequence[KeptGroup]) -> int:
     """Return the highest number among them, 0 when there are none."""
     return max((group.last for group in groups), default=0)
 

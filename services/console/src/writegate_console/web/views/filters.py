@@ -1,11 +1,11 @@
-"""Filters of parked commands, as the query of a page has them. Pure, but for the dependency at the end."""
+"""Filters of kept commands, as the query of a page has them. Pure, but for the dependencies at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, urlencode
 
 from fastapi import Depends, Request
@@ -13,21 +13,29 @@ from pydantic import ValidationError
 
 from writegate.contract.operations import Selection
 from writegate.errors import first_wrong_field
+from writegate_console.gate.kept.actions import TABLES, KeptName
+from writegate_console.gate.kept.asking import STATES
 
 ParkedState = Literal["parked", "replaying", "replayed", "dropped"]
-STATES: tuple[ParkedState, ...] = get_args(ParkedState)
+DeferredState = Literal["deferred", "parking", "dropping"]
 _TEXTS = ("service", "task", "cause", "key", "id", "text")
 _TIMES = ("since", "before")
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which parked commands a page shows. ``problem``: why the query cannot be read; it selects nothing then."""
+    """Which commands of a table a page shows. ``problem``: why the query cannot be read; it selects nothing then."""
 
+    name: KeptName
     selection: Selection
-    state: str = "parked"
+    state: str
     problem: str | None = None
     given: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def states(self) -> Collection[str]:
+        """The states that commands of the table are searched by."""
+        return STATES[TABLES[self.name]]
 
     @property
     def query(self) -> str:
@@ -38,51 +46,57 @@ class Filters:
         return urlencode([*self.given.items(), *numbers])
 
 
-def filters_of(values: Mapping[str, list[str]]) -> Filters:
-    """Read filters. What cannot be read becomes ``problem`` and selects nothing; so does ``number`` without a value."""
-    given = {name: text for name in (*_TEXTS, *_TIMES, "state") if (text := (values.get(name) or [""])[0].strip())}
+def filters_of(name: KeptName, values: Mapping[str, list[str]]) -> Filters:
+    """Read filters of a table.
+
+    What cannot be read becomes ``problem`` and selects nothing; so does ``number`` without a value.
+    """
+    given = {field: text for field in (*_TEXTS, *_TIMES, "state") if (text := (values.get(field) or [""])[0].strip())}
     numbers = [number for number in values.get("number", []) if number.strip()]
-    fields: dict[str, Any] = {name: text for name, text in given.items() if name in _TEXTS}
-    state = given.get("state", "parked")
+    fields: dict[str, Any] = {field: text for field, text in given.items() if field in _TEXTS}
+    state, states = given.get("state", name), STATES[TABLES[name]]
     try:
-        for name in _TIMES:
-            if name in given:
-                fields[name] = _parse_time(given[name])
+        for time in _TIMES:
+            if time in given:
+                fields[time] = _parse_time(given[time])
         if "number" in values:
             fields["numbers"] = tuple(int(number) for number in numbers)
-        if state not in STATES:
-            raise ValueError(f"there is no state {state!r}: expected one of {', '.join(STATES)}")  # noqa: TRY301
-        return Filters(Selection(**fields), state, None, given)
+        if state not in states:
+            raise ValueError(f"there is no state {state!r}: expected one of {', '.join(states)}")  # noqa: TRY301
+        return Filters(name, Selection(**fields), state, None, given)
     except ValidationError as error:
         problem = first_wrong_field(error)
     except ValueError as error:
         problem = str(error)
-    return Filters(Selection(numbers=()), "parked", problem, given)
+    return Filters(name, Selection(numbers=()), name, problem, given)
 
 
-def filters_in_query(query: str) -> Filters:
-    """Return the filters in a query that a form carries."""
-    return filters_of(parse_qs(query, keep_blank_values=True))
+def filters_in_query(name: KeptName, query: str) -> Filters:
+    """Return the filters of a table in a query that a form carries."""
+    return filters_of(name, parse_qs(query, keep_blank_values=True))
 
 
 def movable_selection(filters: Filters) -> Selection:
-    """Return which parked commands to replay or drop. Raises :class:`ValueError` when the filters cannot be used."""
+    """Return which commands to replay, park or drop. Raises :class:`ValueError` when the filters cannot be used."""
     if filters.problem is not None:
         raise ValueError(filters.problem)
-    if filters.state != "parked":
-        raise ValueError(f"only parked commands can be replayed or dropped, not {filters.state} ones")
+    if filters.state != filters.name:
+        raise ValueError(f"only {filters.name} commands can be replayed or dropped, not {filters.state} ones")
     return filters.selection
 
 
-def page_filters(request: Request) -> Filters:
-    """Return the filters in a page's query."""
-    values: dict[str, list[str]] = {}
-    for name, value in request.query_params.multi_items():
-        values.setdefault(name, []).append(value)
-    return filters_of(values)
+def parked_filters(request: Request) -> Filters:
+    """Return the filters in the query of the page of parked commands."""
+    return filters_in_query("parked", request.url.query)
 
 
-PageFilters = Annotated[Filters, Depends(page_filters)]
+def deferred_filters(request: Request) -> Filters:
+    """Return the filters in the query of the page of deferred commands."""
+    return filters_in_query("deferred", request.url.query)
+
+
+ParkedFilters = Annotated[Filters, Depends(parked_filters)]
+DeferredFilters = Annotated[Filters, Depends(deferred_filters)]
 
 
 def _parse_time(text: str) -> datetime:

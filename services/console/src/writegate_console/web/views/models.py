@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from writegate.contract.operations import Selection
+from writegate.contract.operations import PARKED, Selection
 from writegate.contract.targets import Target
 from writegate_console.gate.audit import AuditEntry, newest_entries
 from writegate_console.gate.batches import Batch, recent_batches
 from writegate_console.gate.database import Row
 from writegate_console.gate.declared import declared_service
+from writegate_console.gate.kept.listing import full_rows
+from writegate_console.gate.kept.search import KeptGroup, count_groups
 from writegate_console.gate.overview.queries import Overview
 from writegate_console.gate.overview.services import ServiceRow
-from writegate_console.gate.parked.listing import full_rows
-from writegate_console.gate.parked.search import ParkedGroup, count_groups
 from writegate_console.gate.reader import DatabaseUnavailable
 from writegate_console.gate.trace.queries import command_rows
 from writegate_console.gate.trace.story import Event, events_of
@@ -34,7 +34,7 @@ class ServicePage:
     tables: Sequence[str]
     retention: str | None
     batches: Sequence[Batch]
-    parked: Sequence[ParkedGroup]
+    parked: Sequence[KeptGroup]
     deferred: Sequence[Row]
     holds: Sequence[Row]
     audit: Sequence[AuditEntry]
@@ -42,13 +42,17 @@ class ServicePage:
 
 @dataclass(frozen=True, slots=True)
 class CommandPage:
-    """All about one command. ``anything``: whether more than its id is known; ``parked``: the numbers it has there."""
+    """All about one command. ``anything``: whether more than its id is known.
+
+    ``parked``, ``deferred``: the numbers that it has there.
+    """
 
     id: str
     anything: bool
     events: Sequence[Event]
     tree: Sequence[TreeNode]
     parked: Sequence[int]
+    deferred: Sequence[int]
 
 
 def current_overview(state: SharedState) -> tuple[Snapshot, Overview]:
@@ -73,7 +77,7 @@ def service_page(state: SharedState, name: str) -> ServicePage | None:
         tables=declared.tables,
         retention=declared.retention,
         batches=recent_batches(state.reader, name),
-        parked=count_groups(state.reader, Selection(service=name)),
+        parked=count_groups(state.reader, PARKED, Selection(service=name)),
         deferred=[group for group in overview.deferred if group["service"] == name],
         holds=[hold for hold in overview.holds if hold["target"] in row.holds or hold["target"] in table_targets],
         audit=newest_entries(state.reader, _AUDIT_ENTRIES, target=name),
@@ -83,7 +87,7 @@ def service_page(state: SharedState, name: str) -> ServicePage | None:
 def command_page(state: SharedState, id_: str) -> CommandPage:
     """Return all about a command."""
     rows = command_rows(state.reader, id_)
-    numbers = [row["number"] for row in full_rows(state.reader, id_)] if not id_.isdecimal() else []
+    numbers = [row["number"] for row in full_rows(state.reader, PARKED, id_)] if not id_.isdecimal() else []
     tree = command_tree(state.reader, id_)
     return CommandPage(
         id=id_,
@@ -91,4 +95,5 @@ def command_page(state: SharedState, id_: str) -> CommandPage:
         events=events_of(rows) if rows.anything else [],
         tree=tree,
         parked=numbers,
+        deferred=[row["number"] for row in rows.deferred],
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi import Request, status
+from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from writegate_console.gate.audit import shown_action, shown_outcome
@@ -77,6 +77,11 @@ def page(
     }
     text = ENVIRONMENT.get_template(template).render({**common, **context})
     return HTMLResponse(text, status_code)
+
+
+def see_other(path: str) -> RedirectResponse:
+    """Send a browser to another page after an action, so that reloading does not repeat the action."""
+    return RedirectResponse(path, status.HTTP_303_SEE_OTHER)
 
 
 def part(template: str, **context: Any) -> str:

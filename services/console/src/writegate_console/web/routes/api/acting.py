@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request, status
 
 from writegate.contract.json_values import read_json, show_json
-from writegate.contract.operations import DryRun, Edit, Hold, Release
+from writegate.contract.operations import Edit, Hold, Release
 from writegate_console.gate.audit import dry_run_report
-from writegate_console.gate.parked.search import count_groups
+from writegate_console.gate.kept.actions import DRY_RUNS, TABLES, Action, KeptName
+from writegate_console.gate.kept.search import count_groups
 from writegate_console.gate.targets import find_target
 from writegate_console.web.routes.api.models import (
     PROBLEMS,
@@ -21,7 +22,7 @@ from writegate_console.web.routes.api.models import (
     ReleaseRequest,
 )
 from writegate_console.web.security.identity import ApiOperator
-from writegate_console.web.state.jobs import Job, JobAction
+from writegate_console.web.state.jobs import Job
 from writegate_console.web.state.shared import shared_state
 from writegate_console.web.views.effects import highest, total
 
@@ -44,23 +45,44 @@ def release(request: Request, viewer: ApiOperator, asked: ReleaseRequest) -> dic
 
 @router.post("/rehearsals", status_code=status.HTTP_201_CREATED)
 def dry_run(request: Request, viewer: ApiOperator, asked: DryRunRequest) -> dict[str, Any]:
-    """Return what a replay would do: a writer applies the first commands and rolls back."""
-    operation = DryRun(selection=asked.selection.as_sent(), by=viewer.user.name, reason=asked.reason)
-    state = shared_state(request)
-    state.operate(operation)
-    return dry_run_report(state.reader, operation.command_id)
+    """Return what a replay of parked commands would do: a writer applies the first ones and rolls back."""
+    return _dry_run(request, "parked", viewer.user.name, asked)
 
 
 @router.post("/replays", status_code=status.HTTP_202_ACCEPTED)
 def replay(request: Request, viewer: ApiOperator, asked: MoveRequest) -> Job:
-    """Begin to replay all that match."""
-    return _start_job(request, "replay", viewer.user.name, asked)
+    """Begin to replay all parked commands that match."""
+    return _start_job(request, "parked", "replay", viewer.user.name, asked)
 
 
 @router.post("/drops", status_code=status.HTTP_202_ACCEPTED)
 def drop(request: Request, viewer: ApiOperator, asked: MoveRequest) -> Job:
-    """Begin to drop all that match."""
-    return _start_job(request, "drop", viewer.user.name, asked)
+    """Begin to drop all parked commands that match."""
+    return _start_job(request, "parked", "drop", viewer.user.name, asked)
+
+
+@router.post("/deferred/rehearsals", status_code=status.HTTP_201_CREATED)
+def dry_run_deferred(request: Request, viewer: ApiOperator, asked: DryRunRequest) -> dict[str, Any]:
+    """Return what trying deferred commands would do: a writer applies the first ones and rolls back."""
+    return _dry_run(request, "deferred", viewer.user.name, asked)
+
+
+@router.post("/deferred/replays", status_code=status.HTTP_202_ACCEPTED)
+def replay_deferred(request: Request, viewer: ApiOperator, asked: MoveRequest) -> Job:
+    """Begin to have all deferred commands tried that match, each behind what of its key was deferred before it."""
+    return _start_job(request, "deferred", "replay", viewer.user.name, asked)
+
+
+@router.post("/deferred/parkings", status_code=status.HTTP_202_ACCEPTED)
+def park_deferred(request: Request, viewer: ApiOperator, asked: MoveRequest) -> Job:
+    """Begin to park all deferred commands that match."""
+    return _start_job(request, "deferred", "park", viewer.user.name, asked)
+
+
+@router.post("/deferred/drops", status_code=status.HTTP_202_ACCEPTED)
+def drop_deferred(request: Request, viewer: ApiOperator, asked: MoveRequest) -> Job:
+    """Begin to drop all deferred commands that match."""
+    return _start_job(request, "deferred", "drop", viewer.user.name, asked)
 
 
 async def _as_sent(request: Request) -> Any:
@@ -81,8 +103,15 @@ def edit(
     return shared_state(request).operate(operation)
 
 
-def _start_job(request: Request, action: JobAction, by: str, asked: MoveRequest) -> Job:
+def _dry_run(request: Request, name: KeptName, by: str, asked: DryRunRequest) -> dict[str, Any]:
+    operation = DRY_RUNS[name](selection=asked.selection.as_sent(), by=by, reason=asked.reason)
+    state = shared_state(request)
+    state.operate(operation)
+    return dry_run_report(state.reader, operation.command_id)
+
+
+def _start_job(request: Request, name: KeptName, action: Action, by: str, asked: MoveRequest) -> Job:
     state = shared_state(request)
     selection = asked.selection.as_sent()
-    groups = count_groups(state.reader, selection)
-    return state.jobs.start(action, by, asked.reason, selection, total(groups), highest(groups))
+    groups = count_groups(state.reader, TABLES[name], selection)
+    return state.jobs.start(name, action, by, asked.reason, selection, total(groups), highest(groups))

@@ -9,9 +9,9 @@ from fastapi import HTTPException, Path, status
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from writegate.contract.operations import MOST_AT_ONCE, Selection, Text
+from writegate_console.gate.kept.search import PAGE_COMMANDS, DeferredCommand, KeptGroup, ParkedCommand
 from writegate_console.gate.overview.queries import Overview
-from writegate_console.gate.parked.search import PAGE_COMMANDS, ParkedCommand, ParkedGroup
-from writegate_console.web.views.filters import ParkedState
+from writegate_console.web.views.filters import DeferredState, ParkedState
 
 T = TypeVar("T")
 
@@ -67,8 +67,17 @@ class ParkedPage:
     """One page of a search; ``total``: of all pages."""
 
     total: int
-    groups: list[ParkedGroup]
+    groups: list[KeptGroup]
     commands: list[ParkedCommand]
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredPage:
+    """One page of a search; ``total``: of all pages."""
+
+    total: int
+    groups: list[KeptGroup]
+    commands: list[DeferredCommand]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +92,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ParkedQuery(_Strict):
-    """Which parked commands, as a query."""
-
+class _KeptQuery(_Strict):
     service: str | None = None
     task: str | None = None
     cause: str | None = None
@@ -95,7 +102,6 @@ class ParkedQuery(_Strict):
     since: AwareDatetime | None = None
     before: AwareDatetime | None = None
     number: list[Annotated[int, Field(ge=0, lt=_BIGINT)]] = Field(default=[], max_length=MOST_AT_ONCE)
-    state: ParkedState = "parked"
     below: Below = None
     limit: Limit = PAGE_COMMANDS
 
@@ -103,6 +109,18 @@ class ParkedQuery(_Strict):
         """Return it as an action takes it."""
         names = ("service", "task", "cause", "key", "id", "text", "since", "before")
         return Selection(**{name: getattr(self, name) for name in names}, numbers=tuple(self.number) or None)
+
+
+class ParkedQuery(_KeptQuery):
+    """Which parked commands, as a query."""
+
+    state: ParkedState = "parked"
+
+
+class DeferredQuery(_KeptQuery):
+    """Which deferred commands, as a query."""
+
+    state: DeferredState = "deferred"
 
 
 class AuditQuery(_Strict):
@@ -143,13 +161,13 @@ class SelectionRequest(Selection):
 
 
 class DryRunRequest(_Request):
-    """Parked commands to try: all that match everything that is given."""
+    """Parked or deferred commands to try: all that match everything that is given."""
 
     selection: SelectionRequest
 
 
 class MoveRequest(DryRunRequest):
-    """Parked commands to replay or drop. Without any filter it takes ``all``: an empty one is soon sent by mistake."""
+    """Commands to replay, park or drop. Without any filter it takes ``all``: an empty one is soon sent by mistake."""
 
     all: bool = False
 

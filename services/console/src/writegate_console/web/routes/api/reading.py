@@ -9,18 +9,29 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
+from writegate.contract.operations import DEFERRED, PARKED
 from writegate_console.gate.audit import AuditEntry, newest_entries
 from writegate_console.gate.batches import BatchCommands, batch_with_commands
 from writegate_console.gate.connections.counts import ConnectionsReport
 from writegate_console.gate.connections.queries import read_connections
 from writegate_console.gate.drain.drain import Drain
 from writegate_console.gate.history import History, Period
+from writegate_console.gate.kept.search import (
+    DeferredCommand,
+    DeferredDetail,
+    ParkedCommand,
+    ParkedDetail,
+    count_groups,
+    detail,
+    newest,
+)
 from writegate_console.gate.overview.services import ServiceRow
-from writegate_console.gate.parked.search import ParkedDetail, count_groups, newest_parked, parked_detail
 from writegate_console.web.routes.api.models import (
     PROBLEMS,
     AuditQuery,
     CurrentUser,
+    DeferredPage,
+    DeferredQuery,
     DrainAnswer,
     Number,
     OverviewAnswer,
@@ -89,16 +100,32 @@ def batch(request: Request, number: Number) -> BatchCommands:
 def parked(request: Request, search: Annotated[ParkedQuery, Query()]) -> ParkedPage:
     """Return parked commands that match, newest first."""
     reader, selection = shared_state(request).reader, search.selection()
-    groups = count_groups(reader, selection, state=search.state)
-    rows = newest_parked(reader, selection, state=search.state, below=search.below, limit=search.limit)
+    groups = count_groups(reader, PARKED, selection, state=search.state)
+    rows = newest(reader, ParkedCommand, selection, state=search.state, below=search.below, limit=search.limit)
     return ParkedPage(total(groups), groups, rows)
 
 
 @router.get("/parked/{number}")
 def parked_command(request: Request, number: Number) -> ParkedDetail:
     """Return one parked command with its body."""
-    found = parked_detail(shared_state(request).reader, number)
+    found = detail(shared_state(request).reader, ParkedDetail, number)
     return found_or_404(found, f"no parked command has the number {number}")
+
+
+@router.get("/deferred")
+def deferred(request: Request, search: Annotated[DeferredQuery, Query()]) -> DeferredPage:
+    """Return deferred commands that match, newest first."""
+    reader, selection = shared_state(request).reader, search.selection()
+    groups = count_groups(reader, DEFERRED, selection, state=search.state)
+    rows = newest(reader, DeferredCommand, selection, state=search.state, below=search.below, limit=search.limit)
+    return DeferredPage(total(groups), groups, rows)
+
+
+@router.get("/deferred/{number}")
+def deferred_command(request: Request, number: Number) -> DeferredDetail:
+    """Return one deferred command with its body."""
+    found = detail(shared_state(request).reader, DeferredDetail, number)
+    return found_or_404(found, f"no deferred command has the number {number}")
 
 
 @router.get("/audit")
@@ -127,6 +154,6 @@ async def drain(
 
 @router.get("/jobs/{id}")
 def job(request: Request, id: str) -> Job:  # noqa: A002  its name in the address
-    """Return how far a replay or drop is."""
+    """Return how far a replay, park or drop is."""
     found = shared_state(request).jobs.find(id)
     return found_or_404(found, "this job is not known here: see the audit for what was done")

@@ -8,8 +8,8 @@ import pytest
 import typer
 
 from writegate.contract.operations import MOST_AT_ONCE
+from writegate_console.cli.kept.options import parse_time, selection_of
 from writegate_console.cli.options import text_check
-from writegate_console.cli.parked.options import parse_time, selection_of
 
 
 def test_times_are_typed_as_such_or_as_how_long_ago() -> None:

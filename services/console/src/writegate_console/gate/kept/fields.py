@@ -1,4 +1,4 @@
-"""The fields of a parked command, as people read and change them. Pure."""
+"""The fields of a parked or deferred command, as people read and change them. Pure."""
 
 from __future__ import annotations
 

@@ -10,14 +10,14 @@ import typer
 
 from writegate.cli.output import Json, print_json
 from writegate.contract.json_values import show_json
-from writegate.contract.operations import Edit
+from writegate.contract.operations import PARKED, Edit
 from writegate.errors import WritegateError
 from writegate.session_name import login_name
+from writegate_console.cli.kept.listing import existing_rows
 from writegate_console.cli.options import By, Reason
-from writegate_console.cli.parked.listing import existing_rows
 from writegate_console.gate.database import reading
+from writegate_console.gate.kept.fields import body_digest, fields_of, with_settings
 from writegate_console.gate.operate import operate_once
-from writegate_console.gate.parked.fields import body_digest, fields_of, with_settings
 
 
 def edit(  # noqa: PLR0913  options
@@ -39,7 +39,7 @@ def edit(  # noqa: PLR0913  options
     if (fields is None) == (not set_):
         raise typer.BadParameter("expected --set FIELD=JSON, once or more often, or --fields FILE")
     with reading() as database:
-        raw = bytes(existing_rows(database, str(number))[0]["raw"])
+        raw = bytes(existing_rows(database, PARKED, str(number))[0]["raw"])
     new_fields = show_json(with_settings(fields_of(raw), set_ or ())) if fields is None else _read_text(fields)
     operation = Edit(number=number, fields=new_fields, was=body_digest(raw), by=by or login_name(), reason=reason)
     result = operate_once(operation)

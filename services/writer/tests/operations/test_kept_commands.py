@@ -11,16 +11,16 @@ from tests.sample import LANES, Deposit, Withdraw, accounts
 from writegate.contract.lanes import lane_of
 from writegate.message.envelope import item_of
 from writegate_writer import Writes
-from writegate_writer.operations.parked_commands import Placed, place
-from writegate_writer.operations.parked_rows import ParkedRow
+from writegate_writer.operations.kept_commands import Placed, place
+from writegate_writer.operations.kept_rows import KeptRow
 from writegate_writer.receive.delivery import NotYet
 
 SERVICES = {"accounts": Writes(accounts, tables=[])}
 
 
-def row(command: Any, **other: Any) -> ParkedRow:
+def row(command: Any, **other: Any) -> KeptRow:
     item = item_of(command)
-    given = ParkedRow(
+    given = KeptRow(
         1, "accounts", 0, item.id, item.task, item.version, item.key, 5, False, "sqlstate-23514", item.fields
     )
     return replace(given, **other)

@@ -8,7 +8,7 @@ import pytest
 
 from writegate.contract.json_values import show_json
 from writegate.errors import WritegateError
-from writegate_console.gate.parked.fields import fields_of, with_settings
+from writegate_console.gate.kept.fields import fields_of, with_settings
 
 
 def test_fields_are_found_in_a_body_and_in_a_message() -> None:

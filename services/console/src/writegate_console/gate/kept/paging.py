@@ -1,4 +1,4 @@
-"""Replaying and dropping any number of parked commands, a page at a time."""
+"""Replaying, parking and dropping any number of kept commands, a page at a time."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from writegate.contract.operations import MOST_AT_ONCE, OnParked
+from writegate.contract.operations import MOST_AT_ONCE, OnKept
 
 PAGES_A_SECOND = 4  # with a rate: often enough to be even, seldom enough for the audit
 
-SendPage = Callable[[OnParked], dict[str, Any]]
+SendPage = Callable[[OnKept], dict[str, Any]]
 """Has one page carried out and returns the writer's result."""
-MakePage = Callable[[int, int], OnParked]
+MakePage = Callable[[int, int], OnKept]
 """Returns the operation on so many commands (second) with numbers above one (first)."""
 
 
@@ -51,8 +51,9 @@ def move(  # noqa: PLR0913, PLR0917  what to do, how fast, and the clock
         size = min(page_limit, limit - progress.seen)
         result = send_page(make_page(last, size))
         if "last" not in result:
-            # A writer applied the page and died before it sent the result. Its commands are not parked any more, so the
-            # next page begins after the same number; the page was most likely full.
+            # A writer applied the page and died before it sent the result. Its commands are decided about, so the next
+            # page begins after the same number; the page was most likely full. (Deferred commands that are to be tried
+            # stay where they are, but a writer that tries one tries all of its domain.)
             progress.done += size
         elif result["last"] == last:
             break  # nothing is left: others moved the rest

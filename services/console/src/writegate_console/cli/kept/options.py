@@ -1,4 +1,4 @@
-"""Which parked commands: the filters that all subcommands share."""
+"""Which parked or deferred commands: the filters that all subcommands share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ Numbers = Annotated[
     list[int] | None, typer.Argument(metavar="[NUMBER]...", help="Those with these numbers.", show_default=False)
 ]
 OfService = Annotated[str | None, typer.Option("--service", help="Those of a service.", show_default=False)]
-OfCause = Annotated[str | None, typer.Option("--cause", help="Those parked for a cause.", show_default=False)]
+OfCause = Annotated[
+    str | None, typer.Option("--cause", help="Those kept for a cause, as the list shows it.", show_default=False)
+]
 OfCommand = Annotated[
     str | None, typer.Option("--command", help="Those of a type, such as flights.record_departure.", show_default=False)
 ]
@@ -27,19 +29,19 @@ WithText = Annotated[str | None, typer.Option("--text", help="Those with this te
 Since = Annotated[
     str | None,
     typer.Option(
-        "--since", help="Those parked since then: 2013-01-01T12:00, or 2h for two hours ago.", show_default=False
+        "--since", help="Those kept since then: 2013-01-01T12:00, or 2h for two hours ago.", show_default=False
     ),
 ]
 Before = Annotated[
-    str | None, typer.Option("--before", help="Those parked before then, in the same forms.", show_default=False)
+    str | None, typer.Option("--before", help="Those kept before then, in the same forms.", show_default=False)
 ]
-All = Annotated[bool, typer.Option("--all", help="All that are parked, when no filter is given.")]
+All = Annotated[bool, typer.Option("--all", help="All that there are, when no filter is given.")]
 
 
 def require_filter(selection: Selection, *, all_: bool) -> None:
     """Raise :class:`typer.BadParameter` without any filter: an empty variable in a script must not mean all."""
     if selection == Selection() and not all_:
-        raise typer.BadParameter("nothing says which parked commands: give numbers or a filter, or --all")
+        raise typer.BadParameter("nothing says which commands: give numbers or a filter, or --all")
 
 
 def selection_of(  # noqa: PLR0913, PLR0917  as many as there are options

@@ -1,14 +1,14 @@
-"""Reading a page of parked commands, and locking their domains while an operation changes them."""
+"""Reading a page of parked or deferred commands, and locking their domains while an operation changes them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from sqlalchemy import Connection
 
-from writegate.contract.operations import Selection
+from writegate.contract.operations import PARKED, KeptTable, Selection
 from writegate_writer.errors import SERIALIZATION_FAILURE, DatabaseFault
 from writegate_writer.handlers.loading import load_services
 from writegate_writer.handlers.writes import Writes
@@ -33,17 +33,21 @@ _MOST_BYTES = 8 * 1024 * 1024  # of bodies in one page: it limits the memory tha
 _PAGE = """
 SELECT number, service, lane, id, task, version, key, hash, parks_key, cause, raw
 FROM (SELECT *, sum(octet_length(raw)) OVER (ORDER BY number) - octet_length(raw) AS bytes_before
-      FROM (SELECT seq AS number, service, lane, id, task, version, key, hash, parks_key, cause, raw
-            FROM writegate.parked
-            WHERE state = 'parked' AND seq > %(after)s AND seq <= coalesce(%(up_to)s, seq) AND {condition}
-            ORDER BY seq LIMIT %(limit)s) page) page
+      FROM (SELECT {number} AS number, service, lane, id, task, version, key, hash, {parks_key} AS parks_key,
+                   {cause} AS cause, raw
+            FROM writegate.{table} AS kept
+            WHERE {undecided} AND {number} > %(after)s AND {number} <= coalesce(%(up_to)s, {number}) AND {condition}
+            ORDER BY {number} LIMIT %(limit)s) page) page
 WHERE bytes_before < %(bytes)s ORDER BY number
 """
 
 
 @dataclass(frozen=True, slots=True)
-class ParkedRow:
-    """A parked command. ``lane``, ``task`` and ``version`` are None when they could not be read."""
+class KeptRow:
+    """A parked or deferred command. ``lane``, ``task`` and ``version`` are None when they could not be read.
+
+    ``parks_key``: later commands of its key wait for it because it is parked.
+    """
 
     number: int
     service: str
@@ -58,19 +62,32 @@ class ParkedRow:
     raw: bytes
 
 
-def page(
-    connection: Connection, selection: Selection, limit: int, after: int = 0, up_to: int | None = None
-) -> list[ParkedRow]:
-    """Return the first parked commands of a selection, oldest first; fewer when they are large.
+def page(  # noqa: PLR0913, PLR0917  which table, and which part of it
+    connection: Connection,
+    kept: KeptTable,
+    selection: Selection,
+    limit: int,
+    after: int = 0,
+    up_to: int | None = None,
+) -> list[KeptRow]:
+    """Return the first commands of a selection about which nobody has decided, oldest first; fewer when they are large.
 
-    Nothing needs to be locked for that: only actions take commands out of that state, and they are serial.
+    Nothing needs to be locked for parked ones: only actions take commands out of that state, and they are serial. The
+    owner of a domain may decide about a deferred one until :func:`lock`.
     """
-    condition, parameters = selection.sql()
-    rows = connection.exec_driver_sql(
-        _PAGE.format(condition=condition),
-        {**parameters, "after": after, "up_to": up_to, "limit": limit, "bytes": _MOST_BYTES},
+    condition, parameters = selection.sql(kept)
+    query = _PAGE.format(
+        table=kept.name,
+        number=kept.number,
+        cause=kept.cause,
+        undecided=kept.undecided,
+        parks_key="parks_key" if kept is PARKED else "false",
+        condition=condition,
     )
-    return [ParkedRow(**{**row, "raw": bytes(row["raw"])}) for row in rows.mappings()]
+    rows = connection.exec_driver_sql(
+        query, {**parameters, "after": after, "up_to": up_to, "limit": limit, "bytes": _MOST_BYTES}
+    )
+    return [KeptRow(**{**row, "raw": bytes(row["raw"])}) for row in rows.mappings()]
 
 
 def lock(connection: Connection, lanes: Iterable[Lane]) -> dict[Lane, str]:
@@ -98,9 +115,3 @@ def revise(connection: Connection, domains: Iterable[str]) -> None:
 def installed() -> Mapping[str, Writes]:
     """Return the services that are installed with this writer."""
     return load_services()
-
-
-def by_cause(rows: Sequence[ParkedRow]) -> dict[str, int]:
-    """Count rows by their cause."""
-    causes = [row.cause for row in rows]
-    return {cause: causes.count(cause) for cause in dict.fromkeys(causes)}

@@ -1,4 +1,4 @@
-"""Decoding a parked command with the installed contracts, which give its key and its lane. Pure."""
+"""Decoding a parked or deferred command with the installed contracts, which give its key and its lane. Pure."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from writegate.contract.service import Service
 from writegate.errors import MalformedMessage
 from writegate.message.envelope import Item
 from writegate_writer.handlers.writes import Writes
-from writegate_writer.operations.parked_rows import ParkedRow
+from writegate_writer.operations.kept_rows import KeptRow
 from writegate_writer.receive.contracts import command_of, contract_key
 from writegate_writer.receive.delivery import NotYet
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A parked command that can be replayed. ``item`` has the key that its contract gives it."""
+    """A kept command that can be replayed. ``item`` has the key that its contract gives it."""
 
-    row: ParkedRow
+    row: KeptRow
     item: Item
     lane: int
     ledger_id: str
     command: Command | NotYet
 
 
-def place(row: ParkedRow, services: Mapping[str, Writes]) -> Placed | str:
+def place(row: KeptRow, services: Mapping[str, Writes]) -> Placed | str:
     """Return the command with its lane, or the reason why it cannot be replayed."""
     writes = services.get(row.service)
     if writes is None:
@@ -40,8 +40,8 @@ def place(row: ParkedRow, services: Mapping[str, Writes]) -> Placed | str:
         return f"refused by its contract of today ({error.cause}): see `writegate parked edit`"
 
 
-def read(row: ParkedRow, service: Service) -> Placed:
-    """Read a parked command by its contract. Raises :class:`MalformedMessage` with the contract's reason."""
+def read(row: KeptRow, service: Service) -> Placed:
+    """Read a kept command by its contract. Raises :class:`MalformedMessage` with the contract's reason."""
     if row.task is None or not is_object(row.raw):
         raise MalformedMessage("no-fields", "expected a task and its fields as a JSON object")
     item = Item(row.id, row.task, row.version or 1, row.key, row.raw)

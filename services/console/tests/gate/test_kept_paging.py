@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from writegate.contract.operations import MOST_AT_ONCE, OnParked, Replay, Selection
-from writegate_console.gate.parked.paging import MoveProgress, move
+from writegate.contract.operations import MOST_AT_ONCE, OnKept, Replay, Selection
+from writegate_console.gate.kept.paging import MoveProgress, move
 
 
 class ParkedTable:
@@ -25,7 +25,7 @@ class ParkedTable:
         self.reports: list[int] = []
         self.seconds = 0.0
 
-    def send_page(self, operation: OnParked) -> dict[str, Any]:
+    def send_page(self, operation: OnKept) -> dict[str, Any]:
         page = [number for number in self.left if number > operation.after][: operation.limit]
         skipped = [number for number in page if number in self.blocked]
         self.left = [number for number in self.left if number not in page or number in skipped]
@@ -46,7 +46,7 @@ class ParkedTable:
         self.seconds += seconds
 
 
-def make_page(after: int, size: int) -> OnParked:
+def make_page(after: int, size: int) -> OnKept:
     return Replay(selection=Selection(), after=after, limit=size, by="me", reason="x")
 
 
