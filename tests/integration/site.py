@@ -110,6 +110,12 @@ class LoggedInClient(AsgiClient):
         """Confirm an action on its page."""
         return self.post(path, data={"csrf": self._csrf, "reason": "a test", **form})
 
+    def send(self, path: str, body: Any) -> Any:
+        """Call the API with JSON; return what it answers."""
+        answer = self.post(path, json=body, headers={"X-CSRF-Token": self._csrf})
+        assert answer.is_success, answer.text
+        return answer.json()
+
     def finish(self, answer: httpx.Response) -> str:
         """Watch a job until it has ended; return its page."""
         assert answer.status_code == 303, answer.text

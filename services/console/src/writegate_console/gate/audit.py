@@ -34,7 +34,7 @@ _DETAIL = "SELECT detail FROM writegate.audit WHERE command = %(command)s"
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One action of a person. ``command``: the id of the operation that asked for it."""
+    """One action of a person. ``command``: the id of the operation that asked for it; ``result``: what came of it."""
 
     seq: int
     at: datetime
@@ -43,6 +43,7 @@ class AuditEntry:
     target: str
     detail: Mapping[str, Any]
     command: str | None
+    result: str
 
 
 def shown_action(action: str) -> str:
@@ -64,7 +65,24 @@ def newest_entries(database: Database, limit: int, **filters: Any) -> list[Audit
     parameters = {name: filters.get(name) for name in ("who", "action", "target", "command", "before")}
     if (action := parameters["action"]) is not None:
         parameters["action"] = _STORED_AS.get(action, action)
-    return [AuditEntry(**row) for row in database.all(_ENTRIES, {**parameters, "limit": limit})]
+    rows = database.all(_ENTRIES, {**parameters, "limit": limit})
+    return [AuditEntry(**row, result=result_of(row["detail"])) for row in rows]
+
+
+def result_of(detail: Mapping[str, Any]) -> str:
+    """Return what came of an action, as people read it, from the detail that the writer recorded."""
+    if (why := detail.get("refused")) is not None:
+        return f"refused: {why}"
+    if (done := detail.get("done")) is not None:
+        skipped = sum(detail.get("skipped", {}).values())
+        return f"{_count(done)}, {skipped:,} skipped" if skipped else _count(done)
+    if (outcomes := detail.get("outcomes")) is not None:
+        return ", ".join(f"{count:,} {shown_outcome(outcome)}" for outcome, count in outcomes.items()) or _count(0)
+    return "done"
+
+
+def _count(commands: int) -> str:
+    return f"{commands:,} command{'' if commands == 1 else 's'}"
 
 
 def actions_on(database: Database, kept: KeptTable, number: int) -> list[Row]:
