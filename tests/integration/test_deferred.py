@@ -244,3 +244,32 @@ def test_the_console_shows_deferred_commands_and_acts_on_them(gate: Gate, site: 
     gate.database.wait_entries(account, 2)
     assert gate.database.entries(account) == {account: [2, 3]}
     gate.operator.do("parked", "drop", "--key", account, *WHY, "--yes")
+
+
+def test_a_message_is_taken_out_of_its_lane(gate: Gate, site: Site) -> None:
+    """It is in the queue, where nobody can look at it: people know its id."""
+    account = "in-the-lane"
+    hold(gate, "trial")
+    gate.wait(
+        lambda: "lanes.held" in gate.writers["writer-1"].log.rpartition("lanes.released")[2], "the lanes are held"
+    )
+    commands = [Deposit(account=account, seq=seq) for seq in range(4)]
+    gate.broker.publish(commands)
+    gate.operator.do("skip", "trial", commands[1].command_id, *WHY)
+    asked = {"service": "trial", "id": commands[2].command_id, "drop": False, "reason": "a test"}
+    assert site.client().send("/api/v1/removals", asked) == {"removed": commands[2].command_id}
+    gate.operator.do("release", "trial")
+    gate.database.wait_entries(account, 2)
+    assert gate.database.entries(account) == {account: [0, 3]}
+    assert parked_as(gate, commands[1])[:2] == ("dropped", "dropped-by-people")
+    assert parked_as(gate, commands[2])[:2] == ("parked", "parked-by-people")
+    assert gate.database.value("SELECT count(*) FROM writegate.removal") == 0
+    for id_, why in ((commands[0].command_id, "applied"), (commands[1].command_id, "parked")):
+        late = gate.operator.run("skip", "trial", id_, *WHY)
+        assert (late.returncode, f"it is finished: {why}" in late.stderr) == (1, True), late.stderr
+    unknown = gate.operator.run("skip", "trail", commands[0].command_id, *WHY)
+    assert (unknown.returncode, "there is no service 'trail'" in unknown.stderr) == (1, True)
+    audited = "SELECT action FROM writegate.audit WHERE target = %s AND NOT detail ? 'refused'"
+    assert gate.database.sql(audited, [f"command trial {commands[1].command_id}"]) == [("drop",)]
+    gate.operator.do("parked", "replay", "--key", account, *WHY, "--yes")
+    gate.database.wait_entries(account, 3)

@@ -35,6 +35,7 @@ MAY_LOAD = {
     "plan": {"httpx", "pika", "psycopg2", "pydantic", "rich", "sqlalchemy", "writegate_writer"},
     "release": CONSOLE | {"pika"},
     "service": {"pika", "pydantic", "supervisor", "writegate_devkit"},
+    "skip": CONSOLE | {"pika"},
     "stack": {"pika", "pydantic", "rich", "supervisor", "writegate_devkit"},
     "status": CONSOLE | {"httpx"},
     "trace": CONSOLE,

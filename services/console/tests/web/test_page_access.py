@@ -40,6 +40,7 @@ POSTS: dict[str, dict[str, Any]] = {
     "deferred/replays": {"selection": {}, "reason": "x"},
     "deferred/parkings": {"selection": {}, "reason": "x"},
     "deferred/drops": {"selection": {}, "reason": "x"},
+    "removals": {"service": "flights", "id": "x", "drop": True, "reason": "x"},
     "parked/1/edits": {"fields": {}, "was": "", "reason": "x"},
 }
 

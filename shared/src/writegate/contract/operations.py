@@ -162,6 +162,17 @@ class DropDeferred(OnKept):
     kept: ClassVar[KeptTable] = DEFERRED
 
 
+class TakeOut(Operation):
+    """Park or drop one command before a writer applies it, wherever it is: in a lane, on its way, or deferred.
+
+    Its message is acknowledged when its turn comes. Refused when it is finished already.
+    """
+
+    service: str
+    id: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    drop: bool
+
+
 class OnFirst(Operation):
     """A dry run: the first commands of a selection are applied in a transaction that is rolled back.
 
@@ -201,7 +212,19 @@ class _BuiltIn(Service):
 
 operations: Service = _BuiltIn(
     BUILT_IN,
-    commands=[Hold, Release, Replay, Drop, DryRun, Edit, ReplayDeferred, ParkDeferred, DropDeferred, DryRunDeferred],
+    commands=[
+        Hold,
+        Release,
+        Replay,
+        Drop,
+        DryRun,
+        Edit,
+        ReplayDeferred,
+        ParkDeferred,
+        DropDeferred,
+        DryRunDeferred,
+        TakeOut,
+    ],
     retention=timedelta(days=7),
 )
 """The declaration of the built-in service."""

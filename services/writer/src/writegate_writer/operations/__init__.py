@@ -8,9 +8,16 @@ from __future__ import annotations
 
 from writegate.contract.operations import operations
 from writegate_writer.handlers.writes import Writes
-from writegate_writer.operations import decide_deferred, dry_run, edit_parked, hold_and_release, replay_and_drop
+from writegate_writer.operations import (
+    decide_deferred,
+    dry_run,
+    edit_parked,
+    hold_and_release,
+    replay_and_drop,
+    take_out,
+)
 from writegate_writer.operations.tables import TABLES
 
 writes = Writes(operations, tables=TABLES)
-for _handlers in (hold_and_release, replay_and_drop, edit_parked, decide_deferred, dry_run):
+for _handlers in (hold_and_release, replay_and_drop, edit_parked, decide_deferred, take_out, dry_run):
     _handlers.register(writes)

@@ -46,7 +46,7 @@ _OPERATOR_RIGHTS: Mapping[str, tuple[str, ...]] = {
     "lane": ("SELECT",),
     "ledger": ("SELECT",),
     "parked": ("SELECT", "UPDATE"),
-    "removal": ("SELECT", "INSERT", "UPDATE"),
+    "removal": _CHANGE,
     "service": ("SELECT",),
 }
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request, status
 
 from writegate.contract.json_values import read_json, show_json
-from writegate.contract.operations import Edit, Hold, Release
+from writegate.contract.operations import Edit, Hold, Release, TakeOut
 from writegate_console.gate.audit import dry_run_report
 from writegate_console.gate.kept.actions import DRY_RUNS, TABLES, Action, KeptName
 from writegate_console.gate.kept.search import count_groups
@@ -20,6 +20,7 @@ from writegate_console.web.routes.api.models import (
     MoveRequest,
     Number,
     ReleaseRequest,
+    RemovalRequest,
 )
 from writegate_console.web.security.identity import ApiOperator
 from writegate_console.web.state.jobs import Job
@@ -100,6 +101,13 @@ def edit(
     """Give a parked command other fields."""
     fields = show_json(sent["fields"])  # `asked` has its numbers as floats
     operation = Edit(number=number, fields=fields, was=asked.was, by=viewer.user.name, reason=asked.reason)
+    return shared_state(request).operate(operation)
+
+
+@router.post("/removals", status_code=status.HTTP_201_CREATED)
+def take_out(request: Request, viewer: ApiOperator, asked: RemovalRequest) -> dict[str, Any]:
+    """Park or drop one command before a writer applies it: in a lane, on its way, or deferred."""
+    operation = TakeOut(service=asked.service, id=asked.id, drop=asked.drop, by=viewer.user.name, reason=asked.reason)
     return shared_state(request).operate(operation)
 
 

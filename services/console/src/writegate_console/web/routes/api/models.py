@@ -178,6 +178,14 @@ class MoveRequest(DryRunRequest):
         return self
 
 
+class RemovalRequest(_Request):
+    """A command that is not to be applied, wherever it is. ``drop``: for good; else it is parked."""
+
+    service: str
+    id: str = Field(min_length=1, max_length=1000)
+    drop: bool
+
+
 class EditRequest(_Request):
     """A parked command's new fields. ``was``: the SHA-256 of the body they replace, as the caller has seen it."""
 
