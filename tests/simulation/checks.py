@@ -39,6 +39,10 @@ class Checks:
         self._accepted.update(command.command_id for command in commands)
         self._history.add(self._schedule.now, thread, "accepted  {}", commands)
 
+    def unfinished(self) -> list[Numbered]:
+        """Return the commands that were accepted and are not applied, in the order in which they were made."""
+        return [made for id_, made in self._made.items() if id_ in self._accepted and id_ not in self._applied]
+
     # Called by the database.
 
     def committed(self, session: Session, changes: dict[Lock, Row]) -> None:

@@ -12,8 +12,9 @@ from pydantic_core import from_json, to_json
 
 from tests.simulation.database import Database, Session
 from tests.simulation.schedule import Group
-from tests.simulation.services import DOMAINS, SERVED
+from tests.simulation.services import DOMAINS, SERVED, Numbered
 from tests.simulation.store import ParkedRow
+from writegate.contract.command import contract_of
 from writegate.contract.ids import ledger_id
 from writegate.contract.lanes import lane_of
 from writegate.message.receipt import Cause
@@ -28,11 +29,18 @@ _DOMAIN_OF = {lane: domain for domain, lanes in DOMAINS.items() for lane in lane
 class Operator:
     """Acts now and then. When there are no faults any more it drops whatever makes a key wait."""
 
-    def __init__(self, database: Database, random: Random, active: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        random: Random,
+        active: Callable[[], bool],
+        unfinished: Callable[[], list[Numbered]],
+    ) -> None:
         self.group = Group("operator")
         self._database = database
         self._random = random
         self._active = active
+        self._unfinished = unfinished  # what publishers got accepted, and is not applied yet
         self._pause_seconds = random.choice((0.3, 1.0, 3.0))
         # A transaction of a writer's slot, which is counted with the writers' connections already.
         self._session = Session(database, "operator", self.group)
@@ -53,8 +61,13 @@ class Operator:
             elif chance < 0.8:
                 self._act_on_deferred(lambda _: True, self._replay_now)
             else:
-                removal = Removal(Cause("by-people", "out of the way"), dropped=chance < 0.9)
-                self._act_on_deferred(lambda row: row.item.task not in _NEEDED, partial(self._remove, removal=removal))
+                removal = Removal(Cause("by-people", "out of the way"), dropped=self._random.random() < 0.5)
+                if chance < 0.95:
+                    self._act_on_deferred(
+                        lambda row: row.item.task not in _NEEDED, partial(self._remove, removal=removal)
+                    )
+                else:
+                    self._take_out(removal)
 
     def _page(self, wanted: Callable[[ParkedRow], bool]) -> list[tuple[Any, ParkedRow]]:
         rows = self._database.tables.get("parked", {})
@@ -107,6 +120,21 @@ class Operator:
     def _remove(self, seq: int, row: DeferredRow, removal: Removal) -> None:
         self._session.put("removal", (row.service, ledger_id(row.item.id)), removal)
         self._database.history.add(self._database.schedule.now, "operator", "removes {} {}", seq, row.item.fields)
+
+    def _take_out(self, removal: Removal) -> None:
+        """Remove a command wherever it is: in a lane, at its publisher still, or deferred."""
+        waiting = [command for command in self._unfinished() if contract_of(command).task not in _NEEDED]
+        if not waiting:
+            return
+        command = self._random.choice(waiting)
+        service, id_ = contract_of(command).service, ledger_id(command.command_id)
+
+        def work() -> None:
+            if self._session.get("ledger", (service, id_)) is None:
+                self._session.put("removal", (service, id_), removal)
+                self._database.history.add(self._database.schedule.now, "operator", "takes out {}", command)
+
+        self._act({domain for (of, _), domain in _DOMAIN_OF.items() if of == service}, work)
 
     def _replay_now(self, seq: int, row: DeferredRow) -> None:
         """The new revision of its domain is all that is needed."""

@@ -76,7 +76,7 @@ class World:
         self._over = False
         schedule.spawn("fault", Group("fault"), self._inject)
         schedule.spawn("observer", Group("observer"), self._observe)
-        operator = parts.operator(self.database, random, lambda: self.faults.active)
+        operator = parts.operator(self.database, random, lambda: self.faults.active, self.checks.unfinished)
         schedule.spawn("operator", operator.group, operator.run)
 
     def run(self) -> None:

@@ -21,12 +21,14 @@ CONNECT_SECONDS = 10
 _PAGE_ROWS = 100  # of at most 256 KiB each
 
 # Each part in its own order: one order over all would sort the bodies too.
-# Commands that were parked because of the database, a handler or a crash had been decoded. Malformed ones never were.
+# Commands that were parked because of the database, a handler, a crash or people had been decoded. Malformed ones never
+# were.
 # What the broker gave up has the form of a command, and some writer was to read it.
 _PARKED = """
 SELECT 'parked', service, id, task, version, key, raw FROM writegate.parked
 WHERE state = 'parked' AND service = ANY(%(services)s) AND task IS NOT NULL
-      AND (sqlstate IS NOT NULL OR cause IN ('rejected', 'crash') OR starts_with(cause, 'dead-letter:'))
+      AND (sqlstate IS NOT NULL OR cause IN ('rejected', 'crash', 'parked-by-people')
+           OR starts_with(cause, 'dead-letter:'))
 ORDER BY seq
 """
 _DEFERRED = """
