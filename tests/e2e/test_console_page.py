@@ -184,7 +184,7 @@ def test_a_reader_sees_all_and_is_refused_each_action(stack: Stack, address: str
             browser.run('document.querySelectorAll(\'a[href^="/act/"], form[action^="/act/"][method=post]\').length')
             == 0
         )
-        for action in ("hold?target=flights", "release", "replay", "drop"):
+        for action in ("hold?target=flights", "release", "parked/replay", "deferred/drop"):
             browser.open(f"{address}/act/{action}")
             assert "Not allowed" in browser.text("main")
         post = "fetch('/act/hold', {method: 'POST', body: 'target=flights&reason=x'}).then(answer => answer.status)"

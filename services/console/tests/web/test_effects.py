@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from writegate.contract.targets import parse
+from writegate_console.gate.kept.actions import Action
 from writegate_console.gate.kept.search import KeptGroup
 from writegate_console.gate.overview.services import LaneRow, ServiceRow
 from writegate_console.web.views import effects
@@ -23,3 +26,18 @@ def test_what_a_replay_moves_is_counted() -> None:
     groups = [KeptGroup("flights", "flights.record_departure", "23514", 1, 7, 7)]
     assert effects.of_move("parked", "replay", groups)[0].startswith("1 parked command ")
     assert effects.of_move("parked", "drop", [*groups, *groups])[0].startswith("2 parked commands will be dropped")
+
+
+@pytest.mark.parametrize(
+    ("action", "begins"),
+    [
+        ("replay", "3 deferred commands will be tried now, each behind those of its key"),
+        ("park", "3 deferred commands will be parked"),
+        ("drop", "3 deferred commands will be dropped for good"),
+    ],
+)
+def test_what_is_done_with_deferred_commands_is_said(action: Action, begins: str) -> None:
+    groups = [KeptGroup("flights", "flights.record_departure", "held: migration 12", 3, 7, 9)]
+    first, *others = effects.of_move("deferred", action, groups)
+    assert first.startswith(begins)
+    assert others

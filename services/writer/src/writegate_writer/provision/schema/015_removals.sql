@@ -13,6 +13,8 @@ create table writegate.removal (
 -- By which people name a deferred command. `seq` is its place, and places may be below zero.
 alter table writegate.deferred add number bigint generated always as identity;
 create unique index deferred_number on writegate.deferred (number);
+-- For lists and pages of what waits, however much was decided since.
+create index deferred_listed on writegate.deferred (number) where state = 'deferred';
 
 -- A command that is dropped before it was parked has its row in `parked` all the same.
 create trigger note_parked_dropped before insert on writegate.parked for each row
