@@ -28,7 +28,7 @@ class Texts:
 
 TEXTS: Mapping[tuple[KeptName, Action], Texts] = {
     ("parked", "replay"): Texts(
-        "Have parked commands tried again, each in its place among those of its key that wait.",
+        "Have parked commands tried again. Each has its place among those of its key that wait.",
         "{:,} handed to their lanes; one that fails again is parked again, see `writegate parked list`",
     ),
     ("parked", "drop"): Texts(
@@ -36,8 +36,8 @@ TEXTS: Mapping[tuple[KeptName, Action], Texts] = {
         "{:,} dropped",
     ),
     ("deferred", "replay"): Texts(
-        "Have deferred commands tried now, each behind those of its key that were deferred before it. What stops a "
-        "command, such as a hold, still does.",
+        "Have deferred commands tried now. Each is behind those of its key that were deferred before it, and what "
+        "stops it, such as a hold, still does.",
         "{:,} are tried now; one that has to wait stays deferred, see `writegate deferred list`",
     ),
     ("deferred", "park"): Texts(
