@@ -8,7 +8,8 @@ import typer
 
 from writegate.cli.output import Json, print_json
 from writegate.contract.operations import TakeOut
-from writegate_console.cli.options import By, Reason, login_name
+from writegate.session_name import login_name
+from writegate_console.cli.options import By, Reason
 from writegate_console.gate.operate import operate_once
 
 
