@@ -21,6 +21,8 @@ from writegate_writer.decide.deferral import (
     revive,
 )
 from writegate_writer.decide.holds import holds_of
+from writegate_writer.decide.rejections import RejectionStreak
+from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.store import Opened
 from writegate_writer.receive.delivery import Arrived, Refused
 from writegate_writer.receive.reading import read
@@ -58,6 +60,13 @@ def test_it_waits_for_no_other_of_its_key_once_it_is_too_much() -> None:
     """Else one in front would let any number of them wait behind it."""
     work = Work([newer()], version_wait=VersionWait(60.0, {"shop": MOST_NEWER_COMMANDS}), blocks=lambda _: True)
     assert len(classify(work, OPENED, {}).parked) == 1
+
+
+def test_those_that_are_too_many_do_not_hold_their_type() -> None:
+    work = Work([newer() for _ in range(99)], version_wait=VersionWait(60.0, {"shop": MOST_NEWER_COMMANDS}))
+    plan = classify(work, OPENED, {})
+    assert len(plan.parked) == 99
+    assert RejectionStreak().count(work, BatchResult(plan)) == {}
 
 
 @pytest.mark.parametrize(

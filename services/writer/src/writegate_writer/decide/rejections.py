@@ -34,7 +34,7 @@ class RejectionStreak:
         causes = {
             id(refused.arrived): refused.cause
             for refused in result.plan.parked
-            if refused.arrived is not None and refused.ledger_id not in known
+            if refused.arrived is not None and not refused.arrived.newer and refused.ledger_id not in known
         }
         if not causes and not self._task:
             return {}
