@@ -34,14 +34,15 @@ MAY_LOAD = {
     "parked": CONSOLE | {"pika"},
     "plan": {"httpx", "pika", "psycopg2", "pydantic", "rich", "sqlalchemy", "writegate_writer"},
     "release": CONSOLE | {"pika"},
-    "service": {"pika", "pydantic", "supervisor", "writegate_devkit"},
+    "service new": {"pika", "pydantic", "supervisor", "writegate_devkit"},
+    "service remove": {"httpx", "pika", "psycopg2", "pydantic", "rich", "sqlalchemy", "writegate_writer"},
     "skip": CONSOLE | {"pika"},
     "stack": {"pika", "pydantic", "rich", "supervisor", "writegate_devkit"},
     "status": CONSOLE | {"httpx"},
     "trace": CONSOLE,
     "who": CONSOLE,
 }
-COMMANDS = sorted({command.name for command in (*OWN, *entry_points(group=GROUP))})
+COMMANDS = sorted({command.name.replace(".", " ") for command in (*OWN, *entry_points(group=GROUP))})
 
 
 def loaded_by(*arguments: str) -> set[str]:
@@ -69,20 +70,25 @@ def output_of(*arguments: str, **environment: str) -> str:
     return done.stdout
 
 
-def test_the_overview_loads_no_command() -> None:
+def test_the_overview_loads_no_command_and_a_group_none_either() -> None:
     assert loaded_by() == set()
+    assert loaded_by("service") == set()
+    assert {line.split()[0] for line in output_of("service", "--help").partition("Commands:\n")[2].splitlines()} == {
+        "new",
+        "remove",
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_loads_what_it_works_with(command: str) -> None:
-    assert loaded_by(command) <= MAY_LOAD.get(command, set())
+    assert loaded_by(*command.split()) <= MAY_LOAD.get(command, set())
 
 
 def test_the_overview_explains_every_command_on_one_line_each() -> None:
     lines = output_of("--help").partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in lines] == [
         *(command.name for command in OWN),
-        *sorted(set(COMMANDS) - {"contracts", "publish"}),
+        *sorted({command.split()[0] for command in COMMANDS} - {"contracts", "publish"}),
     ]
     for line in lines:
         assert len(line) <= 80

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, distribution, entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from writegate.cli.summaries import summary_of
 from writegate.errors import WritegateError, first_wrong_field
@@ -20,6 +20,8 @@ OWN = (
     EntryPoint("contracts", "writegate.cli.contracts:contracts", GROUP),
     EntryPoint("publish", "writegate.cli.publish:publish", GROUP),
 )
+# A command whose entry point has a dot in its name is one of a group, to which several distributions may add.
+GROUPS = {"service": "Add a service to a checkout, remove one from the gate."}
 # Commands for development are in a distribution of their own, which no service installs.
 DEVKIT, DEVKIT_COMMANDS = "writegate-devkit", ("service", "stack")
 # Shells ask for completions with the line so far in one of these, and without arguments.
@@ -70,14 +72,36 @@ def app(arguments: Sequence[str]) -> typer.Typer:
     root.callback(help="Publish database writes as typed commands; one small pool of writers applies them.")(options)
     commands = {command.name: command for command in (*OWN, *sorted(entry_points(group=GROUP)))}
     named = next((argument for argument in arguments if not argument.startswith("-")), None)
+    grouped = [command for name, command in commands.items() if name.startswith(f"{named}.")]
+    if grouped:
+        words = [argument for argument in arguments if not argument.startswith("-")]
+        root.add_typer(_group(grouped, words[1] if len(words) > 1 else None), name=named)
+        return root
     if named in DEVKIT_COMMANDS and named not in commands:
         raise WritegateError(f"`{named}` is a command of {DEVKIT}, which is not installed here: install {DEVKIT}")
     if named in commands:
         _add(root, commands[named])
     else:
-        for name, command in commands.items():
-            root.command(name, help=summary_of(command))(_not_called)
+        # In the order of their names, after our own; of a group only its own help.
+        first_words = {name.partition(".")[0]: command for name, command in commands.items()}
+        for name, command in first_words.items():
+            root.command(name, help=GROUPS.get(name) or summary_of(command))(_not_called)
     return root
+
+
+def _group(commands: Sequence[EntryPoint], named: str | None) -> typer.Typer:
+    """Build a group with the command that is named, or with the help of all of them."""
+    import typer  # noqa: PLC0415  see app()
+
+    group = typer.Typer(no_args_is_help=True, help=GROUPS.get(commands[0].name.partition(".")[0], ""))
+    group.callback()(_not_called)  # so that one command alone stays a command of the group
+    shorts = {command.name.partition(".")[2]: command for command in commands}
+    for short, command in shorts.items():
+        if named == short:
+            group.command(short)(_loaded(command))
+        elif named not in shorts:
+            group.command(short, help=summary_of(command))(_not_called)
+    return group
 
 
 def _not_called() -> None:
@@ -96,12 +120,7 @@ def _version(wanted: bool) -> None:
 def _add(root: typer.Typer, command: EntryPoint) -> None:
     import typer  # noqa: PLC0415  see app()
 
-    try:
-        loaded = command.load()
-    except ModuleNotFoundError as error:
-        raise WritegateError(
-            f"`{command.name}` needs the module {error.name!r}: install what {command.value.partition(':')[0]} asks for"
-        ) from error
+    loaded = _loaded(command)
     if not isinstance(loaded, typer.Typer):
         root.command(command.name)(loaded)
     elif len(loaded.registered_commands) == 1 and not loaded.registered_groups and not loaded.registered_callback:
@@ -111,3 +130,12 @@ def _add(root: typer.Typer, command: EntryPoint) -> None:
         root.command(command.name, help=only.help)(only.callback)
     else:
         root.add_typer(loaded, name=command.name)
+
+
+def _loaded(command: EntryPoint) -> Any:
+    try:
+        return command.load()
+    except ModuleNotFoundError as error:
+        raise WritegateError(
+            f"`{command.name}` needs the module {error.name!r}: install what {command.value.partition(':')[0]} asks for"
+        ) from error

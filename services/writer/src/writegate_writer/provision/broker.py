@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ import httpx
 from writegate.config import Settings
 from writegate.contract.users import WRITER
 from writegate.message.policies import LISTED, Harm, Policy, harms_of_listing
-from writegate.message.topology import Binding
+from writegate.message.topology import Binding, exchange_name
 from writegate.publishing.wire import LANES
 from writegate.urls import vhost_of
 from writegate_writer.provision.broker_diff import MONITORING, BrokerState, Permission, limit_path
@@ -133,6 +133,16 @@ class Broker:
     def delete_queue(self, name: str) -> None:
         """Delete a queue, whatever is in it."""
         self._request("DELETE", ("queues", self._vhost, name))
+
+    def forget(self, service: str, queues: Iterable[str], user: str | None) -> None:
+        """Delete a service's user, exchange and queues, whatever is in them, as far as they are there."""
+        there = self.read({})
+        if user is not None:
+            self._request("DELETE", ("users", user))
+        if exchange_name(service) in there.exchanges:
+            self._request("DELETE", ("exchanges", self._vhost, exchange_name(service)))
+        for queue in queues:
+            self.delete_queue(queue)
 
     def run(self, call: BrokerRequest, passwords: Mapping[str, str]) -> None:
         """Carry out one change."""

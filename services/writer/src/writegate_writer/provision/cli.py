@@ -137,6 +137,9 @@ def _show_plan(found: Plan) -> None:
     show_ledger(found.ledger)
     for hint in found.hints:
         print_text(f"hint: {hint}\n")
+    for orphan in found.orphans:
+        way = f"If it is no more: `writegate service remove {orphan.service}`"
+        print_text(f"{orphan.service} is not installed here, and there is {', '.join(orphan.parts)}. {way}\n")
     for change in found.changes:
         show_change(change)
     if found.changes:

@@ -21,6 +21,7 @@ from writegate_writer.provision.database_diff import DatabaseState, Role
 from writegate_writer.provision.domain_takeover import DomainTakeover
 from writegate_writer.provision.grants import Grant, Objects, Path
 from writegate_writer.provision.ledger_size import LedgerShare, ledger_shares
+from writegate_writer.provision.service_rows import ServiceRows
 
 CONNECT_SECONDS = 10
 LOCK_MILLIS = 2000  # waiting longer for a table would make every writer wait behind us
@@ -55,6 +56,10 @@ class Database:
             return ()
         [(all_bytes, all_rows)] = self._all(queries.LEDGER_BYTES)
         return ledger_shares(self._all(queries.LEDGER_ROWS), all_bytes, all_rows)
+
+    def rows_of(self, service: str) -> ServiceRows:
+        """Return what there is of a service, to be forgotten."""
+        return ServiceRows(self._connection, service)
 
     def takeover(self, services: Sequence[str]) -> DomainTakeover:
         """Return the means to take over the domains of some services."""

@@ -24,6 +24,8 @@ from writegate_writer.provision.database_diff import DatabaseDesired, desired_da
 from writegate_writer.provision.hints import hints_of
 from writegate_writer.provision.lanes_diff import numbers_of, refusals, switched
 from writegate_writer.provision.ledger_size import LedgerShare
+from writegate_writer.provision.orphans import Orphan, orphans
+from writegate_writer.provision.service_removal import ServiceRemoval
 from writegate_writer.provision.switch import Switch, Switching, lanes_of
 
 NEED = ("broker_api_url", "database_url")
@@ -33,12 +35,16 @@ _MOST_ROUNDS = 4
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What differs, the domains the services form, what the ledger takes, and what services could declare."""
+    """What differs, the domains the services form, what the ledger takes, and what services could declare.
+
+    ``orphans``: services that are not installed here. They may be others' own, so they are no difference.
+    """
 
     changes: tuple[Change, ...]
     domains: tuple[DeclaredDomain, ...]
     ledger: tuple[LedgerShare, ...] = ()
     hints: tuple[str, ...] = ()
+    orphans: tuple[Orphan, ...] = ()
 
     @property
     def possible(self) -> tuple[Change, ...]:
@@ -95,8 +101,10 @@ class Applier:
         lanes = numbers_of(actual.lanes)
         services = [writes.service for writes in self._desired.services if writes.service.name not in held - set(lanes)]
         wanted = desired_broker(self._vhost, services, lanes)
-        changes = [*diff_database(self._desired, actual), *diff_broker(wanted, self._broker.read(self._passwords))]
-        return Plan(tuple(changes), self._desired.domains, self._database.ledger(), hints)
+        at_broker = self._broker.read(self._passwords)
+        changes = [*diff_database(self._desired, actual), *diff_broker(wanted, at_broker)]
+        left = orphans(self.services, actual, at_broker)
+        return Plan(tuple(changes), self._desired.domains, self._database.ledger(), hints, left)
 
     def apply(self, first: Plan, done: Callable[[Change], None]) -> Plan:
         """Make the possible changes, calling ``done`` after each, and return what is left: the refused ones.
@@ -145,6 +153,20 @@ class Applier:
         before = numbers_of(actual.lanes)
         made = [Change("change", "lanes", name, f"{before[name]} to {number}") for name, number in step.numbers.items()]
         return made + [Change("change", "queue", name, "made anew, as declared") for name in replaced]
+
+    def remove(self, service: str, limit_seconds: float, report: Callable[[str], None]) -> None:
+        """Take a service that is not installed here away from broker and database. See :mod:`.service_removal`."""
+        if service in self.services:
+            raise ApplyError(
+                f"{service} is installed here, and `apply` would make it again: delete its folder and run `make setup` "
+                "(or uninstall it), and leave the writers that have it running until it is removed"
+            )
+        plan = self.plan()
+        if service not in {orphan.service for orphan in plan.orphans}:
+            there = ", ".join(orphan.service for orphan in plan.orphans) or "none"
+            raise ApplyError(f"there is nothing of a service {service!r}; not installed here, and there: {there}")
+        with lane_queues.connect(self._settings) as counts:
+            ServiceRemoval(service, self._broker, counts, self._database).run(limit_seconds, report)
 
     def outdated(self, names: Sequence[str]) -> list[str]:
         """Return the publishers that report another number of lanes of these services than is declared."""

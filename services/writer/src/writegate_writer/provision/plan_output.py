@@ -53,7 +53,7 @@ def show_change(change: Change) -> None:
 def as_json(plan: Plan, applied: list[Change] | None = None) -> dict[str, Any]:
     """Return what ``--json`` prints.
 
-    ``domains``, ``ledger``, ``hints``, ``changes`` to make or left, ``applied`` by an apply.
+    ``domains``, ``ledger``, ``hints``, ``orphans``, ``changes`` to make or left, ``applied`` by an apply.
     """
     domains = [
         {
@@ -80,6 +80,7 @@ def as_json(plan: Plan, applied: list[Change] | None = None) -> dict[str, Any]:
         "domains": domains,
         "ledger": ledger,
         "hints": list(plan.hints),
+        "orphans": [{"service": orphan.service, "parts": list(orphan.parts)} for orphan in plan.orphans],
         "changes": [_change(change) for change in plan.changes],
     }
     return found if applied is None else {**found, "applied": [_change(change) for change in applied]}

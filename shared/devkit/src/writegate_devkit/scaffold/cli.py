@@ -13,15 +13,7 @@ from writegate_devkit.stack.home import find_checkout
 
 MOST_LANES = 256  # each lane is a queue at the broker
 
-app = typer.Typer(no_args_is_help=True, help="Add services to a checkout.")
 
-
-@app.callback()
-def _services() -> None:
-    """Make typer keep `new` as a sub-command although it is the only one."""
-
-
-@app.command()
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A Python package and a schema too, such as invoices.")],
     *,
@@ -29,8 +21,9 @@ def new(
     key: Annotated[str, typer.Option(help="The field that its commands are about, such as customer_id.")] = "id",
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Create a service in this checkout: contract, app, writes, table, migration, tests, and how it is run.
+    """Create a service in this checkout.
 
+    Contract, app, writes, table, migration, tests, and how it is run.
     Exit code 0: created; 1: not created, and nothing is changed; 2: wrong usage.
     """
     checkout = find_checkout(Path.cwd())
