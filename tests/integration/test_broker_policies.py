@@ -134,5 +134,8 @@ def test_the_writer_s_log_its_metric_and_status_name_policy_and_queue(gate: Gate
         assert ("writes.trial.dead", "theirs") in figures()
         named = [line for line in writer.log.splitlines() if "broker.policy" in line]
         assert any("theirs" in line and "writes.trial.0" in line and "message-ttl" in line for line in named), named
+        shown = gate.operator.run("status")
+        assert shown.returncode == 2, shown.stdout + shown.stderr
+        assert "POLICY theirs of the broker on writes.trial.0: " in shown.stdout
     gate.wait(lambda: figures() == set(), "the metric to be gone", DEADLINE_SECONDS * 2)
     assert "broker.policy_gone" in writer.log

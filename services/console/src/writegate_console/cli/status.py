@@ -19,7 +19,7 @@ from writegate_console.gate.status.model import GateStatus, only, unknown_names
 from writegate_console.gate.status.queries import read_status
 
 _CLEAR = "\x1b[H\x1b[2J"
-NO_WRITER = 3  # exit code
+NO_WRITER, LOSING_POLICY = 3, 2  # exit codes
 REFRESH_SECONDS = 2.0  # within this time writers obey a hold
 
 
@@ -34,8 +34,8 @@ def status(
 ) -> None:
     """Show lanes, rates, what waits, holds, and who serves what.
 
-    Rates are of commands, also where a message holds many. Exit code 0: every domain has a writer, 3: one has none, 1:
-    failed.
+    Rates are of commands, also where a message holds many. Exit code 0: every domain has a writer, 3: one has none, 2:
+    a policy of the broker can lose commands (or wrong usage), 1: failed.
     """
     if watch and json_:
         raise typer.BadParameter("--json prints once: leave out --watch")
@@ -53,6 +53,8 @@ def status(
             time.sleep(REFRESH_SECONDS)
     if found.unserved:
         raise typer.Exit(NO_WRITER)
+    if found.policies:
+        raise typer.Exit(LOSING_POLICY)
 
 
 def _chosen(found: GateStatus, names: list[str]) -> GateStatus:
@@ -67,6 +69,8 @@ def _chosen(found: GateStatus, names: list[str]) -> GateStatus:
 def _print_status(found: GateStatus) -> None:
     if found.unserved:
         print_text(f"NO WRITER serves {', '.join(found.unserved)}: its commands wait\n")
+    for harm in found.policies:
+        print_text(f"POLICY {harm.policy} of the broker on {harm.target}: {harm.text}\n")
     columns = ("service", "lane", "domain", "state", "messages", "in/s", "oldest s")
     lanes = (
         (lane.service, lane.lane, lane.domain, lane.state, lane.messages, lane.in_per_second, lane.oldest_seconds)

@@ -10,15 +10,16 @@ import httpx
 
 from writegate.config import Settings
 from writegate.errors import SettingsError, WritegateError
+from writegate.message.policies import LISTED
 from writegate.urls import vhost_of
 
 TIMEOUT_SECONDS = 10.0
-_COLUMNS = "name,messages,consumers,message_stats"  # a tenth of the full answer
+_COLUMNS = f"messages,consumers,message_stats,{LISTED}"  # a fraction of the full answer
 _SAMPLE_COLUMNS = "messages_details.samples,message_stats.ack_details.samples"
 
 
 def read_queues(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) -> dict[str, dict[str, Any]]:
-    """Return each queue of the vhost by name, with its messages, consumers and counters.
+    """Return each queue of the vhost by name, with its messages, consumers, counters and policies.
 
     Raises :class:`WritegateError` when the broker does not answer or refuses.
     """

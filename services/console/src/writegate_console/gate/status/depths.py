@@ -8,6 +8,7 @@ from typing import Any
 
 from writegate.config import Settings
 from writegate.errors import WritegateError
+from writegate.message.policies import harms_of_listing
 from writegate_console.gate.broker import TIMEOUT_SECONDS, read_queues, read_samples
 from writegate_console.gate.status.ages import WINDOWS, QueueSamples, oldest_arrival_millis
 from writegate_console.gate.status.model import QueueDepth
@@ -32,6 +33,7 @@ def read_depths(
             queue.get("messages", 0),
             queue.get("message_stats", {}).get("publish_details", {}).get("rate", 0.0),
             ages.get(name),
+            tuple(harms_of_listing([queue])),
         )
         for name, queue in found.items()
     }, None

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from writegate.contract.targets import TargetError, parse
+from writegate.message.policies import Harm
 from writegate.message.topology import queue_name
 from writegate_console.gate.connections.budget import ConnectionBudget
 from writegate_console.gate.database import Row
@@ -21,12 +22,14 @@ _UNKNOWN: Mapping[str, float] = {}
 class QueueDepth:
     """Messages in a queue, ready and unacknowledged, and how many arrive a second.
 
-    ``oldest_seconds``: for how long the oldest of a queue that nobody consumes has waited at least.
+    ``oldest_seconds``: for how long the oldest of a queue that nobody consumes has waited at least. ``harms``: what
+    policies of the broker can lose of it.
     """
 
     messages: int
     in_per_second: float
     oldest_seconds: float | None = None
+    harms: tuple[Harm, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,10 @@ class ServiceThroughput:
 
 @dataclass(frozen=True, slots=True)
 class GateStatus:
-    """The whole gate. ``broker``: why there are no depths, None when there are."""
+    """The whole gate.
+
+    ``broker``: why there are no depths, None when there are. ``policies``: those of the broker that can lose commands.
+    """
 
     lanes: Sequence[LaneStatus]
     out: Sequence[ServiceThroughput]
@@ -74,6 +80,7 @@ class GateStatus:
     deferred: Sequence[Row]
     writers: ConnectionBudget
     broker: str | None
+    policies: Sequence[Harm] = ()
 
     @property
     def unserved(self) -> list[str]:

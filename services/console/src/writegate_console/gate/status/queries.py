@@ -87,6 +87,7 @@ def read_status(
         deferred=database.all(_DEFERRED),
         writers=read_budget(database),
         broker=problem,
+        policies=[harm for depth in depths.values() for harm in depth.harms],
     )
 
 
