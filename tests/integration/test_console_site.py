@@ -28,7 +28,7 @@ from tests.services.trial.contract import Careful, Deposit
 from writegate_devkit.stack.readiness import wait_until
 
 PATIENCE_SECONDS = patient(60)
-OVERVIEW_QUERIES = 15  # of one reading of the overview
+OVERVIEW_QUERIES = 14  # of one reading of the overview
 PAGE_QUERIES = {
     "/": 1,  # the charts; the rest is from the overview
     "/services": 0,
