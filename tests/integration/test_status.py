@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.integration.operator_shell import OperatorShell
 from tests.servers import OWNER, Servers
@@ -53,22 +52,25 @@ def trial(done: subprocess.CompletedProcess[str]) -> tuple[dict[str, Any], list[
 def test_without_a_writer_status_says_so_and_how_long_the_oldest_command_waits(
     gate: Gate, shell: OperatorShell
 ) -> None:
-    began = time.monotonic()
+    before = time.monotonic()
     gate.broker.publish([Deposit(account="status-waits", seq=0)])
-    oldest = 0.0
+    published = time.monotonic()
 
     def two_samples_old() -> bool:
-        nonlocal oldest
+        asked = time.monotonic()
         done = shell.run("status", "trial", "--json")
+        answered = time.monotonic()
         assert done.returncode == 3, done.stderr
         out, lanes = trial(done)
         assert {lane["state"] for lane in lanes} == {"no writer"}
-        oldest = out["oldest_seconds"] or 0.0
-        assert oldest <= time.monotonic() - began
-        return oldest > 2 * SAMPLE_SECONDS
+        oldest = out["oldest_seconds"]
+        if oldest is None:  # the broker has not counted it yet
+            return False
+        # It is seen with the next sample, and a sample may be as old as the distance of two.
+        assert asked - published - 3 * SAMPLE_SECONDS <= oldest <= answered - before
+        return bool(oldest > 2 * SAMPLE_SECONDS)
 
     gate.wait(two_samples_old, "the command grows old")
-    assert time.monotonic() - began - oldest < 3 * SAMPLE_SECONDS + patient(5)
     printed = shell.run("status")
     assert (printed.returncode, printed.stdout.partition(" serves ")[0]) == (3, "NO WRITER")
 
