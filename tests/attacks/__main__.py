@@ -22,6 +22,7 @@ from tests.attacks.target import target_running
 from tests.servers import servers_running
 
 IDLE_SECONDS: Final = 10.0
+MOST_CHARS: Final = 2000  # of what was missed: the logs that come with it are long
 
 
 def main() -> int:
@@ -59,7 +60,7 @@ def show(tried: list[Tried]) -> None:
     console.print(table)
     for attack in tried:
         if attack.missed:
-            console.print(f"{attack.name}: {attack.missed}", markup=False)
+            console.print(f"{attack.name}: {attack.missed[:MOST_CHARS]}", markup=False)
     held = sum(not attack.missed for attack in tried)
     console.print(f"{held} attacks of {len(tried)} held, {len(tried) - held} missed")
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import socket
 import uuid
 from dataclasses import replace
-from itertools import count
 from typing import Any, Final
 
 from pydantic_core import to_json
 
 from tests.attacks.attack import Attack
-from tests.attacks.target import MOST_PARKED, WRITERS, Attacker, Target
+from tests.attacks.target import WRITERS, Attacker, Target
 from tests.services.trial.contract import Deposit
 from writegate.contract.ids import new_id
 from writegate.message.envelope import LOOKUP_TASK, MAX_PARTS, Item, Message, encode, encode_many, item_of
@@ -33,6 +32,20 @@ def good_commands(target: Target) -> str:
 def look_up(command_id: str) -> Message:
     """Return the question for a command's receipt."""
     return encode(Item(new_id(), LOOKUP_TASK, 1, None, to_json({"id": command_id})))
+
+
+def many_of(task: str, version: int, key: str | None, fields: bytes, count: int) -> Message:
+    """Return a message of many commands that differ by their ids only.
+
+    It is put together as text: who sends it shares this process, and its time, with the neighbour.
+    """
+    message_id = new_id()
+    row = to_json([message_id, task, version, key])[1:-1] + b"," + fields
+    rows = b",".join(
+        b"[" + row.replace(message_id.encode(), b"%s-%d" % (message_id.encode(), n)) + b"]" for n in range(count)
+    )
+    message = encode_many(message_id, [])
+    return replace(message, body=b'[[],{"commands":[' + rows + b"]},{}]")
 
 
 def settle(target: Target, attacker: Attacker, *accounts: str) -> None:
@@ -106,41 +119,33 @@ def _send_with(attacker: Attacker, command: Deposit, headers: dict[str, Any], **
 def amplified_headers(target: Target) -> str:
     """2,000 small bad commands in a message with 15 KB of headers, or with 100 KB: each row used to have them all."""
     before = target.parked_bytes()
-    rows = [Item(new_id(), "trial.deposit", 1, "amplified", b"{}") for _ in range(MAX_PARTS)]
-    message = encode_many(new_id(), rows)
     with target.attacker() as attacker:
         for size in (15_000, 100_000):
-            headers = {**message.headers, "id": new_id(), "filler": "x" * size}
-            attacker.send(Message(message.body, headers, message.properties), "amplified")
+            message = many_of("trial.deposit", 1, "amplified", b"{}", MAX_PARTS)
+            attacker.send(replace(message, headers={**message.headers, "filler": "x" * size}), "amplified")
         settle(target, attacker, "amplified")
     grown = target.parked_bytes() - before
-    assert grown < 4 * 1024**2, f"two messages of {len(message.body)} bytes each parked {grown} bytes"
+    assert grown < 4 * 1024**2, f"two messages of {MAX_PARTS} commands each parked {grown} bytes"
     return f"parked {grown // 1024} KiB"
 
 
 def too_many_parts(target: Target) -> str:
-    """Messages of as many commands as fit the bytes: 6,000 each. Every one of them is one row."""
-    row = b'["%s","trial.deposit",1,"x",{}]'
+    """Messages of as many commands as fit the bytes: each of the five is one row."""
     with target.attacker() as attacker:
         for _ in range(5):
-            message = encode_many(new_id(), [])
-            rows = b",".join(row % str(number).encode() for number in range(6000))
-            body = b'[[],{"commands":[' + rows + b"]},{}]"
-            attacker.send(Message(body, message.headers, message.properties), "parts")
+            attacker.send(many_of("trial.deposit", 1, "x", b"{}", 3000), "parts")
         settle(target, attacker, "parts")
-    parked = target.gate.database.value("SELECT count(*) FROM writegate.parked WHERE cause = 'too-many'")
-    assert parked % 5 == 0, f"expected five rows a try, got {parked}"
-    assert target.gate.database.value("SELECT count(*) FROM writegate.parked WHERE id = '1'") == 0
+    causes = dict(target.gate.database.sql("SELECT cause, count(*) FROM writegate.parked GROUP BY cause"))
+    assert causes == {"too-many": 5}, causes
     return "5 rows"
 
 
 def many_look_ups(target: Target) -> str:
     """40 messages of 2,000 look-ups each: they are answered within a budget, after the writes."""
-    reply_to = str(uuid.uuid4())
     with target.attacker() as attacker:
         for _ in range(40):
-            rows = [Item(new_id(), LOOKUP_TASK, 1, None, to_json({"id": str(uuid.uuid4())})) for _ in range(MAX_PARTS)]
-            attacker.send(encode_many(new_id(), rows), reply_to=reply_to)
+            message = many_of(LOOKUP_TASK, 1, None, to_json({"id": str(uuid.uuid4())}), MAX_PARTS)
+            attacker.send(message, reply_to=str(uuid.uuid4()))
         settle(target, attacker, "look-ups", "look-ups, other lane")
     return "80,000 look-ups"
 
@@ -149,9 +154,8 @@ def unknown_versions(target: Target) -> str:
     """Versions that no writer knows, with a victim's key: good commands of it used to wait behind them for ever."""
     with target.attacker() as attacker:
         for number in range(10):
-            version = 2**31 - 1 - number
-            rows = [replace(item_of(Deposit(account="versions", seq=-1)), version=version) for _ in range(1000)]
-            attacker.send(encode_many(new_id(), rows), "versions")
+            fields = b'{"account":"versions","seq":-1}'
+            attacker.send(many_of("trial.deposit", 2**31 - 1 - number, "versions", fields, 1000), "versions")
         settle(target, attacker, "versions")
     deferred = target.gate.database.value("SELECT count(*) FROM writegate.deferred WHERE key = 'versions'")
     assert deferred == 0, f"{deferred} commands wait for a version that nobody can have"
@@ -160,42 +164,42 @@ def unknown_versions(target: Target) -> str:
 
 def next_versions(target: Target) -> str:
     """Versions that a later writer might know: of a publisher only some wait, the others are parked."""
-    before = _deferred(target)
+    waiting = "SELECT count(*) FROM writegate.deferred WHERE state = 'deferred'"
     with target.attacker() as attacker:
         for number in range(10):
-            made = [Deposit(account=f"next-{number}", seq=seq) for seq in range(1000)]
-            rows = [replace(item_of(command), version=2) for command in made]
-            attacker.send(encode_many(new_id(), rows), f"next-{number}")
+            fields = b'{"account":"next-%d","seq":1}' % number
+            attacker.send(many_of("trial.deposit", 2, f"next-{number}", fields, 1000), f"next-{number}")
         settle(target, attacker, "versions", "versions, other lane")
-    waiting = _deferred(target) - before
-    assert waiting <= MOST_NEWER_COMMANDS, f"{waiting} commands of one publisher wait for another version"
+    count = target.gate.database.value(waiting)
+    # As if people had decided about them.
     target.gate.database.sql("DELETE FROM writegate.deferred WHERE key LIKE 'next-%%'")
     target.gate.database.sql("UPDATE writegate.domain SET revision = revision + 1")
-    return f"{waiting} wait"
-
-
-def _deferred(target: Target) -> int:
-    return int(target.gate.database.value("SELECT count(*) FROM writegate.deferred WHERE state = 'deferred'"))
+    assert count <= MOST_NEWER_COMMANDS, f"{count} commands of one publisher wait for another version"
+    return f"{count} wait"
 
 
 def more_than_may_be_parked(target: Target) -> str:
     """Nothing but junk: from some number on the service is not consumed, and it goes on once people have decided."""
-    gate, waiting = target.gate, Deposit(account="parked", seq=0)
-    row = b'["%d","trial.deposit",1,"parked",{}]'
-    numbers = count()
+    gate, sent = target.gate, 40 * MAX_PARTS
+    before = sum(writer.log.count("lanes.overfull") for writer in gate.writers.values())
+    good = Deposit(account=f"parked {before}", seq=0)
     with target.attacker() as attacker:
-        while not any("lanes.overfull" in writer.log for writer in gate.writers.values()):
-            many = encode_many(new_id(), [])
-            rows = b",".join(row % next(numbers) for _ in range(MAX_PARTS))
-            attacker.send(Message(b'[[],{"commands":[' + rows + b"]},{}]", many.headers, many.properties), "parked")
-            before = next(numbers)
-            assert before < 10 * MOST_PARKED, f"{before} were parked"
-        attacker.send(encode(item_of(waiting)), "parked")
+        for _ in range(sent // MAX_PARTS):
+            attacker.send(many_of("trial.deposit", 1, good.account, b"{}", MAX_PARTS), good.account)
+        attacker.send(encode(item_of(good)), good.account)
+    gate.wait(
+        lambda: sum(writer.log.count("lanes.overfull") for writer in gate.writers.values()) > before,
+        "the lanes of a service with too much parked are not consumed",
+    )
     parked = gate.database.value("SELECT count(*) FROM writegate.parked")
-    assert gate.database.entries("parked")["parked"] == []
-    target.decide_parked()
-    gate.database.wait_entries("parked", 1)
-    return f"{parked} parked, {next(numbers)} sent"
+    assert parked < sent, f"all {sent} were parked"
+
+    def goes_on() -> bool:
+        target.decide_parked()
+        return gate.database.entries(good.account)[good.account] == [0]
+
+    gate.wait(goes_on, "it is consumed again once people have decided")
+    return f"{parked} of {sent} parked"
 
 
 def junk(target: Target) -> str:

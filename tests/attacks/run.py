@@ -67,9 +67,10 @@ def try_attack(target: Target, attack: Attack, seconds: float) -> Tried:
                 time.sleep(max(0.0, until - time.monotonic()))
             attacked = timing.seconds
         target.check_whole()
-        target.decide_parked()
     except AssertionError as error:
         missed = str(error) or "an assertion without a text"
+    finally:
+        target.decide_parked()
     result = Tried(attack.name, percentile(idle, SHARE), percentile(attacked, SHARE), note, missed)
     if not missed and result.attacked_p99 > max(MOST_TIMES_IDLE * result.idle_p99, HARMLESS_SECONDS):
         return Tried(result.name, result.idle_p99, result.attacked_p99, note, TOO_SLOW)
