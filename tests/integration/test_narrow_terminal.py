@@ -24,7 +24,7 @@ from writegate.cli.main import GROUP, OWN
 
 COLUMNS = 80
 KEY = "an-account-with-a-key-that-fills-most-of-a-line-of-a-terminal"  # 61 characters
-WITHOUT_TABLES = {"apply", "drain", "hold", "publish", "release", "service", "stack"}
+WITHOUT_TABLES = {"apply", "drain", "hold", "publish", "release", "service", "skip", "stack"}
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,29 @@ def ids(gate: Gate) -> dict[str, str]:
         "INSERT INTO writegate.hold (target, reason, holder) VALUES (%s, %s, 'dba')",
         [f"flights key={KEY}", "a reason of some words " * 10],
     )
+    other = f"{KEY}-too"
+    gate.database.sql(
+        "INSERT INTO writegate.hold (target, reason, holder) VALUES (%s, 'seen', 'dba')", [f"trial key={other}"]
+    )
+    query = "SELECT id::text FROM writegate.deferred WHERE key = %s ORDER BY seq LIMIT 1"
+
+    def deferred() -> bool:
+        # The writers obey within two seconds: what they apply before is not deferred.
+        gate.broker.publish([Deposit(account=other, seq=0)])
+        return bool(gate.database.sql(query, [other]))
+
+    gate.wait(deferred, "a command is deferred")
+    waiting = gate.database.value(query, [other])
     writer = gate.database.value("SELECT owner FROM writegate.domain WHERE name = 'trial'")
-    return {"applied": applied, "parked": parked, "number": str(number), "writer": writer, "key": KEY}
+    return {
+        "applied": applied,
+        "parked": parked,
+        "number": str(number),
+        "writer": writer,
+        "key": KEY,
+        "deferred": waiting,
+        "other": other,
+    }
 
 
 def on_terminal(arguments: list[str], settings: dict[str, str]) -> list[str]:
@@ -90,6 +111,8 @@ SHOWN = {
         ["parked", "replay", "{number}", "--dry-run", "--reason", "seen"],
         ["number", "trial.deposit", "23514"],
     ),
+    "deferred": (["deferred", "list"], ["trial.deposit"]),
+    "deferred list --each": (["deferred", "list", "--each"], ["deferred", "other"]),
     "contracts": (["contracts"], ["trial.deposit", "flights.record_departure"]),
     "plan": (["plan"], ["trial.balance", "flights.airport_day"]),
     "check": (["check"], []),
