@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from random import Random
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from sqlalchemy import create_engine
 
@@ -41,6 +41,16 @@ FENCE, HOLDS, SUSPECTS, OUTBOX, LIMITS, RECEIPTS, BATCHES, REMOVALS = (
 )  # fmt: skip
 # Of the tests' database; the ledger's and the batches' partitions with them.
 _TABLES = ("ledger", "batch", "parked", "deferred", "outbox", "emission", "hold", "suspect", "removal")
+_HOLD = """
+INSERT INTO writegate.hold (target, reason, holder, until)
+VALUES (%s, %s, 'me', clock_timestamp() + make_interval(secs => %s))
+"""
+
+
+class Hold(Protocol):
+    """What an operator does; ``seconds``: for how long, None: until it is released."""
+
+    def __call__(self, target: str, reason: str, seconds: float | None = None) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,7 @@ class Stores:
     owner: Owner
     connect: Callable[[], Store]
     take_over: Callable[[str], Owner]
-    hold: Callable[[str, str], None]
+    hold: Hold
     remove: Callable[[str, bool], None]  # a ledger id, and whether it is dropped
     without: Mapping[str, str]
 
@@ -81,8 +91,8 @@ def postgresql(gate: Gate) -> Iterator[Stores]:
             [claimed] = SqlLeases(session).claim(writer, ["trial"], LEASE_SECONDS)
         return Owner(writer, "trial", claimed.epoch, LEASE_SECONDS)
 
-    def hold(target: str, reason: str) -> None:
-        gate.database.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES (%s, %s, 'me')", [target, reason])
+    def hold(target: str, reason: str, seconds: float | None = None) -> None:
+        gate.database.sql(_HOLD, [target, reason, seconds])
 
     def remove(ledger_id: str, dropped: bool) -> None:
         columns = "service, ledger_id, dropped, who, reason"
@@ -133,8 +143,9 @@ def simulation(_: Gate) -> Iterator[Stores]:
         [claimed] = run(lambda: SimulatedLeases(session).claim(writer, ["bank"], LEASE_SECONDS))
         return Owner(writer, "bank", claimed.epoch, LEASE_SECONDS)
 
-    def hold(target: str, reason: str) -> None:
-        database.tables.setdefault("hold", {})[target] = (reason, "me", 0.0, None)
+    def hold(target: str, reason: str, seconds: float | None = None) -> None:
+        until = None if seconds is None else schedule.now + seconds
+        database.tables.setdefault("hold", {})[target] = (reason, "me", 0.0, until)
 
     def remove(ledger_id: str, dropped: bool) -> None:
         cause = Cause(f"{'dropped' if dropped else 'parked'}-by-people", "x")

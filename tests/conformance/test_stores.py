@@ -31,7 +31,7 @@ from writegate.contract.ids import new_id
 from writegate.message.envelope import Item
 from writegate.message.receipt import Cause
 from writegate_devkit.stack.readiness import wait_until
-from writegate_writer.decide.deferral import BEGINNING, Deferral
+from writegate_writer.decide.deferral import BEGINNING, Deferral, Postponed
 from writegate_writer.decide.store import APPLIED, DECLINED, PARKED, Decision, Known, Outgoing, Owner, Store
 from writegate_writer.errors import DatabaseFault, Fault
 
@@ -204,12 +204,21 @@ def test_whether_a_row_waits_with_a_limit_is_kept(store: Store, owner: Owner, st
 def test_a_limit_is_given_later_to_rows_that_have_none(store: Store, owner: Owner, stores: Stores) -> None:
     deferrals = [Deferral(arrived(stores), "why", 600.0), Deferral(arrived(stores), "why")]
     rows = defer(store, owner, stores, *deferrals)
-    store.limit_waiting([row.seq for row in rows], 0.0)
+    store.postpone({row.seq: Postponed("it fails alone", 0.0) for row in rows})
 
-    def limits() -> list[tuple[bool, bool]]:
-        return [(row.limited, row.overdue) for row in store.deferred(owner, BEGINNING, 10)]
+    def limits() -> list[tuple[bool, bool, str]]:
+        return [(row.limited, row.overdue, row.reason) for row in store.deferred(owner, BEGINNING, 10)]
 
-    assert wait_until(lambda: limits() == [(True, False), (True, True)], DEADLINE_SECONDS)
+    expected = [(True, False, "it fails alone"), (True, True, "it fails alone")]
+    assert wait_until(lambda: limits() == expected, DEADLINE_SECONDS), limits()
+
+
+@pytest.mark.needs(LIMITS)
+def test_why_a_row_waits_changes_and_it_keeps_having_no_limit(store: Store, owner: Owner, stores: Stores) -> None:
+    [row] = defer(store, owner, stores, Deferral(arrived(stores), "held"))
+    assert row.reason == "held"
+    store.postpone({row.seq: Postponed("it fails alone")})
+    assert store.deferred(owner, BEGINNING, 10) == [replace(row, reason="it fails alone")]
 
 
 def test_a_parked_command_parks_its_key_if_its_contract_says_so(store: Store, owner: Owner, stores: Stores) -> None:
@@ -288,6 +297,18 @@ def test_a_dropped_command_keeps_nothing_waiting(store: Store, owner: Owner, sto
     assert store.deferred_index(owner).parked == set()
     known = opened(store, owner, stores, command).known
     assert known == {command.ledger_id: Known(PARKED, command.hash)}
+
+
+@pytest.mark.needs(HOLDS)
+def test_a_hold_of_a_person_that_is_over_keeps_no_writer_from_holding(
+    store: Store, owner: Owner, stores: Stores
+) -> None:
+    task = f"{stores.service}.deposit"
+    stores.hold(task, "a migration", 0.0)
+    assert opened(store, owner, stores).holds.on_command(task, None, ()) is None
+    store.roll_back()
+    assert store.hold_task(task, "no such table") == pytest.approx(1.0, rel=0.01)
+    assert opened(store, owner, stores).holds.on_command(task, None, ()) == "held: no such table"
 
 
 @pytest.mark.needs(SUSPECTS)

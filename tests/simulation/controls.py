@@ -16,6 +16,7 @@ from tests.simulation.writers import Parts
 from writegate.contract.ids import ledger_id
 from writegate_writer.decide.deferral import BEGINNING, DeferredIndex, DeferredRow
 from writegate_writer.decide.store import Decision, Opened, Owner, Started
+from writegate_writer.errors import DatabaseFault
 
 
 class ForgetfulStore(SimulatedStore):
@@ -77,6 +78,13 @@ class HastyOperator(Operator):
         self._session.put("deferred id", (row.service, ledger_id(row.item.id)), (ahead, row.hash))
 
 
+class BelievingStore(SimulatedStore):
+    """What handlers do is not tried in parts: the SQLSTATE alone says whose fault it is."""
+
+    def _by_handlers(self, error: DatabaseFault) -> DatabaseFault:
+        return error
+
+
 CONTROLS = {
     "ledger off": Parts(store=ForgetfulStore),
     "ack before commit": Parts(channel=HastyChannel),
@@ -88,4 +96,5 @@ CONTROLS = {
     "waits for the broker": Parts(channel=WaitingChannel),
     "revision off": Parts(store=OutdatedStore),
     "replayed ahead of its key": Parts(operator=HastyOperator),
+    "trial off": Parts(store=BelievingStore),
 }

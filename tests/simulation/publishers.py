@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -9,10 +10,24 @@ from typing import Any
 
 from tests.simulation.checks import Checks
 from tests.simulation.schedule import Group
-from tests.simulation.services import BANK, METERS, PARCELS, Note, Numbered, Order, Pay, Read, Settle, Tick, Track
+from tests.simulation.services import (
+    BANK,
+    METERS,
+    PARCELS,
+    RAISED,
+    Note,
+    Numbered,
+    Order,
+    Pay,
+    Read,
+    Settle,
+    Tick,
+    Track,
+)
 from tests.simulation.spools import SimulatedSpool
 from tests.simulation.writers import SimulatedPublisher, Surroundings
 from writegate.contract.command import contract_of
+from writegate.contract.lanes import lane_of
 from writegate.errors import RetryablePublishError
 from writegate.message.envelope import Item, item_of
 from writegate.message.topology import ANY, Route, exchange_name, route_of
@@ -20,6 +35,7 @@ from writegate.publishing.engine import WhenFull
 
 _AGAIN_SECONDS = 0.2
 _CALL_SECONDS = 3.0
+_GOOD_SECONDS = 7.0
 _KINDS: tuple[type[Numbered], ...] = (Pay, Order, Settle, Note, Read, Tick, Track)
 _SERVICES = {service.name: service for service in (BANK, METERS, PARCELS)}
 
@@ -30,7 +46,7 @@ class Load:
 
     calls: int
     keys: int
-    bad: float  # share of commands that break a constraint or are rejected by the handler
+    bad: float  # share of commands that break a constraint, are rejected by the handler or refused by a trigger
     killing: float  # share of threads of which one command ends the process that applies it
     any: bool  # whether some threads let the gate find the lane
     pause_seconds: float
@@ -58,6 +74,14 @@ class Publisher:
         self.group = Group(name)
         self.running = 0
         self._publisher = SimulatedPublisher(self._around, self.group, self.spool, self._load.when_full)
+
+    def publish_good(self, while_: Callable[[], bool]) -> None:
+        """Publish a good command of each type now and then: traffic goes on, and shows what works."""
+        thread = _Thread(self._around.random, f"{self.group.name}.good", self._load, self._around)
+        while True:
+            self._around.schedule.pause(_GOOD_SECONDS)
+            if while_():
+                self._until_accepted(thread, thread.good_of_each_type())
 
     def _run(self, thread: _Thread) -> None:
         schedule, random = self._around.schedule, self._around.random
@@ -105,6 +129,15 @@ class _Thread:
         """Return the commands of one call."""
         return [self._one() for _ in range(self._random.randint(1, 4))]
 
+    def good_of_each_type(self) -> list[Numbered]:
+        """Return a good command of each type that may be bad, in each lane: some lanes are domains of their own."""
+        commands: list[Numbered] = []
+        for kind in (Pay, Settle, Note, Read, Tick):
+            for key in _key_of_each_lane(contract_of(kind).service, self.name):
+                n = self._numbers[key] = self._numbers.get(key, 0) + 1
+                commands.append(kind(key=key, n=n).with_id(self._fresh_id()))
+        return commands
+
     def accepted(self, commands: list[Numbered]) -> None:
         """Take note of what was accepted: what comes later may refer to it."""
         self._orders += [command.command_id for command in commands if isinstance(command, Order)]
@@ -124,7 +157,7 @@ class _Thread:
         if self._kills and random.random() < 0.2:
             self._kills = False
             return "kills"
-        return random.choice(("breaks a constraint", "is wrong")) if random.random() < self._load.bad else ""
+        return random.choice(("breaks a constraint", "is wrong", *RAISED)) if random.random() < self._load.bad else ""
 
     def route_of(self, item: Item) -> Route:
         """Return where this thread sends a command."""
@@ -132,3 +165,9 @@ class _Thread:
         if self._any:
             return Route(exchange_name(service.name), ANY)
         return route_of(service.name, item.key, service.lanes)
+
+
+def _key_of_each_lane(service: str, name: str) -> list[str]:
+    lanes = _SERVICES[service].lanes
+    keys = [f"{name}.{service}.{number}" for number in range(20 * lanes)]
+    return list({lane_of(key, lanes): key for key in reversed(keys)}.values())

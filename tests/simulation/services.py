@@ -17,13 +17,16 @@ from writegate_writer.errors import FOREIGN_KEY_VIOLATION, DatabaseFault, Reject
 from writegate_writer.handlers.emit import emit
 from writegate_writer.schedule.ports import Served
 
+# What a trigger raises for one command: what nobody knows, what is likely to be a deployment's, and the database's.
+RAISED = {"raises P0001": "P0001", "raises 42501": "42501", "raises 40001": "40001"}
+
 
 class Numbered(Command):
     """``n`` counts the commands of a key as its publisher made them; ``bad``: what is wrong with it, if anything."""
 
     key: str
     n: int
-    bad: Literal["", "breaks a constraint", "is wrong", "kills"] = ""
+    bad: Literal["", "breaks a constraint", "is wrong", "kills", "raises P0001", "raises 42501", "raises 40001"] = ""
 
 
 class Pay(Numbered, key="key"):
@@ -108,6 +111,8 @@ def _apply(session: Session, command: Numbered, fresh_id: Callable[[], str]) -> 
     session.put("total", total, (session.get("total", total) or 0) + 1)
     if command.bad == "breaks a constraint":
         raise DatabaseFault("23514", "violates check constraint")
+    if command.bad in RAISED:
+        raise DatabaseFault(RAISED[command.bad], "raised by a trigger")
     if isinstance(command, Ship):
         session.put("parcel", command.order, command.key)
     if isinstance(command, Track) and session.get("parcel", command.order) is None:

@@ -16,7 +16,7 @@ from tests.simulation.leases import SimulatedLeases
 from writegate.contract.command import Command
 from writegate.message.envelope import Item
 from writegate.message.receipt import Cause, Outcome, Receipt
-from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key
+from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key, Postponed
 from writegate_writer.decide.store import PARKED, Decision, Known, Opened, Outgoing, Owner, Started
 from writegate_writer.errors import SERIALIZATION_FAILURE, UNIQUE_VIOLATION, DatabaseFault, Fault
 from writegate_writer.receive.delivery import Refused
@@ -135,8 +135,15 @@ class SimulatedStore:
         try:
             results: dict[str, Any] = self.session.request(f"{task} x{len(commands)}", work)
         except DatabaseFault as error:
-            raise error.with_(task=task) from error
+            raise self._by_handlers(error).with_(task=task) from error
         return results
+
+    def _by_handlers(self, error: DatabaseFault) -> DatabaseFault:
+        """Return the error of what handlers did, with what the connection knows about it."""
+        return error.with_(from_handlers=self.session.up)
+
+    def check_constraints(self) -> None:
+        """They are all checked at once here."""
 
     def changed_rows(self) -> Mapping[str, int]:
         """The handlers here change what they are registered with."""
@@ -190,7 +197,16 @@ class SimulatedStore:
                 arrived, delivery = deferral.arrived, deferral.arrived.delivery
                 until = None if deferral.limit_seconds is None else self._now + deferral.limit_seconds
                 row = DeferredRow(
-                    seq, delivery.service, delivery.lane, arrived.item, arrived.hash, None, None, False, False
+                    seq,
+                    delivery.service,
+                    delivery.lane,
+                    arrived.item,
+                    arrived.hash,
+                    None,
+                    None,
+                    limited=False,
+                    overdue=False,
+                    reason=deferral.reason,
                 )
                 self.session.insert("deferred id", (delivery.service, arrived.ledger_id), (seq, arrived.hash))
                 self.session.put("deferred", seq, (owner.domain, "deferred", until, row))
@@ -253,23 +269,24 @@ class SimulatedStore:
         )
         return rows
 
-    def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
+    def postpone(self, rows: Mapping[int, Postponed]) -> None:
         def work() -> None:
-            for seq in seqs:
+            for seq, postponed in rows.items():
                 self.session.lock("deferred", seq)
                 domain, state, until, row = self.session.get("deferred", seq)
-                if until is None:
-                    self.session.put("deferred", seq, (domain, state, self._now + seconds, row))
+                if until is None and postponed.limit_seconds is not None:
+                    until = self._now + postponed.limit_seconds
+                self.session.put("deferred", seq, (domain, state, until, replace(row, reason=postponed.reason)))
 
-        self.session.alone("limit", work)
+        self.session.alone("postpone", work)
 
     def hold_task(self, task: str, reason: str) -> float:
         def work() -> float:
             self.session.lock("hold", task)
             _, holder, since, until = self.session.get("hold", task) or ("", _WRITER, 0.0, -1000.0)
-            if holder != _WRITER:
+            if holder != _WRITER and (until is None or until > self._now):
                 return _FIRST_HOLD_SECONDS
-            lately = until > self._now - 2 * _LONGEST_HOLD_SECONDS
+            lately = holder == _WRITER and until > self._now - 2 * _LONGEST_HOLD_SECONDS
             seconds = min(2 * (until - since), _LONGEST_HOLD_SECONDS) if lately else _FIRST_HOLD_SECONDS
             self.session.put("hold", task, (reason, _WRITER, self._now, self._now + seconds))
             return float(seconds)

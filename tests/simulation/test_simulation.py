@@ -32,6 +32,7 @@ _FOUND = {
     "waits for the broker": "and a message",
     "revision off": "not drained",
     "replayed ahead of its key": "out of order",
+    "trial off": "not drained",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -74,6 +75,8 @@ class World:
         )
         self.publishers = [Publisher(self.surroundings, f"p{number}", 2, load, self.checks) for number in range(2)]
         self._over = False
+        last = Publisher(self.surroundings, "last", 0, replace(load, spool=None, when_full="wait"), self.checks)
+        schedule.spawn("last", last.group, lambda: last.publish_good(self._waits_for_good))
         schedule.spawn("fault", Group("fault"), self._inject)
         schedule.spawn("observer", Group("observer"), self._observe)
         operator = parts.operator(self.database, random, lambda: self.faults.active, self.checks.unfinished)
@@ -182,6 +185,11 @@ class World:
         for writer in self.writers:
             if writer.served is not services.SERVED:
                 self.database.later(5.0 * self.random.random(), partial(self.stop, writer, replace=True))
+
+    def _waits_for_good(self) -> bool:
+        """Whether all that is left to do may be to find out about commands that fail alone."""
+        deferred = self.database.tables.get("deferred", {}).values()
+        return not self.faults.active and any(state == "deferred" for _, state, _, _ in deferred)
 
     def _left(self) -> list[str]:
         """What is not drained yet."""

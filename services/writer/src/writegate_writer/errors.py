@@ -1,10 +1,10 @@
-"""The writer's errors. Each knows whose fault it is; here stands which fault each SQLSTATE is. Pure.
+"""The writer's errors. Each says whose fault it seems to be; here stands what each SQLSTATE says. Pure.
 
 ::
 
     WritegateError
     ├── DatabaseFault   from PostgreSQL or from the connection; its fault follows from the SQLSTATE
-    ├── HandlerFault    a handler broke the rules or failed by itself: the deployment's fault
+    ├── HandlerFault    a handler broke the rules or failed by itself
     ├── Outdated        deferred commands were changed by people since they were read
     ├── Reject          a handler names the commands that are wrong: they are parked, for people
     └── Decline         a handler says no to commands that are right: a final answer
@@ -26,20 +26,31 @@ FENCED_SQLSTATE = "WG001"  # raised by writegate.fence()
 FOREIGN_KEY_VIOLATION = "23503"  # the parent row may be one that another service's command is still to bring
 UNIQUE_VIOLATION = "23505"
 SERIALIZATION_FAILURE = "40001"  # also raised here, when a row was changed by others since it was read
+IN_FAILED_TRANSACTION = "25P02"  # an earlier statement has failed
 IDLE_IN_TRANSACTION = "25P03"  # this process was silent for too long inside its transaction: not the database's fault
 QUERY_CANCELED = "57014"  # a statement took too long, or an operator ended it
 
 
 class Fault(Enum):
-    """Whose fault an error is."""
+    """Whose fault an error is, as far as its SQLSTATE says: where to begin.
+
+    Whatever a handler did is tried in smaller parts, and what fails and what does not decides
+    (:mod:`writegate_writer.decide.trial`).
+    """
 
     COMMAND = "command"  # one command is wrong: find it, park it, apply the others
+    UNKNOWN = "unknown"  # of a rule that only its author knows, such as a trigger's own exception
     CONFLICT = "conflict"  # a lock conflict with another database user: try the same batch again
     OUTAGE = "outage"  # the database cannot work at present: return the messages, wait, start again
     # A missing grant, table or module, or a bug in a handler: hold the command type. When no type is known, the domain
     # is suspended.
     DEPLOYMENT = "deployment"
     FENCED = "fenced"  # another writer owns the domain now
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether it usually passes by itself, since others or the server cause it."""
+        return self in {Fault.CONFLICT, Fault.OUTAGE}
 
 
 # By SQLSTATE, the longest prefix wins (PostgreSQL manual, appendix A).
@@ -55,29 +66,37 @@ _TABLE = {
     "57": Fault.OUTAGE,  # operator intervention, shutdown, query cancelled
     "58": Fault.OUTAGE,  # system error
     "42": Fault.DEPLOYMENT,  # syntax error or access rule violation: a missed migration or grant
+    "0A": Fault.DEPLOYMENT,  # feature not supported
+    "28": Fault.DEPLOYMENT,  # invalid authorization
+    "3D": Fault.DEPLOYMENT,  # invalid catalog name
+    "3F": Fault.DEPLOYMENT,  # invalid schema name
+    "F0": Fault.DEPLOYMENT,  # configuration file error
+    "HV": Fault.DEPLOYMENT,  # foreign data wrapper error
+    "XX": Fault.DEPLOYMENT,  # internal error
     FENCED_SQLSTATE: Fault.FENCED,
 }
 
 
 def fault_of(sqlstate: str | None) -> Fault:
-    """Return whose fault an error with this SQLSTATE is; without one the connection was lost."""
+    """Return whose fault an error with this SQLSTATE seems to be; without one the connection was lost."""
     if sqlstate is None:
         return Fault.OUTAGE
     for length in (5, 2):
         if sqlstate[:length] in _TABLE:
             return _TABLE[sqlstate[:length]]
-    return Fault.DEPLOYMENT  # an unknown class: nothing is parked for it
+    return Fault.UNKNOWN
 
 
 class DatabaseFault(WritegateError):
     """An error of PostgreSQL or of the connection to it.
 
     ``sqlstate`` is None when the connection was lost; ``fault`` is the SQLSTATE's unless more is known; ``task`` names
-    the command type whose handler ran; ``statement`` is what failed, without its values. It is never changed: what is
-    learned about it later makes another one (:meth:`with_`).
+    the command type whose handler ran; ``statement`` is what failed, without its values. ``from_handlers``: what
+    handlers did failed, on a connection that still works, so that smaller parts can be tried. It is never changed: what
+    is learned about it later makes another one (:meth:`with_`).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what is known about an error
         self,
         sqlstate: str | None,
         message: str,
@@ -85,14 +104,18 @@ class DatabaseFault(WritegateError):
         fault: Fault | None = None,
         task: str | None = None,
         statement: str | None = None,
+        from_handlers: bool = False,
     ) -> None:
         super().__init__(message)
         self.sqlstate = sqlstate
+        self.from_handlers = from_handlers
         self.fault: Fault = fault_of(sqlstate) if fault is None else fault
         self.task = task
         self.statement = statement
 
-    def with_(self, *, fault: Fault | None = None, task: str | None = None) -> DatabaseFault:
+    def with_(
+        self, *, fault: Fault | None = None, task: str | None = None, from_handlers: bool | None = None
+    ) -> DatabaseFault:
         """Return the same error with what was learned about it. To be raised ``from`` this one."""
         return DatabaseFault(
             self.sqlstate,
@@ -100,6 +123,7 @@ class DatabaseFault(WritegateError):
             fault=self.fault if fault is None else fault,
             task=self.task if task is None else task,
             statement=self.statement,
+            from_handlers=self.from_handlers if from_handlers is None else from_handlers,
         )
 
     @property
@@ -110,12 +134,16 @@ class DatabaseFault(WritegateError):
 
 
 class HandlerFault(WritegateError):
-    """A handler broke the rules, or failed for another reason than its commands: the deployment is broken."""
+    """A handler broke the rules, or failed by itself.
 
-    def __init__(self, task: str, text: str) -> None:
+    ``certain``: whatever its commands are, its type is at fault, and nothing smaller is tried.
+    """
+
+    def __init__(self, task: str, text: str, *, certain: bool = False) -> None:
         super().__init__(f"{task}: {_storable(text)}")
         self.fault = Fault.DEPLOYMENT
         self.task: str | None = task
+        self.from_handlers = not certain
 
 
 class Outdated(WritegateError):

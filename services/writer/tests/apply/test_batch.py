@@ -185,7 +185,7 @@ def test_an_error_that_a_handler_returns_is_none_of_its_results() -> None:
     """What it wrote before that must not be committed."""
     for answer in (ValueError("no"), {1, 2}.pop, "x" * MAX_RESULT_BYTES, "\ud800"):
         rows = RowsStore(answer=answer)
-        decided_by(rows, [arrived(Deposit(account="a", amount=1))])
+        decided_by(rows, [arrived(Deposit(account=account, amount=1)) for account in "ab"])
         assert (list(rows.holds), rows.ledger) == (["accounts.deposit"], {}), answer
 
 

@@ -13,7 +13,7 @@ from tests.sample import Deposit, arrived, delivered
 from writegate.message.receipt import Cause
 from writegate_writer.decide.attempts import Attempts
 from writegate_writer.decide.classify import Classified, Work
-from writegate_writer.decide.deferral import DeferredRow, MissingParents
+from writegate_writer.decide.deferral import DeferredRow, Patience
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.errors import DatabaseFault, Decline, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived, Refused
@@ -106,7 +106,7 @@ def finish(
         command.ledger_id: DeferredRow(1, "accounts", 0, command.item, 0, None, None, limited=True, overdue=overdue)
         for command in work.arrived
     }
-    attempts = Attempts(work, MissingParents(rows))
+    attempts = Attempts(work, Patience(rows))
     while (attempt := attempts.next()) is not None:
         try:
             result = apply(attempt)
@@ -269,10 +269,14 @@ def test_all_poison_takes_twice_as_many_transactions_as_commands() -> None:
 def test_a_handler_that_names_what_it_was_not_given_is_broken(
     reasons: dict[str, str], answer: Callable[[dict[str, str]], Exception]
 ) -> None:
-    database = Database(error_at=1, error=lambda: answer(reasons))
-    with pytest.raises(HandlerFault, match=r"accounts\.deposit: the handler names ids that it was not given"):
-        run(database, commands([GOOD, GOOD]))
-    assert database.applied == []
+    attempts = Attempts(Work(commands([GOOD, GOOD])), Patience({}))
+    hold = None
+    while hold is None and attempts.next() is not None:
+        error = answer(reasons)
+        assert isinstance(error, Reject | Decline)
+        hold = attempts.failed(error)
+    assert hold is not None
+    assert hold.reason.startswith("accounts.deposit: the handler names ids that it was not given")
 
 
 def test_a_poison_keeps_what_the_database_said() -> None:

@@ -12,7 +12,7 @@ from writegate import Command, Service
 from writegate.message.envelope import item_of
 from writegate.message.receipt import Cause
 from writegate_writer.decide.classify import Work, classify
-from writegate_writer.decide.deferral import DeferredRow
+from writegate_writer.decide.deferral import DeferredRow, Postponed
 from writegate_writer.decide.holds import holds_of
 from writegate_writer.decide.rejections import MOST_REJECTIONS, RejectionStreak
 from writegate_writer.decide.result import BatchResult
@@ -20,6 +20,7 @@ from writegate_writer.decide.store import APPLIED, DECLINED, PARKED, Decision, K
 from writegate_writer.receive.delivery import Arrived
 
 WRONG = Cause("rejected", "it is wrong")
+NO_PARENT = Postponed("no parent", 600.0)
 
 
 class Careful(Command, key="account", on_reject="park_key"):
@@ -112,7 +113,7 @@ def test_a_command_found_at_fault_waits_all_the_same_while_one_of_its_key_waits(
 
 def test_a_command_found_at_fault_waits_behind_one_of_its_key_that_is_deferred_now() -> None:
     first, second, other = deposit("a"), deposit("a"), deposit("b")
-    work = Work([first, second, other], rejected={second.ledger_id: WRONG}, postponed={first.ledger_id: "no parent"})
+    work = Work([first, second, other], rejected={second.ledger_id: WRONG}, postponed={first.ledger_id: NO_PARENT})
     plan = classify(work, opened(), {})
     assert [deferral.arrived for deferral in plan.deferred] == [first, second]
     assert plan.fresh == [other]

@@ -12,7 +12,7 @@ import structlog
 
 from writegate_writer.apply.sending import Sending
 from writegate_writer.apply.transaction import apply
-from writegate_writer.decide.attempts import Attempts
+from writegate_writer.decide.attempts import Attempts, TypeHold
 from writegate_writer.decide.classify import Work
 from writegate_writer.decide.deaths import ALONE_AFTER_DELIVERIES, crash_cause, page_commands
 from writegate_writer.decide.deferral import (
@@ -21,7 +21,8 @@ from writegate_writer.decide.deferral import (
     VERSION_WAIT_SECONDS,
     DeferredIndex,
     DeferredRow,
-    MissingParents,
+    Patience,
+    Postponed,
     VersionWait,
     revive,
 )
@@ -35,7 +36,9 @@ from writegate_writer.schedule.ports import Clock, Consuming, Served
 
 log = structlog.get_logger(__name__)
 
-_CONFLICT_TRIES = 6
+# How often a transaction is tried that fails for what usually passes by itself, and each of those by which the commands
+# at fault are found: there are many of them, and the domain waits.
+_TRIES, _SEARCHING_TRIES = 6, 2
 # Among the suspects: a domain's replay as a whole.
 _REPLAY, _REPLAY_ID = "replay of {}", "00000000-0000-0000-0000-000000000000"
 
@@ -67,12 +70,12 @@ class BatchProcessor:
         """Finish what has arrived: apply, park or defer all of it."""
         version_wait = VersionWait(self._version_wait_seconds, self._domain.deferred.newer)
         work = Work(reading.arrived, reading.refused, reading.rejected, blocks=self._blocks, version_wait=version_wait)
-        parents = MissingParents({})
+        patience = Patience({})
         if reading.suspicious:
-            self._one_by_one(service, work, parents)
+            self._one_by_one(service, work, patience)
             return
         sent = self._domain.outbox.confirmed_up_to()
-        self._finish(service, replace(work, outbox_sent=sent), parents)
+        self._finish(service, replace(work, outbox_sent=sent), patience)
         if sent is not None:
             self._domain.outbox.mark_deleted(sent)
 
@@ -117,79 +120,93 @@ class BatchProcessor:
         declared, crowded = self._services[service].service, self._domain.deferred.crowded
         revived = [(revive(row, declared, crowded=crowded), row) for row in rows]
         by_id = {part.ledger_id: row for part, row in revived if part.ledger_id is not None}
-        parents = MissingParents(by_id)
+        patience = Patience(by_id)
         work = Work(
             arrived=[part for part, _ in revived if isinstance(part, Arrived)],
             refused=[part for part, _ in revived if isinstance(part, Refused)],
             blocks=self._domain.deferred.blocks_replay,
             replayed=by_id,
         )
-        (self._one_by_one if one_by_one else self._finish)(service, work, parents)
-        newer = [row.seq for part, row in revived if isinstance(part, Arrived) and part.newer and not row.limited]
-        if newer:
-            self._store.limit_waiting(newer, self._version_wait_seconds)
-        if parents.unlimited:
-            self._store.limit_waiting(parents.unlimited, PARENT_WAIT_SECONDS)
+        (self._one_by_one if one_by_one else self._finish)(service, work, patience)
+        changed = {
+            row.seq: Postponed(row.reason, self._version_wait_seconds)
+            for part, row in revived
+            if isinstance(part, Arrived) and part.newer and not row.limited
+        } | patience.changed
+        if changed:
+            self._store.postpone(changed)
 
-    def _one_by_one(self, service: str, work: Work, parents: MissingParents) -> None:
+    def _one_by_one(self, service: str, work: Work, patience: Patience) -> None:
         """Apply each of what is suspicious alone, so that the command that ends the process is found."""
         if work.refused:
-            self._finish(service, replace(work, arrived=()), parents)
+            self._finish(service, replace(work, arrived=()), patience)
         for command in work.arrived:
             deaths = self._store.suspect(self._owner, service, command.ledger_id) - 1
             cause = crash_cause(deaths)
             rejected = {command.ledger_id: cause} if cause is not None else {}
             try:
-                self._finish(service, replace(work, arrived=[command], refused=(), rejected=rejected), parents)
+                self._finish(service, replace(work, arrived=[command], refused=(), rejected=rejected), patience)
             finally:
                 # It failed or succeeded, but it did not end the process.
                 self._store.clear_suspect(service, command.ledger_id)
 
-    def _finish(self, service: str, work: Work, parents: MissingParents) -> None:
+    def _finish(self, service: str, work: Work, patience: Patience) -> None:
         """Apply, park or defer all of ``work``; a command type whose deployment is broken is held meanwhile."""
-        attempts = Attempts(work, parents, self._domain.stride)
+        attempts = Attempts(work, patience, self._domain.undecided, self._domain.stride)
         while (attempt := attempts.next()) is not None:
             try:
-                result = self._apply(service, attempt)
+                result = self._apply(service, attempt, _SEARCHING_TRIES if attempts.searching else _TRIES)
             except (Reject, Decline, DatabaseFault, HandlerFault) as error:
                 hold = attempts.failed(error)
-                if hold is not None:
-                    self._hold_type(hold.task, hold.reason)
             else:
-                attempts.committed(result)
-                self._committed(work, result)
+                hold = attempts.committed(result)
+                if not attempt.is_trial:
+                    self._committed(work, result)
+                    self._log_failing(attempt, result)
+            if hold is not None:
+                self._hold_type(hold)
         for task in attempts.working_again(self._domain.held_types):
             self._store.release_task(task)
             self._domain.held_types.discard(task)
 
-    def _hold_type(self, task: str, reason: str) -> None:
-        self._domain.held_types.add(task)
-        seconds = self._store.hold_task(task, reason)
-        log.error("type.held", task=task, error=reason, again_in_seconds=round(seconds, 1))
+    @staticmethod
+    def _log_failing(attempt: Work, result: BatchResult) -> None:
+        """Log the commands that failed alone, and are tried again: nobody else would say so."""
+        for deferral in result.plan.deferred:
+            postponed = attempt.postponed.get(deferral.arrived.ledger_id)
+            if postponed is not None and postponed.limit_seconds != PARENT_WAIT_SECONDS:
+                item = deferral.arrived.item
+                log.error("command.failing", task=item.task, id=item.id, key=item.key, error=postponed.reason)
+
+    def _hold_type(self, hold: TypeHold) -> None:
+        self._domain.held_types.add(hold.task)
+        seconds = self._store.hold_task(hold.task, hold.reason)
+        log.error("type.held", task=hold.task, error=hold.reason, again_in_seconds=round(seconds, 1))
 
     def reload_deferred(self) -> None:
         """Read anew what is deferred: people have changed it."""
         self._domain.deferred = self._store.deferred_index(self._owner)
 
-    def _apply(self, service: str, work: Work) -> BatchResult:
+    def _apply(self, service: str, work: Work, tries: int) -> BatchResult:
         while True:
             try:
-                return self._try(service, replace(work, revision=self._domain.deferred.revision))
+                return self._try(service, replace(work, revision=self._domain.deferred.revision), tries)
             except Outdated:
                 self.reload_deferred()
                 if work.replayed:
                     raise  # they may not be what was deferred first any more
 
-    def _try(self, service: str, work: Work) -> BatchResult:
-        """Run one transaction, and again while it conflicts with one of another database user."""
-        for attempt in range(1, _CONFLICT_TRIES + 1):
+    def _try(self, service: str, work: Work, tries: int) -> BatchResult:
+        """Run one transaction, and again while it fails for what usually passes by itself."""
+        for attempt in range(1, tries + 1):
             try:
                 return apply(self._store, self._owner, self._services, service, work, self._clock.now())
             except DatabaseFault as error:
-                if error.fault is not Fault.CONFLICT:
+                if error.fault is Fault.CONFLICT:
+                    self._store.conflict(self._owner, error, attempt)
+                elif not (error.from_handlers and error.fault.is_outside):
                     raise
-                self._store.conflict(self._owner, error, attempt)
-                if attempt == _CONFLICT_TRIES:
+                if attempt == tries:
                     raise
                 self._clock.pause(self._clock.spread() * 0.02 * 2**attempt)
         raise AssertionError  # the last attempt returns or raises
@@ -205,4 +222,4 @@ class BatchProcessor:
         self._consuming.settle(self._domain, result.settled)
         self._consuming.report(result)
         for task, cause in self._domain.rejections.count(work, result).items():
-            self._hold_type(task, f"{MOST_REJECTIONS} in a row were rejected: {cause.message}")
+            self._hold_type(TypeHold(task, f"{MOST_REJECTIONS} in a row were rejected: {cause.message}"))

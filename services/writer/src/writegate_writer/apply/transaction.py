@@ -70,6 +70,10 @@ def _apply(  # noqa: PLR0913, PLR0917
     if not store.leave_role(owner, opened, service, plan.rows, work.outbox_sent):
         task = work.arrived[0].item.task
         raise HandlerFault(task, "a handler ended the writer's transaction and began another")
+    if work.is_trial:
+        store.check_constraints()
+        store.roll_back()
+        return BatchResult(plan)
     _record(store, owner, opened, service, plan, work.replayed)
     outgoing = store.fill_outbox(owner, answers.emitted) if answers.emitted else []
     lsn, at = store.commit()
@@ -144,7 +148,8 @@ def _run_handlers(
 def _check_untouched(task: str, before: Mapping[str, int], after: Mapping[str, int], held: Collection[str]) -> None:
     """Raise :class:`HandlerFault` when a handler changed a held table that it is not registered with."""
     if touched := [table for table in held if after.get(table, 0) != before.get(table, 0)]:
-        raise HandlerFault(task, f"it changed {touched[0]}, which is held, and which it is not registered with")
+        wrong = f"it changed {touched[0]}, which is held, and which it is not registered with"
+        raise HandlerFault(task, wrong, certain=True)
 
 
 def _read(task: str, returned: Mapping[str, Any], given: Collection[str], answers: _Answers) -> None:
@@ -189,7 +194,8 @@ def _outgoing(
     except InvalidCommand as error:
         raise HandlerFault(task, f"it emitted a command that cannot be sent: {error}") from error
     if service not in services:
-        raise HandlerFault(task, f"it emitted {item.task}, a command of a service that is not installed here")
+        wrong = f"it emitted {item.task}, a command of a service that is not installed here"
+        raise HandlerFault(task, wrong, certain=True)
     if row_bytes(item) > PACK_BYTES:
         raise HandlerFault(
             task, f"it emitted {item.task} with {len(item.fields)} bytes of JSON, at most {PACK_BYTES} can be sent"

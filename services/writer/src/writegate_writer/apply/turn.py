@@ -30,7 +30,8 @@ from writegate_writer.schedule.scheduler import DomainScheduler
 
 log = structlog.get_logger(__name__)
 
-_LONGEST_BACKOFF_SECONDS = 30.0
+# The longest wait after failures in a row, and when the database answers and only what handlers do fails.
+_LONGEST_BACKOFF_SECONDS, _LONGEST_ANSWERED_SECONDS = 30.0, 5.0
 # How long an idle domain keeps rows in the outbox table that the broker has confirmed.
 _KEEP_CONFIRMED_SECONDS = 0.5
 # With more groups of emitted commands than this unconfirmed the domain waits for the broker, so that memory is bounded.
@@ -103,12 +104,14 @@ class Turns:
             text = f"{error}; at most {domain.stride.commands} commands are tried at once now"
             self._suspend(domain, "domain.transaction_too_long", text)
         else:
-            self._suspend(domain, f"domain.{error.fault.value}", f"{error.sqlstate or 'connection lost'}: {error}")
+            longest = _LONGEST_ANSWERED_SECONDS if error.from_handlers else _LONGEST_BACKOFF_SECONDS
+            text = f"{error.sqlstate or 'connection lost'}: {error}"
+            self._suspend(domain, f"domain.{error.fault.value}", text, longest=longest)
         return error.fault is not Fault.OUTAGE and _rolled_back(store)
 
-    def _suspend(self, domain: Domain, event: str, text: str) -> None:
+    def _suspend(self, domain: Domain, event: str, text: str, *, longest: float = _LONGEST_BACKOFF_SECONDS) -> None:
         domain.failures += 1
-        seconds = backoff(self._clock, domain.failures, longest=_LONGEST_BACKOFF_SECONDS)
+        seconds = backoff(self._clock, domain.failures, longest=longest)
         log.error(event, domain=domain.name, error=text, again_in_seconds=round(seconds, 1))
         domain.outbox = Outbox()  # what it held is in the table; starting reads it from there
         self._scheduler.suspend(domain, seconds)

@@ -10,7 +10,7 @@ from writegate.message.envelope import Item
 from writegate.message.receipt import Outcome
 from writegate_writer.database.fence import fence_parameters
 from writegate_writer.database.session import Session
-from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key
+from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key, Postponed
 from writegate_writer.decide.store import Owner
 from writegate_writer.errors import SERIALIZATION_FAILURE, DatabaseFault
 from writegate_writer.receive.kept import kept_headers
@@ -106,7 +106,7 @@ def settle(session: Session, outcomes: Mapping[int, Outcome]) -> None:
 
 _READ = """
 SELECT seq, service, lane, id, task, version, key, raw, hash, origin, reply_to,
-       not_after IS NOT NULL, coalesce(not_after < clock_timestamp(), false), parked, newer
+       not_after IS NOT NULL, coalesce(not_after < clock_timestamp(), false), parked, newer, reason
 FROM writegate.deferred WHERE domain = %s AND state = 'deferred' AND seq > %s ORDER BY seq LIMIT %s
 """
 
@@ -119,12 +119,14 @@ def read_deferred(session: Session, owner: Owner, after: int, limit: int) -> lis
     ]
 
 
-_LIMIT_WAITING = """
-UPDATE writegate.deferred SET not_after = clock_timestamp() + make_interval(secs => %s)
-WHERE seq = ANY(%s) AND not_after IS NULL
+_POSTPONE = """
+UPDATE writegate.deferred d SET reason = given.reason,
+    not_after = coalesce(not_after, clock_timestamp() + make_interval(secs => given.seconds))
+FROM unnest(%s::bigint[], %s::text[], %s::float8[]) AS given (seq, reason, seconds) WHERE d.seq = given.seq
 """
 
 
-def limit_waiting(session: Session, seqs: Sequence[int], seconds: float) -> None:
-    """Give rows without a limit one: so many seconds from now."""
-    session.own(_LIMIT_WAITING, [seconds, list(seqs)])
+def postpone(session: Session, rows: Mapping[int, Postponed]) -> None:
+    """Write down why rows wait now; those without a limit get one, counted from now."""
+    reasons = [sanitize_text(postponed.reason) for postponed in rows.values()]
+    session.own(_POSTPONE, [list(rows), reasons, [postponed.limit_seconds for postponed in rows.values()]])

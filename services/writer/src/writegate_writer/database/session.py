@@ -7,20 +7,22 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from writegate.config import Settings
 from writegate_writer import counters
 from writegate_writer.database.session_settings import SESSION_SETTINGS, connection_options
-from writegate_writer.errors import UNIQUE_VIOLATION, DatabaseFault, Fault
+from writegate_writer.errors import IN_FAILED_TRANSACTION, UNIQUE_VIOLATION, DatabaseFault, Fault
 
 APPLICATION = "writegate-writer"  # of slots, followed by a dot and their number
 # Of the connections of control threads. One for each writer: by this name the living writers are counted.
 CONTROL_APPLICATION = "writegate-control"
 # An idle slot runs an empty statement every second. On a busy machine it may be late by this much.
 _USED_WITHIN_SECONDS = 3.0
+_FAILED_BY = "writegate_failed_by"  # where a connection keeps its last error
 
 
 @contextmanager
@@ -82,7 +84,7 @@ def engine_of(settings: Settings, application: str, statement_seconds: float | N
         "tcp_keepalives_interval": 2,
         "tcp_keepalives_count": 3,
     }
-    return create_engine(
+    engine = create_engine(
         settings.database_url.replace("postgresql://", "postgresql+psycopg2://", 1),
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
@@ -98,6 +100,17 @@ def engine_of(settings: Settings, application: str, statement_seconds: float | N
             "tcp_user_timeout": 10_000,
         },
     )
+    event.listen(engine, "handle_error", _keep_error)
+    return engine
+
+
+def _keep_error(context: ExceptionContext) -> None:
+    """Keep what failed, for a handler that goes on after it: all that fails then says nothing."""
+    error = context.original_exception
+    if context.connection is not None and isinstance(error, psycopg2.Error) and error.pgcode != IN_FAILED_TRANSACTION:
+        context.connection.info[_FAILED_BY] = DatabaseFault(
+            error.pgcode, error.diag.message_primary or str(error), statement=context.statement
+        )
 
 
 class Session:
@@ -137,6 +150,21 @@ class Session:
     def backend(self) -> int:
         """The process id of its backend at the server."""
         return int(self._driver.info.backend_pid)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection was not lost, as far as its client knows."""
+        return bool(self._driver.closed == 0)
+
+    def take_failure(self) -> DatabaseFault | None:
+        """Return the last error of a statement that SQLAlchemy ran here, if it was no consequence of another; once."""
+        found: DatabaseFault | None = self.connection.info.pop(_FAILED_BY, None)
+        return found
+
+    @property
+    def in_failed_transaction(self) -> bool:
+        """Whether a transaction is open that can only be rolled back."""
+        return bool(self._driver.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_INERROR)
 
     @property
     def in_transaction(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -25,14 +26,25 @@ from writegate_writer.database import (
 )
 from writegate_writer.database.lock_conflicts import LockConflicts, conflict_labels, record_conflict
 from writegate_writer.database.session import Session, translated
-from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow
+from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Postponed
 from writegate_writer.decide.store import Decision, Opened, Outgoing, Owner, Started
-from writegate_writer.errors import DatabaseFault, Decline, HandlerFault, Reject
+from writegate_writer.errors import (
+    IN_FAILED_TRANSACTION,
+    QUERY_CANCELED,
+    DatabaseFault,
+    Decline,
+    Fault,
+    HandlerFault,
+    Reject,
+)
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.receive.delivery import Refused
 from writegate_writer.schedule.ports import Clock
 
 log = structlog.get_logger(__name__)
+
+# A statement that ran for so long before it was cancelled took too long; else it was cancelled by somebody.
+_SLOW_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -84,11 +96,12 @@ class SqlStore:
     def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
         handler = self._services[service].handlers[task]
         self.running = RunningHandler(task, len(commands), commands[0].command_id, self._clock.monotonic())
+        self.session.take_failure()  # of an earlier transaction
         try:
             with translated():
                 returned = handler(self.session.connection, commands)
         except DatabaseFault as error:
-            raise error.with_(task=task) from error
+            raise self._judged(error, task, self.running) from error
         except Reject:
             raise
         except Decline as error:
@@ -100,9 +113,33 @@ class SqlStore:
             raise HandlerFault(task, f"the handler failed: {type(error).__name__}: {error}") from error
         finally:
             self.running = None
+        if self.session.in_failed_transaction:
+            raise self._gone_on(DatabaseFault(IN_FAILED_TRANSACTION, "a statement failed"), task)
         if not self.session.in_transaction:
-            raise HandlerFault(task, "the handler ended the writer's transaction, or went on after an error in it")
+            raise HandlerFault(task, "the handler ended the writer's transaction")
         return returned
+
+    def _judged(self, error: DatabaseFault, task: str, running: RunningHandler) -> DatabaseFault | HandlerFault:
+        """Return the error of a handler's statement, with what this connection knows about it."""
+        if not self.session.connected:
+            return error.with_(task=task)
+        if error.sqlstate is None:  # of the driver itself
+            return HandlerFault(task, f"the handler failed: {error}")
+        if error.sqlstate == IN_FAILED_TRANSACTION:
+            return self._gone_on(error, task)
+        if error.sqlstate == QUERY_CANCELED and self._clock.monotonic() - running.seen_at > _SLOW_SECONDS:
+            return error.with_(task=task)  # trying it in parts would stop the domain for as long each time
+        # The writer's own SQLSTATE means nothing when a handler raises it.
+        fault = Fault.UNKNOWN if error.fault is Fault.FENCED else error.fault
+        return error.with_(task=task, fault=fault, from_handlers=True)
+
+    def _gone_on(self, error: DatabaseFault, task: str) -> DatabaseFault:
+        """Return the error after which a handler went on in a transaction that had failed."""
+        first = self.session.take_failure()
+        if first is None:
+            return error.with_(task=task, fault=Fault.DEPLOYMENT, from_handlers=True)
+        text = f"{first}; the handler went on after this error, in a transaction that had failed"
+        return DatabaseFault(first.sqlstate, text, task=task, statement=first.statement, from_handlers=True)
 
     def changed_rows(self) -> Mapping[str, int]:
         return dict(self.session.own(_CHANGED_ROWS))
@@ -115,6 +152,10 @@ class SqlStore:
         self, owner: Owner, opened: Opened, service: str, decisions: Sequence[Decision], sent: int | None
     ) -> bool:
         return transaction.leave_role(self.session, owner, opened, service, decisions, sent)
+
+    def check_constraints(self) -> None:
+        with self._by_handlers():
+            transaction.check_constraints(self.session)
 
     def park(self, refused: Sequence[Refused], places: Mapping[str, int]) -> None:
         parked.park(self.session, refused, places)
@@ -137,7 +178,19 @@ class SqlStore:
         return outbox.fill_outbox(self.session, owner.domain, outgoing)
 
     def commit(self) -> tuple[str, datetime]:
-        return transaction.commit(self.session)
+        with self._by_handlers():
+            return transaction.commit(self.session)
+
+    @contextmanager
+    def _by_handlers(self) -> Iterator[None]:
+        """What fails in here on a sound connection was left to be checked by a handler."""
+        try:
+            yield
+        except DatabaseFault as error:
+            if not self.session.connected:
+                raise
+            fault = Fault.UNKNOWN if error.fault is Fault.FENCED else error.fault
+            raise error.with_(fault=fault, from_handlers=True) from error
 
     def roll_back(self) -> None:
         self.session.roll_back()
@@ -156,8 +209,8 @@ class SqlStore:
     def deferred(self, owner: Owner, after: int, limit: int) -> list[DeferredRow]:
         return deferred.read_deferred(self.session, owner, after, limit)
 
-    def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
-        deferred.limit_waiting(self.session, seqs, seconds)
+    def postpone(self, rows: Mapping[int, Postponed]) -> None:
+        deferred.postpone(self.session, rows)
 
     def hold_task(self, task: str, reason: str) -> float:
         return type_holds.hold_task(self.session, task, reason)

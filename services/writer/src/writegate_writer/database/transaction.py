@@ -121,6 +121,11 @@ def leave_role(  # noqa: PLR0913, PLR0917  what a transaction is about
     return bool(session.own(_LEAVE.format(delete_sent=delete), parameters))
 
 
+def check_constraints(session: Session) -> None:
+    """Check now what else is checked at COMMIT: deferred constraints and constraint triggers."""
+    session.run("SET CONSTRAINTS ALL IMMEDIATE")
+
+
 def commit(session: Session) -> tuple[str, datetime]:
     """Commit; return a WAL position that is not before the commit's, and the time."""
     [(lsn, at)] = session.run("COMMIT; SELECT pg_current_wal_insert_lsn()::text, clock_timestamp()")

@@ -13,17 +13,18 @@ WRITER = "writer"  # the holder of holds that writers place
 _HOLD = """
 INSERT INTO writegate.hold AS h (target, reason, holder, until)
 VALUES (%(task)s, %(reason)s, %(holder)s, clock_timestamp() + make_interval(secs => %(first)s))
-ON CONFLICT (target) DO UPDATE SET reason = excluded.reason, since = clock_timestamp(),
-    until = clock_timestamp() + CASE WHEN h.until > clock_timestamp() - make_interval(secs => 2 * %(longest)s)
+ON CONFLICT (target) DO UPDATE SET reason = excluded.reason, holder = excluded.holder, since = clock_timestamp(),
+    until = clock_timestamp() + CASE WHEN h.holder = %(holder)s
+                                          AND h.until > clock_timestamp() - make_interval(secs => 2 * %(longest)s)
                                      THEN least(2 * (h.until - h.since), make_interval(secs => %(longest)s))
                                      ELSE make_interval(secs => %(first)s) END
-WHERE h.holder = %(holder)s
+WHERE h.holder = %(holder)s OR h.until <= clock_timestamp()
 RETURNING extract(epoch FROM until - since)::float8
 """
 
 
 def hold_task(session: Session, task: str, reason: str) -> float:
-    """Hold a command type; a hold that a person placed on it stays as it is."""
+    """Hold a command type; a hold that a person placed on it stays as it is, while it is in force."""
     parameters = {
         "task": task,
         "reason": sanitize_text(reason),

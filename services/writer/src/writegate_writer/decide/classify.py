@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from writegate.message.receipt import Cause, Outcome
 from writegate_writer.decide.deferral import (
     MOST_NEWER_COMMANDS,
-    PARENT_WAIT_SECONDS,
     Deferral,
     DeferredRow,
     Key,
+    Postponed,
     VersionWait,
     key_of,
     parks_key,
@@ -39,18 +39,20 @@ class Work:
     deferred commands that are tried again now, by ledger id; those that cannot be applied yet stay deferred.
     ``version_wait``: how commands of unknown versions may wait. ``revision``: of the index of deferred commands that
     ``blocks`` asks. ``outbox_sent``: the number up to which rows of the outbox are deleted in this transaction.
+    ``is_trial``: it is rolled back in the end, since it is only asked whether it would succeed.
     """
 
     arrived: Sequence[Arrived] = ()
     refused: Sequence[Refused] = ()
     rejected: Mapping[str, Cause] = field(default_factory=dict)
     declined: Mapping[str, str] = field(default_factory=dict)
-    postponed: Mapping[str, str] = field(default_factory=dict)
+    postponed: Mapping[str, Postponed] = field(default_factory=dict)
     blocks: Callable[[Arrived], bool] = _never_blocked
     replayed: Mapping[str, DeferredRow] = field(default_factory=dict)
     version_wait: VersionWait = field(default_factory=VersionWait)
     revision: int = 0
     outbox_sent: int | None = None
+    is_trial: bool = False
 
 
 @dataclass(slots=True)
@@ -216,8 +218,8 @@ class _Classifier:
     def _reason_to_defer(self, command: Arrived) -> str | None:
         if isinstance(command.command, NotYet):
             return command.command.reason
-        if (reason := self._work.postponed.get(command.ledger_id)) is not None:
-            return reason
+        if (postponed := self._work.postponed.get(command.ledger_id)) is not None:
+            return postponed.reason
         if not self._held:
             return None
         task = command.item.task
@@ -229,7 +231,8 @@ class _Classifier:
         if command.ledger_id in self._work.replayed:
             self.plan.still_deferred.append(command)
             return
-        limit_seconds = PARENT_WAIT_SECONDS if command.ledger_id in self._work.postponed else None
+        postponed = self._work.postponed.get(command.ledger_id)
+        limit_seconds = postponed.limit_seconds if postponed is not None else None
         if command.newer:
             limit_seconds = self._work.version_wait.seconds
             self._newer[command.delivery.verified.origin] += 1

@@ -33,6 +33,10 @@ VERSION_WAIT_SECONDS = 24 * 3600.0
 MOST_NEWER_COMMANDS = 5_000
 CROWDED_COMMANDS = 20_000
 
+# How long a command is tried again that fails alone, for a cause that usually passes by itself or that nothing more is
+# known about: such as a row that another session has locked.
+ACCUSED_WAIT_SECONDS = 30.0
+
 # The shortest time between two passes over what is deferred, and how many times the duration of the last one: where
 # much is deferred a pass takes long and arriving commands wait meanwhile, so passes get at most a tenth of the time.
 _PASS_PAUSE_SECONDS, _PAUSE_FACTOR = 1.0, 9.0
@@ -62,7 +66,7 @@ class DeferredRow:
 
     ``limited``: its waiting has a limit; ``overdue``: that limit is over. ``hash``: of its content as it arrived;
     people may have given it other fields since. ``parked``: its number among the parked commands, when people want a
-    parked command to be decided again.
+    parked command to be decided again. ``reason``: why it waits.
     """
 
     seq: int
@@ -76,6 +80,7 @@ class DeferredRow:
     overdue: bool
     parked: int | None = None
     newer: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,26 +202,36 @@ class DeferredIndex:
             self.parked.add(key)
 
 
-class MissingParents:
-    """Whether a command whose parent row is missing may still wait for it.
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """Why a command that fails is deferred and tried again, and for how long; None: without a limit."""
 
-    ``rows``: of commands that are replayed, by ledger id; what has just arrived may wait. ``unlimited``: numbers of
-    the rows that waited for something else until now, such as for an earlier command of their key: from now on their
-    waiting is to have a limit.
+    reason: str
+    limit_seconds: float | None = None
+
+
+class Patience:
+    """Whether a command that fails may still wait.
+
+    ``rows``: of commands that are replayed, by ledger id; what has just arrived may wait. ``changed``: by their
+    numbers, the rows that waited for something else until now, such as for an earlier command of their key.
     """
 
     def __init__(self, rows: Mapping[str, DeferredRow]) -> None:
         self._rows = rows
-        self.unlimited: list[int] = []
+        self.changed: dict[int, Postponed] = {}
 
-    def may_wait(self, arrived: Arrived) -> bool:
-        """Whether the parent row is waited for."""
+    def may_wait(self, arrived: Arrived, postponed: Postponed) -> bool:
+        """Whether it is tried again."""
         row = self._rows.get(arrived.ledger_id)
         if row is None:
             return True
-        if not row.limited:
-            self.unlimited.append(row.seq)
-        return not row.overdue
+        has_limit = postponed.limit_seconds is not None
+        if has_limit and row.overdue:
+            return False
+        if row.reason != postponed.reason or (has_limit and not row.limited):
+            self.changed[row.seq] = postponed
+        return True
 
 
 def key_of(part: Arrived | Refused) -> Key | None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from writegate.contract.command import Command
 from writegate.message.envelope import Item
 from writegate.message.receipt import Cause, Outcome, Receipt
-from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow
+from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Postponed
 from writegate_writer.decide.holds import Holds
 from writegate_writer.errors import DatabaseFault
 from writegate_writer.receive.delivery import Refused
@@ -130,6 +130,9 @@ class Store(Protocol):
         Returns False when this is not the transaction that was entered.
         """
 
+    def check_constraints(self) -> None:
+        """Check deferred constraints now. Whatever fails then is the handlers', as it is at COMMIT."""
+
     def park(self, refused: Sequence[Refused], places: Mapping[str, int]) -> None:
         """Write the rows of parked commands.
 
@@ -176,8 +179,8 @@ class Store(Protocol):
     def deferred(self, owner: Owner, after: int, limit: int) -> list[DeferredRow]:
         """Return at most ``limit`` deferred commands of a domain, oldest first, after a row's number."""
 
-    def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
-        """Give deferred rows without a limit one: so many seconds from now."""
+    def postpone(self, rows: Mapping[int, Postponed]) -> None:
+        """Write down why deferred rows wait now; those without a limit get one, counted from now."""
 
     def hold_task(self, task: str, reason: str) -> float:
         """Hold a command type for a while, longer with each hold in a row; return for how many seconds."""

@@ -14,6 +14,7 @@ from writegate_writer.decide.deferral import DeferredIndex
 from writegate_writer.decide.holds import Holds
 from writegate_writer.decide.rejections import RejectionStreak
 from writegate_writer.decide.store import Outgoing
+from writegate_writer.decide.trial import Undecided
 from writegate_writer.receive.delivery import Delivery
 from writegate_writer.schedule.questions import Questions
 
@@ -72,8 +73,8 @@ class Domain:
     Which thread may touch what:
 
     - Only the slot thread that takes the domain's turn: ``outbox``, ``questions``, ``deferred``, ``stride``,
-      ``rejections``, ``held_types``, ``failures``, ``next_reading``, and ``deferred_full``, which the control thread
-      reads.
+      ``rejections``, ``held_types``, ``undecided``, ``failures``, ``next_reading``, and ``deferred_full``, which the
+      control thread reads.
     - Everything else is changed under the scheduler's lock, with one exception: in its turn the slot thread takes
       deliveries from the inbox without the lock (see :func:`~writegate_writer.schedule.batching.take_batch`).
     - A reader thread reads the inbox and sets ``parts`` of deliveries in it; the next turn waits for it first.
@@ -92,6 +93,7 @@ class Domain:
         self.deferred_full = False  # too many commands are deferred: its lanes are not consumed
         self.failures = 0  # failed turns in a row, for the back-off
         self.held_types: set[str] = set()  # command types that are held because their deployment is broken
+        self.undecided = Undecided()
         self.rejections = RejectionStreak()
         self.stride = Stride()
         self.resume_at = 0.0  # on the scheduler's clock, in seconds: it is not started earlier

@@ -18,7 +18,7 @@ from writegate.message.receipt import Cause, Outcome, Receipt
 from writegate_writer.database.lock_conflicts import LockConflicts
 from writegate_writer.database.session import Session
 from writegate_writer.database.store import SqlStore
-from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key, key_of
+from writegate_writer.decide.deferral import Deferral, DeferredIndex, DeferredRow, Key, Postponed, key_of
 from writegate_writer.decide.holds import holds_of
 from writegate_writer.decide.store import OUTCOMES, PARKED, Decision, Known, Opened, Outgoing, Owner, Started
 from writegate_writer.errors import SERIALIZATION_FAILURE, DatabaseFault, HandlerFault
@@ -129,6 +129,9 @@ class MemoryStore:
         )
         self._now.decided[service, decision.ledger_id] = Known(decision.outcome, decision.hash), receipt
 
+    def check_constraints(self) -> None:
+        self._handlers.check_constraints()
+
     def park(self, refused: Sequence[Refused], places: Mapping[str, int]) -> None:
         for command in refused:
             known = (command.delivery.service, command.ledger_id or "")
@@ -207,7 +210,7 @@ class MemoryStore:
     def deferred(self, owner: Owner, after: int, limit: int) -> list[DeferredRow]:
         return [row for number, (row, _, _) in sorted(self._memory.deferred.items()) if number > after][:limit]
 
-    def limit_waiting(self, seqs: Sequence[int], seconds: float) -> None:
+    def postpone(self, rows: Mapping[int, Postponed]) -> None:
         """A drain never waits."""
 
     def hold_task(self, task: str, reason: str) -> float:

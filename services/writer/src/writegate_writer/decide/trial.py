@@ -1,0 +1,181 @@
+"""Whose fault it is that a command failed alone: its own, its type's or the database's. Pure.
+
+An SQLSTATE says only what is likely: a trigger may raise any, and a missing grant may concern one row only. So others
+are tried. When another command of its type succeeds, the command is at fault if it fails once more; when every other
+fails too, its type is; when commands of every other type fail too, for what usually passes by itself, the database is.
+
+Others are tried in transactions that are rolled back: the order per key stays, whatever is found out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from enum import Enum
+
+from writegate.message.receipt import Cause
+from writegate_writer.decide.deferral import ACCUSED_WAIT_SECONDS, PARENT_WAIT_SECONDS
+from writegate_writer.errors import FOREIGN_KEY_VIOLATION, DatabaseFault, Decline, Fault, HandlerFault, Reject
+from writegate_writer.receive.delivery import Arrived
+
+# A few may be at fault themselves. With so many the failure of all of them says something.
+_MOST_WITNESSES = 10
+_MOST_OTHER_TYPES = 3
+_MOST_UNDECIDED = 1000  # of a type, so that memory is bounded
+
+Failure = DatabaseFault | HandlerFault
+Answer = Reject | Decline  # of a handler that works
+
+
+class Verdict(Enum):
+    """Whose fault it is."""
+
+    COMMAND = "command"
+    TYPE = "type"
+    UNDECIDED = "undecided"  # there is no other command of its type to try
+    DATABASE = "database"
+
+
+class Trial:
+    """Tries other commands, then perhaps the accused once more.
+
+    Until there is a :attr:`verdict`, :attr:`next` is tried, and :meth:`succeeded`, :meth:`failed` or :meth:`skip` is
+    called. When the accused itself succeeds, nothing more is to be found out.
+    ``others``: what else is in the same work. ``type_works``: a command of its type was applied since it failed first.
+    """
+
+    def __init__(
+        self, accused: Arrived, error: Failure, others: Sequence[Arrived], *, type_works: bool, is_replay: bool
+    ) -> None:
+        self.accused = accused
+        self.error = error
+        self.verdict: Verdict | None = None
+        self._of_type = deque(_witnesses(accused, others))
+        # What was deferred has failed before: few of those say nothing of the database, and need not stop the domain.
+        may_be_database = error.fault.is_outside and not is_replay
+        self._of_other_types = deque(_one_of_each_type(accused, others) if may_be_database else ())
+        self._type_works = type_works
+        self._failed_of_type = False
+        self._failed_of_other_types = False
+        self._conclude()
+
+    @property
+    def next(self) -> Arrived:
+        """The command to try now."""
+        queue = self._queue
+        return queue[0] if queue else self.accused
+
+    @property
+    def rolls_back(self) -> bool:
+        """Whether the command to try now is only asked whether it would succeed."""
+        return bool(self._queue)
+
+    @property
+    def _queue(self) -> deque[Arrived]:
+        if self._type_works:
+            return deque()
+        return self._of_type or self._of_other_types
+
+    def succeeded(self) -> None:
+        """:attr:`next`, which is rolled back, succeeded."""
+        if self._of_type:
+            self._type_works = True
+        else:
+            self._of_other_types.clear()
+            self._failed_of_other_types = False
+            self._conclude()
+
+    def failed(self, error: Failure | Answer) -> None:
+        """:attr:`next` failed. What a rule of its own refuses says nothing about the accused."""
+        if not self.rolls_back and not isinstance(error, Reject | Decline):
+            self.error, self.verdict = error, Verdict.COMMAND
+            return
+        says_something = not isinstance(error, Reject | Decline) and error.fault is not Fault.COMMAND
+        if self._of_type:
+            self._failed_of_type |= says_something
+        else:
+            self._failed_of_other_types |= says_something
+        self.skip()
+
+    def skip(self) -> None:
+        """:attr:`next` could not be tried, such as because it was decided before."""
+        self._queue.popleft()
+        self._conclude()
+
+    def _conclude(self) -> None:
+        if self._type_works or self._queue:
+            return
+        if self._failed_of_other_types:
+            self.verdict = Verdict.DATABASE
+        else:
+            self.verdict = Verdict.TYPE if self._failed_of_type else Verdict.UNDECIDED
+
+
+class Undecided:
+    """Commands that failed alone when no other of their type could be tried, and whether their types work since.
+
+    Each domain has its own; only the slot thread that takes the domain's turn touches it. When the domain changes its
+    owner, they are found out about anew.
+    """
+
+    def __init__(self) -> None:
+        self._failed: dict[str, dict[str, bool]] = {}  # by task and ledger id: whether another was applied since
+
+    def __bool__(self) -> bool:
+        return bool(self._failed)
+
+    def add(self, command: Arrived) -> None:
+        """Remember a command."""
+        failed = self._failed.setdefault(command.item.task, {})
+        if len(failed) >= _MOST_UNDECIDED:
+            del failed[next(iter(failed))]
+        failed.setdefault(command.ledger_id, False)
+
+    def applied(self, tasks: Iterable[str]) -> None:
+        """Commands of these types were applied."""
+        for task in tasks:
+            if task in self._failed:
+                self._failed[task] = dict.fromkeys(self._failed[task], True)
+
+    def type_works(self, command: Arrived) -> bool:
+        """Whether another command of its type was applied since it failed first."""
+        return self._failed.get(command.item.task, {}).get(command.ledger_id, False)
+
+    def remove(self, command: Arrived) -> None:
+        """It was applied or parked."""
+        failed = self._failed.get(command.item.task, {})
+        failed.pop(command.ledger_id, None)
+        if not failed:
+            self._failed.pop(command.item.task, None)
+
+
+def wait_seconds(error: Failure) -> float | None:
+    """Return how long a command that is at fault is tried again before it is parked; None: not at all."""
+    if isinstance(error, DatabaseFault) and error.sqlstate == FOREIGN_KEY_VIOLATION:
+        return PARENT_WAIT_SECONDS
+    return ACCUSED_WAIT_SECONDS if error.fault.is_outside else None
+
+
+def cause_of(error: Failure) -> Cause:
+    """Return why a command at fault is parked."""
+    if isinstance(error, DatabaseFault):
+        return Cause(f"sqlstate-{error.sqlstate}", str(error), error.sqlstate)
+    return Cause("handler-failed", str(error))
+
+
+def text_of(error: Failure) -> str:
+    """Return what people are told."""
+    sqlstate = error.sqlstate if isinstance(error, DatabaseFault) else None
+    return f"{sqlstate}: {error}" if sqlstate else str(error)
+
+
+def _witnesses(accused: Arrived, others: Sequence[Arrived]) -> Sequence[Arrived]:
+    """Return some other commands of its type, from all over the work: neighbours may be at fault for the same cause."""
+    same = [other for other in others if other is not accused and other.item.task == accused.item.task]
+    step = max(1, len(same) // _MOST_WITNESSES)
+    return same[::-step][:_MOST_WITNESSES]
+
+
+def _one_of_each_type(accused: Arrived, others: Iterable[Arrived]) -> Sequence[Arrived]:
+    by_task = {other.item.task: other for other in others if other.item.task != accused.item.task}
+    return list(by_task.values())[:_MOST_OTHER_TYPES]

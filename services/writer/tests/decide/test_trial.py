@@ -1,0 +1,262 @@
+"""Whose fault it is, the command's, its type's or the database's, is found by trying, whatever the SQLSTATE.
+
+Against a stand-in for the database, which commits or rolls back as a whole and obeys holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.sample import Deposit, Withdraw, arrived
+from writegate_writer.decide.attempts import Attempts, TypeHold
+from writegate_writer.decide.classify import Classified, Work
+from writegate_writer.decide.deferral import DeferredRow, Patience
+from writegate_writer.decide.result import BatchResult
+from writegate_writer.decide.trial import Undecided
+from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
+from writegate_writer.receive.delivery import Arrived
+
+Error = Callable[[], DatabaseFault | HandlerFault]
+
+# What usually is a command's or a deployment's, and what usually is the database's: a handler may raise any of them.
+LIKELY_OWN = ["P0001", "ZZ001", "54000", "21000", "44000", "42501", "42P01", "XX000", "0A000"]
+LIKELY_OUTSIDE = ["40001", "40P01", "55P03", "55000", "25006", "53100", "57014", "58030", "08006"]
+
+
+def raised(sqlstate: str) -> DatabaseFault:
+    return DatabaseFault(sqlstate, f"raised {sqlstate}", task="accounts.deposit", from_handlers=True)
+
+
+def bug() -> HandlerFault:
+    return HandlerFault("accounts.deposit", "the handler failed: KeyError: 'x'")
+
+
+@dataclass
+class Database:
+    """Fails while a command of ``bad`` is in a transaction, and defers the commands of held types."""
+
+    bad: set[str]
+    error: Error
+    applied: list[str] = field(default_factory=list)
+    parked: dict[str, str] = field(default_factory=dict)
+    postponed: list[str] = field(default_factory=list)
+    deferred: list[str] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
+    tried: int = 0
+
+    def __call__(self, work: Work) -> BatchResult:
+        self.tried += 1
+        waiting = [
+            command for command in work.arrived if command.item.task in self.held or command.ledger_id in work.postponed
+        ]
+        parked = [command for command in work.arrived if command.ledger_id in work.rejected]
+        fresh = [command for command in work.arrived if command not in waiting and command not in parked]
+        if any(command.ledger_id in self.bad for command in fresh):
+            raise self.error()
+        if not work.is_trial:
+            self.applied += ids(fresh)
+            self.parked |= {command.ledger_id: work.rejected[command.ledger_id].cause for command in parked}
+            self.postponed += [id_ for id_ in ids(waiting) if id_ in work.postponed]
+            self.deferred += [id_ for id_ in ids(waiting) if id_ not in work.postponed]
+        plan = Classified(fresh=fresh)
+        plan.still_deferred = [*waiting, *parked]
+        return BatchResult(plan)
+
+
+def ids(batch: Sequence[Arrived]) -> list[str]:
+    return [command.ledger_id for command in batch]
+
+
+def deposits(count: int) -> list[Arrived]:
+    return [arrived(Deposit(account=f"a-{n}", amount=1)) for n in range(count)]
+
+
+def withdrawals(count: int) -> list[Arrived]:
+    return [arrived(Withdraw(account=f"w-{n}", amount=1)) for n in range(count)]
+
+
+def finish(
+    database: Database,
+    batch: Sequence[Arrived],
+    waited: Sequence[DeferredRow] = (),
+    undecided: Undecided | None = None,
+) -> list[TypeHold]:
+    """Try all of it; return what was held."""
+    rows = dict(zip(ids(batch), waited, strict=True)) if waited else {}
+    attempts = Attempts(Work(batch, replayed=rows), Patience(rows), undecided)
+    holds = []
+    while (attempt := attempts.next()) is not None:
+        try:
+            result = database(attempt)
+        except (Reject, DatabaseFault, HandlerFault) as error:
+            hold = attempts.failed(error)
+        else:
+            hold = attempts.committed(result)
+        if hold is not None:
+            holds.append(hold)
+            database.held.add(hold.task)
+    return holds
+
+
+def overdue(command: Arrived) -> DeferredRow:
+    return DeferredRow(7, "accounts", 0, command.item, 0, None, None, limited=True, overdue=True)
+
+
+@pytest.mark.parametrize("sqlstate", LIKELY_OWN)
+@pytest.mark.parametrize("place", [0, 250, 498])
+def test_what_fails_alone_while_its_neighbours_succeed_is_parked(sqlstate: str, place: int) -> None:
+    batch = deposits(499)
+    database = Database({batch[place].ledger_id}, lambda: raised(sqlstate))
+    assert finish(database, batch) == []
+    assert database.parked == {batch[place].ledger_id: f"sqlstate-{sqlstate}"}
+    assert database.applied == ids([*batch[:place], *batch[place + 1 :]])
+    assert database.tried < 30
+
+
+def test_an_exception_of_the_handler_for_one_command_is_that_commands() -> None:
+    batch = deposits(499)
+    database = Database({batch[3].ledger_id}, bug)
+    assert finish(database, batch) == []
+    assert database.parked == {batch[3].ledger_id: "handler-failed"}
+    assert len(database.applied) == 498
+
+
+@pytest.mark.parametrize("sqlstate", LIKELY_OUTSIDE)
+def test_what_usually_passes_is_tried_for_a_while_first_and_its_neighbours_do_not_wait(sqlstate: str) -> None:
+    batch = deposits(499)
+    database = Database({batch[7].ledger_id}, lambda: raised(sqlstate))
+    assert finish(database, batch) == []
+    assert (database.parked, database.postponed) == ({}, [batch[7].ledger_id])
+    assert database.applied == ids([*batch[:7], *batch[8:]])
+    again = [batch[7], *deposits(3)]
+    assert finish(database, again, [overdue(command) for command in again]) == []
+    assert database.parked == {batch[7].ledger_id: f"sqlstate-{sqlstate}"}
+
+
+@pytest.mark.parametrize("sqlstate", [*LIKELY_OWN, *LIKELY_OUTSIDE])
+@pytest.mark.parametrize("count", [2, 10, 499])
+def test_what_fails_for_every_command_of_a_type_holds_it_and_parks_nothing(sqlstate: str, count: int) -> None:
+    bad, good = deposits(count), withdrawals(3)
+    database = Database(set(ids(bad)), lambda: raised(sqlstate))
+    [hold] = finish(database, [*bad, *good])
+    assert hold == TypeHold("accounts.deposit", f"{sqlstate}: raised {sqlstate}")
+    assert (database.parked, database.postponed) == ({}, [])
+    assert (sorted(database.deferred), database.applied) == (sorted(ids(bad)), ids(good))
+    assert database.tried < 40
+
+
+@pytest.mark.parametrize("sqlstate", LIKELY_OUTSIDE)
+def test_what_fails_for_every_type_is_the_databases(sqlstate: str) -> None:
+    batch = [*deposits(200), *withdrawals(200)]
+    database = Database(set(ids(batch)), lambda: raised(sqlstate))
+    with pytest.raises(DatabaseFault, match=sqlstate):
+        finish(database, batch)
+    assert (database.applied, database.parked, database.postponed, database.deferred) == ([], {}, [], [])
+    assert database.tried < 40
+
+
+@pytest.mark.parametrize("sqlstate", [*LIKELY_OWN, *LIKELY_OUTSIDE])
+def test_one_command_without_another_of_its_type_waits_alone(sqlstate: str) -> None:
+    [lone], good = deposits(1), withdrawals(5)
+    database = Database({lone.ledger_id}, lambda: raised(sqlstate))
+    assert finish(database, [lone, *good]) == []
+    assert (database.parked, database.postponed, database.applied) == ({}, [lone.ledger_id], ids(good))
+
+
+@pytest.mark.parametrize("sqlstate", LIKELY_OWN)
+def test_another_of_its_type_that_is_applied_later_shows_whose_fault_it_is(sqlstate: str) -> None:
+    [lone, later], undecided = deposits(2), Undecided()
+    database = Database({lone.ledger_id}, lambda: raised(sqlstate))
+    for batch in ([lone], [lone], [later], [lone]):
+        assert database.parked == {}
+        finish(database, batch, undecided=undecided)
+    assert database.parked == {lone.ledger_id: f"sqlstate-{sqlstate}"}
+    assert not undecided
+
+
+@pytest.mark.parametrize("sqlstate", ["P0001", "ZZ001", "54000"])
+def test_when_nothing_more_becomes_known_the_first_guess_decides(sqlstate: str) -> None:
+    [lone] = deposits(1)
+    database = Database({lone.ledger_id}, lambda: raised(sqlstate))
+    assert finish(database, [lone], [overdue(lone)]) == []
+    assert database.parked == {lone.ledger_id: f"sqlstate-{sqlstate}"}
+
+
+@pytest.mark.parametrize("sqlstate", ["42P01", "40001"])
+def test_what_is_not_likely_to_be_a_commands_waits_as_long_as_it_takes(sqlstate: str) -> None:
+    [lone] = deposits(1)
+    database = Database({lone.ledger_id}, lambda: raised(sqlstate))
+    assert finish(database, [lone], [overdue(lone)]) == []
+    assert (database.parked, database.postponed) == ({}, [lone.ledger_id])
+
+
+def test_a_follower_of_its_key_shows_whose_fault_it_is_and_keeps_its_place() -> None:
+    first, second = (arrived(Deposit(account="same", amount=amount)) for amount in (1, 2))
+    database = Database({first.ledger_id}, lambda: raised("P0001"))
+    assert finish(database, [first, second]) == []
+    assert (list(database.parked), database.applied) == ([first.ledger_id], [second.ledger_id])
+
+
+def test_what_succeeds_when_it_is_tried_again_is_applied() -> None:
+    batch = deposits(2)
+    failures = iter([True, True, True, False])
+
+    def apply(work: Work) -> BatchResult:
+        if batch[0] in work.arrived and next(failures):
+            raise raised("42P01")
+        return BatchResult(Classified(fresh=list(work.arrived)))
+
+    attempts = Attempts(Work(batch), Patience({}))
+    committed: list[Arrived] = []
+    while (attempt := attempts.next()) is not None:
+        try:
+            result = apply(attempt)
+        except DatabaseFault as error:
+            assert attempts.failed(error) is None  # noqa: PT017  nothing is held
+        else:
+            attempts.committed(result)
+            committed += [] if attempt.is_trial else result.plan.fresh
+    assert committed == batch
+
+
+@pytest.mark.parametrize("sqlstate", [*LIKELY_OUTSIDE, "WG001", None])
+def test_what_no_handler_did_is_never_tried_in_parts(sqlstate: str | None) -> None:
+    batch = deposits(5)
+    database = Database(set(ids(batch)), lambda: DatabaseFault(sqlstate, "not by a handler"))
+    with pytest.raises(DatabaseFault):
+        finish(database, batch)
+    assert database.tried == 1
+
+
+def test_what_is_certain_is_not_tried_in_parts() -> None:
+    batch = deposits(5)
+    certain = HandlerFault("accounts.deposit", "it changed a held table", certain=True)
+    database = Database(set(ids(batch)), lambda: certain)
+    assert [hold.task for hold in finish(database, batch)] == ["accounts.deposit"]
+    assert database.tried == 2
+
+
+@given(
+    st.lists(st.sampled_from(["good", "good", "good", "bad", "other"]), min_size=1, max_size=60),
+    st.sampled_from([*LIKELY_OWN, *LIKELY_OUTSIDE]),
+)
+def test_nothing_good_is_ever_parked_or_lost(kinds: list[str], sqlstate: str) -> None:
+    batch = [
+        arrived(Withdraw(account=f"w-{n}", amount=1) if kind == "other" else Deposit(account=f"a-{n}", amount=1))
+        for n, kind in enumerate(kinds)
+    ]
+    bad = {command.ledger_id for command, kind in zip(batch, kinds, strict=True) if kind == "bad"}
+    database = Database(bad, lambda: raised(sqlstate))
+    finish(database, batch)
+    assert set(database.parked) <= bad
+    seen = [*database.applied, *database.parked, *database.postponed, *database.deferred]
+    assert sorted(seen) == sorted(ids(batch)), "each is decided once"
+    deposits_of = [id_ for id_ in database.applied if id_ not in bad]
+    assert deposits_of == [id_ for id_ in ids(batch) if id_ in deposits_of], "in their order"
+    if kinds.count("bad") <= 1 and kinds.count("good"):
+        assert database.held == set(), "one bad command harms only itself"
