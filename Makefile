@@ -1,7 +1,7 @@
 # `make` alone explains every target. Set-up is done by whatever needs it.
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-simulation test-writers test-twin test-faults test-bank test-fuzz test-memory test-outage
-.PHONY: docs test-publishers test-attacks bench bench-publish bench-ledger proof setup up down lint types lock
+.PHONY: docs test-publishers test-attacks test-sqlstates bench bench-publish bench-ledger proof setup up down lint types lock
 
 PYTHON := .venv/bin/python
 WRITEGATE := .venv/bin/writegate
@@ -52,6 +52,9 @@ test-fuzz: setup  ## send MESSAGES=100000 of all shapes to a live writer, from S
 
 test-attacks: setup  ## attack a live gate in every known way, a neighbour's latency as the measure; ONLY= names some, SECONDS=10 each
 	@$(PYTHON) -m tests.attacks --seconds $(or $(SECONDS),10) $(if $(ONLY),--only "$(ONLY)")
+
+test-sqlstates: setup  ## raise 35 SQLSTATEs on a live gate, for one command among 499 and for all of a type; ONLY= begins some
+	@$(PYTHON) -m tests.sqlstates $(if $(ONLY),--only "$(ONLY)")
 
 test-memory: setup  ## one writer applies COMMANDS=1000000 and loses the broker twenty times; its memory must not grow
 	@$(PYTHON) -m tests.faults.memory --commands $(or $(COMMANDS),1000000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -214,6 +214,7 @@ def test_an_insert_fails_exactly_if_a_key_is_there_twice(connection: Connection,
 
 
 def test_a_call_is_one_statement(connection: Connection) -> None:
+    HANDLERS["upsert"](connection, [Row(group="a", id=0)])  # at its first call it asks for the types of the key
     sent: list[str] = []
     sa.event.listen(connection, "before_cursor_execute", lambda *arguments: sent.append(arguments[2]))
     HANDLERS["upsert"](connection, [Row(group="a", id=index % 7) for index in range(1000)])
@@ -261,3 +262,49 @@ def test_commands_are_folded_by_the_databases_own_equality(connection: Connectio
     commands = [Priced(price=Decimal(price), text=price) for price in ("1.001", "1.004", "1.0")]
     rows.upsert(table)(connection, commands)
     assert connection.execute(sa.select(table)).all() == [(Decimal("1.00"), "1.0")]
+
+
+class Mailed(Command):
+    """A command whose key is a text, which the database may take for equal to another."""
+
+    address: str
+    count: int
+
+
+Service("rows_equality", commands=[Mailed])
+
+MAIL = sa.Table("mail", sa.MetaData(), sa.Column("address", sa.Text, primary_key=True), sa.Column("count", sa.Integer))
+EQUAL = {
+    "citext": ("citext", ["A@x", "a@X", "a@x"]),
+    "blank-padded": ("character(8)", ["a@x", "a@x ", "a@x  "]),
+    "a collation": ("text COLLATE ignores_case", ["A@x", "a@X", "a@x"]),
+    "a domain": ("mail_address", ["A@x", "a@X", "a@x"]),
+}
+
+
+@pytest.mark.parametrize("name", EQUAL)
+@pytest.mark.parametrize(
+    ("make", "left"),
+    [
+        (lambda: rows.upsert(MAIL), [3]),
+        (lambda: rows.update(MAIL), [3]),
+        (lambda: rows.increment(MAIL, by={"count": "count"}), [16]),
+        (lambda: rows.increment(MAIL, by={"count": "count"}, insert_missing=False), [16]),
+        (lambda: rows.delete(MAIL), []),
+        (lambda: rows.insert(MAIL, decline_on="conflict"), [10]),
+    ],
+    ids=["upsert", "update", "increment", "increment existing", "delete", "insert"],
+)
+def test_a_key_is_what_the_column_takes_for_one_whatever_the_table_declares(
+    connection: Connection, name: str, make: Callable[[], rows.Handler], left: list[int]
+) -> None:
+    kind, addresses = EQUAL[name]
+    connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS citext")
+    connection.exec_driver_sql("CREATE DOMAIN mail_address AS citext CHECK (value LIKE '%%@%%')")
+    connection.exec_driver_sql(
+        "CREATE COLLATION ignores_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+    )
+    connection.exec_driver_sql(f"CREATE TABLE mail (address {kind} PRIMARY KEY, count int)")
+    connection.exec_driver_sql("INSERT INTO mail VALUES (%s, 10)", (addresses[0],))
+    make()(connection, [Mailed(address=address, count=count) for count, address in enumerate(addresses, 1)])
+    assert connection.execute(sa.select(MAIL.c.count)).scalars().all() == left

@@ -77,6 +77,12 @@ CHECKS: Final = (
         {"held": rf"{_NUMBER} attacks of", "missed": rf"held, {_NUMBER} missed"},
     ),
     Check(
+        "sqlstates",
+        "test-sqlstates",
+        "test-sqlstates ONLY=4",
+        {"cases": rf"{_NUMBER} cases,", "missed": rf"cases, {_NUMBER} missed"},
+    ),
+    Check(
         "bank",
         "test-bank SECONDS=150",
         "test-bank SECONDS=10",

@@ -58,6 +58,7 @@ SMOKE: dict[str, Runs | Covered | NotRun] = {
     "test-bank": Covered("tests/faults/test_bank.py::test_no_money_is_lost"),
     "test-fuzz": Covered("tests/faults/test_fuzz.py::test_a_live_writer_takes_anything"),
     "test-attacks": Covered("tests/attacks/test_attacks.py::test_the_gate_is_whole_and_a_neighbour_is_not_slower"),
+    "test-sqlstates": Covered("tests/sqlstates/test_sqlstates.py::test_one_refused_command_harms_only_itself"),
     "test-memory": Covered("tests/faults/test_memory.py::test_a_writer_whose_connections_are_cut_applies_everything"),
     "test-outage": Covered("tests/faults/test_outage.py::test_an_outage_longer_than_the_broker_waits"),
     "test-publishers": Covered("tests/integration/test_broker_outage.py::test_no_call_fails_or_is_late"),

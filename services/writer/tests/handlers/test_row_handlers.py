@@ -38,13 +38,19 @@ Service("rows_unit", commands=[Put, Other])
 
 
 class Recorder:
-    """Stands where the connection stands, and keeps what is sent."""
+    """Stands where the connection stands, and keeps what is sent. ``types``: of the key's columns there."""
 
-    def __init__(self) -> None:
+    def __init__(self, *types: tuple[str, str, str | None]) -> None:
         self.sent: list[tuple[str, tuple[str, ...]]] = []
+        self._types = types
+        self.asked = 0
 
-    def exec_driver_sql(self, text: str, parameters: tuple[str, ...]) -> None:
+    def exec_driver_sql(self, text: str, parameters: tuple[str, ...]) -> list[tuple[str, str, str | None]]:
+        if "pg_attribute" in text:
+            self.asked += 1
+            return list(self._types)
         self.sent.append((text, parameters))
+        return []
 
 
 def test_one_statement_whatever_the_number_of_commands_and_always_the_same() -> None:
@@ -55,9 +61,19 @@ def test_one_statement_whatever_the_number_of_commands_and_always_the_same() -> 
     handler(recorder, [])
     (first, _), (second, parameters) = recorder.sent
     assert first is second
+    assert recorder.asked == 1
     assert len(parameters) == 2
     assert 's."Odd%%"' in first
     assert '"order" = excluded."order"' in first
+
+
+@pytest.mark.parametrize("make", [rows.upsert, rows.update, rows.delete, rows.insert])
+def test_a_key_is_folded_and_compared_as_the_type_that_it_has_in_the_database(make: Any) -> None:
+    recorder: Any = Recorder(("id", "public.odd{%", 's."c"'))
+    make(TABLE)(recorder, [Put(id=1, order="a")])
+    [(text, _)] = recorder.sent
+    assert "%s::public.odd{%%[]" in text
+    assert 's.id collate s."c" as id' in text
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ A column takes the command field of its own name, or the one that ``columns={"co
 that no field fills gets its default. None is SQL NULL, in a JSON column too.
 
 Many commands become one array per column and one row set by ``unnest``. Commands of one primary key are folded there,
-in arrival order and by the database's own notion of equality (it knows collations and the scale of a numeric): an
-``ON CONFLICT DO UPDATE`` may not touch a row twice. Rows are written in the order of the primary key (of arrival, where
-existing rows are ignored).
+in arrival order and by the database's own notion of equality, which follows the type that the column has there (citext,
+a scale, a collation) and not the one that the Table declares: an ``ON CONFLICT DO UPDATE`` may not touch a row twice.
+Rows are written in the order of the primary key (of arrival, where existing rows are ignored).
 
 So a constraint is checked against what the commands of a call leave together. A value that is overwritten within the
 call, or a sum in between, is not checked. Where that matters, such as for a balance that may not fall below zero,
@@ -35,6 +35,7 @@ from writegate import Command
 from writegate.errors import DeclarationError
 from writegate_writer.handlers.rows import declining, statement
 from writegate_writer.handlers.rows.declining import Where
+from writegate_writer.handlers.rows.key_types import with_key_types
 from writegate_writer.handlers.rows.literal import array_literal, text_of
 from writegate_writer.handlers.rows.source import RowSource, sources_of
 
@@ -168,7 +169,7 @@ def _handler(
             return None
         kind = type(commands[0])
         if kind not in ready:
-            ready[kind] = build(sources(kind))
+            ready[kind] = build(with_key_types(connection, table, sources(kind)))
         return ready[kind](connection, commands)
 
     apply.tables = (table,)  # type: ignore[attr-defined]  # read by `Writes.add`
