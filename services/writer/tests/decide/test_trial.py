@@ -144,7 +144,9 @@ def test_what_fails_for_every_command_of_a_type_holds_it_and_parks_nothing(sqlst
     bad, good = deposits(count), withdrawals(3)
     database = Database(set(ids(bad)), lambda: raised(sqlstate))
     [hold] = finish(database, [*bad, *good])
-    assert hold == TypeHold("accounts.deposit", f"{sqlstate}: raised {sqlstate}")
+    assert hold.task == "accounts.deposit"
+    assert hold.reason.startswith(f"{sqlstate}: raised {sqlstate}, such as command "), "the cause and a command"
+    assert any(command.item.id in hold.reason for command in bad)
     assert (database.parked, database.postponed) == ({}, [])
     assert (sorted(database.deferred), database.applied) == (sorted(ids(bad)), ids(good))
     assert database.tried < 40

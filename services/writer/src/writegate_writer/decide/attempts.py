@@ -14,7 +14,7 @@ from writegate_writer.decide.classify import Work
 from writegate_writer.decide.deferral import Patience
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.search import Ruling, Search
-from writegate_writer.decide.trial import Answer, Failure, Undecided, Verdict, text_of
+from writegate_writer.decide.trial import Answer, Failure, Undecided, Verdict, hold_reason
 from writegate_writer.errors import HandlerFault
 from writegate_writer.receive.delivery import Arrived, Refused
 
@@ -97,7 +97,7 @@ class Attempts:
         self._held.add(task)
         # The hold is found by the next transaction, which defers the commands of this type.
         self._search = self._search_in(_remaining(self._work, self._results))
-        return TypeHold(task, text_of(error))
+        return TypeHold(task, hold_reason(error, accused))
 
     def working_again(self, held_types: Collection[str]) -> list[str]:
         """Return which of the held types were applied: should one fail once more, that is a new failure."""

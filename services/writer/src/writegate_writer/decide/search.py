@@ -12,7 +12,16 @@ from writegate_writer.decide.deferral import ACCUSED_WAIT_SECONDS, Key, Patience
 from writegate_writer.decide.rejections import MOST_REJECTIONS
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.suspicion import suspect_in
-from writegate_writer.decide.trial import Answer, Failure, Trial, Undecided, Verdict, cause_of, text_of, wait_seconds
+from writegate_writer.decide.trial import (
+    Answer,
+    Failure,
+    Trial,
+    Undecided,
+    Verdict,
+    cause_of,
+    wait_reason,
+    wait_seconds,
+)
 from writegate_writer.errors import QUERY_CANCELED, DatabaseFault, Decline, Fault, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived, Refused
 
@@ -185,7 +194,7 @@ class Search:
             self._postpone(command, error, seconds)
 
     def _postpone(self, command: Arrived, error: Failure, limit_seconds: float | None) -> None:
-        postponed = Postponed(text_of(error), limit_seconds)
+        postponed = Postponed(wait_reason(error), limit_seconds)
         if self._patience.may_wait(command, postponed):
             self._postponed[command.ledger_id] = postponed
             self._unrecorded.append(command)

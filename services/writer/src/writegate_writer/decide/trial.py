@@ -163,8 +163,18 @@ def cause_of(error: Failure) -> Cause:
     return Cause("handler-failed", str(error))
 
 
-def text_of(error: Failure) -> str:
-    """Return what people are told."""
+def hold_reason(error: Failure, accused: Arrived | None) -> str:
+    """Return why a command type is held, for people: the cause, the command, what to do."""
+    command = f", such as command {accused.item.id}" if accused is not None else ""
+    return f"{_text_of(error)}{command}; correct its handler, tables or grants: what waits is tried again by itself"
+
+
+def wait_reason(error: Failure) -> str:
+    """Return why a command that failed alone waits, for people."""
+    return f"{_text_of(error)}; this command fails alone and is tried again, others of its type go on"
+
+
+def _text_of(error: Failure) -> str:
     sqlstate = error.sqlstate if isinstance(error, DatabaseFault) else None
     return f"{sqlstate}: {error}" if sqlstate else str(error)
 
