@@ -249,6 +249,9 @@ class SimulatedStore:
         if self.session.up and self.session.changes is not None:
             self.session.end(commit=False)
 
+    def note_stopped(self, owner: Owner, cause: str | None) -> None:
+        """It has no effect on what is decided."""
+
     def conflict(self, owner: Owner, error: DatabaseFault, attempt: int) -> None:
         """It has no effect on what is decided."""
 

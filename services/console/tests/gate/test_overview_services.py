@@ -17,7 +17,7 @@ def status(holds: list[str], owner: str | None = "w1") -> GateStatus:
     lanes = lane_statuses(rows, {"writes.flights.1": QueueDepth(120, 3.0)}, placed)
     out = throughputs([{"service": "flights", "commands": 600, "batches": 6, "last_commit": NOW}], lanes, 60.0)
     parked = [{"service": "flights", "cause": "23514", "commands": 4, "oldest": NOW}]
-    return GateStatus(lanes, out, placed, parked, [], ConnectionBudget(5, 5), None)
+    return GateStatus(lanes, out, [], placed, parked, [], ConnectionBudget(5, 5), None)
 
 
 def test_a_service_is_held_when_a_lane_of_it_is_and_no_writer_is_worse() -> None:

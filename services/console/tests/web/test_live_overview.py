@@ -17,7 +17,7 @@ NOW = datetime(2100, 1, 1, tzinfo=UTC)
 
 def test_a_reading_that_fails_is_shown_with_the_overview_of_before() -> None:
     found: list[Overview | None] = [None]
-    overview = Overview(NOW, None, [], [], [], [], [], [], [], "the broker does not answer")  # type: ignore[arg-type]
+    overview = Overview(NOW, None, [], [], [], [], [], [], [], [], "the broker does not answer")  # type: ignore[arg-type]
 
     def read() -> Overview:
         if found[0] is None:
@@ -40,7 +40,7 @@ def test_a_reading_that_fails_is_shown_with_the_overview_of_before() -> None:
 
 def test_a_reading_that_hangs_is_shown_and_keeps_no_page_waiting() -> None:
     now, hanging = [0.0], threading.Event()
-    overview = Overview(NOW, None, [], [], [], [], [], [], [], None)  # type: ignore[arg-type]
+    overview = Overview(NOW, None, [], [], [], [], [], [], [], [], None)  # type: ignore[arg-type]
     readings: list[int] = []
 
     def read() -> Overview:

@@ -286,6 +286,24 @@ def test_a_crowded_outbox_thins_out_once_the_broker_has_confirmed() -> None:
     store.delete_sent.assert_called_once()
 
 
+def test_why_a_domain_is_stopped_is_written_down_and_struck_out_when_it_goes_on() -> None:
+    scheduler, store, consuming, clock = DomainScheduler(), MagicMock(), MagicMock(), MagicMock()
+    clock.monotonic.return_value, clock.now.return_value, clock.spread.return_value = 0.0, NOW, 0.5
+    domain = Domain("accounts", 1, tuple(("accounts", lane) for lane in range(LANES)))
+    scheduler.own(domain)
+    turns = Turns(settings=Settings.load({}), name="w", services=SERVICES, scheduler=scheduler, consuming=consuming,
+                  publishing=MagicMock(), clock=clock)  # fmt: skip
+    failures = [DatabaseFault("40001", "by every handler", from_handlers=True), HandlerFault("a.b", "an accident")]
+    for error, cause in zip(failures, ["40001: by every handler", "a.b: an accident"], strict=True):
+        store.start.side_effect = error
+        assert turns.take(domain, store), "the connection works"
+        assert store.note_stopped.call_args.args[1] == cause
+    store.start.side_effect = DatabaseFault(None, "connection lost")
+    noted = store.note_stopped.call_count
+    assert not turns.take(domain, store)
+    assert store.note_stopped.call_count == noted, "nothing can be written down"
+
+
 def id_made(at: datetime) -> str:
     """Return a UUIDv7 of this time."""
     made = int(at.timestamp() * 1000)

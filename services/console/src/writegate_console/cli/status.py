@@ -82,7 +82,8 @@ def _print_status(found: GateStatus) -> None:
     typer.echo()
     headings = ("service", "out/s", "batch", "last commit in a minute", "oldest s", "drained in s")
     print_table(headings, (_rounded(asdict(service).values()) for service in found.out))
-    for title, rows in (("holds", found.holds), ("parked", found.parked), ("deferred", found.deferred)):
+    stopped = ("stopped domains", found.stopped)
+    for title, rows in (stopped, ("holds", found.holds), ("parked", found.parked), ("deferred", found.deferred)):
         count = sum(row.get("commands", 1) for row in rows)  # of commands, not of causes
         typer.echo(f"\n{title}: {f'{count:,}' if count else 'none'}")
         _print_rows(rows)

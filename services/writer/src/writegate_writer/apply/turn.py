@@ -83,16 +83,19 @@ class Turns:
             else:
                 self._serve(store, owner, domain)
         except DatabaseFault as error:
-            return self._database_fault(store, domain, error)
+            return self._database_fault(store, owner, domain, error)
         except HandlerFault as error:
             self._suspend(domain, "domain.handler_fault", str(error))
+            return _noted(store, owner, str(error))
         except Exception as error:
             # A bug of ours or an error of the publisher: as for a broken deployment, nothing is parked for it.
             log.exception("domain.failed", domain=domain.name)
             self._suspend(domain, "domain.failed", repr(error))
+            return _noted(store, owner, repr(error))
         return True
 
-    def _database_fault(self, store: Store, domain: Domain, error: DatabaseFault) -> bool:
+    def _database_fault(self, store: Store, owner: Owner, domain: Domain, error: DatabaseFault) -> bool:
+        is_usable = (error.fault is not Fault.OUTAGE or error.from_handlers) and _rolled_back(store)
         if error.fault is Fault.FENCED:
             log.warning("domain.lost", domain=domain.name, epoch=domain.epoch)
             self._scheduler.disown(domain)
@@ -107,7 +110,8 @@ class Turns:
             longest = _LONGEST_ANSWERED_SECONDS if error.from_handlers else _LONGEST_BACKOFF_SECONDS
             text = f"{error.sqlstate or 'connection lost'}: {error}"
             self._suspend(domain, f"domain.{error.fault.value}", text, longest=longest)
-        return error.fault is not Fault.OUTAGE and _rolled_back(store)
+            is_usable = is_usable and _noted(store, owner, text)
+        return is_usable
 
     def _suspend(self, domain: Domain, event: str, text: str, *, longest: float = _LONGEST_BACKOFF_SECONDS) -> None:
         domain.failures += 1
@@ -190,7 +194,9 @@ class Turns:
                 processor.batch(service, reading)
             # Not when the domain starts: a broken handler would then fail twice a second, without a longer back-off,
             # and the broker would count a delivery each time.
-            domain.failures = 0
+            if domain.failures:
+                store.note_stopped(owner, None)
+                domain.failures = 0
         if reading.questions:
             self._take_in(domain, service, reading.questions)
 
@@ -234,6 +240,16 @@ class Turns:
             self._scheduler.again(domain, _ANSWER_PAUSE_SECONDS)
         if domain.deferred.total:
             self._scheduler.again(domain, max(0.0, domain.deferred.replay_pass.due - self._clock.monotonic()))
+
+
+def _noted(store: Store, owner: Owner, cause: str) -> bool:
+    """Write down why a domain is stopped; return whether the connection can still be used."""
+    try:
+        store.roll_back()
+        store.note_stopped(owner, cause)
+    except DatabaseFault:
+        return False
+    return True
 
 
 def _rolled_back(store: Store) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from writegate_writer.database.session import Session
 from writegate_writer.decide.store import Owner
+from writegate_writer.receive.sanitizing import sanitize_text
 
 FENCE = "SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s))"
 
@@ -23,3 +24,16 @@ def fence_parameters(owner: Owner) -> dict[str, Any]:
 def check_owned(session: Session, owner: Owner) -> None:
     """Pass the fence in a transaction of its own, for what is done outside of one."""
     session.own(FENCE, fence_parameters(owner))
+
+
+_NOTE_STOPPED = """
+UPDATE writegate.domain SET stopped_by = %(cause)s,
+       stopped_at = CASE WHEN %(cause)s IS NOT NULL THEN coalesce(stopped_at, clock_timestamp()) END
+WHERE name = %(domain)s AND epoch = %(epoch)s
+"""
+
+
+def note_stopped(session: Session, owner: Owner, cause: str | None) -> None:
+    """Write down why the domain is not served at present, unless it has another owner; None: it is served again."""
+    cause = sanitize_text(cause) if cause is not None else None
+    session.own(_NOTE_STOPPED, {"cause": cause, "domain": owner.domain, "epoch": owner.epoch})

@@ -28,7 +28,7 @@ WHERE usename = current_user AND application_name LIKE %(control)s
 # and one that began before would find its new epoch, but the lanes as they were. What is sent together is one
 # transaction; what it has written is what it has claimed.
 _CLAIM = """
-UPDATE writegate.domain d SET owner = %(me)s, epoch = d.epoch + 1,
+UPDATE writegate.domain d SET owner = %(me)s, epoch = d.epoch + 1, stopped_by = NULL, stopped_at = NULL,
        lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 WHERE d.name IN (SELECT name FROM writegate.domain
                  WHERE name = ANY(%(names)s) AND (owner IS NULL OR lease_until < clock_timestamp())

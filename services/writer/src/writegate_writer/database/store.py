@@ -195,6 +195,9 @@ class SqlStore:
     def roll_back(self) -> None:
         self.session.roll_back()
 
+    def note_stopped(self, owner: Owner, cause: str | None) -> None:
+        fence.note_stopped(self.session, owner, cause)
+
     def conflict(self, owner: Owner, error: DatabaseFault, attempt: int) -> None:
         labels = conflict_labels(owner.domain, error, self._lock_conflicts.conflict(self.session, error))
         log.warning("batch.conflict", attempt=attempt, **labels)

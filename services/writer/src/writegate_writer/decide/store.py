@@ -167,6 +167,9 @@ class Store(Protocol):
     def roll_back(self) -> None:
         """Undo the open transaction, if there is one."""
 
+    def note_stopped(self, owner: Owner, cause: str | None) -> None:
+        """Write down why the domain is not served at present, for people; None: it is served again."""
+
     def conflict(self, owner: Owner, error: DatabaseFault, attempt: int) -> None:
         """Count and record a lock conflict that ended the transaction. ``attempt``: the number of the try, from 1."""
 

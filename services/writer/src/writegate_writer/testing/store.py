@@ -195,6 +195,9 @@ class MemoryStore:
     def delete_sent(self, owner: Owner, sent: int) -> None:
         """There is no table to delete from."""
 
+    def note_stopped(self, owner: Owner, cause: str | None) -> None:
+        """Do nothing: in a test nobody looks at it."""
+
     def conflict(self, owner: Owner, error: DatabaseFault, attempt: int) -> None:
         """Do nothing: the test's own transaction has failed, and the error that follows reports it."""
 

@@ -37,6 +37,7 @@ class Overview:
     locks: Sequence[LockedSession]
     parked: Sequence[Row]
     deferred: Sequence[Row]
+    stopped: Sequence[Row]
     holds: Sequence[Row]
     audit: Sequence[AuditEntry]
     broker: str | None
@@ -56,6 +57,7 @@ def read_overview(database: Database, settings: Settings, baseline: ConnectionCo
         locks=read_lock_tree(database),
         parked=status.parked,
         deferred=status.deferred,
+        stopped=status.stopped,
         holds=status.holds,
         audit=newest_entries(database, AUDIT_ENTRIES),
         broker=status.broker,

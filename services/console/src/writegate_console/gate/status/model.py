@@ -70,11 +70,13 @@ class ServiceThroughput:
 class GateStatus:
     """The whole gate.
 
-    ``broker``: why there are no depths, None when there are. ``policies``: those of the broker that can lose commands.
+    ``stopped``: domains that are not served though they have an owner. ``broker``: why there are no depths, None when
+    there are. ``policies``: those of the broker that can lose commands.
     """
 
     lanes: Sequence[LaneStatus]
     out: Sequence[ServiceThroughput]
+    stopped: Sequence[Row]
     holds: Sequence[Row]
     parked: Sequence[Row]
     deferred: Sequence[Row]

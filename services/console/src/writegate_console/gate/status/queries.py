@@ -54,6 +54,10 @@ SELECT s.service, (
            AND at > clock_timestamp() - interval '1 day' ORDER BY at DESC LIMIT 1
 ) AS commands_per_message FROM unnest(%(services)s::text[]) AS s (service)
 """
+_STOPPED = """
+SELECT name AS domain, stopped_by AS cause, stopped_at AS since FROM writegate.domain
+WHERE stopped_by IS NOT NULL ORDER BY 1
+"""
 _DEFERRED = """
 SELECT service, reason, count(*)::int AS commands, min(deferred_at) AS oldest FROM writegate.deferred
 WHERE state = 'deferred' GROUP BY 1, 2 ORDER BY 1, 2
@@ -82,6 +86,7 @@ def read_status(
         out=throughputs(
             database.all(_OUT, recent), lanes, rate_seconds, contents, _by_service(sampled, "oldest_seconds")
         ),
+        stopped=database.all(_STOPPED),
         holds=holds,
         parked=database.all(_PARKED),
         deferred=database.all(_DEFERRED),
