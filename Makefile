@@ -54,7 +54,7 @@ test-attacks: setup  ## attack a live gate in every known way, a neighbour's lat
 	@$(PYTHON) -m tests.attacks --seconds $(or $(SECONDS),10) $(if $(ONLY),--only "$(ONLY)")
 
 test-sqlstates: setup  ## raise 35 SQLSTATEs on a live gate, for one command among 499 and for all of a type; ONLY= begins some
-	@$(PYTHON) -m tests.sqlstates $(if $(ONLY),--only "$(ONLY)")
+	@$(PYTHON) -m tests.sqlstates --only "$(ONLY)"
 
 test-memory: setup  ## one writer applies COMMANDS=1000000 and loses the broker twenty times; its memory must not grow
 	@$(PYTHON) -m tests.faults.memory --commands $(or $(COMMANDS),1000000)
