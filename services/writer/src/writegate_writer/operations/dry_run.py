@@ -182,7 +182,7 @@ def _report(connection: Connection, operation: OnFirst, state: _DryRunState) -> 
 
 
 def _outcome_of(error: DatabaseFault) -> str:
-    if error.fault is Fault.COMMAND:
+    if error.fault in {Fault.COMMAND, Fault.UNKNOWN}:
         # A missing parent is waited for, as when the command arrives.
         return "waits" if error.sqlstate == FOREIGN_KEY_VIOLATION else "parked"
     return "held" if error.fault is Fault.DEPLOYMENT else "fails"
