@@ -277,8 +277,8 @@ class SimulatedStore:
             for seq, postponed in rows.items():
                 self.session.lock("deferred", seq)
                 domain, state, until, row = self.session.get("deferred", seq)
-                if until is None and postponed.limit_seconds is not None:
-                    until = self._now + postponed.limit_seconds
+                if postponed.limit_seconds is not None:
+                    until = min(self._now + postponed.limit_seconds, until or float("inf"))
                 self.session.put("deferred", seq, (domain, state, until, replace(row, reason=postponed.reason)))
 
         self.session.alone("postpone", work)

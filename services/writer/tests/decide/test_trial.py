@@ -172,13 +172,23 @@ def test_one_command_without_another_of_its_type_waits_alone(sqlstate: str) -> N
 
 @pytest.mark.parametrize("sqlstate", LIKELY_OWN)
 def test_another_of_its_type_that_is_applied_later_shows_whose_fault_it_is(sqlstate: str) -> None:
-    [lone, later], undecided = deposits(2), Undecided()
+    [lone, later, last], undecided = deposits(3), Undecided()
     database = Database({lone.ledger_id}, lambda: raised(sqlstate))
-    for batch in ([lone], [lone], [later], [lone]):
+    for batch in ([lone], [lone], [later], [lone], [last], [lone]):
         assert database.parked == {}
         finish(database, batch, undecided=undecided)
     assert database.parked == {lone.ledger_id: f"sqlstate-{sqlstate}"}
     assert not undecided
+
+
+def test_two_that_fail_together_are_parked_when_others_are_applied_between_their_tries() -> None:
+    [first, second, later, last], undecided = deposits(4), Undecided()
+    database = Database({first.ledger_id, second.ledger_id}, lambda: raised("P0001"))
+    assert [hold.task for hold in finish(database, [first, second], undecided=undecided)] == ["accounts.deposit"]
+    for batch in ([later], [first, second], [last], [first, second]):
+        database.held.clear()
+        finish(database, batch, undecided=undecided)
+    assert sorted(database.parked) == sorted([first.ledger_id, second.ledger_id])
 
 
 @pytest.mark.parametrize("sqlstate", ["P0001", "ZZ001", "54000"])

@@ -121,12 +121,12 @@ def read_deferred(session: Session, owner: Owner, after: int, limit: int) -> lis
 
 _POSTPONE = """
 UPDATE writegate.deferred d SET reason = given.reason,
-    not_after = coalesce(not_after, clock_timestamp() + make_interval(secs => given.seconds))
+    not_after = least(not_after, clock_timestamp() + make_interval(secs => given.seconds))
 FROM unnest(%s::bigint[], %s::text[], %s::float8[]) AS given (seq, reason, seconds) WHERE d.seq = given.seq
 """
 
 
 def postpone(session: Session, rows: Mapping[int, Postponed]) -> None:
-    """Write down why rows wait now; those without a limit get one, counted from now."""
+    """Write down why rows wait now; with a limit, it counts from now unless they have an earlier one."""
     reasons = [sanitize_text(postponed.reason) for postponed in rows.values()]
     session.own(_POSTPONE, [list(rows), reasons, [postponed.limit_seconds for postponed in rows.values()]])

@@ -165,9 +165,11 @@ class Search:
         self._trial = None
         if trial.verdict is Verdict.COMMAND:
             self._blame(trial.accused, trial.error)
-        elif trial.verdict is Verdict.UNDECIDED:
+            return None
+        for failed in trial.failed_alone:
+            self._undecided.add(failed)
+        if trial.verdict is Verdict.UNDECIDED:
             # It waits until another of its type shows more; its neighbours go on.
-            self._undecided.add(trial.accused)
             is_unknown = trial.error.fault is Fault.UNKNOWN
             self._postpone(trial.accused, trial.error, ACCUSED_WAIT_SECONDS if is_unknown else None)
         else:

@@ -183,7 +183,7 @@ class Store(Protocol):
         """Return at most ``limit`` deferred commands of a domain, oldest first, after a row's number."""
 
     def postpone(self, rows: Mapping[int, Postponed]) -> None:
-        """Write down why deferred rows wait now; those without a limit get one, counted from now."""
+        """Write down why deferred rows wait now; with a limit, it counts from now unless they have an earlier one."""
 
     def hold_task(self, task: str, reason: str) -> float:
         """Hold a command type for a while, longer with each hold in a row; return for how many seconds."""

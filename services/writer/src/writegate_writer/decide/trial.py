@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 from writegate.message.receipt import Cause
@@ -22,6 +23,7 @@ from writegate_writer.receive.delivery import Arrived
 _MOST_WITNESSES = 10
 _MOST_OTHER_TYPES = 3
 _MOST_UNDECIDED = 1000  # of a type, so that memory is bounded
+_TURNS = 2
 
 Failure = DatabaseFault | HandlerFault
 Answer = Reject | Decline  # of a handler that works
@@ -55,7 +57,7 @@ class Trial:
         may_be_database = error.fault.is_outside and not is_replay
         self._of_other_types = deque(_one_of_each_type(accused, others) if may_be_database else ())
         self._type_works = type_works
-        self._failed_of_type = False
+        self.failed_alone = [accused]  # of its type
         self._failed_of_other_types = False
         self._conclude()
 
@@ -92,7 +94,7 @@ class Trial:
             return
         says_something = not isinstance(error, Reject | Decline) and error.fault is not Fault.COMMAND
         if self._of_type:
-            self._failed_of_type |= says_something
+            self.failed_alone += [self.next] if says_something else []
         else:
             self._failed_of_other_types |= says_something
         self.skip()
@@ -108,38 +110,49 @@ class Trial:
         if self._failed_of_other_types:
             self.verdict = Verdict.DATABASE
         else:
-            self.verdict = Verdict.TYPE if self._failed_of_type else Verdict.UNDECIDED
+            self.verdict = Verdict.TYPE if len(self.failed_alone) > 1 else Verdict.UNDECIDED
+
+
+@dataclass(slots=True)
+class _Failed:
+    """A command that failed alone. ``turns``: how often another of its type was applied before it failed again."""
+
+    turns: int = 0
+    works: bool = False  # another of its type was applied since it failed last
 
 
 class Undecided:
-    """Commands that failed alone when no other of their type could be tried, and whether their types work since.
+    """Commands that failed alone when no other of their type succeeded, and whether others were applied since.
 
     Each domain has its own; only the slot thread that takes the domain's turn touches it. When the domain changes its
     owner, they are found out about anew.
     """
 
     def __init__(self) -> None:
-        self._failed: dict[str, dict[str, bool]] = {}  # by task and ledger id: whether another was applied since
+        self._failed: dict[str, dict[str, _Failed]] = {}  # by task and ledger id
 
     def __bool__(self) -> bool:
         return bool(self._failed)
 
     def add(self, command: Arrived) -> None:
-        """Remember a command."""
+        """A command has failed alone."""
         failed = self._failed.setdefault(command.item.task, {})
         if len(failed) >= _MOST_UNDECIDED:
             del failed[next(iter(failed))]
-        failed.setdefault(command.ledger_id, False)
+        found = failed.setdefault(command.ledger_id, _Failed())
+        found.turns += found.works
+        found.works = False
 
     def applied(self, tasks: Iterable[str]) -> None:
         """Commands of these types were applied."""
         for task in tasks:
-            if task in self._failed:
-                self._failed[task] = dict.fromkeys(self._failed[task], True)
+            for failed in self._failed.get(task, {}).values():
+                failed.works = True
 
     def type_works(self, command: Arrived) -> bool:
-        """Whether another command of its type was applied since it failed first."""
-        return self._failed.get(command.item.task, {}).get(command.ledger_id, False)
+        """Whether others of its type were applied in between, and that not only once: a table may come and go."""
+        failed = self._failed.get(command.item.task, {}).get(command.ledger_id)
+        return failed is not None and failed.turns + failed.works >= _TURNS
 
     def remove(self, command: Arrived) -> None:
         """It was applied or parked."""
