@@ -40,7 +40,8 @@ class Tried:
 def refusing_gate(servers: Servers) -> Iterator[Gate]:
     """Run a gate with the service that refuses, and one writer."""
     with gate_running(servers, "gate_sqlstates", services=Path(__file__).parent / "services") as gate:
-        gate.writers.start()
+        writer = gate.writers.start(wait=False)
+        gate.wait(lambda: SERVICE in writer.serving(), f"{writer.name} serves")
         yield gate
 
 
