@@ -157,6 +157,7 @@ def only(status: GateStatus, names: Iterable[str]) -> GateStatus:
         status,
         lanes=lanes,
         out=[out for out in status.out if out.service in services],
+        stopped=[row for row in status.stopped if row["domain"] in {lane.domain for lane in lanes}],
         holds=[hold for hold in status.holds if _concerns(hold["target"], services)],
         parked=[row for row in status.parked if row["service"] in services],
         deferred=[row for row in status.deferred if row["service"] in services],
