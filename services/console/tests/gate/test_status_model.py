@@ -46,7 +46,7 @@ def status_of(*lanes: tuple[str, int, str, str | None]) -> GateStatus:
     holds = [{"target": target} for target in ("flights key=a", "weather", "table:x.y", "not a target at all")]
     statuses = lane_statuses(rows, {}, holds)
     out = [{"service": name, "commands": 0, "batches": 0, "last_commit": None} for name in ("flights", "weather")]
-    return GateStatus(statuses, throughputs(out, statuses, 60.0), holds, [], [], ConnectionBudget(5, 5), None)
+    return GateStatus(statuses, throughputs(out, statuses, 60.0), [], holds, [], [], ConnectionBudget(5, 5), None)
 
 
 def test_a_domain_without_a_writer_is_named_also_while_it_is_held() -> None:
