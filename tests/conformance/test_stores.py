@@ -214,14 +214,6 @@ def test_a_limit_is_given_later_to_rows_that_have_none(store: Store, owner: Owne
     assert wait_until(lambda: limits() == expected, DEADLINE_SECONDS), limits()
 
 
-@pytest.mark.needs(LIMITS)
-def test_why_a_row_waits_changes_and_it_keeps_having_no_limit(store: Store, owner: Owner, stores: Stores) -> None:
-    [row] = defer(store, owner, stores, Deferral(arrived(stores), "held"))
-    assert row.reason == "held"
-    store.postpone({row.seq: Postponed("it fails alone")})
-    assert store.deferred(owner, BEGINNING, 10) == [replace(row, reason="it fails alone")]
-
-
 def test_a_parked_command_parks_its_key_if_its_contract_says_so(store: Store, owner: Owner, stores: Stores) -> None:
     parking = [refused(arrived(stores, key), parks_key=key == "a") for key in ("a", "b")]
     keyless = refused(arrived(stores, None), parks_key=True)
@@ -263,12 +255,17 @@ def test_a_writer_holds_a_type_longer_each_time_and_releases_it(store: Store, ow
 
 
 @pytest.mark.needs(HOLDS)
-def test_a_writer_leaves_the_hold_of_a_person_alone(store: Store, owner: Owner, stores: Stores) -> None:
+def test_a_writer_leaves_the_hold_of_a_person_alone_until_it_is_over(
+    store: Store, owner: Owner, stores: Stores
+) -> None:
     task = f"{stores.service}.deposit"
     stores.hold(task, "a migration")
     store.hold_task(task, "no such table")
     store.release_task(task)
     assert opened(store, owner, stores).holds.on_command(task, None, ()) == "held: a migration"
+    store.roll_back()
+    stores.hold(f"{task}s", "it is over", 0.0)
+    assert store.hold_task(f"{task}s", "no such table") == pytest.approx(1.0, rel=0.01)
 
 
 @pytest.mark.needs(REMOVALS)
@@ -298,18 +295,6 @@ def test_a_dropped_command_keeps_nothing_waiting(store: Store, owner: Owner, sto
     assert store.deferred_index(owner).parked == set()
     known = opened(store, owner, stores, command).known
     assert known == {command.ledger_id: Known(PARKED, command.hash)}
-
-
-@pytest.mark.needs(HOLDS)
-def test_a_hold_of_a_person_that_is_over_keeps_no_writer_from_holding(
-    store: Store, owner: Owner, stores: Stores
-) -> None:
-    task = f"{stores.service}.deposit"
-    stores.hold(task, "a migration", 0.0)
-    assert opened(store, owner, stores).holds.on_command(task, None, ()) is None
-    store.roll_back()
-    assert store.hold_task(task, "no such table") == pytest.approx(1.0, rel=0.01)
-    assert opened(store, owner, stores).holds.on_command(task, None, ()) == "held: no such table"
 
 
 @pytest.mark.needs(SUSPECTS)

@@ -126,7 +126,7 @@ def test_a_removed_command_is_out_of_the_way_of_those_behind_it_and_not_of_those
     middle = Arrived(first.delivery, item, item.id, 7, Careful(account="a"))
     assert classify(Work([middle], rejected={middle.ledger_id: WRONG}), opened(), {}).parked[0].parks_key
     rows = {command.ledger_id: row_of(command, seq) for seq, command in enumerate((first, middle, last))}
-    work = Work([first, middle, last], replayed=rows, postponed={first.ledger_id: "no parent"})
+    work = Work([first, middle, last], replayed=rows, postponed={first.ledger_id: NO_PARENT})
     plan = classify(work, with_removals(middle, dropped=dropped), {})
     [parked] = plan.parked
     assert (parked.id, parked.cause.cause, parked.dropped) == (middle.item.id, "parked-by-people", dropped)
