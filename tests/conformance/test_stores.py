@@ -203,8 +203,7 @@ def test_whether_a_row_waits_with_a_limit_is_kept(store: Store, owner: Owner, st
 @pytest.mark.needs(LIMITS)
 def test_a_limit_is_given_later_to_rows_that_have_none(store: Store, owner: Owner, stores: Stores) -> None:
     deferrals = [Deferral(arrived(stores), "why", 600.0), Deferral(arrived(stores), "why")]
-    rows = defer(store, owner, stores, *deferrals)
-    [limited, unlimited] = rows
+    [limited, unlimited] = defer(store, owner, stores, *deferrals)
     store.postpone({limited.seq: Postponed("it fails alone", 3600.0), unlimited.seq: Postponed("it fails alone", 0.0)})
 
     def limits() -> list[tuple[bool, bool, str]]:
