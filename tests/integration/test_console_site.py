@@ -25,6 +25,7 @@ from tests.integration.site import OPERATOR, PASSWORD, READER, Site, site_of
 from tests.relay import relay_to
 from tests.servers import Servers
 from tests.services.trial.contract import Careful, Deposit
+from writegate.contract.operations import Drop, Selection
 from writegate_devkit.stack.readiness import wait_until
 
 PATIENCE_SECONDS = patient(60)
@@ -74,6 +75,7 @@ def test_a_hold_is_confirmed_placed_seen_and_released(gate: Gate, site: Site) ->
     assert (again.status_code, "there is no hold on table:trial.entry" in html.unescape(again.text)) == (409, True)
     acts = client.page("/audit?target=trial.entry")
     assert (acts.count("<td>hold"), acts.count("<td>release")) == (1, 2)
+    assert html.unescape(acts).count("refused</span> there is no hold on table:trial.entry") == 1
 
 
 def test_the_api_returns_when_a_target_is_drained(gate: Gate, site: Site) -> None:
@@ -132,6 +134,10 @@ def test_all_that_match_are_dropped_and_no_others(gate: Gate, site: Site) -> Non
     assert "10 of 10" in client.finish(client.act("/act/parked/drop", query=query))
     states = "SELECT key, state, count(*)::int FROM writegate.parked WHERE key ~ '^site-drop' GROUP BY 1, 2 ORDER BY 1"
     assert gate.database.sql(states) == [("site-drop-0", "parked", 10), ("site-drop-1", "dropped", 10)]
+    assert ">10 commands<" in client.page("/audit?target=site-drop-1")
+    nothing = Drop(selection=Selection(key="site-drop-1"), by=OPERATOR, reason="once more")
+    assert site.state.operate(nothing)["done"] == 0
+    assert ">0 commands<" in client.page("/audit?target=site-drop-1"), "a drop of nothing is told from one of ten"
 
 
 def test_only_what_was_shown_is_dropped(gate: Gate, site: Site) -> None:
