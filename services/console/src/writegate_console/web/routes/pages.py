@@ -14,7 +14,7 @@ from writegate_console.gate.audit import actions_on, newest_entries
 from writegate_console.gate.batches import batch_with_commands
 from writegate_console.gate.connections.queries import RECENT_BATCHES, read_connections
 from writegate_console.gate.history import Period
-from writegate_console.gate.kept.actions import OPERATIONS, TABLES
+from writegate_console.gate.kept.actions import TABLES
 from writegate_console.gate.kept.search import (
     PAGE_COMMANDS,
     DeferredCommand,
@@ -146,7 +146,6 @@ def _kept(
     rows = newest(reader, kind, filters.selection, state=filters.state, below=below, limit=PAGE_COMMANDS + 1)
     context = {
         "name": filters.name,
-        "actions": OPERATIONS[filters.name],
         "filters": filters,
         "groups": groups,
         "total": total(groups),
@@ -165,9 +164,7 @@ def _kept_command(
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"no {name} command has the number {number}")
     history = actions_on(reader, kind.table, number)
-    return page(
-        request, "kept_command.html", viewer, name=name, actions=OPERATIONS[name], command=found, history=history
-    )
+    return page(request, "kept_command.html", viewer, name=name, command=found, history=history)
 
 
 @router.get("/audit")

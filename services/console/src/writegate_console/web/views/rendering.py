@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from writegate_console.gate.audit import shown_action, shown_outcome
+from writegate_console.gate.kept.actions import OPERATIONS
 from writegate_console.web.security.identity import Viewer
 from writegate_console.web.state.shared import shared_state
 from writegate_console.web.views import format as formats
@@ -51,6 +52,7 @@ def environment() -> Environment:
     )
     made.filters.update(_FILTERS)
     made.globals["version"] = _static_digest()
+    made.globals["actions_on"] = {name: list(actions) for name, actions in OPERATIONS.items()}
     return made
 
 
