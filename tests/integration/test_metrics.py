@@ -96,10 +96,11 @@ def test_a_writer_tells_what_it_is(gate: Gate) -> None:
 
 def test_every_writer_tells_the_figures_of_the_whole_gate(gate: Gate) -> None:
     first = Careful(account="waits", seq=1, amount=-1)
-    gate.broker.publish([first, Careful(account="waits", seq=2), Run(account="held", name="nothing of this name")])
+    runs = [Run(account=f"held {number}", name="nothing of this name") for number in range(2)]
+    gate.broker.publish([first, Careful(account="waits", seq=2), *runs])
     gate.database.wait_parked(first.command_id)
     wait_told(gate, "writegate_held_type", {("trial.run",): 1})
-    wait_told(gate, "writegate_deferred_commands", {("trial", "trial"): 2})
+    wait_told(gate, "writegate_deferred_commands", {("trial", "trial"): 3})
     assert told(gate, "writegate_parked_commands")["sqlstate-23514", "trial"] >= 1
     assert told(gate, "writegate_oldest_deferred_seconds")["trial", "trial"] >= 0
     assert told(gate, "writegate_writer_connections_limit") == {(): gate.connections}

@@ -17,7 +17,6 @@ from writegate_writer.decide.classify import Work
 from writegate_writer.decide.deaths import ALONE_AFTER_DELIVERIES, crash_cause, page_commands
 from writegate_writer.decide.deferral import (
     BEGINNING,
-    PARENT_WAIT_SECONDS,
     VERSION_WAIT_SECONDS,
     DeferredIndex,
     DeferredRow,
@@ -162,7 +161,7 @@ class BatchProcessor:
                 hold = attempts.committed(result)
                 if not attempt.is_trial:
                     self._committed(work, result)
-                    self._log_failing(attempt, result)
+                    self._log_failing(result)
             if hold is not None:
                 self._hold_type(hold)
         for task in attempts.working_again(self._domain.held_types):
@@ -170,13 +169,12 @@ class BatchProcessor:
             self._domain.held_types.discard(task)
 
     @staticmethod
-    def _log_failing(attempt: Work, result: BatchResult) -> None:
+    def _log_failing(result: BatchResult) -> None:
         """Log the commands that failed alone, and are tried again: nobody else would say so."""
         for deferral in result.plan.deferred:
-            postponed = attempt.postponed.get(deferral.arrived.ledger_id)
-            if postponed is not None and postponed.limit_seconds != PARENT_WAIT_SECONDS:
+            if deferral.fails_alone:
                 item = deferral.arrived.item
-                log.error("command.failing", task=item.task, id=item.id, key=item.key, error=postponed.reason)
+                log.error("command.failing", task=item.task, id=item.id, key=item.key, error=deferral.reason)
 
     def _hold_type(self, hold: TypeHold) -> None:
         self._domain.held_types.add(hold.task)

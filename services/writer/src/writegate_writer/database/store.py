@@ -44,7 +44,7 @@ from writegate_writer.schedule.ports import Clock
 log = structlog.get_logger(__name__)
 
 # A statement that ran for so long before it was cancelled took too long; else it was cancelled by somebody.
-_SLOW_SECONDS = 2.0
+_SLOW_SECONDS = 0.9
 
 
 @dataclass(slots=True)

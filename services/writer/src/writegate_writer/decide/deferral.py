@@ -52,12 +52,14 @@ _NO_GENERATION = -1
 class Deferral:
     """A command that is to be deferred.
 
-    ``limit_seconds``: how long it may wait before it is parked; None: without a limit.
+    ``limit_seconds``: how long it may wait before it is parked; None: without a limit. ``fails_alone``: as in
+    :class:`Postponed`.
     """
 
     arrived: Arrived
     reason: str
     limit_seconds: float | None = None
+    fails_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +206,14 @@ class DeferredIndex:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """Why a command that fails is deferred and tried again, and for how long; None: without a limit."""
+    """Why a command that fails is deferred and tried again, and for how long; None: without a limit.
+
+    ``fails_alone``: nobody knows yet whose fault it is; else its parent row may still come.
+    """
 
     reason: str
     limit_seconds: float | None = None
+    fails_alone: bool = False
 
 
 class Patience:

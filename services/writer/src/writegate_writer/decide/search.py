@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 from writegate.message.receipt import Cause
 from writegate_writer.decide.bisection import Isolation, Span, Stride
 from writegate_writer.decide.classify import Work
-from writegate_writer.decide.deferral import ACCUSED_WAIT_SECONDS, Key, Patience, Postponed, key_of, parks_key
+from writegate_writer.decide.deferral import (
+    ACCUSED_WAIT_SECONDS,
+    PARENT_WAIT_SECONDS,
+    Key,
+    Patience,
+    Postponed,
+    key_of,
+    parks_key,
+)
 from writegate_writer.decide.rejections import MOST_REJECTIONS
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.suspicion import suspect_in
@@ -196,7 +204,7 @@ class Search:
             self._postpone(command, error, seconds)
 
     def _postpone(self, command: Arrived, error: Failure, limit_seconds: float | None) -> None:
-        postponed = Postponed(wait_reason(error), limit_seconds)
+        postponed = Postponed(wait_reason(error), limit_seconds, fails_alone=limit_seconds != PARENT_WAIT_SECONDS)
         if self._patience.may_wait(command, postponed):
             self._postponed[command.ledger_id] = postponed
             self._unrecorded.append(command)
