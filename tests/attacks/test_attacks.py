@@ -10,12 +10,15 @@ import pytest
 
 from tests.attacks.attack import Attack
 from tests.attacks.neighbour import Call, Timing, percentile
-from tests.attacks.run import MOST_TIMES_IDLE, TOO_SLOW, try_all, try_attack
+from tests.attacks.run import BOUND, TOO_SLOW, Bound, try_all, try_attack
 from tests.attacks.table import ATTACKS
 from tests.attacks.target import Target, target_running
+from tests.deadlines import patient
 from tests.servers import Servers
 
 SECONDS = 2.0
+# Other tests run at the same time, on the same machine. The harm that was found was in seconds.
+IN_COMPANY = Bound(times_idle=10.0, harmless_seconds=patient(1.0))
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,7 @@ def target(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_the_gate_is_whole_and_a_neighbour_is_not_slower(target: Target, attack: Attack) -> None:
-    [tried] = try_all(target, [attack], SECONDS)
+    [tried] = try_all(target, [attack], SECONDS, IN_COMPANY)
     assert not tried.missed, tried
 
 
@@ -52,7 +55,7 @@ def test_a_slower_neighbour_is_seen(target: Target) -> None:
     slowed = Slowed()
     tried = try_attack(target, Attack("slow", slowed.attack, slowed.neighbour), SECONDS)
     assert tried.missed == TOO_SLOW
-    assert tried.times_idle > MOST_TIMES_IDLE
+    assert tried.times_idle > BOUND.times_idle
 
 
 @pytest.mark.slow
