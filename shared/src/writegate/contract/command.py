@@ -10,11 +10,12 @@ from typing import Any, ClassVar, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PrivateAttr
 from pydantic_core import CoreSchema
 
+from writegate.contract.declaration import check_declaration
 from writegate.contract.ids import new_id
 from writegate.contract.instants import normalize_fields
 from writegate.contract.reading import readable
 from writegate.contract.upgrading import Upgrade, upgrades_of
-from writegate.errors import DeclarationError
+from writegate.errors import DeclarationError, InvalidCommand
 
 OnReject = Literal["continue", "park_key"]
 KeyRule = str | tuple[str, ...] | Callable[[Any], str] | None
@@ -60,7 +61,7 @@ class Command(BaseModel):
     )
 
     __writegate__: ClassVar[Contract]
-    _command_id: str = PrivateAttr(default="")
+    _command_id: str | None = PrivateAttr(default=None)
 
     def __init_subclass__(cls, **_: Any) -> None:
         # Python calls this before pydantic has collected the fields, with the same arguments: they are dropped here.
@@ -105,13 +106,19 @@ class Command(BaseModel):
         # The same as `self._command_id`, without pydantic's attribute look-up: every publish calls this.
         private = self.__pydantic_private__
         assert private is not None  # noqa: S101  pydantic creates it with the model
-        command_id: str = private["_command_id"]
-        if not command_id:
+        command_id: str | None = private["_command_id"]
+        if command_id is None:
             command_id = private["_command_id"] = new_id()
         return command_id
 
     def with_id(self, command_id: str) -> Self:
-        """Return a copy with an id of your choice, for your own idempotency keys."""
+        """Return a copy with an id of your choice, for your own idempotency keys.
+
+        Raises :class:`~writegate.errors.InvalidCommand` for the empty text, which is no id: two commands would have it.
+        """
+        if not command_id:
+            name = self.__writegate__.task
+            raise InvalidCommand(repr(command_id), name, "id", "expected text of 1 to 128 bytes, got an empty one")
         copy = self.model_copy()
         copy._command_id = command_id  # noqa: SLF001  our own attribute, on our own copy
         return copy
@@ -158,7 +165,10 @@ def identify(command: Command, command_id: str) -> None:
 
 
 def bind(command: type[Command], service: str, lanes: int) -> None:
-    """Assign a command type to a service. Raises :class:`DeclarationError` when it belongs to another one already."""
+    """Assign a command type to a service.
+
+    Raises :class:`DeclarationError` when it belongs to another one already, or declares what JSON would not carry.
+    """
     contract: Contract | None = command.__dict__.get("__writegate__")
     if contract is None:
         raise DeclarationError(f"{command.__name__} is not a Command subclass of its own")
@@ -166,6 +176,7 @@ def bind(command: type[Command], service: str, lanes: int) -> None:
         raise DeclarationError(
             f"{command.__name__} belongs to {contract.service!r} already, {service!r} cannot take it"
         )
+    check_declaration(command)
     command.__writegate__ = replace(contract, service=service, lanes=lanes)
 
 

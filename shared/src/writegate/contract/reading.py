@@ -35,12 +35,14 @@ def value_types(kind: type[BaseModel]) -> frozenset[str]:
     return frozenset(part["type"] for part in schemas_in(kind.__pydantic_core_schema__))
 
 
-def schemas_in(schema: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield a core schema and all in it, each once."""
+def schemas_in(schema: Any, *, models: bool = True) -> Iterator[Mapping[str, Any]]:
+    """Yield a core schema and all in it; without what is inside of ``models`` in it, if so asked."""
     remaining = [schema]
     while remaining:
         part = remaining.pop()
         if isinstance(part, dict):
+            if not models and part.get("type") in {"model", "dataclass", "typed-dict"}:
+                continue
             if isinstance(part.get("type"), str):
                 yield part
             remaining += [inner for name, inner in part.items() if name not in {"metadata", "default", "config"}]

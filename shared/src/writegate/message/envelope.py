@@ -18,6 +18,7 @@ from pydantic_core import to_json
 from writegate.contract.command import Command, contract_of, key_of
 from writegate.errors import InvalidCommand, MalformedMessage
 from writegate.message.body import MAX_BODY_BYTES, Kwargs, body_of, read_kwargs, short
+from writegate.message.read_back import check_read_back
 from writegate.message.validation import MAX_ID_BYTES, MAX_KEY_CHARS, fields_of, is_id, is_key, is_text
 
 KEY_HEADER = "writegate-key"
@@ -66,7 +67,10 @@ class Message:
 
 
 def item_of(command: Command) -> Item:
-    """Return the item of a command. Raises :class:`InvalidCommand` for an id, key or field the writer would refuse."""
+    """Return the item of a command.
+
+    Raises :class:`InvalidCommand` for what the writer would refuse, or read otherwise than it is given.
+    """
     contract, key, command_id = contract_of(command), key_of(command), command.command_id
     if not is_id(command_id):
         raise InvalidCommand(repr(command_id), contract.task, "id", f"expected text of 1 to {MAX_ID_BYTES} bytes")
@@ -74,6 +78,7 @@ def item_of(command: Command) -> Item:
     if key is not None and not is_key(key):
         reason = f"expected text of at most {MAX_KEY_CHARS} characters, got {short(key)}"
         raise InvalidCommand(command_id, contract.task, "key", reason)
+    check_read_back(command, fields, key)
     return Item(command_id, contract.task, contract.version, key, fields)
 
 

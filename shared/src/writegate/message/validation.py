@@ -23,6 +23,10 @@ UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 # JSON readers stop at a depth of 200 and at integers of 4300 digits. The message around the fields adds some depth.
 _MOST_BRACKETS, _MOST_DIGITS = 190, 4300
+BYTES = (
+    "expected bytes that are UTF-8 text without NUL, as which they travel. For others, let the command have "
+    "model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64')"
+)
 _FRAME = b"[" * 8, b"]" * 8
 
 
@@ -49,9 +53,9 @@ def fields_of(command: Command) -> bytes:
     try:
         fields = to_json(command)
     except PydanticSerializationError as error:
-        raise _invalid(command, _unfit(command.model_dump()) or ("fields", str(error))) from None
+        raise _invalid(command, _unfit(command) or ("fields", str(error))) from None
     # Every publish runs this: the cheap test of the bytes comes first, the search through the values only after it.
-    if _suspicious(fields) and (unfit := _unfit(command.model_dump())):
+    if _suspicious(fields) and (unfit := _unfit(command)):
         raise _invalid(command, unfit)
     if len(fields) > _MOST_DIGITS or fields.count(b"[") + fields.count(b"{") > _MOST_BRACKETS:
         try:
@@ -71,9 +75,10 @@ def _suspicious(fields: bytes) -> bool:
     )
 
 
-def _unfit(fields: dict[str, Any]) -> tuple[str, str] | None:
+def _unfit(command: Command) -> tuple[str, str] | None:
     """Return the path of a value that cannot be sent, and why; None when there is no such value."""
-    remaining: list[tuple[str, Any]] = [("", fields)]
+    as_text = command.model_config.get("ser_json_bytes", "utf8") == "utf8"
+    remaining: list[tuple[str, Any]] = [("", command.model_dump())]
     seen: set[int] = set()  # a list may contain itself
     while remaining:
         path, value = remaining.pop()
@@ -83,6 +88,8 @@ def _unfit(fields: dict[str, Any]) -> tuple[str, str] | None:
         match value:
             case str() if not is_text(value):
                 return path, "expected text without NUL and lone surrogates, which PostgreSQL cannot store"
+            case bytes() if as_text and not is_text(_decoded(value)):
+                return path, BYTES
             case float() if not math.isfinite(value):
                 return path, f"expected a finite number, which JSON has only, got {value}"
             case dict():
@@ -91,6 +98,13 @@ def _unfit(fields: dict[str, Any]) -> tuple[str, str] | None:
             case list() | tuple() | set() | frozenset():
                 remaining += [(_step(path, position), part) for position, part in enumerate(value)]
     return None
+
+
+def _decoded(value: bytes) -> str | None:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _step(path: str, name: object) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Self
 from writegate.config import Settings
 from writegate.contract.command import Command
 from writegate.contract.service import Service
+from writegate.message.read_back import compare_every_command
 from writegate.message.topology import queue_name, topology_of
 from writegate.publishing import Publisher
 from writegate.publishing.wire import Carrier, Listener
@@ -24,6 +25,7 @@ class MemoryBroker:
     """A broker inside this process, with the queues of ``services``. Any thread may use it."""
 
     def __init__(self, services: Iterable[Service] = ()) -> None:
+        compare_every_command()
         self._node = Node()
         self._services: dict[str, Service] = {}
         self._publishers: list[Publisher] = []
