@@ -10,8 +10,9 @@
     record_departure.delay(carrier="UA", …)
 
 Each command goes to the exchange and lane of its key, confirmed, as JSON, with the key and the version in its headers.
-Fields that fail the contract raise pydantic's ``ValidationError`` at the call. When the broker does not take a message,
-Celery's own errors are raised. There is no spool and no order per key here: where these matter, use
+Fields that fail the contract raise pydantic's ``ValidationError`` at the call, and options that a write gate does not
+take (``countdown``, ``expires``, ``link``, groups, ``serializer``, ``queue``) raise ``TypeError``. When the broker does
+not take a message, Celery's own errors are raised. There is no spool and no order per key here: where these matter, use
 :func:`writegate.publish`. With a result backend, ``AsyncResult.get()`` returns the receipt, and raises
 :class:`writegate.receipt.Declined` or :class:`writegate.receipt.Parked` for a declined or parked command.
 """
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import signature
 from typing import Any, Generic, ParamSpec, cast
 
 from celery import Celery
@@ -28,6 +30,7 @@ from kombu.serialization import register
 from pydantic_core import to_json
 
 from writegate.contract.command import Command, contract_of
+from writegate.contract.instants import in_utc
 from writegate.contract.service import Service
 from writegate.errors import DeclarationError
 from writegate.message.envelope import KEY_HEADER, VERSION_HEADER, item_of
@@ -42,11 +45,16 @@ CONFIRM_SECONDS = 10.0
 _TRIES = {"max_retries": 1}
 
 _SERIALIZER = "writegate"
+# Celery's tasks name its default themselves. It is replaced by ours, which writes values as a contract reads them.
+_SERIALIZERS = {None, "json", _SERIALIZER}
+# What a write gate does not run, by the names that Celery's message has for it, and as people type it.
+_NOT_TAKEN = ("countdown", "eta", "expires", "group_id", "chord", "chain", "callbacks", "errbacks")
+_AS_TYPED = {"group_id": "group", "callbacks": "link", "errbacks": "link_error"}
 
 
 def _json(value: Any) -> str:
     """Return JSON as a contract reads it. Celery's own serializer wraps a date in an object with its type."""
-    return to_json(value).decode()
+    return to_json(in_utc(value)).decode()
 
 
 register(_SERIALIZER, _json, None, content_type="application/json", content_encoding="utf-8")
@@ -101,6 +109,24 @@ class _Routes:
     def add(self, command: type[Command]) -> None:
         self._commands[contract_of(command).task] = command
 
+    def checked(self, protocol: int, make: Callable[..., Any]) -> Callable[..., Any]:
+        """Return Celery's function that makes a message, after a look at what it is asked to do with a command."""
+        names = signature(make)
+
+        def make_checked(*args: Any, **options: Any) -> Any:
+            given = names.bind_partial(*args, **options).arguments
+            name = given.get("name", "")
+            if name in self._commands:
+                if protocol != 2:
+                    raise TypeError(f"{name} travels in Celery's protocol 2: leave out task_protocol={protocol}")
+                for option in _NOT_TAKEN:
+                    if given.get(option) is not None and given[option] != []:
+                        typed = _AS_TYPED.get(option, option)
+                        raise TypeError(f"{name} is applied in order, once and by itself: leave out {typed}")
+            return make(*args, **options)
+
+        return make_checked
+
     def __call__(
         self, name: str, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None, options: dict[str, Any], **_: Any
     ) -> dict[str, Any] | None:
@@ -108,6 +134,12 @@ class _Routes:
             return None
         if args:
             raise TypeError(f"{name} takes keyword arguments only, got {len(args)} positional ones")
+        if options.get("serializer") not in _SERIALIZERS:
+            raise TypeError(f"{name} travels as JSON: leave out serializer={options['serializer']!r}")
+        options.pop("serializer", None)
+        for option in ("queue", "exchange", "routing_key", "priority"):
+            if options.get(option):
+                raise TypeError(f"{name} has a lane of its own: leave out {option}={options[option]!r}")
         # Read in the same way as the writer reads it.
         command = self._commands[name].model_validate_json(_json(kwargs or {}))
         contract, item = contract_of(command), item_of(command)
@@ -140,6 +172,8 @@ def _routes_of(app: Celery) -> _Routes:
                 "this Celery application has sent messages already: call configure() or task() before its first one"
             )
         ours = _Routes()
+        protocols = vars(app.amqp)["task_protocols"]  # an attribute that the stubs leave out
+        protocols.update({version: ours.checked(version, make) for version, make in protocols.items()})
         app.conf.task_routes = [ours, *routers]
         app.conf.broker_use_ssl = _checked_tls(app.conf.broker_write_url or "", app.conf.broker_use_ssl)
         app.conf.broker_transport_options = {**app.conf.broker_transport_options, "confirm_publish": True}
