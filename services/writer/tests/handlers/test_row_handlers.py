@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any
 
 import pytest
-from sqlalchemy import ARRAY, CHAR, Column, Integer, MetaData, Numeric, String, Table
+from sqlalchemy import ARRAY, CHAR, Column, DateTime, Integer, MetaData, Numeric, String, Table
 from sqlalchemy import Enum as EnumType
 from sqlalchemy.dialects.postgresql import BIT, JSONB
 
@@ -150,3 +151,33 @@ def test_an_array_literal_quotes_what_needs_it() -> None:
 def test_a_column_can_take_another_field_or_a_constant() -> None:
     source = sources_of(TABLE, Other, {"id": 7, "order": "text"}, need_key=True)
     assert source.arrays([Other(text="a"), Other(text="b")]) == ("{7,7}", '{"a","b"}')
+
+
+class Seen(Command, key="id"):
+    """A moment that may have no zone, and an address."""
+
+    id: int
+    at: datetime | None = None
+    address: IPv4Address | None = None
+
+
+Service("rows_unit_seen", commands=[Seen])
+
+
+def test_a_moment_without_zone_is_no_instant() -> None:
+    table = Table("seen", MetaData(), Column("id", Integer, primary_key=True), Column("at", DateTime(timezone=True)))
+    recorder: Any = Recorder()
+    good = Seen(id=1, at=datetime(2013, 1, 1, tzinfo=UTC))
+    naive = Seen(id=2, at=datetime(2013, 1, 1))  # noqa: DTZ001  that is what is refused
+    with pytest.raises(Reject) as raised:
+        rows.insert(table)(recorder, [good, naive, Seen(id=3)])
+    [(command_id, reason)] = raised.value.reasons.items()
+    assert command_id == naive.command_id
+    assert "column at: expected a moment with a zone, got 2013-01-01T00:00:00" in reason
+    rows.insert(table)(recorder, [good, Seen(id=3)])
+    local = Table("seen", MetaData(), Column("id", Integer, primary_key=True), Column("at", DateTime()))
+    rows.insert(local)(recorder, [naive])
+
+
+def test_an_address_has_a_text() -> None:
+    assert [text_of(ip_address("10.0.0.1")), text_of(ip_network("10.0.0.0/8"))] == ["10.0.0.1", "10.0.0.0/8"]

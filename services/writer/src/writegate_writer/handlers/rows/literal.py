@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import ARRAY, JSON, Dialect, TypeDecorator
+from sqlalchemy import ARRAY, JSON, DateTime, Dialect, TypeDecorator
 from sqlalchemy import Enum as EnumType
 from sqlalchemy.types import TypeEngine
 
@@ -64,6 +65,8 @@ def encoder(kind: TypeEngine[Any], dialect: Dialect) -> Encode:
     """Return the function that turns a value (never None) into the text of ``kind``, or raises TypeError."""
     if isinstance(kind, ARRAY):
         return _array_encoder(encoder(kind.item_type, dialect))
+    if isinstance(kind, DateTime) and kind.timezone:
+        return _instant
     if isinstance(kind, JSON):
         return lambda value: to_json(value).decode()
     if isinstance(kind, (EnumType, TypeDecorator)):
@@ -72,6 +75,16 @@ def encoder(kind: TypeEngine[Any], dialect: Dialect) -> Encode:
         if process is not None:
             return lambda value: text_of(process(value))
     return text_of
+
+
+class NaiveMomentError(ValueError):
+    """A moment without a zone for a column that holds instants: it could mean any of a day's hours."""
+
+
+def _instant(value: Any) -> str:
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise NaiveMomentError(f"expected a moment with a zone, got {value.isoformat()}")
+    return text_of(value)
 
 
 def _array_encoder(encode: Encode) -> Encode:
@@ -115,4 +128,10 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
     time: time.isoformat,
     timedelta: lambda value: f"{value.days} days {value.seconds} seconds {value.microseconds} microseconds",
     bytes: lambda value: "\\x" + value.hex(),
+    IPv4Address: str,
+    IPv6Address: str,
+    IPv4Interface: str,
+    IPv6Interface: str,
+    IPv4Network: str,
+    IPv6Network: str,
 }

@@ -13,7 +13,14 @@ from sqlalchemy.dialects.postgresql import psycopg2
 from writegate import Command
 from writegate.errors import DeclarationError
 from writegate_writer.errors import Reject
-from writegate_writer.handlers.rows.literal import Encode, array_literal, array_type, encoder, scalar_cast
+from writegate_writer.handlers.rows.literal import (
+    Encode,
+    NaiveMomentError,
+    array_literal,
+    array_type,
+    encoder,
+    scalar_cast,
+)
 
 DIALECT: Dialect = psycopg2.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy left this constructor untyped
 ARRIVAL = '"#"'  # a column name that no table has
@@ -69,12 +76,26 @@ class RowSource:
     def arrays(self, commands: Sequence[Command]) -> tuple[str, ...]:
         """Return the parameters: one array literal for each column.
 
-        Raises :class:`Reject` for the commands with a NUL in a text: PostgreSQL stores every character but that one.
+        Raises :class:`Reject` for commands with a NUL in a text, which PostgreSQL does not store, and for those with
+        a moment without zone for a column with one.
         """
-        literals = tuple(column.literal(commands) for column in self.columns)
+        try:
+            literals = tuple(column.literal(commands) for column in self.columns)
+        except NaiveMomentError:
+            raise Reject(self._with_naive_moments(commands)) from None
         if any("\0" in literal for literal in literals):
             raise Reject(self._with_nul(commands))
         return literals
+
+    def _with_naive_moments(self, commands: Sequence[Command]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for column in self.columns:
+            for command in commands:
+                try:
+                    column.literal([command])
+                except NaiveMomentError as error:
+                    found[command.command_id] = f"column {column.name}: {error}: declare its field as AwareDatetime"
+        return found
 
     def _with_nul(self, commands: Sequence[Command]) -> dict[str, str]:
         return {
