@@ -24,9 +24,11 @@ from tests.twin.stock.contract import (
     Resize,
     Stamp,
     Tell,
+    stock,
 )
-from writegate.contract.command import Command
+from writegate.contract.command import Command, key_of
 from writegate.contract.ids import new_id
+from writegate.contract.lanes import lane_of
 
 _TOO_BIG = 3_000_000_000  # for an integer column
 _articles = st.sampled_from(["bolt", "cup", "Öl"])
@@ -95,9 +97,16 @@ def _stream(parts: Sequence[Command | int | tuple[int, Command] | None]) -> list
                 made.append(part.with_id(_IDS[number % 3](number)))
             case int() if made:  # an earlier one once more
                 made.append(made[part % len(made)])
-            case (int(place), Command() as other) if made:  # another one under the id of an earlier one
-                made.append(other.with_id(made[place % len(made)].command_id))
+            case (int(place), Command() as other) if made:
+                earlier = made[place % len(made)]
+                # Another one under the id of an earlier one. Which of two lanes comes first is not promised.
+                if _lane(other) == _lane(earlier):
+                    made.append(other.with_id(earlier.command_id))
     return made
+
+
+def _lane(command: Command) -> int:
+    return lane_of(key_of(command), stock.lanes)
 
 
 # About 60 commands, some of them published again, and some under the id of another.

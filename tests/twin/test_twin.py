@@ -25,7 +25,7 @@ from writegate.contract.command import Command
 from writegate.contract.ids import ledger_id
 from writegate.message.receipt import Cause, Receipt
 from writegate_writer.apply import transaction
-from writegate_writer.decide import attempts as decide
+from writegate_writer.decide import search
 from writegate_writer.decide.bisection import Isolation, Span
 from writegate_writer.receive.delivery import Arrived
 
