@@ -25,7 +25,7 @@ from writegate.contract.command import Command
 from writegate.contract.ids import ledger_id
 from writegate.message.receipt import Cause, Receipt
 from writegate_writer.apply import transaction
-from writegate_writer.decide import search
+from writegate_writer.decide import search as decide_search
 from writegate_writer.decide.bisection import Isolation, Span
 from writegate_writer.receive.delivery import Arrived
 
@@ -205,7 +205,7 @@ class Careless(Isolation):
 
 CONTROLS = {
     "runs that reorder a key": partial(mock.patch.object, transaction, "runs_of", by_type_only),
-    "a bisection that drops a good command": partial(mock.patch.object, decide, "Isolation", Careless),
+    "a bisection that drops a good command": partial(mock.patch.object, decide_search, "Isolation", Careless),
 }
 
 
