@@ -124,11 +124,14 @@ def test_an_arrival_reaches_fleet(flights: httpx.Client, running: Servers) -> No
     assert wait_until(lambda: ask(running, query) == [(200, 1)], DEADLINE_SECONDS)
 
 
-def test_an_arrival_that_nothing_waits_for_is_answered_with_the_reason(flights: httpx.Client) -> None:
+def test_an_arrival_that_nothing_waits_for_is_answered_with_the_reason(flights: httpx.Client, running: Servers) -> None:
     names = {name: DEPARTURE[name] for name in ("carrier", "day", "origin")}
     answer = flights.post("/arrivals", json=names | {"number": 5}, headers={"Prefer": "wait=10"})
-    assert answer.status_code == 422
+    assert (answer.status_code, answer.json()["outcome"]) == (409, "declined")
     assert "UA5/2013-01-01/EWR is not on its way" in answer.json()["cause"]["message"]
+    known = flights.get(answer.headers["location"]).json()
+    assert (known["outcome"], known["cause"]) == ("declined", answer.json()["cause"])
+    assert ask(running, "select count(*) from writegate.parked where task = 'flights.record_arrival'") == [(0,)]
 
 
 @pytest.mark.parametrize(
@@ -167,6 +170,11 @@ def test_fleet_takes_the_register_and_inspections(fleet: httpx.Client, running: 
     assert receipt(fleet, answer.headers["location"])["id"] == answer.json()["id"]
     rows = ask(running, "select seats, inspections, inspector from fleet.airframe where tail = 'NF1'")
     assert rows == [(150, 1, "Kim")]
+    earlier = {"inspected_on": "2013-01-31", "inspector": "Lee"}
+    answer = fleet.post("/airframes/NF1/inspections", json=earlier, headers={"Prefer": "wait=10"})
+    assert (answer.status_code, answer.json()["outcome"]) == (409, "declined")
+    assert answer.json()["cause"]["message"] == "a later inspection is recorded"
+    assert ask(running, "select inspections, inspector from fleet.airframe where tail = 'NF1'") == [(1, "Kim")]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from django.views.decorators.http import require_POST
 
-from tests.services.trial.contract import Deposit, trial
+from tests.services.trial.contract import Agree, Deposit, trial
 from writegate import publish_on_commit
 from writegate.integrations.django import live, metrics, ready, receipt, respond
 
@@ -35,6 +35,12 @@ def deposit(request: HttpRequest, account: str) -> HttpResponse:
 
 
 @require_POST
+def agree(request: HttpRequest, account: str) -> HttpResponse:
+    """One that the service may decline: 409 then."""
+    return respond(request, Agree, account=account)
+
+
+@require_POST
 def bonus(_: HttpRequest, account: str) -> HttpResponse:
     """A view with a local transaction: it publishes when that is committed."""
     command = Deposit(account=account, seq=0, amount=10)
@@ -45,6 +51,7 @@ def bonus(_: HttpRequest, account: str) -> HttpResponse:
 
 urlpatterns = [
     path("accounts/<str:account>/deposits", deposit),
+    path("accounts/<str:account>/agreements", agree),
     path("accounts/<str:account>/bonus", bonus),
     path("receipts/<str:command_id>", receipt, {"service": trial.name}),
     path("livez", live),

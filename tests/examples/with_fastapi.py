@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request, Response
 
-from tests.services.trial.contract import Deposit, trial
+from tests.services.trial.contract import Agree, Deposit, trial
 from writegate.integrations.fastapi import PublisherDep, exception_handlers, lifespan, respond, router, takes
 
 app = FastAPI(lifespan=lifespan, exception_handlers=exception_handlers)
@@ -15,6 +15,12 @@ app.include_router(router(trial))
 async def deposit(request: Request, account: str) -> Response:
     """Answer 202 with the id, or with the receipt when the client prefers to wait."""
     return await respond(request, Deposit, account=account)
+
+
+@app.post("/accounts/{account}/agreements", **takes(Agree))
+async def agree(request: Request, account: str) -> Response:
+    """One that the service may decline: 409 then."""
+    return await respond(request, Agree, account=account)
 
 
 @app.post("/accounts/{account}/bonus")

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask, Response
 
-from tests.services.trial.contract import Deposit, trial
+from tests.services.trial.contract import Agree, Deposit, trial
 from writegate import publish
 from writegate.integrations.flask import Writegate
 
@@ -22,6 +22,11 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     def deposit(account: str) -> Response:
         """Answer 202 with the id, or with the receipt when the client prefers to wait."""
         return gate.respond(Deposit, account=account)
+
+    @app.post("/accounts/<account>/agreements")
+    def agree(account: str) -> Response:
+        """One that the service may decline: 409 then."""
+        return gate.respond(Agree, account=account)
 
     @app.post("/accounts/<account>/bonus")
     def bonus(account: str) -> dict[str, str]:

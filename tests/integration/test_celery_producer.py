@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from amqp.exceptions import MessageNacked, NotFound
 from celery import Celery
+from celery.exceptions import TimeoutError as CeleryTimeout
 from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
@@ -22,12 +23,12 @@ from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.sample import LANES, Deposit, accounts
 from tests.servers import Servers
+from tests.services.trial.contract import Agree, trial
 from tests.services.trial.contract import Deposit as TrialDeposit
-from tests.services.trial.contract import trial
 from writegate import Command, Service
 from writegate.contract.lanes import lane_of
 from writegate.integrations.celery import configure, task
-from writegate.receipt import Parked
+from writegate.receipt import Declined, Parked
 
 PATIENCE_SECONDS = patient(60)
 
@@ -170,6 +171,20 @@ def test_a_result_is_the_receipt(gate: Gate, shop: Celery) -> None:
     with pytest.raises(Parked, match="entry_amount_check"):
         deposit.delay(account="result", seq=3, amount=-1).get(timeout=PATIENCE_SECONDS)
     gate.database.assert_exactly_once("result", [1, 2])
+
+
+def test_what_is_declined_is_raised_and_what_is_deferred_is_waited_for(gate: Gate, shop: Celery) -> None:
+    agree = task(shop, Agree)
+    with pytest.raises(Declined, match="not on a Sunday"):
+        agree.delay(account="no", seq=1, no="not on a Sunday").get(timeout=PATIENCE_SECONDS)
+    gate.database.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('trial key=held', 'a test', 'me')")
+    waiting = agree.delay(account="held", seq=1)
+    deferred = "SELECT count(*) FROM writegate.deferred WHERE key = 'held' AND state = 'deferred'"
+    gate.wait(lambda: gate.database.value(deferred) == 1, "it is deferred")
+    with pytest.raises(CeleryTimeout):
+        waiting.get(timeout=1)
+    gate.database.sql("DELETE FROM writegate.hold WHERE holder = 'me'")
+    assert waiting.get(timeout=PATIENCE_SECONDS)["outcome"] == "applied"
 
 
 def test_from_within_prefork_workers(gate: Gate, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.servers import OWNER, Servers
-from tests.services.trial.contract import Deposit, Split
+from tests.services.trial.contract import Agree, Deposit, Split
 from writegate.contract.ids import new_id
 from writegate.session_name import login_name
 from writegate_console.gate.who.queries import MAX_IDS
@@ -62,6 +62,17 @@ def test_a_trace_shows_publishing_and_the_batch(gate: Gate) -> None:
     batch = "SELECT xid, writer FROM writegate.batch WHERE id = %s"
     assert gate.database.sql(batch, [applied["batch"]]) == [(applied["xid"], applied["writer"])]
     assert "applied" in run(gate, "trace", id_).stdout
+
+
+def test_a_trace_shows_what_a_handler_answered(gate: Gate) -> None:
+    commands = [Deposit(account="answers", seq=1, amount=3), Agree(account="answers", seq=2, no="not on a Sunday")]
+    with gate.broker.publisher() as publisher:
+        for pending in publisher.publish_many(commands, receipt=True):
+            pending.wait(patient(30))
+    applied, declined = (read(gate, "trace", command.command_id)["events"][-1] for command in commands)
+    assert (applied["what"], applied["result"]) == ("applied", {"booked": 3})
+    assert (declined["what"], declined["reason"]) == ("declined", "not on a Sunday")
+    assert "not on a Sunday" in run(gate, "trace", commands[1].command_id).stdout
 
 
 def test_a_trace_shows_what_was_emitted_and_what_became_of_it(gate: Gate) -> None:

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from tests.deadlines import patient
 from tests.sample import accounts
 from tests.servers import Servers
-from tests.services.trial.contract import Careful, Choose, Deposit, Once, Run, Split, trial
+from tests.services.trial.contract import Careful, Choose, Deposit, Enrol, Once, Run, Spend, Split, trial
 from tests.tables import migrated, rolled_back
 from writegate.errors import DeclarationError, WritegateError
 from writegate.message.envelope import item_of
@@ -101,6 +102,23 @@ def test_a_rejected_command_is_parked_with_its_cause_and_harms_no_other(
     assert (parked.outcome, parked.cause.sqlstate) == ("parked", "23514")
     assert receipts[refused.command_id].cause is not None
     assert receipts[refused.command_id].cause.message == "not on a Sunday"  # type: ignore[union-attr]
+
+
+def test_a_declined_command_leaves_its_answer_and_nothing_else(
+    broker: MemoryBroker, publisher: Publisher, connection: Connection
+) -> None:
+    commands = [Deposit(account="a", seq=1, amount=5), Spend(account="a", amount=3), Spend(account="a", amount=3)]
+    publisher.publish_many([*commands, Enrol(account="a", address="x"), Enrol(account="b", address="x")])
+    first = [(receipt.outcome, receipt.result, receipt.reason) for receipt in drain(broker, connection)]
+    answers: list[tuple[str, Any, str | None]] = [
+        ("applied", {"booked": 5}, None), ("applied", {"left": 2}, None), ("declined", None, "3 is more than there is"),
+        ("applied", None, None), ("declined", None, "the address is taken"), ("applied", {"booked": 3}, None),
+    ]  # fmt: skip
+    assert sorted(map(repr, first)) == sorted(map(repr, answers))
+    assert connection.scalar(text("SELECT total FROM trial.balance WHERE account = 'a'")) == 2
+    publisher.publish_many(commands)
+    again = {receipt.id: (receipt.outcome, receipt.result, receipt.reason) for receipt in drain(broker, connection)}
+    assert list(again.values()) == [("duplicate", *answers[0][1:]), ("duplicate", *answers[1][1:]), answers[2]]
 
 
 def test_what_handlers_emit_is_applied_too_and_can_be_seen(

@@ -127,6 +127,18 @@ def test_whoever_prefers_to_wait_learns_what_became_of_it(site: Site, gate: Gate
     gate.database.assert_exactly_once(account, [1])
     answer = site("POST", f"/accounts/{account}/deposits", b'{"seq": 2, "amount": -1}', prefer="wait=30")
     assert (answer.status, answer.body["cause"]["sqlstate"]) == (422, "23514")
+    answer = site("POST", f"/accounts/{account}/agreements", b'{"seq": 3, "no": "not on a Sunday"}', prefer="wait=30")
+    assert (answer.status, answer.body["outcome"]) == (409, "declined")
+    assert answer.body["cause"]["message"] == "not on a Sunday"
+    known = site("GET", answer.headers["location"])
+    assert (known.status, known.body["outcome"], known.body["cause"]) == (200, "declined", answer.body["cause"])
+    gate.database.assert_exactly_once(account, [1])
+
+
+def test_a_receipt_asked_for_later_has_the_result(site: Site) -> None:
+    answer = site("POST", f"/accounts/{an_account()}/deposits", b'{"seq": 1, "amount": 5}')
+    assert wait_until(lambda: site("GET", answer.headers["location"]).status == 200, PATIENCE_SECONDS)
+    assert site("GET", answer.headers["location"]).body["result"] == {"booked": 5}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.deadlines import patient
 from tests.integration.gate import CHECKOUT, Gate, gate_running
 from tests.integration.gate_broker import send
 from tests.servers import Servers
-from tests.services.trial.contract import Careful, Choose, Deposit, trial
+from tests.services.trial.contract import Careful, Choose, Deposit, Spend, trial
 from writegate import Command
 from writegate.contract.lanes import lane_of
 from writegate.message.envelope import Message, encode, item_of
@@ -174,6 +174,21 @@ def test_a_dry_run_tells_what_would_come_of_it_and_changes_nothing(gate: Gate) -
     assert (report["outcomes"], report["tables"]) == ({"waits": 1}, {})
     gate.operator.do("release", "table:trial.entry")
     did(gate, "drop", *map(str, numbers), *SURE)
+
+
+def test_a_parked_command_that_is_declined_in_the_end_is_parked_no_more(gate: Gate) -> None:
+    gate.broker.publish([bad := Spend(account="nothing", amount=-1)])
+    number = str(number_of(gate, bad))
+    did(gate, "edit", number, "--set", "amount=7", *WHY, "--json")
+    report = did(gate, "replay", number, *WHY, "--dry-run", "--json")
+    reason = "7 is more than there is"
+    assert [(one["outcome"], one["message"]) for one in report["commands"]] == [("declined", reason)]
+    assert report["tables"] == {}
+    assert did(gate, "replay", number, *SURE) == {"done": 1, "skipped": {}}
+    gate.wait(lambda: state_of(gate, bad) == "replayed", "it is decided")
+    rows = gate.database.sql("SELECT outcome, reason FROM writegate.ledger WHERE id = %s", [bad.command_id])
+    assert rows == [("d", reason)]
+    assert gate.database.entries("nothing") == {"nothing": []}
 
 
 # A rule that is looked at when a transaction ends.

@@ -12,6 +12,7 @@ from tests.simulation.services import Numbered, Order
 from tests.simulation.writers import Writer
 from writegate.contract.command import contract_of
 from writegate.contract.ids import ledger_id
+from writegate_writer.decide.store import DECLINED
 
 
 class Checks:
@@ -83,9 +84,14 @@ class Checks:
     def complete(self, database: Database) -> None:
         """Nothing accepted is lost, only what is bad is parked, and what was emitted arrived."""
         parked: dict[str, Any] = {id_: row for (_, id_, _), row in database.tables.get("parked", {}).items()}
+        ledger = database.tables.get("ledger", {})
+        declined = {id_ for (_, id_), known in ledger.items() if known.outcome == DECLINED}
         for id_ in sorted(self._accepted):
-            if id_ not in self._applied and id_ not in parked:
-                raise Violation(f"lost: {_shown(self._made[id_])} ({id_}) was accepted, not applied and not parked")
+            if id_ not in self._applied and id_ not in parked and ledger_id(id_) not in declined:
+                raise Violation(f"lost: {_shown(self._made[id_])} ({id_}) was accepted, and nothing became of it")
+        for id_, made in sorted(self._made.items()):
+            if ledger_id(id_) in declined and (made.bad != "is declined" or id_ in self._applied):
+                raise Violation(f"declined for no reason, or applied all the same: {_shown(made)} ({id_})")
         for id_, row in sorted(parked.items()):
             command = self._made.get(id_)
             if (id_ in self._applied) != (row.state == "replayed"):

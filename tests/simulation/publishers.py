@@ -157,7 +157,8 @@ class _Thread:
         if self._kills and random.random() < 0.2:
             self._kills = False
             return "kills"
-        return random.choice(("breaks a constraint", "is wrong", *RAISED)) if random.random() < self._load.bad else ""
+        wrong = random.choice(("breaks a constraint", "is wrong", "is declined", *RAISED))
+        return wrong if random.random() < self._load.bad else ""
 
     def route_of(self, item: Item) -> Route:
         """Return where this thread sends a command."""

@@ -13,7 +13,8 @@ from typing import Any, Literal
 from tests.simulation.database import Session
 from writegate import Command, Service
 from writegate.contract.command import contract_of, key_of
-from writegate_writer.errors import FOREIGN_KEY_VIOLATION, DatabaseFault, Reject
+from writegate_writer.errors import FOREIGN_KEY_VIOLATION, DatabaseFault, Decline, Reject
+from writegate_writer.handlers.declining import Untouched
 from writegate_writer.handlers.emit import emit
 from writegate_writer.schedule.ports import Served
 
@@ -26,7 +27,9 @@ class Numbered(Command):
 
     key: str
     n: int
-    bad: Literal["", "breaks a constraint", "is wrong", "kills", "raises P0001", "raises 42501", "raises 40001"] = ""
+    bad: Literal[
+        "", "breaks a constraint", "is wrong", "is declined", "kills", "raises P0001", "raises 42501", "raises 40001"
+    ] = ""
 
 
 class Pay(Numbered, key="key"):
@@ -89,17 +92,25 @@ DOMAINS = {
 
 
 def apply(session: Session, commands: Sequence[Command], fresh_id: Callable[[], str]) -> dict[str, Any]:
-    """Apply commands of one type, one after the other."""
-    if reasons := {
-        command.command_id: "it is wrong"
-        for command in commands
-        if isinstance(command, Numbered) and command.bad == "is wrong"
-    }:
+    """Apply commands of one type, one after the other.
+
+    What is declined was applied first; without a key it is declined before, with nothing to undo.
+    """
+    numbered = [command for command in commands if isinstance(command, Numbered)]
+    if reasons := {command.command_id: "it is wrong" for command in numbered if command.bad == "is wrong"}:
         raise Reject(reasons)
-    for command in commands:
-        assert isinstance(command, Numbered)
-        _apply(session, command, fresh_id)
-    return {}
+    untouched = {
+        command.command_id: Untouched("no")
+        for command in numbered
+        if command.bad == "is declined" and key_of(command) is None
+    }
+    for command in numbered:
+        if command.command_id not in untouched:
+            _apply(session, command, fresh_id)
+    declined = {command.command_id: "no" for command in numbered if command.bad == "is declined"}
+    if declined.keys() > untouched.keys():
+        raise Decline({id_: reason for id_, reason in declined.items() if id_ not in untouched})
+    return untouched
 
 
 def _apply(session: Session, command: Numbered, fresh_id: Callable[[], str]) -> None:

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from writegate.contract.command import Command, contract_of, key_of
-from writegate.message.receipt import Cause, Receipt
+from writegate.message.receipt import Cause, Outcome, Receipt
 from writegate_writer.database.session import translated
-from writegate_writer.errors import FOREIGN_KEY_VIOLATION, DatabaseFault, Fault, Reject
+from writegate_writer.errors import FOREIGN_KEY_VIOLATION, DatabaseFault, Decline, Fault, Reject
+from writegate_writer.handlers.declining import Untouched
 from writegate_writer.handlers.emit import collecting
 from writegate_writer.handlers.writes import Writes
 
@@ -27,7 +28,7 @@ class NaiveWriter:
         self._connection = connection
         self._handlers = writes.handlers
         self._contents: dict[str, Command] = {}  # of every id, as it came first
-        self._outcomes: dict[str, str] = {}
+        self._outcomes: dict[str, Outcome] = {}
         self._waiting: list[Command] = []
         self._parked_keys: set[str | None] = set()
         self._patient = True
@@ -53,7 +54,8 @@ class NaiveWriter:
             cause = Cause("id-reused", "this id was used before for a command with other content")
             self.receipts.append(Receipt(id_, "parked", cause=cause))
         elif id_ in self._outcomes:
-            self.receipts.append(Receipt(id_, "duplicate" if self._outcomes[id_] == "applied" else "parked"))
+            outcome = self._outcomes[id_]
+            self.receipts.append(Receipt(id_, "duplicate" if outcome == "applied" else outcome))
         elif any(waiting.command_id == id_ for waiting in self._waiting):
             self.receipts.append(Receipt(id_, "deferred"))
         else:
@@ -67,6 +69,9 @@ class NaiveWriter:
         try:
             with collecting() as emitted, translated(), self._connection.begin():
                 results = self._handlers[contract_of(command).task](self._connection, [command]) or {}
+        except Decline as error:
+            [reason] = error.of([command.command_id]).values()
+            self._decline(command, reason)
         except Reject as error:
             self._park(command, Cause("rejected", error.reasons[command.command_id]))
         except DatabaseFault as error:
@@ -77,8 +82,15 @@ class NaiveWriter:
             else:
                 self._park(command, Cause(f"sqlstate-{error.sqlstate}", str(error), error.sqlstate))
         else:
-            self._answer(Receipt(command.command_id, "applied", result=results.get(command.command_id)))
+            result = results.get(command.command_id)
+            if isinstance(result, Untouched):
+                self._decline(command, result.reason)
+                return
+            self._answer(Receipt(command.command_id, "applied", result=result))
             self._stream.extend(each.command for each in emitted)
+
+    def _decline(self, command: Command, reason: str) -> None:
+        self._answer(Receipt(command.command_id, "declined", cause=Cause("declined", reason)))
 
     def _park(self, command: Command, cause: Cause) -> None:
         self._answer(Receipt(command.command_id, "parked", cause=cause))

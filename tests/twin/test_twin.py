@@ -107,7 +107,7 @@ def answers(receipts: Sequence[Receipt], others: Sequence[Receipt]) -> Counter[s
 
 
 def decides(receipt: Receipt) -> bool:
-    return receipt.outcome == "applied" or (receipt.outcome == "parked" and receipt.cause is not None)
+    return receipt.outcome == "applied" or (receipt.outcome in {"declined", "parked"} and receipt.cause is not None)
 
 
 def recorded(both: Databases) -> Counter[Any]:
@@ -128,7 +128,7 @@ def to_be_recorded(receipts: Sequence[Receipt]) -> Counter[Any]:
     parked = {
         (receipt.id, receipt.cause.cause, receipt.cause.sqlstate, receipt.cause.message)
         for receipt in decisions
-        if receipt.cause
+        if receipt.cause and receipt.outcome == "parked"
     }
     return Counter([*known, *parked])
 

@@ -21,6 +21,7 @@ from tests.demo.before import create_database
 from tests.demo.compare import differences
 from tests.servers import Servers
 from writegate import Command, contract_of
+from writegate_writer.handlers.declining import Untouched
 
 REGISTERED = RegisterAirframe(
     tail="N1", kind="Fixed wing", manufacturer="BOEING", model="737", engine="Turbo-fan", engines=2, seats=150
@@ -66,6 +67,14 @@ def test_flights_of_one_airframe_add_up_in_one_call_and_over_calls(connection: C
 def test_inspections_are_counted_and_the_last_one_is_kept(connection: Connection) -> None:
     apply(connection, [INSPECTED, INSPECTED.model_copy(update={"inspected_on": date(2014, 2, 1), "inspector": "Lee"})])
     assert rows(connection)[0][-3:] == (2, date(2014, 2, 1), "Lee")
+
+
+def test_an_inspection_from_before_the_last_one_is_declined_and_not_counted(connection: Connection) -> None:
+    earlier = RecordInspection(tail="N1", inspected_on=date(2013, 1, 31), inspector="Lee")
+    same_day = RecordInspection(tail="N1", inspected_on=date(2013, 2, 1), inspector="Ada")
+    answers = writes.handlers["fleet.record_inspection"](connection, [INSPECTED, earlier, same_day])
+    assert answers == {earlier.command_id: Untouched("a later inspection is recorded")}
+    assert rows(connection)[0][-3:] == (2, date(2013, 2, 1), "Ada")
 
 
 def test_the_register_becomes_the_table(connection: Connection) -> None:

@@ -23,7 +23,7 @@ from tests.demo.compare import differences
 from tests.example_commands import departure
 from tests.servers import Servers
 from writegate import Command, contract_of
-from writegate_writer import Reject
+from writegate_writer import Decline
 from writegate_writer.handlers.emit import Emitted, collecting
 
 FLIGHTS = 1_500  # one and a half days, with all that a row can be
@@ -113,11 +113,12 @@ def test_an_arrival_before_its_departure_is_refused_by_the_database(connection: 
     assert isinstance(caught.value.orig, CheckViolation)
 
 
-def test_arrivals_that_nothing_waits_for_are_rejected_by_id(connection: Connection) -> None:
+def test_arrivals_that_nothing_waits_for_are_declined_by_id(connection: Connection) -> None:
     apply(connection, [departure(), departure(number=2, departed_at=None)])
     good, again = arrival(), arrival()
     cancelled, unknown = arrival().model_copy(update={"number": 2}), arrival().model_copy(update={"number": 3})
-    with pytest.raises(Reject) as caught:
+    with pytest.raises(Decline) as caught:
         apply(connection, [good, again, cancelled, unknown])
-    assert caught.value.reasons.keys() == {again.command_id, cancelled.command_id, unknown.command_id}
-    assert "UA3/2013-01-01/EWR" in caught.value.reasons[unknown.command_id]
+    reasons = caught.value.of([])
+    assert reasons.keys() == {again.command_id, cancelled.command_id, unknown.command_id}
+    assert "UA3/2013-01-01/EWR" in reasons[unknown.command_id]

@@ -57,6 +57,11 @@ def test_parked_tells_its_cause() -> None:
     }
 
 
+def test_declined_is_a_conflict_and_says_why() -> None:
+    answer = http.decided(Receipt("7", "declined", cause=Cause("declined", "no seats left")))
+    assert (answer.status, json.loads(answer.json())["cause"]["message"]) == (409, "no seats left")
+
+
 def test_deferred_is_not_decided() -> None:
     assert http.decided(Receipt("7", "deferred")).status == 202
 

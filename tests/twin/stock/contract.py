@@ -19,6 +19,10 @@ class AddIfNew(Add, key="article"):
     """The same, unless something stands in its way."""
 
 
+class AddOrNo(Add, key="article"):
+    """The same, declined when something stands in its way."""
+
+
 class Put(Command, key="article"):
     """Set an item's size, whether it exists or not; the size may not fit the column."""
 
@@ -35,11 +39,27 @@ class Grow(Put, key="article"):
     """Add to the size of an item that exists."""
 
 
+class PutLarger(Put, key="article"):
+    """Set an item's size, unless it is larger already."""
+
+
+class ResizeLarger(Put, key="article"):
+    """The same of an item that exists."""
+
+
+class GrowALittle(Put, key="article"):
+    """Add to the size of an item, if it stays small."""
+
+
 class Remove(Command, key="article"):
     """Remove an item."""
 
     article: str
     slot: int
+
+
+class RemoveSmall(Remove, key="article"):
+    """Remove an item that is small."""
 
 
 class Count(Command, key="article"):
@@ -86,6 +106,14 @@ class Careful(Move, key="article", on_reject="park_key"):
     """The same; when one is rejected, its article waits."""
 
 
+class Ask(Move, key="article"):
+    """The same; what would leave less than nothing is declined."""
+
+
+class AskLate(Move, key="article"):
+    """The same, by a handler of one command at a time that finds out when it has written already."""
+
+
 class OpenShelf(Command, key="shelf"):
     """Set up a shelf."""
 
@@ -102,7 +130,8 @@ class Place(Command, key="article"):
 stock = Service(
     "stock",
     commands=[
-        Add, AddIfNew, Put, Resize, Grow, Remove, Count, Cheer, Jot, Stamp, Tell, Move, Careful, OpenShelf, Place,
+        Add, AddIfNew, AddOrNo, Put, PutLarger, Resize, ResizeLarger, Grow, GrowALittle, Remove, RemoveSmall, Count,
+        Cheer, Jot, Stamp, Tell, Move, Careful, Ask, AskLate, OpenShelf, Place,
     ],
     lanes=2,
 )  # fmt: skip

@@ -4,39 +4,62 @@ command of the batch can mend it: rows are folded first, and what is overwritten
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, insert, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from tests.twin.stock.contract import (
     Add,
     AddIfNew,
+    AddOrNo,
+    Ask,
+    AskLate,
     Careful,
     Cheer,
     Count,
     Grow,
+    GrowALittle,
     Jot,
     Move,
     OpenShelf,
     Place,
     Put,
+    PutLarger,
     Remove,
+    RemoveSmall,
     Resize,
+    ResizeLarger,
     Stamp,
     Tell,
     stock,
 )
 from tests.twin.stock.tables import balance, item, metadata, movement, place, shelf, story, tally
-from writegate_writer import Reject, Writes, emit
+from writegate_writer import Decline, Reject, Writes, emit
 from writegate_writer.handlers import rows
+
+_SMALL = 9
 
 writes = Writes(stock, tables=metadata.sorted_tables, migrations=Path(__file__).parent / "migrations")
 writes.add(Add, rows.insert(item))
 writes.add(AddIfNew, rows.insert(item, on_conflict="ignore"))
+writes.add(AddOrNo, rows.insert(item, decline_on="conflict"))
 writes.add(Put, rows.upsert(item))
+
+
+def larger(row: Any, given: Any) -> ColumnElement[bool]:
+    """Return whether an item is not larger yet."""
+    return or_(row.size.is_(None), row.size <= given.size)
+
+
+writes.add(PutLarger, rows.upsert(item, where=larger))
+writes.add(ResizeLarger, rows.update(item, where=larger, reason="it is larger"))
+writes.add(
+    GrowALittle, rows.increment(item, by={"size": "size"}, where=lambda row, given: row.size + given.size < _SMALL)
+)
+writes.add(RemoveSmall, rows.delete(item, where=lambda row, _: row.size < _SMALL))
 writes.add(Resize, rows.update(item))
 writes.add(Grow, rows.increment(item, by={"size": "size"}, insert_missing=False))
 writes.add(Remove, rows.delete(item))
@@ -71,6 +94,30 @@ def tell(connection: Connection, command: Tell) -> None:
 
 @writes.handler(Move)
 def move(connection: Connection, commands: Sequence[Move]) -> dict[str, Any]:
+    return _moved(connection, commands, Reject)
+
+
+@writes.handler(Ask)
+def ask(connection: Connection, commands: Sequence[Ask]) -> dict[str, Any]:
+    return _moved(connection, commands, Decline)
+
+
+@writes.each(AskLate)
+def ask_late(connection: Connection, command: AskLate) -> dict[str, Any]:
+    connection.execute(insert(movement), {"id": command.command_id, "article": command.article, "fee": command.fee})
+    adding = upsert(balance).values(article=command.article, amount=command.change)
+    adding = adding.on_conflict_do_update(
+        index_elements=[balance.c.article], set_={"amount": balance.c.amount + adding.excluded.amount}
+    )
+    left = connection.scalar(adding.returning(balance.c.amount))
+    if left is None or left < 0:
+        raise Decline("there is less")
+    return {"left": left}
+
+
+def _moved(
+    connection: Connection, commands: Sequence[Move], refuse: Callable[[dict[str, str]], Exception]
+) -> dict[str, Any]:
     articles = {command.article for command in commands}
     read = select(balance.c.article, balance.c.amount).where(balance.c.article.in_(articles))
     amounts = dict.fromkeys(articles, 0) | {row.article: row.amount for row in connection.execute(read)}
@@ -82,7 +129,7 @@ def move(connection: Connection, commands: Sequence[Move]) -> dict[str, Any]:
         else:
             left[command.command_id] = amounts[command.article] = amounts[command.article] + command.change
     if reasons:
-        raise Reject(reasons)
+        raise refuse(reasons)
     booked = [{"id": command.command_id, "article": command.article, "fee": command.fee} for command in commands]
     connection.execute(insert(movement), booked)
     setting = upsert(balance)

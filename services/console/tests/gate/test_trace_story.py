@@ -22,5 +22,11 @@ def test_events_are_in_order_of_time_and_end_with_those_without_a_time() -> None
     assert published.detail == {"by": "web"}
 
 
+def test_a_declined_command_says_why() -> None:
+    ledger = {"outcome": "d", "committed_at": NOW, "service": "shop", "reason": "no stock", "result": None}
+    event = events_of(CommandRows("order 7", ("shop",), ledger=[ledger]))[0]
+    assert (event.what, event.detail) == ("declined", {"service": "shop", "reason": "no stock"})
+
+
 def test_an_id_alone_proves_nothing() -> None:
     assert not CommandRows(new_id(), ("flights",)).anything

@@ -35,7 +35,7 @@ class RegisterAirframe(Command, key="tail"):
 
 
 class RecordInspection(Command, key="tail"):
-    """An airframe was inspected."""
+    """An airframe was inspected; declined when a later inspection is recorded."""
 
     tail: Tail
     inspected_on: date

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 from fleet.contract import LogFlight
 from flights.contract import OfFlight, RecordArrival, RecordDeparture, flights
 from flights.tables import airport_day, carrier_day, flight
-from writegate_writer import Reject, Writes, emit
+from writegate_writer import Decline, Writes, emit
 
 writes = Writes(flights, tables=[flight, airport_day, carrier_day])
 
@@ -130,7 +130,7 @@ _COMPLETE = _completing()
 
 
 def _complete(connection: Connection, commands: Sequence[RecordArrival]) -> None:
-    """Complete the flights that have departed; :class:`Reject` the arrivals of all others."""
+    """Complete the flights that have departed; :class:`Decline` the arrivals of all others."""
     by_flight = {command.flight: command for command in reversed(commands)}  # the first of a flight counts
     arrived = [by_flight[name] for name in sorted(by_flight)]
     columns = {
@@ -141,14 +141,14 @@ def _complete(connection: Connection, commands: Sequence[RecordArrival]) -> None
         "new_air_minutes": [command.air_minutes for command in arrived],
     }
     completed = set(connection.scalars(_COMPLETE, columns))
-    wrong = [
+    others = [
         command for command in commands if command.flight not in completed or by_flight[command.flight] is not command
     ]
-    if wrong:
-        raise Reject(
+    if others:
+        raise Decline(
             {
                 command.command_id: f"{command.flight} is not on its way: "
                 "expected a departure and no arrival recorded before this one"
-                for command in wrong
+                for command in others
             }
         )

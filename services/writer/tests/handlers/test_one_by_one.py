@@ -109,3 +109,17 @@ def test_when_none_is_declined_any_more_savepoints_are_not_made_any_more() -> No
         for _ in range(2):
             handler(rows.connection, deposits([1] * 10))
     assert (rows.savepoints, rows.written) == (10, [1] * 20)
+
+
+def test_without_rolling_back_what_was_declined_would_stay() -> None:
+    """The control: what the tests above look at does tell the difference."""
+
+    class Keeping(Rows):
+        def exec_driver_sql(self, statement: str) -> None:
+            if not statement.startswith("ROLLBACK"):
+                super().exec_driver_sql(statement)
+
+    handler, rows = careful(), Keeping()
+    with collecting():
+        handler(rows.connection, deposits([1, NO]))
+    assert rows.written == [1, NO]

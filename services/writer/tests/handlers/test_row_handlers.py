@@ -181,3 +181,15 @@ def test_a_moment_without_zone_is_no_instant() -> None:
 
 def test_an_address_has_a_text() -> None:
     assert [text_of(ip_address("10.0.0.1")), text_of(ip_network("10.0.0.0/8"))] == ["10.0.0.1", "10.0.0.0/8"]
+
+
+def test_a_declaration_that_says_two_things_is_refused() -> None:
+    with pytest.raises(DeclarationError, match="expected on_conflict or decline_on, not both"):
+        rows.insert(TABLE, on_conflict="ignore", decline_on="conflict")
+
+
+def test_a_condition_on_nothing_to_set_is_refused() -> None:
+    table = Table("keys", MetaData(), Column("id", Integer, primary_key=True))
+    for handler in (rows.upsert, rows.update):
+        with pytest.raises(DeclarationError, match="no field fills a column beside its primary key"):
+            handler(table, where=lambda row, given: row.id == given.id)(Recorder(), [Put(id=1, order="a")])  # type: ignore[arg-type]

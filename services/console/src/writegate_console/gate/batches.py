@@ -51,6 +51,7 @@ class BatchCommands:
 
     batch: Batch
     applied: Sequence[str]
+    declined: Sequence[str]
     parked: Sequence[str]
     others: int
 
@@ -63,9 +64,9 @@ def batch_with_commands(database: Database, number: int) -> BatchCommands | None
     batch = Batch(**rows[0])
     parameters = {"at": batch.started_at, "batch": batch.id, "most": MAX_COMMANDS}
     commands = database.all(_COMMANDS, parameters)
-    ids = {outcome: [row["id"] for row in commands if row["outcome"] == outcome] for outcome in "ap"}
+    ids = {outcome: [row["id"] for row in commands if row["outcome"] == outcome] for outcome in "adp"}
     others = commands[0]["found"] - len(commands) if commands else 0
-    return BatchCommands(batch, ids["a"], ids["p"], others)
+    return BatchCommands(batch, ids["a"], ids["d"], ids["p"], others)
 
 
 def recent_batches(database: Database, service: str, limit: int = 20) -> list[Batch]:

@@ -66,10 +66,10 @@ class Attempts:
         """
         if not self._search.on_trial:
             self._results.append(result)
-            applied = {command.item.task for command in result.plan.fresh}
+            applied = {command.item.task for command in result.answered}  # a handler that declines works
             self._applied |= applied
             self._undecided.applied(applied)
-            for command in result.plan.fresh if self._undecided else ():
+            for command in result.answered if self._undecided else ():
                 self._undecided.remove(command)
         return self._hold(self._search.committed(result))
 

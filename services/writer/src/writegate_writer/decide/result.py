@@ -44,9 +44,13 @@ class BatchResult:
     def parts(self) -> list[Part]:
         """Everything that was decided, in the order of :meth:`receipts`."""
         deferred = [deferral.arrived for deferral in self.plan.deferred]
-        declined = (command for command, _ in self.plan.declined)
         repeated = (command for command, _ in self.plan.repeated)
-        return [*self.plan.fresh, *declined, *self.plan.parked, *deferred, *repeated]
+        return [*self.answered, *self.plan.parked, *deferred, *repeated]
+
+    @property
+    def answered(self) -> list[Arrived]:
+        """What handlers have applied or declined."""
+        return [*self.plan.fresh, *(command for command, _ in self.plan.declined)]
 
     @property
     def settled(self) -> dict[Delivery, int]:

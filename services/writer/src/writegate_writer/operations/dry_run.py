@@ -13,7 +13,8 @@ from writegate.contract.operations import DEFERRED, DryRun, DryRunDeferred, OnFi
 from writegate_writer.database.session import translated
 from writegate_writer.database.type_holds import WRITER
 from writegate_writer.decide.holds import Holds, holds_of
-from writegate_writer.errors import FOREIGN_KEY_VIOLATION, DatabaseFault, Fault, Reject
+from writegate_writer.errors import FOREIGN_KEY_VIOLATION, DatabaseFault, Decline, Fault, Reject
+from writegate_writer.handlers.declining import Untouched
 from writegate_writer.handlers.domains import table_name, tables_by_task
 from writegate_writer.handlers.emit import collecting
 from writegate_writer.handlers.roles import role_of
@@ -50,7 +51,10 @@ Changes = Mapping[str, tuple[int, ...]]
 
 @dataclass(slots=True)
 class Outcome:
-    """What would happen to a command: applied, parked, waits, held (its type would be held), fails or skipped."""
+    """What would happen to a command.
+
+    It would be applied, declined or parked, it waits, its type would be held (held), it fails or is skipped.
+    """
 
     number: int
     id: str
@@ -87,7 +91,7 @@ class _DryRunState:
         """Whether later commands of its key would wait behind it."""
         if outcome.outcome == "parked" and not isinstance(parked.command, NotYet):
             return contract_of(parked.command).on_reject == "park_key"
-        return outcome.outcome != "applied"
+        return outcome.outcome not in {"applied", "declined"}
 
     def _why_wait(self, parked: Placed, writes: Writes) -> str | None:
         if parked.row.number in self.behind or (parked.row.service, parked.item.key) in self.blocked_keys:
@@ -103,11 +107,13 @@ class _DryRunState:
         try:
             with translated(), collecting() as emitted:
                 self.connection.exec_driver_sql(f'SET LOCAL ROLE "{role_of(writes.service.name)}"')
-                writes.handlers[task](self.connection, [command])
+                answers = writes.handlers[task](self.connection, [command]) or {}
                 self._check_constraints(writes)
                 after = _changes(self.connection)
         except Reject as error:
             outcome.outcome, outcome.message = "parked", error.reasons.get(command.command_id, str(error))
+        except Decline as error:
+            outcome.outcome, outcome.message = "declined", error.of([command.command_id])[command.command_id]
         except DatabaseFault as error:
             if error.sqlstate is None:
                 raise
@@ -115,6 +121,8 @@ class _DryRunState:
         except Exception as error:  # noqa: BLE001  a defect of the handler is a result too
             outcome.outcome, outcome.message = "held", f"the handler failed: {type(error).__name__}: {error}"
         else:
+            if isinstance(answer := answers.get(command.command_id), Untouched):
+                outcome.outcome, outcome.message = "declined", answer.reason
             outcome.emitted = len(emitted)
             self.connection.exec_driver_sql("RELEASE SAVEPOINT command")
             self._count(before, after)

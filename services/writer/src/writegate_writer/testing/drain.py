@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -99,7 +100,7 @@ class _Drain:
         self._domain = Domain("drain", 0, lanes)
         owner = Owner("drain", self._domain.name, self._domain.epoch, 0.0)
         self._domain.deferred = store.start(owner).deferred_index
-        self._decided = _Decided()
+        self._decided = _Decided(store)
         self._sending = Sending(self._served, DomainScheduler(), self._decided, _Confirmed(publisher))
         self._processor = BatchProcessor(
             store, owner, self._domain, self._served, self._sending, self._decided, SystemClock()
@@ -160,10 +161,16 @@ class _Confirmed:
 class _Decided:
     """In place of the hub thread: keeps the receipts. There is nothing to acknowledge."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: MemoryStore) -> None:
         self.receipts: list[Receipt] = []
+        self._store = store
 
     def report(self, done: BatchResult) -> None:
+        # Here all senders ask for a receipt.
+        first: dict[str, Receipt] = {}
+        for command, _ in done.plan.repeated:
+            first |= self._store.look_up(command.delivery.service, [command.item.id])
+        done = replace(done, first=first)
         self.receipts += [receipt for _, receipt in done.receipts()]
 
     def settle(self, domain: Domain, decided: Mapping[Delivery, int]) -> None:

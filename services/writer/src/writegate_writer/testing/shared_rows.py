@@ -50,7 +50,7 @@ def find_shared_rows(engine: Engine, writes: Writes, commands: Sequence[Command]
 
     Each key's commands are applied in order in a transaction of their own, which is rolled back: the database stays as
     it is. It is a test's database, by a role that owns the tables, with some hundred rows and nobody else in it. The
-    commands must be such that their handlers take them; what a handler raises is raised. Raises
+    commands must be such that their handlers take them, also one at a time; what a handler raises is raised. Raises
     :class:`DeclarationError` for a table without a unique index: its rows cannot be distinguished.
     """
     of_key: dict[str | None, list[Command]] = {}

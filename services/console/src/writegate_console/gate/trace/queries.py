@@ -12,7 +12,8 @@ from writegate_console.gate.trace.story import CommandRows
 
 # Each of these indexes begins with the service: with the services named, every query is an index search.
 _LEDGER = """
-SELECT l.service, l.outcome, b.id AS batch, b.domain, b.writer, b.xid, b.commands, b.started_at, b.committed_at
+SELECT l.service, l.outcome, l.reason, l.result, b.id AS batch, b.domain, b.writer, b.xid, b.commands, b.started_at,
+       b.committed_at
 FROM writegate.ledger l LEFT JOIN writegate.batch b ON b.id = l.batch
 WHERE l.service = ANY(%(services)s) AND l.id = %(ledger_id)s::uuid
 """
@@ -39,7 +40,8 @@ FROM writegate.ledger l
 JOIN writegate.emission e ON e.batch = l.batch
 CROSS JOIN LATERAL unnest(e.parents, e.children) AS pair (parent, child)
 LEFT JOIN LATERAL (
-    SELECT d.service, CASE d.outcome WHEN 'a' THEN 'applied' ELSE 'parked' END AS state FROM writegate.ledger d
+    SELECT d.service, CASE d.outcome WHEN 'a' THEN 'applied' WHEN 'd' THEN 'declined' ELSE 'parked' END AS state
+    FROM writegate.ledger d
     WHERE d.service = ANY(%(services)s) AND d.id = pair.child LIMIT 1
 ) finished ON true
 WHERE l.service = ANY(%(services)s) AND l.id = ANY(%(ledger_ids)s::uuid[]) AND pair.parent = l.id

@@ -12,6 +12,7 @@ from writegate_console.gate.database import Row
 
 _LAST_MILLIS = 253_402_300_799_999  # of the year 9999, the last that datetime knows
 
+_FINISHED = {"a": "applied", "d": "declined", "p": "finished: parked"}
 _ACTIONS = {
     "replay": "replayed by people",
     "park": "parked by people",
@@ -78,7 +79,7 @@ def _events(rows: CommandRows) -> Iterator[Event]:
         yield Event(None, "suspected of crashing writers", row)
     yield from _parked_events(rows)
     for row in rows.ledger:
-        what = {"a": "applied", "p": "finished: parked"}[row["outcome"]]
+        what = _FINISHED[row["outcome"]]
         yield Event(row["committed_at"], what, _without(row, "committed_at", "outcome"))
 
 

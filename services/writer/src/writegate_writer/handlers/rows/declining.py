@@ -1,8 +1,10 @@
 """Ready-made handlers that say no: to a row that exists already, or to one that does not meet a condition.
 
 Here commands of one primary key are not folded: each is judged by what those before it have left. So they are applied
-in rounds, of which each takes the first command of every key that is left, in one statement. That statement also says
-which of its commands changed a row; the others are declined, and there is nothing of them to undo.
+in rounds, in none of which a key comes twice, and each of which is one statement. A round takes the first command of
+every key that is left. A round of inserts takes commands up to the first whose key comes again, since another
+constraint may set commands of different keys against each other: they keep the order of arrival. The statement also
+says which of its commands changed a row; the others are declined, and there is nothing of them to undo.
 
 The database's own notion of equality decides what a key is, as in the other handlers.
 """
@@ -23,13 +25,18 @@ from writegate_writer.handlers.declining import Untouched
 from writegate_writer.handlers.rows import statement
 from writegate_writer.handlers.rows.source import ARRIVAL, DIALECT, RowSource
 
+_NEVER = 2**31  # no batch has so many commands
+
 Where = Callable[[Any, Any], ColumnElement[bool]]
-"""``where(row, given)``: what must hold for the row as it stands, and for what a command gives its columns."""
+"""``where(row, given)``: what must hold for the row as it stands, and for what a command gives its columns.
+
+``given`` has the columns that the handler fills: a delete has the primary key only.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """A statement for one round, and how its answers are read. ``by_key``: a round takes a command of every key."""
+    """A statement for one round, and how its answers are read. ``by_key``: without, a round takes a single command."""
 
     text: str
     source: RowSource
@@ -57,7 +64,11 @@ def insert(table: Table, source: RowSource, reason: str | None) -> Rounds:
         f"insert into {statement.name(table)} as t ({rows}) select {rows} from first order by {ARRIVAL} "
         "on conflict do nothing"
     )
-    return _rounds(table, source, write, reason or f"{table.fullname} has a row that excludes it")
+    key = statement.columns(source.key)
+    counted = f'select {ARRIVAL}, row_number() over (partition by {key} order by {ARRIVAL}) as "##" from given'
+    repeated = f'select min({ARRIVAL}) from ({counted}) as counted where "##" > 1'
+    first = f"select * from given where {ARRIVAL} < coalesce(({repeated}), {_NEVER})"
+    return _rounds(table, source, first, write, reason or f"{table.fullname} has a row that excludes it")
 
 
 def upsert(table: Table, source: RowSource, where: Where, reason: str | None) -> Rounds:
@@ -70,7 +81,7 @@ def upsert(table: Table, source: RowSource, where: Where, reason: str | None) ->
         f"on conflict ({key}) do update set {statement.assignments(source.values, 'excluded')} "
         f"where {_condition(table, where, 'excluded')}"
     )
-    return _rounds(table, source, write, reason or _unmet(table))
+    return _rounds(table, source, _of_every_key(source), write, reason or _unmet(table))
 
 
 def update(table: Table, source: RowSource, where: Where, reason: str | None) -> Rounds:
@@ -78,13 +89,14 @@ def update(table: Table, source: RowSource, where: Where, reason: str | None) ->
     if not source.values:
         raise DeclarationError(f"update of {table.fullname}: no field fills a column beside its primary key")
     changes = statement.assignments(source.values, "first")
-    return _rounds(table, source, _update(table, source, changes, where), reason or _unmet(table))
+    write = _update(table, source, changes, where)
+    return _rounds(table, source, _of_every_key(source), write, reason or _unmet(table))
 
 
 def increment(table: Table, source: RowSource, by: tuple[str, ...], where: Where, reason: str | None) -> Rounds:
     """Return the rounds of an UPDATE that adds to rows that are there and meet the condition."""
     write = _update(table, source, statement.additions(by, "first"), where)
-    return _rounds(table, source, write, reason or _unmet(table))
+    return _rounds(table, source, _of_every_key(source), write, reason or _unmet(table))
 
 
 def delete(table: Table, source: RowSource, where: Where, reason: str | None) -> Rounds:
@@ -93,7 +105,12 @@ def delete(table: Table, source: RowSource, where: Where, reason: str | None) ->
         f"delete from {statement.name(table)} as t using first "
         f"where {statement.same_key(source, 'first')} and {_condition(table, where, 'first')}"
     )
-    return _rounds(table, source, write, reason or _unmet(table))
+    return _rounds(table, source, _of_every_key(source), write, reason or _unmet(table))
+
+
+def _of_every_key(source: RowSource) -> str:
+    key = statement.columns(source.key)
+    return f"select distinct on ({key}) * from given order by {key}, {ARRIVAL}"
 
 
 def _update(table: Table, source: RowSource, changes: str, where: Where) -> str:
@@ -103,11 +120,11 @@ def _update(table: Table, source: RowSource, changes: str, where: Where) -> str:
     )
 
 
-def _rounds(table: Table, source: RowSource, write: str, reason: str) -> Rounds:
+def _rounds(table: Table, source: RowSource, first: str, write: str, reason: str) -> Rounds:
     by_key = 0 < len(source.key) == len(table.primary_key)
-    key = statement.columns(source.key)
     selected = statement.columns((*source.selected(), ARRIVAL))
-    first = f"select distinct on ({key}) * from given order by {key}, {ARRIVAL}" if by_key else "select * from given"
+    if not by_key:
+        first = "select * from given"  # of a single command
     same = " and ".join(f"changed.{name} = first.{name}" for name in source.key) if by_key else "true"
     text = (
         f"with given as (select {selected} from {source.rows()}), first as ({first}), "
