@@ -236,6 +236,19 @@ def test_what_succeeds_when_it_is_tried_again_is_applied() -> None:
     assert committed == batch
 
 
+def test_what_was_applied_before_a_table_went_is_no_witness_against_what_comes_after() -> None:
+    attempts, tried = Attempts(Work(deposits(5)), Patience({})), 0
+    hold = None
+    while hold is None and (attempt := attempts.next()) is not None:
+        tried += 1
+        assert not attempt.rejected, "nothing is parked"
+        if tried == 2:
+            hold = attempts.committed(BatchResult(Classified(fresh=list(attempt.arrived))))
+        else:
+            hold = attempts.failed(raised("22003" if tried == 1 else "42P01"))
+    assert hold is not None
+
+
 @pytest.mark.parametrize("sqlstate", [*LIKELY_OUTSIDE, "WG001", None])
 def test_what_no_handler_did_is_never_tried_in_parts(sqlstate: str | None) -> None:
     batch = deposits(5)

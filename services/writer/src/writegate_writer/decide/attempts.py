@@ -48,7 +48,7 @@ class Attempts:
         self._search = self._search_in(work)
 
     def _search_in(self, work: Work) -> Search:
-        return Search(work, self._patience, self._undecided, self._stride, self._applied)
+        return Search(work, self._patience, self._undecided, self._stride)
 
     @property
     def searching(self) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from writegate.message.receipt import Cause
 from writegate_writer.decide.bisection import Isolation, Span, Stride
@@ -43,16 +43,23 @@ class Ruling:
     error: Failure
 
 
+@dataclass(slots=True)
+class _SpanFailure:
+    """Several commands failed together. ``worked_since``: the types of which commands were applied afterwards."""
+
+    span: Span
+    kind: str
+    worked_since: set[str] = field(default_factory=set)
+
+
 class Search:
     """Finds the commands at fault in a work, while no command type has to be held."""
 
-    def __init__(
-        self, work: Work, patience: Patience, undecided: Undecided, stride: Stride, applied: Collection[str]
-    ) -> None:
+    def __init__(self, work: Work, patience: Patience, undecided: Undecided, stride: Stride) -> None:
         self._work = work
         self._patience = patience
         self._undecided = undecided
-        self._applied = applied
+        self._failures: list[_SpanFailure] = []
         self._rejected: dict[str, Cause] = dict(work.rejected)
         self._declined: dict[str, str] = dict(work.declined)
         self._named: set[str] = set()  # ledger ids that the handler rejected or declined, in what is tried now
@@ -113,6 +120,10 @@ class Search:
         if self._span is not None:
             self._named.clear()
             self._isolation.succeeded()
+        if self._failures:
+            applied = {command.item.task for command in result.plan.fresh}
+            for failure in self._failures:
+                failure.worked_since |= applied
         return None
 
     def failed(self, error: Answer | Failure) -> Ruling | None:
@@ -139,7 +150,7 @@ class Search:
             self._blame(accused, error)
             return
         others = [command for command in self._work.arrived if self._is_witness(command)]
-        type_works = accused.item.task in self._applied or self._undecided.type_works(accused)
+        type_works = self._worked_without(accused, error) or self._undecided.type_works(accused)
         self._trial = Trial(accused, error, others, type_works=type_works, is_replay=bool(self._work.replayed))
 
     def _witness_failed(self, trial: Trial, error: Answer | Failure) -> Ruling | None:
@@ -157,10 +168,24 @@ class Search:
             self._rejected.pop(id_, None)
             self._declined.pop(id_, None)
         self._named.clear()
+        if self._span is not None and len(self._span) > 1:
+            self._failures.append(_SpanFailure(self._span, _kind_of(error)))
         position = suspect_in(self._tried(), str(error))
         start = self._span.start if self._span is not None else 0
         found = self._isolation.failed(None if position is None else start + position)
         return None if found is None else self._work.arrived[found.start]
+
+    def _worked_without(self, accused: Arrived, error: Failure) -> bool:
+        """Whether others of its type were applied since it was among those that failed like this.
+
+        What was applied before says nothing: its table may have gone since.
+        """
+        return any(
+            failure.kind == _kind_of(error)
+            and accused.item.task in failure.worked_since
+            and any(accused is command for command in self._work.arrived[failure.span.start : failure.span.stop])
+            for failure in self._failures
+        )
 
     def _is_witness(self, command: Arrived) -> bool:
         return command.ledger_id not in self._rejected and command.ledger_id not in self._postponed
@@ -259,3 +284,7 @@ class Search:
 
 def _nonsense(tried: Arrived, reasons: Mapping[str, str]) -> HandlerFault:
     return HandlerFault(tried.item.task, f"the handler names ids that it was not given: {', '.join(reasons)}")
+
+
+def _kind_of(error: Failure) -> str:
+    return f"{error.sqlstate}" if isinstance(error, DatabaseFault) else "handler"
