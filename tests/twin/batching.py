@@ -150,6 +150,8 @@ class BatchingWriter:
             together = list(message)
             for first in range(0, len(together), cut.packed):
                 self._deliver(lane, together[first : first + cut.packed], cut.delivered)
+            if cut.delivered:
+                self.turns()  # a lane that was redelivered lets others pass, and the naive writer keeps one order
         self.turns()
         assert not self._hands.unacked, f"{len(self._hands.unacked)} messages were not acknowledged"
 

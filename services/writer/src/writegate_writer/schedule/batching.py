@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import heapq
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from writegate.config import Settings
 from writegate.contract.service import Service
@@ -31,31 +34,27 @@ def take_batch(
     declared = services[service].service
     now_millis = _millis(clock)
     size, limit = _Size(settings), settings.batch_commands
-    for number, queue in enumerate(queues):
+    # Fresh messages of all lanes, in the order in which they came; or redelivered ones of one lane, which make batches
+    # small there and nowhere else.
+    for queue, _ in _fresh(queues, taking=True) if not _redelivered(queues[0]) else _again(queues[0]):
         # No lock: while the domain is busy only this thread takes single messages. Others append, or empty the queue.
-        while queue and not size.full:
-            try:
-                deliveries = queue[0].verified.deliveries
-                if number and deliveries:
-                    break  # it makes batches small in its own lane, not in others
-                is_suspicious = suspicious(queue[0])
-                limit = min(limit, 0 if is_suspicious else settings.batch_commands >> deliveries)
-                if size.commands and size.commands >= limit:
-                    break
-                delivery = queue.popleft()
-            except IndexError:
-                break  # the queue was emptied at the same time: its channel was lost
-            reading.suspicious |= is_suspicious
-            parts = delivery.parts or _read(delivery, declared, now_millis)
-            delivery.parts = None
-            delivery.undecided_parts = len(parts)
-            for part in parts:
-                reading.add(part)
-                if delivery.dead and isinstance(part, Arrived):
-                    reading.rejected[part.ledger_id] = cause_of(delivery.headers)
-            size.add(delivery, parts)
-        if limit < settings.batch_commands:
-            break
+        try:
+            is_suspicious = suspicious(queue[0])
+            limit = min(limit, 0 if is_suspicious else settings.batch_commands >> queue[0].verified.deliveries)
+            if size.full or (size.commands and size.commands >= limit):
+                break
+            delivery = queue.popleft()
+        except IndexError:
+            break  # the queue was emptied at the same time: its channel was lost
+        reading.suspicious |= is_suspicious
+        parts = delivery.parts or _read(delivery, declared, now_millis)
+        delivery.parts = None
+        delivery.undecided_parts = len(parts)
+        for part in parts:
+            reading.add(part)
+            if delivery.dead and isinstance(part, Arrived):
+                reading.rejected[part.ledger_id] = cause_of(delivery.headers)
+        size.add(delivery, parts)
     return service, reading
 
 
@@ -67,19 +66,49 @@ def read_next_batch(domain: Domain, services: Mapping[str, Served], settings: Se
     """
     now_millis = _millis(clock)
     size = _Size(settings)
-    for queue in domain.coming():
-        position = 0
-        while not size.full:
-            try:
-                delivery = queue[position]
-            except IndexError:
-                break  # the end of the queue, or it was emptied at the same time
-            if delivery.verified.deliveries:
-                break
-            if delivery.parts is None:
-                delivery.parts = _read(delivery, services[delivery.service].service, now_millis)
-            position += 1
-            size.add(delivery, delivery.parts)
+    for queue, position in _fresh(domain.coming(), taking=False):
+        if size.full:
+            return
+        try:
+            delivery = queue[position]
+        except IndexError:
+            return  # it was emptied at the same time
+        if delivery.parts is None:
+            delivery.parts = _read(delivery, services[delivery.service].service, now_millis)
+        size.add(delivery, delivery.parts)
+
+
+def _redelivered(queue: deque[Delivery]) -> bool:
+    try:
+        return queue[0].verified.deliveries > 0
+    except IndexError:
+        return False  # it was emptied at the same time
+
+
+def _again(queue: deque[Delivery]) -> Iterator[tuple[deque[Delivery], int]]:
+    while queue:
+        yield queue, 0
+
+
+def _fresh(queues: Sequence[deque[Delivery]], *, taking: bool) -> Iterator[tuple[deque[Delivery], int]]:
+    """Return where the fresh messages of these queues are, in the order of arrival: queue and position.
+
+    ``taking``: each is taken out before the next is asked for. A queue ends with its first redelivered message.
+    """
+    heads: list[tuple[int, int, int]] = []  # tags of one channel ascend, whichever lane they are of
+
+    def push(number: int, position: int) -> None:
+        with suppress(IndexError):
+            delivery = queues[number][position]
+            if not delivery.verified.deliveries:
+                heapq.heappush(heads, (delivery.tag, number, position))
+
+    for number in range(len(queues)):
+        push(number, 0)
+    while heads:
+        _, number, position = heapq.heappop(heads)
+        yield queues[number], position
+        push(number, position if taking else position + 1)
 
 
 class _Size:
