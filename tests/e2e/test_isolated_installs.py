@@ -182,7 +182,7 @@ def test_the_command_line_has_no_stack_and_says_where_it_is(uv: Path, wheels: Pa
 
 def test_the_devkit_brings_both_commands_and_all_its_files(uv: Path, wheels: Path, tmp_path: Path) -> None:
     devkit = Environment(uv, wheels, tmp_path / "devkit", "writegate-devkit")
-    assert set(devkit.prints(COMMANDS).split()) == {"service", "stack"}
+    assert set(devkit.prints(COMMANDS).split()) == {"service.new", "stack"}
     assert [name for name in (*DATABASE, "celery") if devkit.imports(name)] == []
     assert devkit.imports("supervisor")
     for line in (("stack", "up", "--help"), ("service", "new", "--help")):

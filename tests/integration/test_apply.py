@@ -322,7 +322,7 @@ def test_the_commands_with_the_installed_services(bare_servers: Servers, place: 
     before = run(bare_servers, "plan", "--json", **there)
     assert before.returncode == 2, before.stderr
     assert {change["action"] for change in json.loads(before.stdout)["changes"]} == {"create"}
-    assert run(bare_servers, "apply", **there).returncode == 1  # asks, and nobody answers
+    assert run(bare_servers, "apply", **there).returncode == 2  # it would ask, and there is no terminal
     assert run(bare_servers, "apply", "--json", **there).returncode == 2
     made = run(bare_servers, "apply", "--yes", "--json", **there)
     assert (made.returncode, json.loads(made.stdout)["changes"]) == (0, []), made.stderr
