@@ -100,7 +100,7 @@ def test_a_route_that_waits_answers_with_the_outcome(broker: MemoryBroker, conne
 
 def test_an_error_of_a_handler_is_raised_when_the_block_ends(broker: MemoryBroker, connection: Connection) -> None:
     connection.execute(text("ALTER TABLE trial.entry RENAME TO gone"))
-    expected = pytest.raises(HandlerFault, match="the writer would hold this command type")
+    expected = pytest.raises(HandlerFault, match="the writer would have this wait")
     with expected as raised, eager(broker, connection):
         publish(Deposit(account="a", seq=1), receipt=True).wait(0.1)
     assert isinstance(raised.value.__context__, ReceiptTimeout)

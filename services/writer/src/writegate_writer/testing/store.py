@@ -146,7 +146,9 @@ class MemoryStore:
         for deferral in deferrals:
             if deferral.fails_alone:
                 # Where a writer would wait for others of its type, or for a better deployment, a test is to fail.
-                raise HandlerFault(deferral.arrived.item.task, deferral.reason, certain=True)
+                raise HandlerFault(
+                    deferral.arrived.item.task, f"the writer would have this wait: {deferral.reason}", certain=True
+                )
             arrived, number = deferral.arrived, self._now.next_number()
             delivery = arrived.delivery
             row = DeferredRow(
