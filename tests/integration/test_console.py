@@ -166,7 +166,10 @@ def test_an_application_that_owns_its_table_and_writes_directly_is_named(gate: G
         url = gate.servers.database_url("old_shop", gate.name, password)
         with closing(psycopg2.connect(url, application_name="shop worker")) as application:
             with application, application.cursor() as cursor:
-                cursor.execute("INSERT INTO trial.step (id, seq) SELECT 'direct', n FROM generate_series(1, 15000) n")
+                cursor.execute(
+                    "INSERT INTO trial.step (id, account, stream, seq, bad)"
+                    " SELECT 'direct', 'a', 's', n, false FROM generate_series(1, 15000) n"
+                )
                 [now] = read(gate, "connections")["writing"]
                 assert (now["role"], now["application"], now["table"]) == ("old_shop", "shop worker", "trial.step")
             found = read(gate, "connections")

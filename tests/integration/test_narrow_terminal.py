@@ -24,7 +24,7 @@ from writegate.cli.main import GROUP, OWN
 
 COLUMNS = 80
 KEY = "an-account-with-a-key-that-fills-most-of-a-line-of-a-terminal"  # 61 characters
-WITHOUT_TABLES = {"apply", "drain", "hold", "publish", "release", "service", "skip", "stack"}
+WITHOUT_TABLES = {"apply", "drain", "hold", "publish", "release", "service.new", "service.remove", "skip", "stack"}
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ SHOWN = {
     ),
     "deferred": (["deferred", "list"], ["trial.deposit"]),
     "deferred list --each": (["deferred", "list", "--each"], ["deferred", "other"]),
-    "contracts": (["contracts"], ["trial.deposit", "flights.record_departure"]),
+    "contracts": (["contracts"], ["fleet.log_flight", "flights.record_departure"]),
     "plan": (["plan"], ["trial.balance", "flights.airport_day"]),
     "check": (["check"], []),
     "console": (["console", "user", "list"], ["a-user-with-a-long-name@some.example.com"]),
