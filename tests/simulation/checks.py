@@ -94,7 +94,7 @@ class Checks:
                 raise Violation(f"declined for no reason, or applied all the same: {_shown(made)} ({id_})")
         for id_, row in sorted(parked.items()):
             command = self._made.get(id_)
-            if (id_ in self._applied) != (row.state == "replayed"):
+            if (id_ in self._applied or ledger_id(id_) in declined) != (row.state == "replayed"):
                 effect = "applied" if id_ in self._applied else "not applied"
                 raise Violation(f"{effect} and {row.state}: {_shown(command)} ({id_})")
             if (command is None or not command.bad) and ledger_id(id_) not in self._removed:

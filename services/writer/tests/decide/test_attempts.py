@@ -192,6 +192,20 @@ def test_what_was_refused_is_parked_behind_all_that_is_deferred() -> None:
     assert any("poison-0" in ids for ids, _ in recorded)
 
 
+def test_after_a_death_what_is_found_at_fault_is_recorded_before_anything_else_is_tried() -> None:
+    """Else a command behind it that ends the process makes the next one find out about it anew, for ever."""
+    recorded: list[list[str]] = []
+
+    def apply(work: Work) -> BatchResult:
+        if any(kind(command) == POISON and command.ledger_id not in work.rejected for command in work.arrived):
+            raise DatabaseFault("23514", "violates a check constraint")
+        recorded.append([command.item.id for command in work.arrived])
+        return BatchResult()
+
+    finish(Work(commands([POISON, GOOD]), after_deaths=True), apply)
+    assert recorded == [["poison-0"], ["good-1"]]
+
+
 def test_nothing_to_decide_is_no_transaction() -> None:
     database = Database()
     run(database, [])

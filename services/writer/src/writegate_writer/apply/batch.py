@@ -125,6 +125,7 @@ class BatchProcessor:
             refused=[part for part, _ in revived if isinstance(part, Refused)],
             blocks=self._domain.deferred.blocks_replay,
             replayed=by_id,
+            after_deaths=self._domain.deferred.replay_pass.deaths > 0,
         )
         (self._one_by_one if one_by_one else self._finish)(service, work, patience)
         changed = {

@@ -39,7 +39,8 @@ class Work:
     deferred commands that are tried again now, by ledger id; those that cannot be applied yet stay deferred.
     ``version_wait``: how commands of unknown versions may wait. ``revision``: of the index of deferred commands that
     ``blocks`` asks. ``outbox_sent``: the number up to which rows of the outbox are deleted in this transaction.
-    ``is_trial``: it is rolled back in the end, since it is only asked whether it would succeed.
+    ``is_trial``: it is rolled back in the end, since it is only asked whether it would succeed. ``after_deaths``: a
+    process ended when it tried these, so what is found at fault is recorded before anything else is tried.
     """
 
     arrived: Sequence[Arrived] = ()
@@ -53,6 +54,7 @@ class Work:
     revision: int = 0
     outbox_sent: int | None = None
     is_trial: bool = False
+    after_deaths: bool = False
 
 
 @dataclass(slots=True)

@@ -68,6 +68,7 @@ class Search:
         self._refused: Sequence[Refused] = work.refused
         self._sent = work.outbox_sent
         self._unrecorded: list[Arrived] = []  # found at fault, to be recorded with the next commit
+        self._most_unrecorded = 1 if work.after_deaths else MOST_REJECTIONS
         self._span: Span | None = None  # that is tried now; None when commands found at fault are only recorded
         self._is_last = False  # nothing is left when what is tried now succeeds
         self._trial: Trial | None = None  # of a command that failed alone
@@ -84,7 +85,7 @@ class Search:
             self._attempt = Work([self._trial.next], replayed=self._work.replayed, is_trial=True)
             return self._attempt
         following = self._isolation.next
-        self._span = following if self._trial is None and len(self._unrecorded) < MOST_REJECTIONS else None
+        self._span = following if self._trial is None and len(self._unrecorded) < self._most_unrecorded else None
         # What was refused is parked behind all that is deferred of this work.
         self._is_last = following is None or (self._span is not None and self._span.stop == len(self._work.arrived))
         if not self._tried() and not (self._refused or self._unrecorded or self._sent is not None):

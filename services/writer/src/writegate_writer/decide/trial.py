@@ -124,8 +124,8 @@ class _Failed:
 class Undecided:
     """Commands that failed alone when no other of their type succeeded, and whether others were applied since.
 
-    Each domain has its own; only the slot thread that takes the domain's turn touches it. When the domain changes its
-    owner, they are found out about anew.
+    Each domain has its own; only the slot thread that takes the domain's turn touches it. Another process that comes to
+    own the domain finds out about them anew.
     """
 
     def __init__(self) -> None:

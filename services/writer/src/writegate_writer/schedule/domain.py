@@ -80,7 +80,9 @@ class Domain:
     - A reader thread reads the inbox and sets ``parts`` of deliveries in it; the next turn waits for it first.
     """
 
-    def __init__(self, name: str, epoch: int, lanes: tuple[tuple[str, int], ...]) -> None:
+    def __init__(
+        self, name: str, epoch: int, lanes: tuple[tuple[str, int], ...], undecided: Undecided | None = None
+    ) -> None:
         self.name = name
         self.epoch = epoch
         self.lanes = lanes
@@ -93,7 +95,7 @@ class Domain:
         self.deferred_full = False  # too many commands are deferred: its lanes are not consumed
         self.failures = 0  # failed turns in a row, for the back-off
         self.held_types: set[str] = set()  # command types that are held because their deployment is broken
-        self.undecided = Undecided()
+        self.undecided = Undecided() if undecided is None else undecided
         self.rejections = RejectionStreak()
         self.stride = Stride()
         self.resume_at = 0.0  # on the scheduler's clock, in seconds: it is not started earlier

@@ -16,6 +16,7 @@ import structlog
 
 from writegate.config import Settings
 from writegate_writer.decide.holds import Holds
+from writegate_writer.decide.trial import Undecided
 from writegate_writer.schedule.domain import Domain
 from writegate_writer.schedule.ports import Consuming
 from writegate_writer.schedule.scheduler import DomainScheduler
@@ -92,6 +93,8 @@ class Sharing:
         self._foreign: dict[str, int] = {}
         self._numbers = Counter(service for service, _ in declared_lanes)
         self._unreadable_holds: Mapping[str, str] = {}
+        # Of domains that this process has given up: what it found out counts on, should it own them again.
+        self._undecided: dict[str, Undecided] = {}
         self._giving_up: dict[str, Domain] = {}  # to be given up once their last turn is over
         self._giving_up_lock = threading.Lock()
 
@@ -161,6 +164,7 @@ class Sharing:
         names = [domain.name for domain in idle]
         for domain in idle:
             self._consuming.refresh(domain)
+            self._undecided[domain.name] = domain.undecided
         leases.release(self._me, names)
         log.info("domain.released", domains=names)
 
@@ -203,7 +207,8 @@ class Sharing:
                 self._foreign[claimed.domain] = _FOREIGN_TICKS
                 leases.release(self._me, [claimed.domain])
                 continue
-            self._scheduler.own(Domain(claimed.domain, claimed.epoch, claimed.lanes))
+            undecided = self._undecided.pop(claimed.domain, None)
+            self._scheduler.own(Domain(claimed.domain, claimed.epoch, claimed.lanes, undecided))
 
     def _is_foreign(self, claimed: Claimed) -> bool:
         """Whether a domain is for other writers, such as the newer ones of a deployment that is under way."""
