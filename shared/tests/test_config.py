@@ -15,10 +15,11 @@ from writegate.urls import vhost_of
 def test_every_setting_can_be_given_and_says_what_it_is() -> None:
     urls = {"broker_url": "amqp://u:p@h:1/v", "broker_api_url": "https://u:p@h/", "database_url": "postgresql://h/d"}
     given = {name: urls.get(name, "7") for name in Settings.model_fields}
-    given |= {"http_body_bytes": "2000"} | {
+    given |= {
         "memory_bytes": "2000000",
         "batch_bytes": "2000",
         "spool_bytes": "2000",
+        "parked_bytes": "2000",
         "when_full": "wait",
     }
     given |= {"telemetry": "opentelemetry,prometheus", "console_proxies": "10.0.0.7,10.1.0.0/16"}

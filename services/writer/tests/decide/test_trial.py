@@ -6,7 +6,7 @@ Against a stand-in for the database, which commits or rolls back as a whole and 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -136,6 +136,25 @@ def test_what_usually_passes_is_tried_for_a_while_first_and_its_neighbours_do_no
     again = [batch[7], *deposits(3)]
     assert finish(database, again, [overdue(command) for command in again]) == []
     assert database.parked == {batch[7].ledger_id: f"sqlstate-{sqlstate}"}
+
+
+def test_a_row_that_waited_for_something_else_with_a_limit_gets_the_limit_of_what_it_waits_for_now() -> None:
+    """Such as one of a version that was unknown until now: its limit is 24 hours."""
+    bad, good = deposits(2)
+    reasons = []
+    for limited_by in ("version 2 of accounts.deposit is newer than this writer's", None):
+        row = DeferredRow(7, "accounts", 0, bad.item, 0, None, None, limited=True, overdue=False)
+        rows = {bad.ledger_id: replace(row, reason=limited_by or reasons[0])}
+        patience = Patience(rows)
+        attempts = Attempts(Work([bad, good], replayed=rows), patience)
+        database = Database({bad.ledger_id}, lambda: raised("40001"))
+        while (attempt := attempts.next()) is not None:
+            try:
+                attempts.committed(database(attempt))
+            except DatabaseFault as error:
+                attempts.failed(error)
+        reasons += [postponed.reason for postponed in patience.changed.values()]
+        assert [postponed.limit_seconds for postponed in patience.changed.values()] == ([30.0] if limited_by else [])
 
 
 @pytest.mark.parametrize("sqlstate", [*LIKELY_OWN, *LIKELY_OUTSIDE])

@@ -230,7 +230,9 @@ class Search:
             self._postpone(command, error, seconds)
 
     def _postpone(self, command: Arrived, error: Failure, limit_seconds: float | None) -> None:
-        postponed = Postponed(wait_reason(error), limit_seconds, fails_alone=limit_seconds != PARENT_WAIT_SECONDS)
+        postponed = Postponed(
+            wait_reason(error, limit_seconds), limit_seconds, fails_alone=limit_seconds != PARENT_WAIT_SECONDS
+        )
         if self._patience.may_wait(command, postponed):
             self._postponed[command.ledger_id] = postponed
             self._unrecorded.append(command)

@@ -182,9 +182,13 @@ def hold_reason(error: Failure, accused: Arrived | None) -> str:
     return f"{_text_of(error)}{command}; correct its handler, tables or grants: what waits is tried again by itself"
 
 
-def wait_reason(error: Failure) -> str:
-    """Return why a command that failed alone waits, for people."""
-    return f"{_text_of(error)}; this command fails alone and is tried again, others of its type go on"
+def wait_reason(error: Failure, limit_seconds: float | None) -> str:
+    """Return why a command that failed alone waits, for people.
+
+    It names the limit: by another reason a row that waited for something else until now is known to need one.
+    """
+    limit = "" if limit_seconds is None else f" for {limit_seconds:g} s"
+    return f"{_text_of(error)}; this command fails alone and is tried again{limit}, others of its type go on"
 
 
 def _text_of(error: Failure) -> str:
