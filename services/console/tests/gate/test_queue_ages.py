@@ -33,5 +33,11 @@ def test_the_first_after_as_many_as_are_acknowledged(
 
 
 def test_an_answer_without_counters_is_an_empty_queue() -> None:
-    assert samples_of({}) == QueueSamples({}, {})
+    empty: list[object] = [
+        {},
+        [],
+        {"messages_details": [], "message_stats": []},
+        {"message_stats": {"ack_details": []}},
+    ]
+    assert [samples_of(answer) for answer in empty] == [QueueSamples({}, {})] * len(empty)
     assert samples_of({"messages_details": {"samples": [{"timestamp": 5, "sample": 1}]}}).messages == {5: 1}

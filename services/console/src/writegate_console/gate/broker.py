@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -29,7 +29,7 @@ def read_queues(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) ->
 
 def read_samples(
     settings: Settings, names: Sequence[str], seconds: int, step_seconds: int, timeout_seconds: float = TIMEOUT_SECONDS
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Mapping[str, Any]]:
     """Return what the broker remembers of queues, by name: samples of their messages and acknowledgements.
 
     ``seconds``: of the time until now; ``step_seconds``: between samples. Raises as :func:`read_queues` does.
@@ -41,7 +41,17 @@ def read_samples(
     }
     paths = [f"/{quote(name, safe='')}" for name in names]
     answers = _answers(settings, paths, {"columns": _SAMPLE_COLUMNS, **window}, timeout_seconds)
-    return dict(zip(names, answers, strict=True))
+    return {name: object_in(answer) for name, answer in zip(names, answers, strict=True)}
+
+
+def object_in(answer: Any, *path: str) -> Mapping[str, Any]:
+    """Return the object that an answer has at a path of names, an empty one when it has none there. Pure.
+
+    The broker writes an object without fields as ``[]`` when it has no statistics, or none of the columns asked for.
+    """
+    for name in path:
+        answer = (answer or {}).get(name)
+    return answer or {}
 
 
 def _answers(

@@ -9,7 +9,7 @@ from typing import Any
 from writegate.config import Settings
 from writegate.errors import WritegateError
 from writegate.message.policies import harms_of_listing
-from writegate_console.gate.broker import TIMEOUT_SECONDS, read_queues, read_samples
+from writegate_console.gate.broker import TIMEOUT_SECONDS, object_in, read_queues, read_samples
 from writegate_console.gate.status.ages import WINDOWS, QueueSamples, oldest_arrival_millis
 from writegate_console.gate.status.model import QueueDepth
 
@@ -31,7 +31,7 @@ def read_depths(
     return {
         name: QueueDepth(
             queue.get("messages", 0),
-            queue.get("message_stats", {}).get("publish_details", {}).get("rate", 0.0),
+            object_in(queue, "message_stats", "publish_details").get("rate", 0.0),
             ages.get(name),
             tuple(harms_of_listing([queue])),
         )
@@ -55,10 +55,11 @@ def read_ages(settings: Settings, names: Sequence[str], timeout_seconds: float =
     return ages
 
 
-def samples_of(answer: Mapping[str, Any]) -> QueueSamples:
+def samples_of(answer: Any) -> QueueSamples:
     """Read an answer of the management API. Pure."""
-    acknowledged = answer.get("message_stats", {}).get("ack_details", {})
-    return QueueSamples(_by_time(answer.get("messages_details", {})), _by_time(acknowledged))
+    return QueueSamples(
+        _by_time(object_in(answer, "messages_details")), _by_time(object_in(answer, "message_stats", "ack_details"))
+    )
 
 
 def _by_time(details: Mapping[str, Any]) -> dict[int, int]:
