@@ -68,7 +68,7 @@ def without_ledger() -> None:
 def acks_before_commit() -> None:
     """Acknowledge a batch as soon as it is taken, and die before its transaction."""
 
-    def end(self: BatchProcessor, _: str, work: Work) -> NoReturn:
+    def end(self: BatchProcessor, _: str, work: Work, __: int) -> NoReturn:
         consuming, domain = cast(Lanes, self._consuming), self._domain
         consuming.settle(domain, Counter(one.delivery for one in work.arrived))
         acknowledged = threading.Event()
