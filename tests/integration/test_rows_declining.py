@@ -143,6 +143,9 @@ def test_what_is_unknown_is_no_yes(connection: Connection) -> None:
 
 def test_a_call_is_a_statement_for_each_command_of_the_busiest_row(connection: Connection) -> None:
     handler = rows.insert(PRICED, decline_on="conflict", reason="no")
+    assert applied(connection, handler, [Priced(price=Decimal(1000))]) == [True], (
+        "the columns' types are asked for once"
+    )
     sent: list[str] = []
     sa.event.listen(connection, "before_cursor_execute", lambda *arguments: sent.append(arguments[2]))
     commands = [Priced(price=Decimal(price)) for price in [*range(500), 1, 2, 1]]
