@@ -17,7 +17,7 @@ from writegate_writer.decide.attempts import Attempts, TypeHold
 from writegate_writer.decide.classify import Classified, Work
 from writegate_writer.decide.deferral import DeferredRow, Patience
 from writegate_writer.decide.result import BatchResult
-from writegate_writer.decide.trial import Undecided
+from writegate_writer.decide.trial import Undecided, wait_reason
 from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived
 
@@ -141,7 +141,7 @@ def test_what_usually_passes_is_tried_for_a_while_first_and_its_neighbours_do_no
 def test_a_row_that_waited_for_something_else_with_a_limit_gets_the_limit_of_what_it_waits_for_now() -> None:
     """Such as one of a version that was unknown until now: its limit is 24 hours."""
     bad, good = deposits(2)
-    reasons = []
+    reasons: list[str] = []
     for limited_by in ("version 2 of accounts.deposit is newer than this writer's", None):
         row = DeferredRow(7, "accounts", 0, bad.item, 0, None, None, limited=True, overdue=False)
         rows = {bad.ledger_id: replace(row, reason=limited_by or reasons[0])}
@@ -224,6 +224,31 @@ def test_what_is_not_likely_to_be_a_commands_waits_as_long_as_it_takes(sqlstate:
     database = Database({lone.ledger_id}, lambda: raised(sqlstate))
     assert finish(database, [lone], [overdue(lone)]) == []
     assert (database.parked, database.postponed) == ({}, [lone.ledger_id])
+
+
+@pytest.mark.parametrize("overdue", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_what_was_found_at_fault_says_nothing_of_its_type_when_only_such_are_tried_again(
+    count: int, overdue: bool
+) -> None:
+    bad = deposits(count)
+    database = Database(set(ids(bad)), lambda: raised("40001"))
+    rows = [at_fault(command, overdue=overdue) for command in bad]
+    assert finish(database, bad, rows) == []
+    assert database.parked == (dict.fromkeys(ids(bad), "sqlstate-40001") if overdue else {})
+
+
+def test_what_was_found_at_fault_is_not_parked_while_its_type_is_broken() -> None:
+    bad = deposits(4)
+    database = Database(set(ids(bad)), lambda: raised("40001"))
+    waits_for_type = [replace(overdue(command), limited=False, overdue=False) for command in bad[1:]]
+    assert len(finish(database, bad, [at_fault(bad[0], overdue=True), *waits_for_type])) == 1
+    assert database.parked == {}
+
+
+def at_fault(command: Arrived, *, overdue: bool) -> DeferredRow:
+    reason = wait_reason(raised("40001"), 30.0)
+    return DeferredRow(7, "accounts", 0, command.item, 0, None, None, limited=True, overdue=overdue, reason=reason)
 
 
 def test_a_follower_of_its_key_shows_whose_fault_it_is_and_keeps_its_place() -> None:

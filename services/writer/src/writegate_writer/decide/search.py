@@ -29,6 +29,7 @@ from writegate_writer.decide.trial import (
     cause_of,
     wait_reason,
     wait_seconds,
+    was_at_fault,
 )
 from writegate_writer.errors import QUERY_CANCELED, DatabaseFault, Decline, Fault, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived, Refused
@@ -152,7 +153,8 @@ class Search:
             return
         others = [command for command in self._work.arrived if self._is_witness(command)]
         type_works = self._worked_without(accused, error) or self._undecided.type_works(accused)
-        self._trial = Trial(accused, error, others, type_works=type_works, is_replay=bool(self._work.replayed))
+        before, replayed = error.fault.is_outside and self._was_at_fault(accused), bool(self._work.replayed)
+        self._trial = Trial(accused, error, others, type_works=type_works, is_replay=replayed, was_at_fault=before)
 
     def _witness_failed(self, trial: Trial, error: Answer | Failure) -> Ruling | None:
         if isinstance(error, Reject | Decline) and trial.next.item.id not in (reasons := self._reasons(error)):
@@ -189,7 +191,11 @@ class Search:
         )
 
     def _is_witness(self, command: Arrived) -> bool:
-        return command.ledger_id not in self._rejected and command.ledger_id not in self._postponed
+        is_found = command.ledger_id in self._rejected or command.ledger_id in self._postponed
+        return not is_found and not self._was_at_fault(command)
+
+    def _was_at_fault(self, command: Arrived) -> bool:
+        return was_at_fault(self._work.replayed.get(command.ledger_id))
 
     def _ruling(self) -> Ruling | None:
         """Return what follows from a trial, if one has ended."""

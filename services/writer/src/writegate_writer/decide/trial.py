@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from writegate.message.receipt import Cause
-from writegate_writer.decide.deferral import ACCUSED_WAIT_SECONDS, PARENT_WAIT_SECONDS
-from writegate_writer.errors import FOREIGN_KEY_VIOLATION, DatabaseFault, Decline, Fault, HandlerFault, Reject
+from writegate_writer.decide.deferral import ACCUSED_WAIT_SECONDS, PARENT_WAIT_SECONDS, DeferredRow
+from writegate_writer.errors import FOREIGN_KEY_VIOLATION, DatabaseFault, Decline, Fault, HandlerFault, Reject, fault_of
 from writegate_writer.receive.delivery import Arrived
 
 # A few may be at fault themselves. With so many the failure of all of them says something.
@@ -44,10 +44,18 @@ class Trial:
     Until there is a :attr:`verdict`, :attr:`next` is tried, and :meth:`succeeded`, :meth:`failed` or :meth:`skip` is
     called. When the accused itself succeeds, nothing more is to be found out.
     ``others``: what else is in the same work. ``type_works``: a command of its type was applied since it failed first.
+    ``was_at_fault``: see :func:`was_at_fault`; it is at fault still, unless its type is now.
     """
 
-    def __init__(
-        self, accused: Arrived, error: Failure, others: Sequence[Arrived], *, type_works: bool, is_replay: bool
+    def __init__(  # noqa: PLR0913  what is known before
+        self,
+        accused: Arrived,
+        error: Failure,
+        others: Sequence[Arrived],
+        *,
+        type_works: bool,
+        is_replay: bool,
+        was_at_fault: bool = False,
     ) -> None:
         self.accused = accused
         self.error = error
@@ -57,6 +65,7 @@ class Trial:
         may_be_database = error.fault.is_outside and not is_replay
         self._of_other_types = deque(_one_of_each_type(accused, others) if may_be_database else ())
         self._type_works = type_works
+        self._was_at_fault = was_at_fault
         self.failed_alone = [accused]  # of its type
         self._failed_of_other_types = False
         self._conclude()
@@ -109,8 +118,12 @@ class Trial:
             return
         if self._failed_of_other_types:
             self.verdict = Verdict.DATABASE
+        elif len(self.failed_alone) > 1:
+            self.verdict = Verdict.TYPE
+        elif self._was_at_fault:
+            self._type_works = True
         else:
-            self.verdict = Verdict.TYPE if len(self.failed_alone) > 1 else Verdict.UNDECIDED
+            self.verdict = Verdict.UNDECIDED
 
 
 @dataclass(slots=True)
@@ -187,8 +200,23 @@ def wait_reason(error: Failure, limit_seconds: float | None) -> str:
 
     It names the limit: by another reason a row that waited for something else until now is known to need one.
     """
+    return f"{_text_of(error)}{_waits(limit_seconds)}"
+
+
+def was_at_fault(row: DeferredRow | None) -> bool:
+    """Whether a deferred command waits because others of its type succeeded while it failed, for what usually passes.
+
+    That it fails once more says nothing about its type.
+    """
+    if row is None or not (row.limited and row.reason.endswith(_waits(ACCUSED_WAIT_SECONDS))):
+        return False
+    sqlstate, separator, _ = row.reason.partition(":")
+    return bool(separator) and fault_of(sqlstate).is_outside  # with others it waits as long when nothing is known
+
+
+def _waits(limit_seconds: float | None) -> str:
     limit = "" if limit_seconds is None else f" for {limit_seconds:g} s"
-    return f"{_text_of(error)}; this command fails alone and is tried again{limit}, others of its type go on"
+    return f"; this command fails alone and is tried again{limit}, others of its type go on"
 
 
 def _text_of(error: Failure) -> str:
