@@ -110,7 +110,7 @@ class Ledger:
         transaction.enter(session, owner, opened, service, len(ids))
         transaction.leave_role(session, owner, opened, service, [Decision(id_, APPLIED, 1) for id_ in ids], None)
         marks.append(time.perf_counter())
-        transaction.commit(session)
+        transaction.commit(session, service)
         marks.append(time.perf_counter())
         return Costs(*((after - before) * 1000 for before, after in itertools.pairwise(marks)))
 

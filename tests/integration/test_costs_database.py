@@ -37,8 +37,9 @@ class Cost:
 
 # Whatever the number of commands. Round trips: 1 to open the transaction, 1 to enter the batch, 1 for each statement of
 # the handler (trial's deposits: entries, balances), 1 to leave the service's role, 1 to commit.
-# Statements: BEGIN, fence, look-up; batch, ledger, SET ROLE; 2 of the handler; RESET ROLE, batch; COMMIT, position.
-BATCH = Cost(round_trips=6, statements=12, transactions=1, commits=1)
+# Statements: BEGIN, fence, look-up; batch, ledger, SET ROLE; 2 of the handler; RESET ROLE, batch; SET ROLE, COMMIT,
+# position.
+BATCH = Cost(round_trips=6, statements=13, transactions=1, commits=1)
 # Opened as any, and then there is nothing to write. Statements: BEGIN, fence, look-up; ROLLBACK.
 DUPLICATES = Cost(round_trips=2, statements=4, transactions=1, commits=0)
 

@@ -97,7 +97,7 @@ def test_the_ledgers_days_are_those_of_utc(applied: Place, zone: str) -> None:
         opened = open_transaction(session, owner, "alpha", [id_], today)
         enter(session, owner, opened, "alpha", 1)
         assert leave_role(session, owner, opened, "alpha", [Decision(id_, "a", 7)], None)
-        commit(session)
+        commit(session, "alpha")
         for elsewhere in ("Pacific/Kiritimati", "Etc/GMT+12"):
             session.run(f"SET timezone = '{elsewhere}'")
             known = open_transaction(session, owner, "alpha", [id_], today).known

@@ -72,6 +72,7 @@ class SqlStore:
     ) -> None:
         self.session = session
         self.running: RunningHandler | None = None
+        self._entered = ""  # the service whose role the handlers of this transaction have
         self._services = services
         self._clock = clock
         self._lock_conflicts = lock_conflicts
@@ -91,6 +92,7 @@ class SqlStore:
         return transaction.open_transaction(self.session, owner, service, ids, since)
 
     def enter(self, owner: Owner, opened: Opened, service: str, commands: int) -> None:
+        self._entered = service
         transaction.enter(self.session, owner, opened, service, commands)
 
     def call(self, service: str, task: str, commands: Sequence[Command]) -> Mapping[str, Any] | None:
@@ -155,7 +157,7 @@ class SqlStore:
 
     def check_constraints(self) -> None:
         with self._by_handlers():
-            transaction.check_constraints(self.session)
+            transaction.check_constraints(self.session, self._entered)
 
     def park(self, refused: Sequence[Refused], places: Mapping[str, int]) -> None:
         parked.park(self.session, refused, places)
@@ -179,7 +181,7 @@ class SqlStore:
 
     def commit(self) -> tuple[str, datetime]:
         with self._by_handlers():
-            return transaction.commit(self.session)
+            return transaction.commit(self.session, self._entered)
 
     @contextmanager
     def _by_handlers(self) -> Iterator[None]:

@@ -67,7 +67,7 @@ def open_transaction(session: Session, owner: Owner, service: str, ids: Sequence
 _ENTER = """
 INSERT INTO writegate.batch (id, domain, service, writer, xid, commands, started_at)
 OVERRIDING SYSTEM VALUE VALUES (%(batch)s, %(domain)s, %(service)s, %(writer)s, %(xid)s, %(commands)s, %(started_at)s);
-SET LOCAL ROLE {role}
+{set_role}
 """
 
 
@@ -82,7 +82,11 @@ def enter(session: Session, owner: Owner, opened: Opened, service: str, commands
         "commands": commands,
         "started_at": opened.started_at,
     }
-    session.own(_ENTER.format(role='"' + role_of(service).replace('"', '""') + '"'), parameters)
+    session.own(_ENTER.format(set_role=_set_role(service)), parameters)
+
+
+def _set_role(service: str) -> str:
+    return 'SET LOCAL ROLE "' + role_of(service).replace('"', '""') + '"'
 
 
 # The ledger comes after the handlers: what they answered is kept with the decision. Its days are those of UTC, also
@@ -121,12 +125,17 @@ def leave_role(  # noqa: PLR0913, PLR0917  what a transaction is about
     return bool(session.own(_LEAVE.format(delete_sent=delete), parameters))
 
 
-def check_constraints(session: Session) -> None:
+# What handlers leave to be checked at COMMIT is checked with the service's rights, as all they do: before PostgreSQL 18
+# a deferred trigger runs as the role of that moment, and the writer's own may not use the service's tables.
+COMMIT = "{set_role}; COMMIT; SELECT pg_current_wal_insert_lsn()::text, clock_timestamp()"
+
+
+def check_constraints(session: Session, service: str) -> None:
     """Check now what else is checked at COMMIT: deferred constraints and constraint triggers."""
-    session.run("SET CONSTRAINTS ALL IMMEDIATE")
+    session.run(f"{_set_role(service)}; SET CONSTRAINTS ALL IMMEDIATE")
 
 
-def commit(session: Session) -> tuple[str, datetime]:
+def commit(session: Session, service: str) -> tuple[str, datetime]:
     """Commit; return a WAL position that is not before the commit's, and the time."""
-    [(lsn, at)] = session.run("COMMIT; SELECT pg_current_wal_insert_lsn()::text, clock_timestamp()")
+    [(lsn, at)] = session.run(COMMIT.format(set_role=_set_role(service)))
     return lsn, at
