@@ -31,7 +31,7 @@ from writegate_writer.apply.transaction import apply
 from writegate_writer.broker import lanes
 from writegate_writer.broker.acknowledgements import Acks
 from writegate_writer.broker.lanes import Lanes
-from writegate_writer.database import maintenance, transaction
+from writegate_writer.database import fence, maintenance, outbox, transaction
 from writegate_writer.database import samples as history
 from writegate_writer.database.session import Session
 from writegate_writer.decide.classify import Work
@@ -43,7 +43,7 @@ from writegate_writer.schedule.domain import Domain
 from writegate_writer.schedule.sharing import Sharing
 from writegate_writer.worker.process import Process
 
-_FENCE = "SELECT writegate.fence(%(domain)s, %(epoch)s, make_interval(secs => %(lease)s));"
+_FENCE = f"{fence.FENCE};"
 SAMPLE_SECONDS = 1.5
 MAINTENANCE_SECONDS = 3.0
 _WARM_SECONDS = 3.0  # less than the broker waits for a heartbeat
@@ -99,10 +99,11 @@ def acks_on_delivery() -> None:
 
 def without_fence() -> None:
     """Neither lock a domain nor look at its epoch."""
-    for name in ("_OPEN", "_START", "_FORGET"):
-        statements = getattr(transaction, name)
+    for module, name in ((transaction, "_OPEN"), (transaction, "_START"), (outbox, "_DELETE_SENT_ALONE")):
+        statements = getattr(module, name)
         assert _FENCE in statements
-        mock.patch.object(transaction, name, statements.replace(_FENCE, "")).start()
+        mock.patch.object(module, name, statements.replace(_FENCE, "")).start()
+    mock.patch.object(fence, "check_owned").start()
 
 
 def cancels_consumers() -> None:
