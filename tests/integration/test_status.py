@@ -103,13 +103,13 @@ def test_rates_in_and_out_count_commands_where_messages_hold_many(gate: Gate, sh
         out, lanes = trial(shell.run("status", "--json"))
         rates = sum(lane["in_per_second"] for lane in lanes), out["out_per_second"]
         contents = "SELECT max(value) FROM writegate.history WHERE name = 'commands_per_message'"
-        return rates[0] > 0 and rates[1] > 0 and (gate.database.value(contents) or 0) > 2
+        # The broker's rate and what a message holds are of different moments: they agree after a while.
+        # The last minute has fewer commands than it will have: what goes out is an average over it.
+        return rates[0] > rates[1] / 2 > 0 and (gate.database.value(contents) or 0) > 2
 
     try:
-        gate.wait(both_known, "commands go in and out")
+        gate.wait(both_known, "as many commands go in as out")
     finally:
         stopped.set()
         publishing.join()
     gate.database.wait_entries("status-many", sent[0])
-    # The last minute has fewer commands than it will have: what goes out is an average over it.
-    assert rates[0] > rates[1] / 2, rates
