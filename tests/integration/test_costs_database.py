@@ -59,7 +59,7 @@ class Counted:
         before = len(self._relay.round_trips)
 
         def asked() -> list[RoundTrip]:
-            return _without_housekeeping([one for one in self._relay.round_trips[before:] if _of_a_batch(one)])
+            return [one for one in _without_housekeeping(self._relay.round_trips, before) if _of_a_batch(one)]
 
         def begun(command: Command) -> list[RoundTrip]:
             return list(dropwhile(lambda one: command.command_id not in one.text, asked()))
@@ -83,14 +83,17 @@ def _of_a_batch(one: RoundTrip) -> bool:
     return one.application.startswith("writegate-writer") and one.text != "SELECT"
 
 
-def _without_housekeeping(asked: Sequence[RoundTrip]) -> list[RoundTrip]:
-    """Leave out what a slot does between two batches, which begins and ends with a time limit of its own."""
+def _without_housekeeping(asked: Sequence[RoundTrip], first: int) -> list[RoundTrip]:
+    """Return what was asked from the first on, without what a slot does between two batches.
+
+    That begins and ends with a time limit of its own, and may have begun before the first.
+    """
     batches: list[RoundTrip] = []
     busy: set[int] = set()  # connections with housekeeping
-    for one in asked:
+    for number, one in enumerate(asked):
         if one.text.startswith("SET statement_timeout"):
             busy.add(one.connection)
-        if one.connection not in busy:
+        if number >= first and one.connection not in busy:
             batches.append(one)
         if one.text.startswith("RESET statement_timeout"):
             busy.discard(one.connection)
