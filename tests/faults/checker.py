@@ -28,7 +28,7 @@ class End:
     deferred: Collection[str]  # ids of what still waits
     queued: int  # messages at the broker
     deadlocks: int
-    collisions: int  # times that transactions of one domain were seen to wait for each other behind the fence
+    collisions: int  # times that two transactions of one domain were seen to write at once
     peak_connections: int
     budget: int
 

@@ -50,6 +50,7 @@ def freeze_writer_in_transaction(rig: Rig) -> None:
         rig.signal(name, signal.SIGSTOP)
         rig.go_on(FROZEN_SECONDS, FROZEN_SECONDS + 2.0)
     rig.wait(lambda: rig.owner() != name, "another writer takes over")
+    rig.go_on(1.0, 2.0)  # the table is free: its transaction has written, and is open as long as it is frozen
     rig.signal(name, signal.SIGCONT)
 
 

@@ -8,17 +8,17 @@ from tests.faults.sampling import Sampling
 from tests.integration.gate import WRITER, Gate
 
 _CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE usename = %s"
-# A transaction waits for another one of its domain at the fence, and nowhere else: never with its ledger rows.
+# A writer locks the table when it writes to it, until its transaction ends. The fence lets one transaction get that
+# far. The ledger's key would not: two transactions may hold different commands that change the same rows.
 _COLLISIONS = """
-SELECT count(*) FROM pg_stat_activity waiting
-WHERE usename = %s AND wait_event_type = 'Lock' AND query LIKE '%%INSERT INTO writegate.ledger%%'
-      AND EXISTS (SELECT FROM pg_stat_activity holder
-                  WHERE holder.usename = waiting.usename AND holder.pid = ANY (pg_blocking_pids(waiting.pid)))
+SELECT count(DISTINCT pid) > 1 FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE usename = %s AND locktype = 'relation' AND relation = 'trial.step'::regclass AND mode = 'RowExclusiveLock'
+      AND granted
 """
 
 
 class Watch(Sampling):
-    """Counts the connections of the writer role, and those that wait for each other."""
+    """Counts the connections of the writer role, and when more than one of them writes to the domain's table."""
 
     def __init__(self, gate: Gate) -> None:
         super().__init__(gate)
