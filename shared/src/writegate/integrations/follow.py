@@ -23,7 +23,8 @@ def follow(name: str, commands: Iterable[Command], rate: float) -> None:
     """Publish ``rate`` commands a second until they end, or until SIGTERM or SIGINT. Call it on the main thread.
 
     ``name`` is the program's name in error messages. An error of publishing ends the process with one line.
-    ``/livez``, ``/readyz`` and ``/metrics`` are answered meanwhile, on ``WRITEGATE_HTTP_PORT`` of this machine.
+    Meanwhile it answers ``/livez``, ``/readyz`` and ``/metrics``, on ``WRITEGATE_HTTP_HOST`` and
+    ``WRITEGATE_HTTP_PORT``.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -51,4 +52,4 @@ def health_server_of(settings: Settings, publisher: Publisher) -> HealthServer:
         connected = publisher.connected
         return connected, {"broker": connected, "login_refused": publisher.login_refused is not None}
 
-    return HealthServer(("127.0.0.1", settings.http_port), ready, lambda: metrics_page(settings))
+    return HealthServer((settings.http_host, settings.http_port), ready, lambda: metrics_page(settings))

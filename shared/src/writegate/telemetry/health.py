@@ -5,29 +5,38 @@ Answered from inside the process: `celery inspect ping` says the wrong thing und
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
-THREADS = 4
-"""Requests answered at a time; a probe comes every few seconds."""
+CONNECTIONS = 64
+"""Connections at a time. One more ends the oldest that has not sent its request yet: a probe sends its own at once."""
 
-_SOCKET_SECONDS = 2.0  # a client that sends nothing keeps a thread for so long
-# A request waits for a free thread for so long, and its connection is closed then. Longer than silent clients can keep
-# all threads: they delay a probe, and do not refuse it.
-_BUSY_SECONDS = 5.0
-_POLL_SECONDS = 0.1  # within which the server notices that it is to stop
+THREADS = 2
+"""Pages made at a time, but for ``/livez``, which needs no thread: it answers while another page is stuck."""
+
+REQUEST_SECONDS = 2.0
+"""From the connection to the end of its request, however many parts it comes in."""
+
+_PAGE_SECONDS = 10.0  # to make and send a page
+_REQUEST_BYTES = 8 * 1024
+_BACKLOG = 128
+
+_Page = tuple[HTTPStatus, bytes, str]
+_UNKNOWN = {"error": "expected /livez, /readyz or, where it is switched on, /metrics"}
 
 
 class HealthServer:
-    """Serves three pages on threads of its own, at most :data:`THREADS`.
+    """Serves three pages on a thread of its own.
 
     ``ready`` returns whether the process is ready, and what ``/readyz`` shows; ``metrics`` returns a page and its
-    content type, or None without one. Both are called on the server's threads. Raises :class:`OSError` when the port
+    content type, or None without one. Both are called on threads of the server's. Raises :class:`OSError` when the port
     is taken.
     """
 
@@ -37,21 +46,23 @@ class HealthServer:
         ready: Callable[[], tuple[bool, Mapping[str, object]]],
         metrics: Callable[[], tuple[bytes, str] | None],
     ) -> None:
-        class Pages(_Pages):
-            pages = (ready, metrics)
-
-        self._server = _BoundedServer(address, Pages)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_POLL_SECONDS,), name="writegate-health", daemon=True
-        )
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._socket = socket.create_server(address, family=family, backlog=_BACKLOG)
+        self._port = int(self._socket.getsockname()[1])
+        self._ready = ready
+        self._metrics = metrics
+        self._thread = threading.Thread(target=self._run, name="writegate-health", daemon=True)
+        # On the server's thread only, oldest first.
+        self._reading: dict[asyncio.StreamWriter, None] = {}
 
     @property
     def port(self) -> int:
         """The port that it listens on."""
-        return int(self._server.server_address[1])
+        return self._port
 
     def start(self) -> None:
         """Answer from now on."""
+        self._loop, self._stopping = asyncio.new_event_loop(), asyncio.Event()
         self._thread.start()
 
     def stop(self, deadline: float) -> None:
@@ -60,61 +71,79 @@ class HealthServer:
         Harmless when repeated, or when it was never started.
         """
         if self._thread.is_alive():
-            self._server.shutdown()
+            with suppress(RuntimeError):  # it has just ended
+                self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(max(0.0, deadline - time.monotonic()))
-        self._server.server_close()
+        self._socket.close()
 
-
-class _BoundedServer(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, *arguments: Any) -> None:
-        self._free = threading.Semaphore(THREADS)
-        super().__init__(*arguments)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        # Further connections wait in the socket's backlog, which the system bounds.
-        if self._free.acquire(timeout=_BUSY_SECONDS):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
+    def _run(self) -> None:
+        # Not the loop's own executor: ending the loop would wait for a page that is stuck.
+        self._makers = ThreadPoolExecutor(THREADS, thread_name_prefix="writegate-health-page")
         try:
-            super().process_request_thread(request, client_address)
+            self._loop.run_until_complete(self._listen())
         finally:
-            self._free.release()
+            self._loop.run_until_complete(_end_others())
+            self._makers.shutdown(wait=False, cancel_futures=True)
+            self._loop.close()
+
+    async def _listen(self) -> None:
+        server = await asyncio.start_server(self._serve, sock=self._socket, limit=_REQUEST_BYTES, backlog=_BACKLOG)
+        await self._stopping.wait()
+        server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._reading) >= CONNECTIONS:
+            oldest = next(iter(self._reading))
+            del self._reading[oldest]
+            oldest.transport.abort()
+        self._reading[writer] = None
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                head = await reader.readuntil(b"\r\n\r\n")
+            self._reading.pop(writer, None)
+            async with asyncio.timeout(_PAGE_SECONDS):
+                writer.write(_response(*await self._page(head)))
+                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
+        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
+            pass
+        finally:
+            writer.transport.abort()  # nothing happens when it is closed
+            self._reading.pop(writer, None)
+
+    async def _page(self, head: bytes) -> _Page:
+        method, _, rest = head.partition(b" ")
+        path = rest.partition(b" ")[0].partition(b"?")[0]
+        if method != b"GET":
+            return _json(HTTPStatus.METHOD_NOT_ALLOWED, {"error": "expected GET"})
+        if path == b"/livez":
+            return _json(HTTPStatus.OK, {"live": True})
+        if path == b"/readyz":
+            is_ready, state = await self._loop.run_in_executor(self._makers, self._ready)
+            return _json(HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE, state)
+        if path == b"/metrics" and (page := await self._loop.run_in_executor(self._makers, self._metrics)):
+            return HTTPStatus.OK, *page
+        return _json(HTTPStatus.NOT_FOUND, _UNKNOWN)
 
 
-class _Pages(BaseHTTPRequestHandler):
-    timeout = _SOCKET_SECONDS
-    pages: tuple[Callable[[], tuple[bool, Mapping[str, object]]], Callable[[], tuple[bytes, str] | None]]
+async def _end_others() -> None:
+    for _ in range(5):  # asyncio takes so many steps from a connection that was just accepted to our task for it
+        await asyncio.sleep(0)
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0)  # sockets that were closed just now are closed by the loop's next step
 
-    def do_GET(self) -> None:
-        ready, metrics = self.pages
-        match self.path:
-            case "/livez":
-                self._send_json(HTTPStatus.OK, {"live": True})
-            case "/readyz":
-                is_ready, state = ready()
-                self._send_json(HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE, state)
-            case "/metrics" if page := metrics():
-                self._send(HTTPStatus.OK, *page)
-            case _:
-                self._send_json(
-                    HTTPStatus.NOT_FOUND, {"error": "expected /livez, /readyz or, where it is switched on, /metrics"}
-                )
 
-    def _send_json(self, status: HTTPStatus, body: Mapping[str, object]) -> None:
-        self._send(status, json.dumps(body).encode(), "application/json")
+def _json(status: HTTPStatus, body: Mapping[str, object]) -> _Page:
+    return status, json.dumps(body).encode(), "application/json"
 
-    def _send(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its name in the base class
-        """Log nothing: probes come every few seconds."""
+def _response(status: HTTPStatus, body: bytes, content_type: str) -> bytes:
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {content_type}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body

@@ -81,7 +81,7 @@ class Process:
         gc.freeze()
         if self.settings.health_port:
             register(State(self.info, self.backlogs, self._samples, self.settings.memory_bytes))
-            health = health_server_of(self.settings.health_port, self.info)
+            health = health_server_of((self.settings.health_host, self.settings.health_port), self.info)
             health.start()
             self._stopping.append(Stopping("health", health, 2.0))
 
