@@ -79,7 +79,7 @@ down:  ## stop the local stack; its data stays in .writegate
 	@if [ -x $(WRITEGATE) ]; then $(WRITEGATE) stack down; else echo "nothing is set up here, so nothing runs"; fi
 
 lint: setup  ## check style and import contracts
-	@$(PYTHON) -m ruff check && $(PYTHON) -m ruff format --check && .venv/bin/lint-imports
+	@$(PYTHON) -m ruff check && $(PYTHON) -m ruff format --check && $(PYTHON) deploy/lint_imports.py
 
 types: setup  ## check types
 	@$(PYTHON) -m mypy

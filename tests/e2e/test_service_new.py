@@ -66,8 +66,13 @@ def test_its_types_are_checked(checkout: Path) -> None:
 
 
 def test_the_imports_keep_the_contracts(checkout: Path, site: Path) -> None:
-    done = run(checkout, Path(sys.executable).with_name("lint-imports"), "--no-cache", PYTHONPATH=str(site))
+    line = (sys.executable, "deploy/lint_imports.py", "--no-cache")
+    done = run(checkout, *line, PYTHONPATH=str(site))
     assert done.returncode == 0, done.stdout
+    (site / "newcomer/http.py").write_text("from flights.app import app\n")
+    broken = run(checkout, *line, PYTHONPATH=str(site))
+    assert broken.returncode == 1, "the control: a new service is looked at too"
+    assert "newcomer.http" in broken.stdout
 
 
 @pytest.mark.slow

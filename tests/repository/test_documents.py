@@ -16,7 +16,7 @@ MAX_LINE = 120
 MAX_README_LINES = 170
 
 # A placeholder, and a program that each Django project has.
-NOT_OF_OURS = {"shared/adr/NNNN-title.md", "manage.py"}
+NOT_OF_OURS = {"shared/adr/NNNN-title.md", "manage.py", "compose.yml", "supervisor.conf"}
 
 ALL = pages()
 FILES = [str(path.relative_to(ROOT)) for path in tracked()]

@@ -30,13 +30,11 @@ def new(
     scaffold = planned(checkout, name, lanes, key)
     write(scaffold)
     folder = f"services/{name}"
-    changed = [str(path.relative_to(checkout)) for path in scaffold.changed]
     after = _after(name, key)
     if json_:
-        typer.echo(json.dumps({"folder": folder, "made": sorted(scaffold.made), "changed": changed, "next": after}))
+        typer.echo(json.dumps({"folder": folder, "made": sorted(scaffold.made), "next": after}))
         return
     typer.echo(f"made {folder}: {', '.join(sorted(scaffold.made))}")
-    typer.echo(f"changed {', '.join(changed)}")
     typer.echo("\nnext:")
     for line in after:
         typer.echo(f"  {line}")

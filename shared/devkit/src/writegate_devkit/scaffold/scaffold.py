@@ -6,28 +6,27 @@ import ast
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
 from writegate.errors import DeclarationError, WritegateError
-from writegate_devkit.scaffold.entries import ENTRIES, Words
 from writegate_devkit.scaffold.names import check_key, check_name
 
 _TEMPLATES = Path(__file__).parent / "templates" / "service"
+Words = Mapping[str, str]
 _ENDING = ".template"
 _IMPORTS = re.compile(r"(?:^from \w+[\w.]* import .*\n)+", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Scaffold:
-    """A planned service. ``made``: the text of its files by path in ``folder``; ``changed``: the new text of others."""
+    """A planned service. ``made``: the text of its files by path in ``folder``."""
 
     folder: Path
     made: dict[str, str]
-    changed: dict[Path, str]
 
 
 def planned(checkout: Path, name: str, lanes: int, key: str) -> Scaffold:
@@ -47,14 +46,13 @@ def planned(checkout: Path, name: str, lanes: int, key: str) -> Scaffold:
     if f'\nname = "{words["distribution"]}"\n' in _text(checkout / "uv.lock"):
         raise DeclarationError(f"service name {name!r} is that of a package in uv.lock: choose another")
     _check_shadowing(name)
-    return Scaffold(folder, _files(words), {checkout / path: _entered(checkout, path, words) for path in ENTRIES})
+    return Scaffold(folder, _files(words))
 
 
 def write(scaffold: Scaffold) -> None:
-    """Write the service's folder and the changed files.
+    """Write the service's folder.
 
-    Everything is on the disk before anything is moved to its place. Raises :class:`WritegateError` when that fails;
-    then nothing is changed.
+    It gets its name when everything is in it. Raises :class:`WritegateError` when that fails; then nothing is changed.
     """
     try:
         with ExitStack() as leftovers:
@@ -65,20 +63,9 @@ def write(scaffold: Scaffold) -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
             folder.chmod(scaffold.folder.parent.stat().st_mode & 0o777)
-            for path, text in scaffold.changed.items():
-                new = _beside(path)
-                leftovers.callback(new.unlink, missing_ok=True)
-                new.write_text(text, encoding="utf-8")
-                shutil.copymode(path, new)
             folder.rename(scaffold.folder)
-            for path in scaffold.changed:
-                _beside(path).replace(path)
     except OSError as error:
         raise WritegateError(f"cannot write {error.filename}: {error.strerror}") from error
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.new")
 
 
 def _check_shadowing(name: str) -> None:
@@ -115,13 +102,6 @@ def _filled(template: Path, words: Words) -> str:
 
 def _module(line: str) -> str:
     return line.split()[1]
-
-
-def _entered(checkout: Path, path: str, words: Words) -> str:
-    try:
-        return ENTRIES[path](_text(checkout / path), words)
-    except DeclarationError as error:
-        raise DeclarationError(f"cannot put {words['service']} into {path}: {error}") from error
 
 
 def _text(path: Path) -> str:

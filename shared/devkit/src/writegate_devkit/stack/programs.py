@@ -50,11 +50,12 @@ class Program:
 def apps(checkout: Path) -> dict[str, str]:
     """Return the command line of each installed service's app and of the console, as ``deploy/supervisor`` runs them.
 
-    They are in the order of that file; the feed of the example comes last, where flights is installed. The lines still
-    contain supervisord's placeholders.
+    They are in the order of that file and of those it includes; the feed of the example comes last, where flights is
+    installed. The lines still contain supervisord's placeholders.
     """
     configuration = ConfigParser(interpolation=None)
-    configuration.read(checkout / "deploy/supervisor/writegate.conf", encoding="utf-8")
+    files = [checkout / "deploy/supervisor/writegate.conf", *sorted(checkout.glob("services/*/supervisor.conf"))]
+    configuration.read(files, encoding="utf-8")
     named = ((section.partition(":")[2], section) for section in configuration.sections())
     installed = {*services(), CONSOLE}
     found = {name: configuration[section]["command"] for name, section in named if name in installed}
