@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.checkout import ROOT, copied
-from tests.integration.gate import SERVICES, Gate, gate_running
+from tests.e2e.new_service import install, planned, run, service_new, writegate
+from tests.integration.gate import SERVICES, gate_running
 from tests.integration.gate_broker import PASSWORD
-from tests.servers import OWNER, Servers
+from tests.servers import Servers
 
-LINE = ("service", "new", "newcomer", "--lanes", "2", "--key", "customer_id")
 # What a new service of two lanes adds, and no more.
 ADDITIONS = {
     ("create", "role", "writegate_service_newcomer"),
@@ -29,32 +25,19 @@ ADDITIONS = {
 }
 
 
-def run(cwd: Path, *line: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **environment}
-    return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout with the new service."""
     made = copied(tmp_path_factory.mktemp("checkout"))
-    done = run(made, sys.executable, "-m", "writegate", *LINE)
-    assert done.returncode == 0, done.stderr
+    service_new(made, "newcomer", "--lanes", "2", "--key", "customer_id")
     return made
 
 
 @pytest.fixture(scope="module")
 def site(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The service, installed in a directory for `PYTHONPATH`: this environment stays as it is."""
-    built = tmp_path_factory.mktemp("wheel")
-    done = run(
-        checkout / "services/newcomer", sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(built)
-    )
-    assert done.returncode == 0, done.stderr
-    [wheel] = built.glob("*.whl")
     made = tmp_path_factory.mktemp("site")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(made)
+    install(checkout / "services/newcomer", made, tmp_path_factory.mktemp("wheels"))
     return made
 
 
@@ -69,10 +52,12 @@ def test_the_imports_keep_the_contracts(checkout: Path, site: Path) -> None:
     line = (sys.executable, "deploy/lint_imports.py", "--no-cache")
     done = run(checkout, *line, PYTHONPATH=str(site))
     assert done.returncode == 0, done.stdout
-    (site / "newcomer/http.py").write_text("from flights.app import app\n")
+    stray = site / "newcomer/stray.py"
+    stray.write_text("from flights.app import app\n")
     broken = run(checkout, *line, PYTHONPATH=str(site))
+    stray.unlink()
     assert broken.returncode == 1, "the control: a new service is looked at too"
-    assert "newcomer.http" in broken.stdout
+    assert "newcomer.stray" in broken.stdout
 
 
 @pytest.mark.slow
@@ -99,14 +84,3 @@ def test_plan_shows_what_it_adds_apply_makes_it_and_a_command_flows(servers: Ser
         done = writegate(gate, "publish", "newcomer.record", fields, "--wait", "60", "--json", **own)
         assert (done.returncode, json.loads(done.stdout)["outcome"]) == (0, "applied"), done.stderr
         assert gate.database.sql("SELECT customer_id, amount FROM newcomer.entry") == [("a", 5)]
-
-
-def writegate(gate: Gate, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return run(ROOT, sys.executable, "-m", "writegate", *words, **{**gate.environment(OWNER), **more})
-
-
-def planned(gate: Gate, **more: str) -> list[dict[str, Any]]:
-    done = writegate(gate, "plan", "--json", **more)
-    assert done.returncode in {0, 2}, done.stderr
-    changes: list[dict[str, Any]] = json.loads(done.stdout)["changes"]
-    return changes

@@ -32,13 +32,12 @@ def named(path: Path) -> str:
 
 
 def lint_imports(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Check the import contracts of a checkout."""
-    script = Path(sys.executable).with_name("lint-imports")
+    """Check the import contracts of a checkout, as `make lint` does."""
     sources = [*checkout.glob("services/*/src"), *checkout.glob("shared/**/src")]
     # Before what is installed: that are the sources of this checkout.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sources))}
     return subprocess.run(
-        [script, "--no-cache", "--no-logo", *arguments],
+        [sys.executable, "deploy/lint_imports.py", "--no-cache", "--no-logo", *arguments],
         cwd=checkout, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -6,7 +6,6 @@ It is called as nobody calls one: these tests are run in checkouts that have the
 from __future__ import annotations
 
 import json
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import copied
-from tests.compose import parse
 from writegate.errors import DeclarationError, WritegateError
 from writegate_devkit.scaffold.names import check_key, check_name
 from writegate_devkit.scaffold.scaffold import planned, write
@@ -49,33 +47,6 @@ def test_one_folder_is_made_and_no_other_file_changes(checkout: Path) -> None:
     assert set(after) - set(before) == {f"services/newcomer/{name}" for name in printed["made"]}
     assert {name for name in before if before[name] != after.get(name)} == set()
     assert not list(checkout.glob("services/.*"))
-
-
-def git(checkout: Path, *arguments: str) -> str:
-    who = ("-c", "user.name=a", "-c", "user.email=a@b.example")
-    done = run(checkout, "git", *who, *arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_two_branches_that_each_add_a_service_merge(checkout: Path) -> None:
-    git(checkout, "init", "--quiet", "--initial-branch", "main")
-    git(checkout, "add", ".")
-    git(checkout, "commit", "--quiet", "-m", "before")
-    for name in ("newcomer", "newest"):
-        git(checkout, "checkout", "--quiet", "-b", name, "main")
-        assert service_new(checkout, name).returncode == 0
-        git(checkout, "add", ".")
-        git(checkout, "commit", "--quiet", "-m", name)
-    git(checkout, "merge", "--quiet", "-m", "both", "newcomer")
-    assert (checkout / "services/newcomer/pyproject.toml").is_file()
-    # All that runs, builds and checks services finds both.
-    assert {"newcomer", "newest"} <= set(run(checkout, "sh", "deploy/docker/services").stdout.split())
-    assert {"newcomer", "newest"} <= set(runpy.run_path(str(checkout / "deploy/lint_imports.py"))["packages"](checkout))
-    files = ["docker-compose.yml", "services/newcomer/compose.yml", "services/newest/compose.yml"]
-    both = parse(*(checkout / name for name in files))
-    assert both.returncode == 0, both.stderr
-    assert {"newcomer:", "newest:", "spool-newest: {}"} <= {line.strip() for line in both.stdout.splitlines()}
 
 
 def test_whatever_it_is_called_the_checkout_is_clean(checkout: Path) -> None:
