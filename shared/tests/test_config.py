@@ -20,6 +20,7 @@ def test_every_setting_can_be_given_and_says_what_it_is() -> None:
         "batch_bytes": "2000",
         "spool_bytes": "2000",
         "parked_bytes": "2000",
+        "http_body_bytes": "2000",
         "when_full": "wait",
     }
     given |= {"telemetry": "opentelemetry,prometheus", "console_proxies": "10.0.0.7,10.1.0.0/16"}

@@ -117,6 +117,15 @@ class Settings(BaseModel):
     heartbeat_seconds: int = Field(5, ge=1, le=60, description="AMQP heartbeat: how soon a dead connection is noticed")
     http_port: int = Field(8000, ge=0, le=65535, description="port a service listens on")
     http_host: str = Field("127.0.0.1", description="address the console and followers of a feed listen on")
+    http_body_bytes: int = Field(
+        1024**2, ge=1024, description="most bytes in the body of an HTTP request; more is refused before it is read"
+    )
+    http_waiting: int = Field(
+        4,
+        ge=0,
+        description="most requests of a Django or Flask process that wait for an outcome at once; more are answered "
+        "without it. Fewer than the server has threads",
+    )
     console_users: str = Field(
         "", description="file of the console's users, which `writegate console user add` writes; empty: none can log in"
     )

@@ -25,7 +25,7 @@ from writegate.contract.command import Command
 from writegate.contract.service import Service
 from writegate.errors import PublishError
 from writegate.integrations import requests
-from writegate.integrations.http import Answer, refused
+from writegate.integrations.http import Answer, body_too_large, refused
 from writegate.publishing import Publisher, process
 
 
@@ -52,8 +52,24 @@ async def respond(request: Request, kind: type[Command], **path: Any) -> Respons
 
     ``path`` are fields from the request's path, such as ``account=account``.
     """
-    answer = await requests.apublish_body(kind, await request.body(), request.headers.get("prefer"), path)
-    return _response(answer)
+    limit_bytes = requests.body_limit_bytes()
+    body = await _read_body(request, limit_bytes)
+    if body is None:
+        return _response(body_too_large(limit_bytes))
+    return _response(await requests.apublish_body(kind, body, request.headers.get("prefer"), path))
+
+
+async def _read_body(request: Request, limit_bytes: int) -> bytes | None:
+    """Return the body; None as soon as it is known to have more bytes than the limit."""
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > limit_bytes:
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit_bytes:
+            return None
+    return bytes(body)
 
 
 def takes(kind: type[Command]) -> dict[str, Any]:
@@ -63,6 +79,7 @@ def takes(kind: type[Command]) -> dict[str, Any]:
         201: "committed",
         202: "accepted",
         409: "declined",
+        413: "too large",
         422: "wrong fields, or parked",
         503: "not accepted now",
     }

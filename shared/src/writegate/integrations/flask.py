@@ -21,13 +21,14 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Flask, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from writegate.config import PREFIX
 from writegate.contract.command import Command
 from writegate.contract.service import Service
 from writegate.errors import PublishError
 from writegate.integrations import requests
-from writegate.integrations.http import Answer, refused
+from writegate.integrations.http import Answer, body_too_large, refused
 from writegate.publishing import Publisher, process
 
 
@@ -55,7 +56,16 @@ class Writegate:
 
         ``path`` are fields from the request's path, such as ``account=account``.
         """
-        return _response(requests.publish_body(kind, request.get_data(), request.headers.get("Prefer"), path))
+        limit_bytes = requests.body_limit_bytes()
+        # Without a length, Werkzeug cuts a body at its limit and takes it for whole: so the limit is one more.
+        request.max_content_length = limit_bytes + (request.content_length is None)
+        try:
+            body = request.get_data()
+        except RequestEntityTooLarge:
+            return _response(body_too_large(limit_bytes))
+        if len(body) > limit_bytes:
+            return _response(body_too_large(limit_bytes))
+        return _response(requests.publish_body(kind, body, request.headers.get("Prefer"), path))
 
     def receipt(self, service: Service, command_id: str) -> Response:
         """Answer what became of a command: 404 while nothing is known of its id."""

@@ -4,6 +4,7 @@
 - with ``Prefer: wait=N`` (RFC 7240) and decided within N seconds: 201 with the receipt; 409 with the reason when the
   command was declined, 422 with the cause when it was parked;
 - fields that fail the contract or that no writer takes: 422, with the path of each;
+- a body that is too large, or whose length its server cannot tell: 413 or 411, before it is read;
 - not accepted: 503 with ``Retry-After`` when the same request may succeed later, else 500 (413 when it is too large).
 """
 
@@ -85,9 +86,19 @@ def refused(error: PublishError) -> Answer:
     return Answer(413 if isinstance(error, TooLarge) else 500, body)
 
 
-def undecided(command_id: str, error: ReceiptTimeout | PublishError) -> Answer:
+def undecided(command_id: str, error: ReceiptTimeout | PublishError | str) -> Answer:
     """Answer that no writer could be asked in time."""
     return Answer(503, {"id": command_id, "error": str(error)}, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+def body_too_large(limit_bytes: int) -> Answer:
+    """Answer that a body has more bytes than a request's may have."""
+    return Answer(413, {"error": f"the body is too large: expected at most {limit_bytes} bytes"})
+
+
+def length_required() -> Answer:
+    """Answer that a body came in chunks, of which nobody knows how many follow."""
+    return Answer(411, {"error": "expected a body with Content-Length, not in chunks"})
 
 
 def _location(command_id: str) -> str:

@@ -6,7 +6,8 @@ from values that were parsed already.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,26 +30,53 @@ from writegate.telemetry import metrics_page
 
 LOOKUP_SECONDS = 5.0
 
+# The requests of this process that wait for an outcome, each on a thread of its server. A set without a lock: each of
+# its operations is one step, and a lock that is made here is older than gevent's patch (see `process`).
+_waiting: set[object] = set()
+
+
+def body_limit_bytes() -> int:
+    """Return how many bytes the body of a request may have."""
+    return process.settings(need=()).http_body_bytes
+
 
 def publish_body(kind: type[Command], body: bytes, prefer: str | None, path: Mapping[str, Any]) -> Answer:
     """Publish the command in a request's body and return the answer; ``prefer`` is the header of that name.
 
-    ``path`` are the fields from the request's path; they replace those of the body.
+    ``path`` are the fields from the request's path; they replace those of the body. The call blocks while it waits for
+    an outcome: of so many at once as ``WRITEGATE_HTTP_WAITING`` says, others are answered as if they did not ask.
     """
     seconds = preferred_wait(prefer)
     try:
         command = _command(kind, body, path)
-        if seconds is None:
-            return accepted(process.publish(command).command_id)
-        pending = process.publish(command, receipt=True)
-        try:
-            return decided(pending.wait(seconds))
-        except ReceiptTimeout:
-            return accepted(pending.command_id)
+        if seconds is not None:
+            with _place_to_wait() as free:
+                if free:
+                    return _publish_and_wait(command, seconds)
+        return accepted(process.publish(command).command_id)
     except ValidationError as error:
         return invalid(error)
     except PublishError as error:
         return refused(error)
+
+
+def _publish_and_wait(command: Command, seconds: float) -> Answer:
+    pending = process.publish(command, receipt=True)
+    try:
+        return decided(pending.wait(seconds))
+    except ReceiptTimeout:
+        return accepted(pending.command_id)
+
+
+@contextmanager
+def _place_to_wait() -> Iterator[bool]:
+    """Yield whether the request may wait inside the block: the server's other threads are for requests that do not."""
+    request = object()
+    _waiting.add(request)
+    try:
+        yield len(_waiting) <= process.settings(need=()).http_waiting
+    finally:
+        _waiting.discard(request)
 
 
 async def apublish_body(kind: type[Command], body: bytes, prefer: str | None, path: Mapping[str, Any]) -> Answer:
@@ -70,11 +98,17 @@ async def apublish_body(kind: type[Command], body: bytes, prefer: str | None, pa
 
 
 def look_up(service: str, command_id: str) -> Answer:
-    """Answer what became of a command: 404 while nothing is known of its id, 503 when no writer answers in time."""
-    try:
-        return looked_up(command_id, process.publisher().lookup(service, command_id, LOOKUP_SECONDS))
-    except (ReceiptTimeout, PublishError) as error:
-        return undecided(command_id, error)
+    """Answer what became of a command: 404 while nothing is known of its id, 503 when no writer answers in time.
+
+    503 as well while ``WRITEGATE_HTTP_WAITING`` others wait for a writer's answer.
+    """
+    with _place_to_wait() as free:
+        if not free:
+            return undecided(command_id, "as many requests as may wait here at once do so: ask again")
+        try:
+            return looked_up(command_id, process.publisher().lookup(service, command_id, LOOKUP_SECONDS))
+        except (ReceiptTimeout, PublishError) as error:
+            return undecided(command_id, error)
 
 
 async def alook_up(service: str, command_id: str) -> Answer:

@@ -60,12 +60,12 @@ def configure(
         _configuration = wanted
 
 
-def settings() -> Settings:
-    """Return the settings of this process.
+def settings(need: tuple[str, ...] = ("broker_url",)) -> Settings:
+    """Return the settings of this process; ``need`` names those that must be given.
 
     Raises :class:`~writegate.errors.SettingsError` when one is missing or wrong.
     """
-    return _configuration.settings or Settings.load(need=("broker_url",), defaults=_configuration.defaults)
+    return _configuration.settings or Settings.load(need=need, defaults=_configuration.defaults)
 
 
 def publisher() -> Publisher:

@@ -25,7 +25,14 @@ from writegate_console.web.state.shared import SendOperation, SharedState
 from writegate_console.web.views.rendering import STATIC, page
 
 _API = "/api/"
-_TITLES = {400: "Not possible", 403: "Not allowed", 404: "Not found", 409: "Not done", 503: "Not available now"}
+_TITLES = {
+    400: "Not possible",
+    403: "Not allowed",
+    404: "Not found",
+    409: "Not done",
+    413: "Too large",
+    503: "Not available now",
+}
 
 
 def application(settings: Settings, operate: SendOperation) -> FastAPI:
@@ -44,6 +51,7 @@ def application(settings: Settings, operate: SendOperation) -> FastAPI:
         docs_url=None,  # its page loads scripts from another site
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
+        max_body_size=settings.http_body_bytes,
     )
     app.state.shared = SharedState(settings, operate)
     app.state.proxies = Proxies(settings)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.handlers.wsgi import WSGIRequest
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
@@ -28,7 +29,7 @@ from django.views.decorators.http import require_safe
 from writegate.contract.command import Command
 from writegate.integrations import requests
 from writegate.integrations.after_commit import report_unpublished
-from writegate.integrations.http import Answer
+from writegate.integrations.http import Answer, body_too_large, length_required
 from writegate.publishing import process
 
 __all__ = ["live", "metrics", "publish_after_transaction", "ready", "receipt", "respond"]
@@ -49,6 +50,11 @@ def respond(request: HttpRequest, kind: type[Command], **path: Any) -> HttpRespo
 
     ``path`` are fields from the request's path, such as ``tail=tail``.
     """
+    limit_bytes = requests.body_limit_bytes()
+    if isinstance(request, WSGIRequest) and "Transfer-Encoding" in request.headers:
+        return _response(length_required())  # Django takes it for empty there
+    if int(request.META.get("CONTENT_LENGTH") or 0) > limit_bytes or len(request.body) > limit_bytes:
+        return _response(body_too_large(limit_bytes))
     return _response(requests.publish_body(kind, request.body, request.headers.get("Prefer"), path))
 
 

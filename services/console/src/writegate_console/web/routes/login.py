@@ -17,6 +17,8 @@ from writegate_console.web.state.shared import shared_state
 from writegate_console.web.views.forms import SentForm
 from writegate_console.web.views.rendering import page
 
+MAX_LOGIN_BYTES = 32 * 1024  # anybody may send it: the longest name and password, each character as twelve
+
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
@@ -28,7 +30,7 @@ def show_login(request: Request, next: str = "/") -> Response:  # noqa: A002  it
     return page(request, "login.html", None, next=_local_path(next), name="", problem=None)
 
 
-@router.post("/login")
+@router.post("/login", max_body_size=MAX_LOGIN_BYTES)
 def log_in(request: Request, form: SentForm) -> Response:
     """Log in. A wrong name and a wrong password have the same answer."""
     state, visitor = shared_state(request), visitor_of(request)

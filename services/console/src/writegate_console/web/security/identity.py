@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import Depends, HTTPException, Request, Security, status
+from fastapi import Depends, HTTPException, Request, Response, Security, status
+from fastapi.concurrency import run_in_threadpool
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBasicCredentials
 
 from writegate_console.users import User
@@ -74,6 +77,21 @@ def api_operator(request: Request, viewer: Annotated[Viewer, Depends(api_viewer)
     if found.how != "password" and not same_secret(request.headers.get(CSRF_HEADER, ""), found.csrf):
         raise HTTPException(status.HTTP_403_FORBIDDEN, f"the header {CSRF_HEADER} is missing or wrong")
     return found
+
+
+class OperatorsRoute(APIRoute):
+    """A route of operators' that asks who calls before it reads the body. FastAPI reads and parses it first."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        answer = super().get_route_handler()
+
+        async def answer_operators(request: Request) -> Response:
+            credentials = await basic(request)
+            await run_in_threadpool(lambda: api_operator(request, api_viewer(request, credentials)))
+            return await answer(request)
+
+        return answer_operators
 
 
 PageViewer = Annotated[Viewer, Depends(page_viewer)]

@@ -14,7 +14,6 @@ from writegate.errors import first_wrong_field
 from writegate_console.web.security.csrf import CSRF_FIELD, is_cross_site, same_secret
 from writegate_console.web.security.identity import Viewer, page_operator
 
-MAX_BYTES = 1024 * 1024  # a command's fields may have 256 KiB, and a form may encode each byte as three
 MAX_FIELDS = 2000
 
 
@@ -41,16 +40,11 @@ class OperatorForm(Form):
 
 
 async def read_form(request: Request) -> Form:
-    """Return the form in a request. Raises 403 when a page of another site sent it, 413 when it is too long."""
+    """Return the form in a request. Raises 403 when a page of another site sent it."""
     if is_cross_site(request):
         raise HTTPException(status.HTTP_403_FORBIDDEN, "this was sent by a page of another site")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise HTTPException(status.HTTP_413_CONTENT_TOO_LARGE, f"a form has at most {MAX_BYTES} bytes")
     try:
-        return Form(parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS))
+        return Form(parse_qs((await request.body()).decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS))
     except ValueError as error:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, f"this is not a form: {error}") from None
 

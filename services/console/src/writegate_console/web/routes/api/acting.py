@@ -22,12 +22,12 @@ from writegate_console.web.routes.api.models import (
     ReleaseRequest,
     RemovalRequest,
 )
-from writegate_console.web.security.identity import ApiOperator
+from writegate_console.web.security.identity import ApiOperator, OperatorsRoute
 from writegate_console.web.state.jobs import Job
 from writegate_console.web.state.shared import shared_state
 from writegate_console.web.views.effects import highest, total
 
-router = APIRouter(prefix="/api/v1", responses=PROBLEMS)
+router = APIRouter(prefix="/api/v1", responses=PROBLEMS, route_class=OperatorsRoute)
 
 
 @router.post("/holds", status_code=status.HTTP_201_CREATED)

@@ -37,6 +37,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         (403, "This user may not do it."),
         (404, "There is no such thing."),
         (409, "The writer refused it, or it failed: see the detail."),
+        (413, "The body is too large."),
         (429, "Too many failed log-ins: wait."),
         (503, "Database or broker do not answer now."),
     )
