@@ -201,16 +201,16 @@ def test_whether_a_row_waits_with_a_limit_is_kept(store: Store, owner: Owner, st
 
 
 @pytest.mark.needs(LIMITS)
-def test_a_limit_is_given_later_to_rows_that_have_none(store: Store, owner: Owner, stores: Stores) -> None:
-    deferrals = [Deferral(arrived(stores), "why", 600.0), Deferral(arrived(stores), "why")]
-    [limited, unlimited] = defer(store, owner, stores, *deferrals)
-    store.postpone({limited.seq: Postponed("it fails alone", 3600.0), unlimited.seq: Postponed("it fails alone", 0.0)})
+def test_how_rows_wait_is_kept_and_changed_later(store: Store, owner: Owner, stores: Stores) -> None:
+    first = Deferral(arrived(stores), "why", 600.0, at_fault=True)
 
-    def limits() -> list[tuple[bool, bool, str]]:
-        return [(row.limited, row.overdue, row.reason) for row in store.deferred(owner, BEGINNING, 10)]
+    def found() -> list[tuple[bool, bool, str, bool]]:
+        return [(row.limited, row.overdue, row.reason, row.at_fault) for row in store.deferred(owner, BEGINNING, 9)]
 
-    expected = [(True, False, "it fails alone"), (True, True, "it fails alone")]
-    assert wait_until(lambda: limits() == expected, DEADLINE_SECONDS), limits()
+    [limited, unlimited] = defer(store, owner, stores, first, Deferral(arrived(stores), "why"))
+    assert found() == [(True, False, "why", True), (False, False, "why", False)]
+    store.postpone({limited.seq: Postponed("alone", 3600.0), unlimited.seq: Postponed("alone", 0.0, at_fault=True)})
+    assert wait_until(lambda: found() == [(True, False, "alone", False), (True, True, "alone", True)], DEADLINE_SECONDS)
 
 
 def test_a_parked_command_parks_its_key_if_its_contract_says_so(store: Store, owner: Owner, stores: Stores) -> None:

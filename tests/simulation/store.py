@@ -207,6 +207,7 @@ class SimulatedStore:
                     limited=False,
                     overdue=False,
                     reason=deferral.reason,
+                    at_fault=deferral.at_fault,
                 )
                 self.session.insert("deferred id", (delivery.service, arrived.ledger_id), (seq, arrived.hash))
                 self.session.put("deferred", seq, (owner.domain, "deferred", until, row))
@@ -279,7 +280,8 @@ class SimulatedStore:
                 domain, state, until, row = self.session.get("deferred", seq)
                 if postponed.limit_seconds is not None:
                     until = min(self._now + postponed.limit_seconds, until or float("inf"))
-                self.session.put("deferred", seq, (domain, state, until, replace(row, reason=postponed.reason)))
+                changed = replace(row, reason=postponed.reason, at_fault=postponed.at_fault)
+                self.session.put("deferred", seq, (domain, state, until, changed))
 
         self.session.alone("postpone", work)
 

@@ -17,7 +17,7 @@ from writegate_writer.decide.attempts import Attempts, TypeHold
 from writegate_writer.decide.classify import Classified, Work
 from writegate_writer.decide.deferral import DeferredRow, Patience
 from writegate_writer.decide.result import BatchResult
-from writegate_writer.decide.trial import Undecided, wait_reason
+from writegate_writer.decide.trial import Undecided, waits_at_fault, waits_undecided
 from writegate_writer.errors import DatabaseFault, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived
 
@@ -144,7 +144,7 @@ def test_a_row_that_waited_for_something_else_with_a_limit_gets_the_limit_of_wha
     reasons: list[str] = []
     for limited_by in ("version 2 of accounts.deposit is newer than this writer's", None):
         row = DeferredRow(7, "accounts", 0, bad.item, 0, None, None, limited=True, overdue=False)
-        rows = {bad.ledger_id: replace(row, reason=limited_by or reasons[0])}
+        rows = {bad.ledger_id: replace(row, reason=limited_by or reasons[0], at_fault=limited_by is None)}
         patience = Patience(rows)
         attempts = Attempts(Work([bad, good], replayed=rows), patience)
         database = Database({bad.ledger_id}, lambda: raised("40001"))
@@ -247,8 +247,68 @@ def test_what_was_found_at_fault_is_not_parked_while_its_type_is_broken() -> Non
 
 
 def at_fault(command: Arrived, *, overdue: bool) -> DeferredRow:
-    reason = wait_reason(raised("40001"), 30.0)
-    return DeferredRow(7, "accounts", 0, command.item, 0, None, None, limited=True, overdue=overdue, reason=reason)
+    waits = waits_at_fault(raised("40001"))
+    assert waits is not None
+    row = DeferredRow(7, "accounts", 0, command.item, 0, None, None, limited=True, overdue=overdue)
+    return replace(row, reason=waits.reason, at_fault=waits.at_fault)
+
+
+@pytest.mark.parametrize("sqlstate", ["P0001", "ZZ001", "42P01"])
+def test_an_only_witness_that_fails_in_another_way_does_not_hold_the_type(sqlstate: str) -> None:
+    first, second = deposits(2)
+    database = Failing({first.ledger_id: "40001", second.ledger_id: sqlstate})
+    assert finish(database, [first, second]) == []
+    assert sorted(database.postponed) == sorted(ids([first, second])), "each waits alone"
+    database.postponed.clear()
+    rows = [waiting(command, raised(database.sqlstates[command.ledger_id])) for command in (first, second)]
+    assert finish(database, [first, second], rows) == [], "nor later"
+    parked = {second.ledger_id: f"sqlstate-{sqlstate}"} if sqlstate in {"P0001", "ZZ001"} else {}
+    assert database.parked == parked
+
+
+def test_what_fails_for_every_command_in_ever_other_ways_is_the_types() -> None:
+    bad = deposits(20)
+    database = Failing({command.ledger_id: f"ZZ{n:03}" for n, command in enumerate(bad)})
+    assert [hold.task for hold in finish(database, bad)] == ["accounts.deposit"]
+    assert database.parked == {}
+
+
+@pytest.mark.parametrize("sqlstates", [("40001", "55P03"), ("57014", "40P01")])
+def test_time_outs_locks_and_deadlocks_may_have_one_cause(sqlstates: tuple[str, str]) -> None:
+    bad = deposits(2)
+    database = Failing(dict(zip(ids(bad), sqlstates, strict=True)))
+    assert [hold.task for hold in finish(database, bad)] == ["accounts.deposit"]
+
+
+class Failing(Database):
+    """Fails with the SQLSTATE of the first command that has one."""
+
+    def __init__(self, sqlstates: dict[str, str]) -> None:
+        super().__init__(set(sqlstates), lambda: raised("XX000"))
+        self.sqlstates = sqlstates
+
+    def __call__(self, work: Work) -> BatchResult:
+        tried = [id_ for id_ in ids(work.arrived) if id_ in self.sqlstates and id_ not in work.postponed]
+        tried = [id_ for id_ in tried if id_ not in work.rejected]
+        self.error = lambda: raised(self.sqlstates[tried[0]])
+        return super().__call__(work)
+
+
+def waiting(command: Arrived, error: DatabaseFault) -> DeferredRow:
+    """As the row of a command that waits undecided, and whose limit, if it has one, is over."""
+    waits = waits_undecided(error)
+    limited = waits.limit_seconds is not None
+    row = DeferredRow(7, "accounts", 0, command.item, 0, None, None, limited=limited, overdue=limited)
+    return replace(row, reason=waits.reason)
+
+
+@pytest.mark.parametrize("sqlstate", ["42P01", "40001", "57014", "53100", "25006"])
+def test_what_waits_without_a_limit_says_so_and_what_to_do(sqlstate: str) -> None:
+    waits = waits_undecided(raised(sqlstate))
+    assert waits.limit_seconds is None
+    assert waits.reason.startswith(f"{sqlstate}: raised {sqlstate}; ")
+    assert "without a limit" in waits.reason
+    assert waits.reason.endswith("correct the cause, or park or drop it (writegate deferred)")
 
 
 def test_a_follower_of_its_key_shows_whose_fault_it_is_and_keeps_its_place() -> None:

@@ -47,13 +47,14 @@ def index_of(rows: list[tuple[Any, ...]]) -> DeferredIndex:
 
 _DEFER = """
 INSERT INTO writegate.deferred (domain, service, lane, id, ledger_id, task, version, key, hash, reason, not_after,
-                                origin, reply_to, headers, raw, newer)
+                                origin, reply_to, headers, raw, newer, at_fault)
 SELECT %s, service, lane, id, ledger_id, task, version, key, hash, reason,
-       clock_timestamp() + make_interval(secs => limit_seconds), origin, reply_to, headers, raw, newer
+       clock_timestamp() + make_interval(secs => limit_seconds), origin, reply_to, headers, raw, newer,
+       at_fault
 FROM unnest(%s::text[], %s::int[], %s::text[], %s::uuid[], %s::text[], %s::int[], %s::text[], %s::bigint[], %s::text[],
-            %s::float8[], %s::text[], %s::text[], %s::jsonb[], %s::bytea[], %s::bool[])
+            %s::float8[], %s::text[], %s::text[], %s::jsonb[], %s::bytea[], %s::bool[], %s::bool[])
      WITH ORDINALITY AS given (service, lane, id, ledger_id, task, version, key, hash, reason,
-                               limit_seconds, origin, reply_to, headers, raw, newer, position)
+                               limit_seconds, origin, reply_to, headers, raw, newer, at_fault, position)
 ORDER BY position
 """
 
@@ -85,6 +86,7 @@ def _row(deferral: Deferral, headers: str) -> tuple[Any, ...]:
         headers,
         item.fields,
         arrived.newer,
+        deferral.at_fault,
     )
 
 
@@ -106,7 +108,8 @@ def settle(session: Session, outcomes: Mapping[int, Outcome]) -> None:
 
 _READ = """
 SELECT seq, service, lane, id, task, version, key, raw, hash, origin, reply_to,
-       not_after IS NOT NULL, coalesce(not_after < clock_timestamp(), false), parked, newer, reason
+       not_after IS NOT NULL, coalesce(not_after < clock_timestamp(), false), parked, newer, reason,
+       at_fault
 FROM writegate.deferred WHERE domain = %s AND state = 'deferred' AND seq > %s ORDER BY seq LIMIT %s
 """
 
@@ -120,13 +123,15 @@ def read_deferred(session: Session, owner: Owner, after: int, limit: int) -> lis
 
 
 _POSTPONE = """
-UPDATE writegate.deferred d SET reason = given.reason,
+UPDATE writegate.deferred d SET reason = given.reason, at_fault = given.at_fault,
     not_after = least(not_after, clock_timestamp() + make_interval(secs => given.seconds))
-FROM unnest(%s::bigint[], %s::text[], %s::float8[]) AS given (seq, reason, seconds) WHERE d.seq = given.seq
+FROM unnest(%s::bigint[], %s::text[], %s::float8[], %s::bool[]) AS given (seq, reason, seconds, at_fault)
+WHERE d.seq = given.seq
 """
 
 
 def postpone(session: Session, rows: Mapping[int, Postponed]) -> None:
     """Write down why rows wait now; with a limit, it counts from now unless they have an earlier one."""
     reasons = [sanitize_text(postponed.reason) for postponed in rows.values()]
-    session.own(_POSTPONE, [list(rows), reasons, [postponed.limit_seconds for postponed in rows.values()]])
+    seconds = [postponed.limit_seconds for postponed in rows.values()]
+    session.own(_POSTPONE, [list(rows), reasons, seconds, [postponed.at_fault for postponed in rows.values()]])

@@ -52,14 +52,15 @@ _NO_GENERATION = -1
 class Deferral:
     """A command that is to be deferred.
 
-    ``limit_seconds``: how long it may wait before it is parked; None: without a limit. ``fails_alone``: as in
-    :class:`Postponed`.
+    ``limit_seconds``: how long it may wait before it is parked; None: without a limit. ``fails_alone``, ``at_fault``:
+    as in :class:`Postponed`.
     """
 
     arrived: Arrived
     reason: str
     limit_seconds: float | None = None
     fails_alone: bool = False
+    at_fault: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class DeferredRow:
 
     ``limited``: its waiting has a limit; ``overdue``: that limit is over. ``hash``: of its content as it arrived;
     people may have given it other fields since. ``parked``: its number among the parked commands, when people want a
-    parked command to be decided again. ``reason``: why it waits.
+    parked command to be decided again. ``reason``: why it waits. ``at_fault``: as in :class:`Postponed`.
     """
 
     seq: int
@@ -83,6 +84,7 @@ class DeferredRow:
     parked: int | None = None
     newer: bool = False
     reason: str = ""
+    at_fault: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +210,15 @@ class DeferredIndex:
 class Postponed:
     """Why a command that fails is deferred and tried again, and for how long; None: without a limit.
 
-    ``fails_alone``: nobody knows yet whose fault it is; else its parent row may still come.
+    ``fails_alone``: nobody knows yet whose fault it is; else its parent row may still come. ``at_fault``: others of its
+    type succeeded while it failed, for what usually passes by itself; that it fails once more says nothing about its
+    type.
     """
 
     reason: str
     limit_seconds: float | None = None
     fails_alone: bool = False
+    at_fault: bool = False
 
 
 class Patience:
@@ -235,7 +240,8 @@ class Patience:
         has_limit = postponed.limit_seconds is not None
         if has_limit and row.overdue:
             return False
-        if row.reason != postponed.reason or (has_limit and not row.limited):
+        is_new = (row.reason, row.at_fault) != (postponed.reason, postponed.at_fault)
+        if is_new or (has_limit and not row.limited):
             self.changed[row.seq] = postponed
         return True
 

@@ -9,8 +9,6 @@ from writegate.message.receipt import Cause
 from writegate_writer.decide.bisection import Isolation, Span, Stride
 from writegate_writer.decide.classify import Work
 from writegate_writer.decide.deferral import (
-    ACCUSED_WAIT_SECONDS,
-    PARENT_WAIT_SECONDS,
     Key,
     Patience,
     Postponed,
@@ -27,9 +25,9 @@ from writegate_writer.decide.trial import (
     Undecided,
     Verdict,
     cause_of,
-    wait_reason,
-    wait_seconds,
-    was_at_fault,
+    kind_of,
+    waits_at_fault,
+    waits_undecided,
 )
 from writegate_writer.errors import QUERY_CANCELED, DatabaseFault, Decline, Fault, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived, Refused
@@ -172,7 +170,7 @@ class Search:
             self._declined.pop(id_, None)
         self._named.clear()
         if self._span is not None and len(self._span) > 1:
-            self._failures.append(_SpanFailure(self._span, _kind_of(error)))
+            self._failures.append(_SpanFailure(self._span, kind_of(error)))
         position = suspect_in(self._tried(), str(error))
         start = self._span.start if self._span is not None else 0
         found = self._isolation.failed(None if position is None else start + position)
@@ -184,7 +182,7 @@ class Search:
         What was applied before says nothing: its table may have gone since.
         """
         return any(
-            failure.kind == _kind_of(error)
+            failure.kind == kind_of(error)
             and accused.item.task in failure.worked_since
             and any(accused is command for command in self._work.arrived[failure.span.start : failure.span.stop])
             for failure in self._failures
@@ -195,7 +193,8 @@ class Search:
         return not is_found and not self._was_at_fault(command)
 
     def _was_at_fault(self, command: Arrived) -> bool:
-        return was_at_fault(self._work.replayed.get(command.ledger_id))
+        row = self._work.replayed.get(command.ledger_id)
+        return row is not None and row.at_fault
 
     def _ruling(self) -> Ruling | None:
         """Return what follows from a trial, if one has ended."""
@@ -210,8 +209,7 @@ class Search:
             self._undecided.add(failed)
         if trial.verdict is Verdict.UNDECIDED:
             # It waits until another of its type shows more; its neighbours go on.
-            is_unknown = trial.error.fault is Fault.UNKNOWN
-            self._postpone(trial.accused, trial.error, ACCUSED_WAIT_SECONDS if is_unknown else None)
+            self._postpone(trial.accused, trial.error, waits_undecided(trial.error))
         else:
             return Ruling(trial.verdict, trial.accused, trial.error)
         return None
@@ -226,19 +224,18 @@ class Search:
         )  # else nothing smaller can be tried: only its type has to wait, not the whole domain
         if not is_deployment:
             raise error
-        return Ruling(Verdict.TYPE, None, error)
+        tried = self._attempt.arrived
+        accused = tried[0] if len(tried) == 1 and tried[0].item.task == error.task else None
+        return Ruling(Verdict.TYPE, accused, error)
 
     def _blame(self, command: Arrived, error: Failure) -> None:
-        seconds = wait_seconds(error)
-        if seconds is None:
+        postponed = waits_at_fault(error)
+        if postponed is None:
             self._reject(command, error)
         else:
-            self._postpone(command, error, seconds)
+            self._postpone(command, error, postponed)
 
-    def _postpone(self, command: Arrived, error: Failure, limit_seconds: float | None) -> None:
-        postponed = Postponed(
-            wait_reason(error, limit_seconds), limit_seconds, fails_alone=limit_seconds != PARENT_WAIT_SECONDS
-        )
+    def _postpone(self, command: Arrived, error: Failure, postponed: Postponed) -> None:
         if self._patience.may_wait(command, postponed):
             self._postponed[command.ledger_id] = postponed
             self._unrecorded.append(command)
@@ -293,7 +290,3 @@ class Search:
 
 def _nonsense(tried: Arrived, reasons: Mapping[str, str]) -> HandlerFault:
     return HandlerFault(tried.item.task, f"the handler names ids that it was not given: {', '.join(reasons)}")
-
-
-def _kind_of(error: Failure) -> str:
-    return f"{error.sqlstate}" if isinstance(error, DatabaseFault) else "handler"

@@ -3,6 +3,7 @@
 An SQLSTATE says only what is likely: a trigger may raise any, and a missing grant may concern one row only. So others
 are tried. When another command of its type succeeds, the command is at fault if it fails once more; when every other
 fails too, its type is; when commands of every other type fail too, for what usually passes by itself, the database is.
+A few others that fail in another way say nothing: they may be at fault themselves.
 
 Others are tried in transactions that are rolled back: the order per key stays, whatever is found out.
 """
@@ -15,13 +16,15 @@ from dataclasses import dataclass
 from enum import Enum
 
 from writegate.message.receipt import Cause
-from writegate_writer.decide.deferral import ACCUSED_WAIT_SECONDS, PARENT_WAIT_SECONDS, DeferredRow
-from writegate_writer.errors import FOREIGN_KEY_VIOLATION, DatabaseFault, Decline, Fault, HandlerFault, Reject, fault_of
+from writegate_writer.decide.deferral import ACCUSED_WAIT_SECONDS, PARENT_WAIT_SECONDS, Postponed
+from writegate_writer.errors import FOREIGN_KEY_VIOLATION, DatabaseFault, Decline, Fault, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived
 
 # A few may be at fault themselves. With so many the failure of all of them says something.
 _MOST_WITNESSES = 10
 _MOST_OTHER_TYPES = 3
+# So many that all fail are not only some bad commands, however each of them fails.
+_ENOUGH_FAILED_OTHERWISE = 3
 _MOST_UNDECIDED = 1000  # of a type, so that memory is bounded
 _TURNS = 2
 
@@ -44,7 +47,7 @@ class Trial:
     Until there is a :attr:`verdict`, :attr:`next` is tried, and :meth:`succeeded`, :meth:`failed` or :meth:`skip` is
     called. When the accused itself succeeds, nothing more is to be found out.
     ``others``: what else is in the same work. ``type_works``: a command of its type was applied since it failed first.
-    ``was_at_fault``: see :func:`was_at_fault`; it is at fault still, unless its type is now.
+    ``was_at_fault``: it waits as one at fault (:func:`waits_at_fault`); it is so still, unless its type is now.
     """
 
     def __init__(  # noqa: PLR0913  what is known before
@@ -66,7 +69,8 @@ class Trial:
         self._of_other_types = deque(_one_of_each_type(accused, others) if may_be_database else ())
         self._type_works = type_works
         self._was_at_fault = was_at_fault
-        self.failed_alone = [accused]  # of its type
+        self.failed_alone = [accused]  # of its type, as it did
+        self._failed_otherwise = 0  # of its type
         self._failed_of_other_types = False
         self._conclude()
 
@@ -101,12 +105,17 @@ class Trial:
         if not self.rolls_back and not isinstance(error, Reject | Decline):
             self.error, self.verdict = error, Verdict.COMMAND
             return
-        says_something = not isinstance(error, Reject | Decline) and error.fault is not Fault.COMMAND
-        if self._of_type:
-            self.failed_alone += [self.next] if says_something else []
-        else:
-            self._failed_of_other_types |= says_something
+        if not isinstance(error, Reject | Decline) and error.fault is not Fault.COMMAND:
+            self._witness_failed(error)
         self.skip()
+
+    def _witness_failed(self, error: Failure) -> None:
+        if not self._of_type:
+            self._failed_of_other_types = True
+        elif _fails_like(error, self.error):
+            self.failed_alone.append(self.next)
+        else:
+            self._failed_otherwise += 1
 
     def skip(self) -> None:
         """:attr:`next` could not be tried, such as because it was decided before."""
@@ -118,7 +127,7 @@ class Trial:
             return
         if self._failed_of_other_types:
             self.verdict = Verdict.DATABASE
-        elif len(self.failed_alone) > 1:
+        elif len(self.failed_alone) > 1 or self._failed_otherwise >= _ENOUGH_FAILED_OTHERWISE:
             self.verdict = Verdict.TYPE
         elif self._was_at_fault:
             self._type_works = True
@@ -175,11 +184,24 @@ class Undecided:
             self._failed.pop(command.item.task, None)
 
 
-def wait_seconds(error: Failure) -> float | None:
-    """Return how long a command that is at fault is tried again before it is parked; None: not at all."""
+def waits_at_fault(error: Failure) -> Postponed | None:
+    """Return how a command at fault waits before it is parked; None: not at all. The limit counts from then."""
     if isinstance(error, DatabaseFault) and error.sqlstate == FOREIGN_KEY_VIOLATION:
-        return PARENT_WAIT_SECONDS
-    return ACCUSED_WAIT_SECONDS if error.fault.is_outside else None
+        return Postponed(_wait_reason(error, "others of its type go on", PARENT_WAIT_SECONDS), PARENT_WAIT_SECONDS)
+    if not error.fault.is_outside:
+        return None
+    reason = _wait_reason(error, "others of its type succeed", ACCUSED_WAIT_SECONDS)
+    return Postponed(reason, ACCUSED_WAIT_SECONDS, fails_alone=True, at_fault=True)
+
+
+def waits_undecided(error: Failure) -> Postponed:
+    """Return how a command waits of which nothing more is known than that it fails alone.
+
+    What is likely to be a deployment's or the database's has no limit: nothing is parked for those.
+    """
+    limit_seconds = ACCUSED_WAIT_SECONDS if error.fault is Fault.UNKNOWN else None
+    reason = _wait_reason(error, "no other of its type shows whose fault it is", limit_seconds)
+    return Postponed(reason, limit_seconds, fails_alone=True)
 
 
 def cause_of(error: Failure) -> Cause:
@@ -195,28 +217,27 @@ def hold_reason(error: Failure, accused: Arrived | None) -> str:
     return f"{_text_of(error)}{command}; correct its handler, tables or grants: what waits is tried again by itself"
 
 
-def wait_reason(error: Failure, limit_seconds: float | None) -> str:
-    """Return why a command that failed alone waits, for people.
+def kind_of(error: Failure) -> str:
+    """Return by what failures are told apart."""
+    return f"{error.sqlstate}" if isinstance(error, DatabaseFault) else "handler"
 
-    It names the limit: by another reason a row that waited for something else until now is known to need one.
+
+def _fails_like(error: Failure, accused: Failure) -> bool:
+    """Whether two failures may have one cause. What usually passes has many faces: time-outs, locks, deadlocks."""
+    return kind_of(error) == kind_of(accused) or (error.fault.is_outside and accused.fault.is_outside)
+
+
+def _wait_reason(error: Failure, seen: str, limit_seconds: float | None) -> str:
+    """Return why a command that failed alone waits, for people: the cause, what is known, what happens, what to do.
+
+    The same for every command that waits for it, so that they can be counted. It names the limit: by another reason a
+    row that waited for something else until now is known to need one.
     """
-    return f"{_text_of(error)}{_waits(limit_seconds)}"
-
-
-def was_at_fault(row: DeferredRow | None) -> bool:
-    """Whether a deferred command waits because others of its type succeeded while it failed, for what usually passes.
-
-    That it fails once more says nothing about its type.
-    """
-    if row is None or not (row.limited and row.reason.endswith(_waits(ACCUSED_WAIT_SECONDS))):
-        return False
-    sqlstate, separator, _ = row.reason.partition(":")
-    return bool(separator) and fault_of(sqlstate).is_outside  # with others it waits as long when nothing is known
-
-
-def _waits(limit_seconds: float | None) -> str:
-    limit = "" if limit_seconds is None else f" for {limit_seconds:g} s"
-    return f"; this command fails alone and is tried again{limit}, others of its type go on"
+    tried = "without a limit" if limit_seconds is None else f"for {limit_seconds:g} s, then parked"
+    return (
+        f"{_text_of(error)}; this command fails alone, {seen}; it is tried again {tried}: "
+        "correct the cause, or park or drop it (writegate deferred)"
+    )
 
 
 def _text_of(error: Failure) -> str:
