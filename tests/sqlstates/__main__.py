@@ -1,7 +1,8 @@
 """``python -m tests.sqlstates``: any SQLSTATE, for one command among 499 and for all of a type, on a live gate.
 
 Prints a table. Exit code 1 when what was not refused had to wait for more than ten seconds, when something was parked
-that is not to blame, or when a fault of the database parked anything.
+that is not to blame, when a fault of the database parked anything, or when `writegate status` does not name the cause,
+a command and what to do for what waits.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ def try_all(gate: Gate, only: str) -> Iterator[Tried]:
     for case in cases:
         if case.sqlstate[:2] not in {"22", "23"}:  # of those fifty in a row are parked before the type is held
             yield all_of_a_type(gate, case)
+            yield all_of_a_type(gate, case, commands=1)
     for name, fault in FAULTS.items():
         yield nothing_parked_for(gate, name, fault)
 

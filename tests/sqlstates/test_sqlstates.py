@@ -53,9 +53,10 @@ def test_one_refused_command_harms_only_itself(gate: Gate) -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("commands", [50, 1])
 @pytest.mark.parametrize("case", FEW, ids=lambda case: case.sqlstate)
-def test_a_refused_type_harms_only_itself_and_nothing_is_parked(gate: Gate, case: Case) -> None:
-    tried = all_of_a_type(gate, case)
+def test_a_refused_type_harms_only_itself_and_nothing_is_parked(gate: Gate, case: Case, commands: int) -> None:
+    tried = all_of_a_type(gate, case, commands)
     assert not tried.missed, tried
 
 

@@ -91,9 +91,9 @@ class DatabaseFault(WritegateError):
     """An error of PostgreSQL or of the connection to it.
 
     ``sqlstate`` is None when the connection was lost; ``fault`` is the SQLSTATE's unless more is known; ``task`` names
-    the command type whose handler ran; ``statement`` is what failed, without its values. ``from_handlers``: what
-    handlers did failed, on a connection that still works, so that smaller parts can be tried. It is never changed: what
-    is learned about it later makes another one (:meth:`with_`).
+    the command type whose handler ran; ``statement`` is what failed, without its values; ``command``: the id of one
+    that failed alone by it. ``from_handlers``: what handlers did failed, on a connection that still works, so that
+    smaller parts can be tried. It is never changed: what is learned about it later makes another one (:meth:`with_`).
     """
 
     def __init__(  # noqa: PLR0913  what is known about an error
@@ -104,6 +104,7 @@ class DatabaseFault(WritegateError):
         fault: Fault | None = None,
         task: str | None = None,
         statement: str | None = None,
+        command: str | None = None,
         from_handlers: bool = False,
     ) -> None:
         super().__init__(message)
@@ -112,9 +113,15 @@ class DatabaseFault(WritegateError):
         self.fault: Fault = fault_of(sqlstate) if fault is None else fault
         self.task = task
         self.statement = statement
+        self.command = command
 
     def with_(
-        self, *, fault: Fault | None = None, task: str | None = None, from_handlers: bool | None = None
+        self,
+        *,
+        fault: Fault | None = None,
+        task: str | None = None,
+        command: str | None = None,
+        from_handlers: bool | None = None,
     ) -> DatabaseFault:
         """Return the same error with what was learned about it. To be raised ``from`` this one."""
         return DatabaseFault(
@@ -123,6 +130,7 @@ class DatabaseFault(WritegateError):
             fault=self.fault if fault is None else fault,
             task=self.task if task is None else task,
             statement=self.statement,
+            command=self.command if command is None else command,
             from_handlers=self.from_handlers if from_handlers is None else from_handlers,
         )
 

@@ -286,6 +286,9 @@ def test_a_crowded_outbox_thins_out_once_the_broker_has_confirmed() -> None:
     store.delete_sent.assert_called_once()
 
 
+NOTHING_LOST = "nothing is parked for it, and what waits is tried again by itself"
+
+
 def test_why_a_domain_is_stopped_is_written_down_and_struck_out_when_it_goes_on() -> None:
     scheduler, store, consuming, clock = DomainScheduler(), MagicMock(), MagicMock(), MagicMock()
     clock.monotonic.return_value, clock.now.return_value, clock.spread.return_value = 0.0, NOW, 0.5
@@ -293,11 +296,17 @@ def test_why_a_domain_is_stopped_is_written_down_and_struck_out_when_it_goes_on(
     scheduler.own(domain)
     turns = Turns(settings=Settings.load({}), name="w", services=SERVICES, scheduler=scheduler, consuming=consuming,
                   publishing=MagicMock(), clock=clock)  # fmt: skip
-    failures = [DatabaseFault("40001", "by every handler", from_handlers=True), HandlerFault("a.b", "an accident")]
-    for error, cause in zip(failures, ["40001: by every handler", "a.b: an accident"], strict=True):
+    conflict = DatabaseFault("40001", "by every handler", task="a.b", command="id-7", from_handlers=True)
+    told = {
+        "40001: by every handler (a.b, such as command id-7); see who holds locks (writegate connections); ": conflict,
+        "42P01: no table; see what the database lacks (writegate plan); ": DatabaseFault("42P01", "no table"),
+        "a.b: an accident; correct its handler; ": HandlerFault("a.b", "an accident"),
+        "KeyError('x'); see the writer's log; ": KeyError("x"),
+    }
+    for cause, error in told.items():
         store.start.side_effect = error
         assert turns.take(domain, store), "the connection works"
-        assert store.note_stopped.call_args.args[1] == cause
+        assert store.note_stopped.call_args.args[1] == f"{cause}{NOTHING_LOST}"
     store.start.side_effect = DatabaseFault(None, "connection lost")
     noted = store.note_stopped.call_count
     assert not turns.take(domain, store)

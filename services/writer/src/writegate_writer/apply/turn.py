@@ -19,6 +19,7 @@ from writegate.telemetry import BatchSpan, untraced
 from writegate_writer.apply.batch import BatchProcessor
 from writegate_writer.apply.sending import Sending
 from writegate_writer.counters import LOOK_UPS_DROPPED
+from writegate_writer.decide.stopping import stop_cause
 from writegate_writer.decide.store import Owner, Store
 from writegate_writer.errors import IDLE_IN_TRANSACTION, DatabaseFault, Fault, HandlerFault
 from writegate_writer.receive.delivery import Arrived, Question, Refused
@@ -86,12 +87,12 @@ class Turns:
             return self._database_fault(store, owner, domain, error)
         except HandlerFault as error:
             self._suspend(domain, "domain.handler_fault", str(error))
-            return _noted(store, owner, str(error))
+            return _noted(store, owner, stop_cause(error))
         except Exception as error:
             # A bug of ours or an error of the publisher: as for a broken deployment, nothing is parked for it.
             log.exception("domain.failed", domain=domain.name)
             self._suspend(domain, "domain.failed", repr(error))
-            return _noted(store, owner, repr(error))
+            return _noted(store, owner, stop_cause(error))
         return True
 
     def _database_fault(self, store: Store, owner: Owner, domain: Domain, error: DatabaseFault) -> bool:
@@ -110,7 +111,7 @@ class Turns:
             longest = _LONGEST_ANSWERED_SECONDS if error.from_handlers else _LONGEST_BACKOFF_SECONDS
             text = f"{error.sqlstate or 'connection lost'}: {error}"
             self._suspend(domain, f"domain.{error.fault.value}", text, longest=longest)
-            is_usable = is_usable and _noted(store, owner, text)
+            is_usable = is_usable and _noted(store, owner, stop_cause(error))
         return is_usable
 
     def _suspend(self, domain: Domain, event: str, text: str, *, longest: float = _LONGEST_BACKOFF_SECONDS) -> None:

@@ -15,7 +15,7 @@ from writegate_writer.decide.deferral import Patience
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.search import Ruling, Search
 from writegate_writer.decide.trial import Answer, Failure, Undecided, Verdict, hold_reason
-from writegate_writer.errors import HandlerFault
+from writegate_writer.errors import DatabaseFault, HandlerFault
 from writegate_writer.receive.delivery import Arrived, Refused
 
 
@@ -93,6 +93,8 @@ class Attempts:
         error, accused = ruling.error, ruling.accused
         task = accused.item.task if accused is not None else error.task
         if ruling.verdict is Verdict.DATABASE or task is None or task in self._held:
+            if accused is not None and isinstance(error, DatabaseFault):
+                raise error.with_(task=task, command=accused.item.id) from error
             raise error
         self._held.add(task)
         # The hold is found by the next transaction, which defers the commands of this type.

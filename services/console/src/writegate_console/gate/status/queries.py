@@ -58,9 +58,12 @@ _STOPPED = """
 SELECT name AS domain, stopped_by AS cause, stopped_at AS since FROM writegate.domain
 WHERE stopped_by IS NOT NULL ORDER BY 1
 """
+# With a command of each, for people to look at.
 _DEFERRED = """
-SELECT service, reason, count(*)::int AS commands, min(deferred_at) AS oldest FROM writegate.deferred
-WHERE state = 'deferred' GROUP BY 1, 2 ORDER BY 1, 2
+SELECT g.service, g.task, g.reason, g.commands, d.id AS command, g.oldest FROM (
+    SELECT service, task, reason, count(*)::int AS commands, min(deferred_at) AS oldest, min(seq) AS first
+    FROM writegate.deferred WHERE state = 'deferred' GROUP BY 1, 2, 3
+) g JOIN writegate.deferred d ON d.seq = g.first ORDER BY 1, 2, 3
 """
 
 
