@@ -21,6 +21,7 @@ from writegate_console.web.routes.api import acting, reading
 from writegate_console.web.security.headers import SecurityHeaders
 from writegate_console.web.security.identity import NotLoggedIn, Viewer, page_viewer
 from writegate_console.web.security.proxies import Proxies
+from writegate_console.web.state.passwords import RETRY_AFTER_SECONDS, TooManyLogins
 from writegate_console.web.state.shared import SendOperation, SharedState
 from writegate_console.web.views.rendering import STATIC, page
 
@@ -66,7 +67,7 @@ def application(settings: Settings, operate: SendOperation) -> FastAPI:
     return app
 
 
-def _ask_to_log_in(request: Request, error: Exception) -> Response:
+async def _ask_to_log_in(request: Request, error: Exception) -> Response:
     del error
     if request.method != "GET" or request.url.path.endswith("/events"):
         return JSONResponse({"detail": "nobody is logged in"}, status.HTTP_401_UNAUTHORIZED)
@@ -89,15 +90,21 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     return _error_page(request, status.HTTP_400_BAD_REQUEST, f"{first['loc'][-1]}: {first['msg']}")
 
 
-def _on_failure(request: Request, error: Exception) -> Response:
+async def _on_failure(request: Request, error: Exception) -> Response:
     code = status.HTTP_409_CONFLICT
-    if isinstance(error, DatabaseUnavailable):
+    headers: dict[str, str] = {}
+    if isinstance(error, TooManyLogins):
+        code = status.HTTP_503_SERVICE_UNAVAILABLE
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    elif isinstance(error, DatabaseUnavailable):
         code = status.HTTP_503_SERVICE_UNAVAILABLE
     elif isinstance(error, InvalidQuery):
         code = status.HTTP_400_BAD_REQUEST
     if request.url.path.startswith(_API):
-        return JSONResponse({"detail": str(error)}, code)
-    return _error_page(request, code, str(error))
+        return JSONResponse({"detail": str(error)}, code, headers)
+    answer = _error_page(request, code, str(error))
+    answer.headers.update(headers)
+    return answer
 
 
 def _error_page(request: Request, code: int, text: str) -> Response:

@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/login")
-def show_login(request: Request, next: str = "/") -> Response:  # noqa: A002  its name in the address
+async def show_login(request: Request, next: str = "/") -> Response:  # noqa: A002  its name in the address
     """Show the log-in page."""
     if visitor_of(request).user is not None:
         return RedirectResponse(_local_path(next), status.HTTP_303_SEE_OTHER)
@@ -31,11 +31,11 @@ def show_login(request: Request, next: str = "/") -> Response:  # noqa: A002  it
 
 
 @router.post("/login", max_body_size=MAX_LOGIN_BYTES)
-def log_in(request: Request, form: SentForm) -> Response:
+async def log_in(request: Request, form: SentForm) -> Response:
     """Log in. A wrong name and a wrong password have the same answer."""
     state, visitor = shared_state(request), visitor_of(request)
     name, target = form.text("name"), _local_path(form.raw("next"))
-    found = try_login(state, visitor.address, name, form.raw("password"))
+    found = await try_login(state, visitor.address, name, form.raw("password"))
     if not isinstance(found, User):
         wait = math.ceil(found)
         problem = f"Too many failures: wait {wait} s, then try again." if wait else "Wrong name or password."

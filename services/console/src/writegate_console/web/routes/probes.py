@@ -1,4 +1,7 @@
-"""Health checks. The console is ready without a database: its page says then that the database does not answer."""
+"""Health checks, on the event loop: they need none of the threads that pages take.
+
+The console is ready without a database: its page says then that the database does not answer.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/livez")
-def livez() -> dict[str, bool]:
+async def livez() -> dict[str, bool]:
     """Answer without asking anything."""
     return {"live": True}
 
 
 @router.get("/readyz")
-def readyz(request: Request) -> dict[str, bool]:
+async def readyz(request: Request) -> dict[str, bool]:
     """Return what the newest overview found."""
     snapshot = shared_state(request).live.latest()
     database = snapshot.overview is not None and snapshot.database is None

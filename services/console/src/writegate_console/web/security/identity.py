@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, HTTPException, Request, Response, Security, status
-from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBasicCredentials
 
@@ -61,9 +60,9 @@ def page_operator(request: Request) -> Viewer:
 Credentials = Annotated[HTTPBasicCredentials | None, Security(basic)]
 
 
-def api_viewer(request: Request, credentials: Credentials) -> Viewer:
+async def api_viewer(request: Request, credentials: Credentials) -> Viewer:
     """Return who calls the API: with a password in the request, or by a browser's session. Raises 401 and 429."""
-    found = _browser_viewer(request) if credentials is None else _password_viewer(request, credentials)
+    found = _browser_viewer(request) if credentials is None else await _password_viewer(request, credentials)
     if found is None:
         raise basic.unauthorized("log in, or send a name and a password (HTTP Basic)")
     return found
@@ -88,7 +87,7 @@ class OperatorsRoute(APIRoute):
 
         async def answer_operators(request: Request) -> Response:
             credentials = await basic(request)
-            await run_in_threadpool(lambda: api_operator(request, api_viewer(request, credentials)))
+            api_operator(request, await api_viewer(request, credentials))
             return await answer(request)
 
         return answer_operators
@@ -114,11 +113,11 @@ def _browser_viewer(request: Request) -> Viewer | None:
     return Viewer(User(session.user.name, role), "session", session.csrf) if role else None
 
 
-def _password_viewer(request: Request, credentials: HTTPBasicCredentials) -> Viewer:
+async def _password_viewer(request: Request, credentials: HTTPBasicCredentials) -> Viewer:
     state, name, password = shared_state(request), credentials.username, credentials.password
     if (user := state.users.check_again(name, password)) is not None:
         return Viewer(user, "password")
-    found = try_login(state, visitor_of(request).address, name, password)
+    found = await try_login(state, visitor_of(request).address, name, password)
     if isinstance(found, User):
         state.users.remember(name, password)
         return Viewer(found, "password")

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address, ip_address
+
 from writegate_console.users import User
 from writegate_console.web.state.shared import SharedState
 
-_MAX_KEY_CHARACTERS = 200
+_IPV6_HOST_BITS = 64  # whoever has one address of a network has all of them
 
 
-def try_login(state: SharedState, address: str, name: str, password: str) -> User | float:
+async def try_login(state: SharedState, address: str, name: str, password: str) -> User | float:
     """Return the user; for how many seconds to wait; or 0 when name or password is wrong.
 
     A failure is counted before the password is checked, so that many attempts at once get no further than one after
-    the other.
+    the other. Raises :class:`~writegate_console.web.state.passwords.TooManyLogins`.
     """
-    keys = (f"user {name[:_MAX_KEY_CHARACTERS]}", f"address {address}")
-    if (seconds := state.throttle.wait_seconds(keys)) > 0:
+    network = network_of(address)
+    if (seconds := state.throttle.wait_seconds(name, network)) > 0:
         return seconds
-    state.throttle.failed(keys)
-    user = state.users.check(name, password)
+    with state.passwords.place_of(network) as check:
+        state.throttle.failed(name, network)
+        user = await check(name, password)
     if user is None:
         return 0.0
-    state.throttle.succeeded(keys)
+    state.throttle.succeeded(name, network)
     return user
+
+
+def network_of(address: str) -> str:
+    """Return the address, or the network of 64 bits that one of IPv6 is in."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:  # as a proxy named it
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return f"{IPv6Address(int(parsed) >> _IPV6_HOST_BITS << _IPV6_HOST_BITS)}/{_IPV6_HOST_BITS}"

@@ -17,6 +17,7 @@ from writegate_console.users import Users
 from writegate_console.web.state.cache import TimedCache
 from writegate_console.web.state.jobs import JobTable
 from writegate_console.web.state.live import LiveOverview
+from writegate_console.web.state.passwords import PasswordChecks
 from writegate_console.web.state.sessions import SessionTable
 from writegate_console.web.state.throttle import LoginThrottle
 
@@ -45,6 +46,7 @@ class SharedState:
     reader: Reader = field(init=False)
     live: LiveOverview = field(init=False)
     users: Users = field(init=False)
+    passwords: PasswordChecks = field(init=False)
     jobs: JobTable = field(init=False)
     histories: TimedCache[tuple[Period, str | None], History] = field(init=False)
     sessions: SessionTable = field(default_factory=SessionTable)
@@ -58,12 +60,14 @@ class SharedState:
         baseline = read_baseline(Path(settings.console_baseline)) if settings.console_baseline else None
         self.live = LiveOverview(lambda: read_overview(reader, settings, baseline))
         self.users = Users(Path(settings.console_users) if settings.console_users else None)
+        self.passwords = PasswordChecks(self.users.check)
         self.jobs = JobTable(self.operate)
         self.histories = TimedCache(lambda key: read_history(reader, *key), HISTORY_SECONDS)
 
     def close(self) -> None:
         """Stop reading, which also ends open event streams, then close the connection."""
         self.live.close()
+        self.passwords.close()
         self.reader.close()
 
 
