@@ -32,7 +32,7 @@ def test_a_query_is_seen_with_its_last_byte() -> None:
 
 
 def test_a_commit_is_seen_wherever_it_is_among_the_statements() -> None:
-    queries = [b"COMMIT", b"commit; SELECT 1", transaction.COMMIT.format(set_role='SET LOCAL ROLE "a"').encode()]
+    queries = [b"COMMIT", b"commit; SELECT 1", f'SET LOCAL ROLE "a"; {transaction.COMMIT}'.encode()]
     assert [is_commit(query) for query in queries] == [True, True, True]
     others = [b"BEGIN", b"SELECT 'COMMIT'", b"UPDATE writegate.batch SET committed_at = now()", b"SELECT 1; committed"]
     assert [is_commit(query) for query in others] == [False, False, False, False]

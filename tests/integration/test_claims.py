@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from unittest import mock
 
 import pytest
@@ -13,9 +13,10 @@ from tests.deadlines import patient
 from tests.integration.gate import WRITER, Gate, gate_running
 from tests.servers import Servers
 from writegate.config import Settings
+from writegate.session_name import session_name
 from writegate_writer.database import leases
 from writegate_writer.database.leases import SqlLeases
-from writegate_writer.database.session import Session, engine_of
+from writegate_writer.database.session import APPLICATION, CONTROL_APPLICATION, Session, engine_of
 from writegate_writer.schedule.sharing import Claimed
 
 PLACE = 4712  # an advisory lock, at which whoever reads a domain's row waits
@@ -48,7 +49,7 @@ WHOLE, LEFT = (("trial", 0), ("trial", 1)), (("trial", 0),)
 
 @pytest.fixture
 def gate(servers: Servers) -> Iterator[Gate]:
-    with gate_running(servers, "gate_claims") as running:
+    with gate_running(servers, "gate_claims", 5) as running:
         running.database.sql(WAITING)
         yield running
 
@@ -88,3 +89,27 @@ def test_a_writer_commits_durably_whatever_the_role_and_the_database_are_set_to(
     settings = Settings.model_validate({"database_url": gate.environment(WRITER)["WRITEGATE_DATABASE_URL"]})
     with closing(Session(engine_of(settings, "durable"))) as session:
         assert session.run("SHOW synchronous_commit") == [("on",)]
+
+
+def counted_writers(gate: Gate, *applications: str) -> int:
+    """Count the writers while sessions of these names are open."""
+    settings = Settings.model_validate({"database_url": gate.environment(WRITER)["WRITEGATE_DATABASE_URL"]})
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(closing(Session(engine_of(settings, name)))) for name in applications]
+        return SqlLeases(sessions[0]).writers(60)
+
+
+LONG = f"{'w' * 20}@{'h' * 40}"  # with it, session names have to be cut
+
+
+@pytest.mark.parametrize("host", ["w@host", LONG])
+def test_a_writer_counts_once_it_has_a_slot(gate: Gate, host: str) -> None:
+    """What is left for one that got no slot is served by nobody: the others let go of it again and again."""
+    with_slots = [
+        session_name(name, f"{host}/1-1795889747")
+        for name in (CONTROL_APPLICATION, f"{APPLICATION}.0", f"{APPLICATION}.1")
+    ]
+    assert counted_writers(gate, *with_slots) == 1
+    without = session_name(CONTROL_APPLICATION, f"{host}/2-1795889747")
+    assert counted_writers(gate, *with_slots, without) == 1
+    assert counted_writers(gate, *with_slots, without, session_name(f"{APPLICATION}.0", f"{host}/2-1795889747")) == 2

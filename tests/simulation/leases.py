@@ -58,8 +58,14 @@ class SimulatedLeases:
 
     def writers(self, seconds: float) -> int:
         def work() -> int:
-            controls = [session for session in self._session.database.sessions if session.name.endswith("/control")]
-            return len({session.name for session in controls if session.used_within(seconds)})
+            sessions = self._session.database.sessions
+            with_slots = {session.name.split("/")[0] for session in sessions if "/slot" in session.name}
+            alive = {
+                session.name.split("/")[0]
+                for session in sessions
+                if session.name.endswith("/control") and session.used_within(seconds)
+            }
+            return len(alive & with_slots)
 
         return int(self._session.alone("count writers", work))
 

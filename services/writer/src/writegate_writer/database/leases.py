@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from writegate_writer.database.session import CONTROL_APPLICATION, Session
+from writegate_writer.database.session import APPLICATION, CONTROL_APPLICATION, Session
 from writegate_writer.decide.holds import Holds, holds_of
 from writegate_writer.schedule.shares import Ownership
 from writegate_writer.schedule.sharing import Claimed
@@ -18,11 +18,19 @@ _READ = """
 SELECT name, owner, epoch, lease_until < clock_timestamp() OR owner IS NULL, revision
 FROM writegate.domain ORDER BY name
 """
-# A writer that is frozen or cut off keeps its connection for long, but asks for nothing on it any more.
+# A writer that is frozen or cut off keeps its control connection for long, but asks for nothing on it any more. One
+# without a slot can serve nothing: a share left for it would be served by nobody. A name ends with the process, cut to
+# fit: its first characters and what follows its last slash are always there.
 _WRITERS = """
-SELECT count(*) FROM pg_stat_activity
-WHERE usename = current_user AND application_name LIKE %(control)s
+WITH session AS (
+    SELECT application_name AS name, state, state_change,
+           substring(application_name from ' (.{1,20})') || substring(application_name from '/[^/]+$') AS process
+    FROM pg_stat_activity WHERE usename = current_user
+)
+SELECT count(*) FROM session control
+WHERE name LIKE %(control)s
       AND (state = 'active' OR state_change > clock_timestamp() - make_interval(secs => %(lease)s))
+      AND EXISTS (SELECT FROM session slot WHERE slot.name LIKE %(slots)s AND slot.process = control.process)
 """
 # The lanes are read in a statement of their own, once the domain's row is locked: `apply` may be parting the domain,
 # and one that began before would find its new epoch, but the lanes as they were. What is sent together is one
@@ -66,7 +74,8 @@ class SqlLeases:
         return holds_of([(target, reason) for target, reason, _ in rows], rows[0][2] if rows else ())
 
     def writers(self, seconds: float) -> int:
-        [(writers,)] = self._session.own(_WRITERS, {"control": f"{CONTROL_APPLICATION} %", "lease": seconds})
+        names = {"control": f"{CONTROL_APPLICATION} %", "slots": f"{APPLICATION}.%"}
+        [(writers,)] = self._session.own(_WRITERS, {**names, "lease": seconds})
         return int(writers)
 
     def claim(self, writer: str, domains: Sequence[str], seconds: float) -> list[Claimed]:

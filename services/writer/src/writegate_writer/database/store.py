@@ -72,7 +72,7 @@ class SqlStore:
     ) -> None:
         self.session = session
         self.running: RunningHandler | None = None
-        self._entered = ""  # the service whose role the handlers of this transaction have
+        self._entered: str | None = None  # the service whose role the handlers of this transaction have
         self._services = services
         self._clock = clock
         self._lock_conflicts = lock_conflicts
@@ -89,6 +89,7 @@ class SqlStore:
         fence.check_owned(self.session, owner)
 
     def open(self, owner: Owner, service: str, ids: Sequence[str], since: date) -> Opened:
+        self._entered = None
         return transaction.open_transaction(self.session, owner, service, ids, since)
 
     def enter(self, owner: Owner, opened: Opened, service: str, commands: int) -> None:

@@ -125,17 +125,24 @@ def leave_role(  # noqa: PLR0913, PLR0917  what a transaction is about
     return bool(session.own(_LEAVE.format(delete_sent=delete), parameters))
 
 
-# What handlers leave to be checked at COMMIT is checked with the service's rights, as all they do: before PostgreSQL 18
-# a deferred trigger runs as the role of that moment, and the writer's own may not use the service's tables.
-COMMIT = "{set_role}; COMMIT; SELECT pg_current_wal_insert_lsn()::text, clock_timestamp()"
-
-
-def check_constraints(session: Session, service: str) -> None:
+def check_constraints(session: Session, service: str | None) -> None:
     """Check now what else is checked at COMMIT: deferred constraints and constraint triggers."""
-    session.run(f"{_set_role(service)}; SET CONSTRAINTS ALL IMMEDIATE")
+    session.run(f"{_as_service(service)}SET CONSTRAINTS ALL IMMEDIATE")
 
 
-def commit(session: Session, service: str) -> tuple[str, datetime]:
+COMMIT = "COMMIT; SELECT pg_current_wal_insert_lsn()::text, clock_timestamp()"
+
+
+def commit(session: Session, service: str | None) -> tuple[str, datetime]:
     """Commit; return a WAL position that is not before the commit's, and the time."""
-    [(lsn, at)] = session.run(COMMIT.format(set_role=_set_role(service)))
+    [(lsn, at)] = session.run(_as_service(service) + COMMIT)
     return lsn, at
+
+
+def _as_service(service: str | None) -> str:
+    """Return the statement before what checks constraints; ``service``: whose handlers ran, if any did.
+
+    What handlers leave to be checked is checked with the service's rights, as all they do: before PostgreSQL 18 a
+    deferred trigger runs as the role of that moment, and the writer's own may not use the service's tables.
+    """
+    return "" if service is None else f"{_set_role(service)}; "

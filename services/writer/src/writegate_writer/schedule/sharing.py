@@ -54,7 +54,7 @@ class Leases(Protocol):
         """Return the holds in force."""
 
     def writers(self, seconds: float) -> int:
-        """Return how many writers have control connections and used them in the last so many seconds."""
+        """Return how many writers can serve domains: with a slot, and a control connection used so lately."""
 
     def claim(self, writer: str, domains: Sequence[str], seconds: float) -> list[Claimed]:
         """Take those that are still free; return them."""
