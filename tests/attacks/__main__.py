@@ -51,9 +51,9 @@ def show(tried: list[Tried]) -> None:
     for attack in tried:
         table.add_row(
             attack.name,
-            f"{attack.idle_p99 * 1000:.1f}",
-            f"{attack.attacked_p99 * 1000:.1f}",
-            f"{attack.times_idle:.1f}" if attack.idle_p99 else "-",
+            f"{attack.idle_seconds * 1000:.1f}",
+            f"{attack.attacked_seconds * 1000:.1f}",
+            f"{attack.times_idle:.1f}" if attack.idle_seconds else "-",
             "MISSED" if attack.missed else attack.note,
         )
     console = Console()

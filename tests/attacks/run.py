@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tests.attacks.attack import Attack
@@ -15,10 +15,14 @@ from tests.deadlines import patient
 
 @dataclass(frozen=True)
 class Bound:
-    """How long a neighbour may wait: so many times as long as before, and up to ``harmless_seconds`` in any case."""
+    """How long a neighbour may wait: so many times as long as before, and up to ``harmless_seconds`` in any case.
+
+    ``share`` of their calls take no longer than what is compared.
+    """
 
     times_idle: float
     harmless_seconds: float
+    share: float = 0.99
 
     def exceeded(self, idle_seconds: float, attacked_seconds: float) -> bool:
         """Whether a neighbour waited for too long."""
@@ -27,25 +31,27 @@ class Bound:
 
 # Below 50 ms nobody is harmed, and the machine's own noise is as large.
 BOUND: Final = Bound(times_idle=2.0, harmless_seconds=patient(0.05))
-SHARE: Final = 0.99
 # A measurement shows what else the machine did, too: one that is too long is made again, with a new idle time.
 TRIES: Final = 3
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of an attack. Times in seconds; ``missed``: what must not have been, if anything."""
+    """What came of an attack. ``missed``: what must not have been, if anything.
+
+    ``idle_seconds`` and ``attacked_seconds``: what the share of the calls that is compared took at most.
+    """
 
     name: str
-    idle_p99: float
-    attacked_p99: float
+    idle_seconds: float
+    attacked_seconds: float
     note: str
     missed: str = ""
 
     @property
     def times_idle(self) -> float:
         """How many times longer the neighbour waited."""
-        return self.attacked_p99 / self.idle_p99
+        return self.attacked_seconds / self.idle_seconds
 
 
 def try_all(target: Target, attacks: Sequence[Attack], seconds: float, bound: Bound = BOUND) -> Iterator[Tried]:
@@ -83,7 +89,7 @@ def try_attack(target: Target, attack: Attack, seconds: float, bound: Bound = BO
         missed = str(error) or "an assertion without a text"
     finally:
         target.decide_parked()
-    result = Tried(attack.name, percentile(idle, SHARE), percentile(attacked, SHARE), note, missed)
-    if not missed and bound.exceeded(result.idle_p99, result.attacked_p99):
-        return Tried(result.name, result.idle_p99, result.attacked_p99, note, TOO_SLOW)
+    result = Tried(attack.name, percentile(idle, bound.share), percentile(attacked, bound.share), note, missed)
+    if not missed and bound.exceeded(result.idle_seconds, result.attacked_seconds):
+        return replace(result, missed=TOO_SLOW)
     return result

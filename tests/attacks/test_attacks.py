@@ -17,8 +17,9 @@ from tests.deadlines import patient
 from tests.servers import Servers
 
 SECONDS = 2.0
-# Other tests run at the same time, on the same machine. The harm that was found was in seconds.
-IN_COMPANY = Bound(times_idle=10.0, harmless_seconds=patient(1.0))
+# Other tests run at the same time, on the same machine, and hold up some of the calls. The harm that was found was half
+# of the calls taking seconds.
+IN_COMPANY = Bound(times_idle=10.0, harmless_seconds=patient(1.0), share=0.5)
 
 
 @pytest.fixture(scope="module")
