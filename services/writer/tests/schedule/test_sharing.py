@@ -29,6 +29,7 @@ class Table:
         self.numbers: dict[str, int] = {}
         self.renewed: list[str] = []
         self.broken = False
+        self.held: list[str] = []
 
     def renew(self, writer: str, domains: Sequence[str], seconds: float) -> None:
         self.renewed = sorted(domains)
@@ -37,7 +38,7 @@ class Table:
         return [Ownership(name, owner, epoch, owner is None) for name, (owner, epoch) in self.owners.items()]
 
     def holds(self) -> Holds:
-        return holds_of([])
+        return holds_of((target, "a test") for target in self.held)
 
     def writers(self, seconds: float) -> int:
         return self.count
@@ -143,6 +144,13 @@ def test_lanes_are_not_consumed_while_too_much_is_deferred_in_their_domain(write
         assert (domain.stopped, writer.channels.refreshed) == (stopped, ["a"]), "the others go on"
         writer.tick()
         assert writer.channels.refreshed == ["a"], "it is refreshed once"
+
+
+def test_a_held_lane_is_not_consumed_by_a_writer_that_takes_its_domain_over() -> None:
+    table, scheduler = Table("a", "b"), DomainScheduler()
+    table.held = ["a.0"]
+    Sharing(Settings.load({}), ME, _TOGETHER, scheduler, Channels()).tick(table, may_claim=True)
+    assert {domain.name: domain.stopped for domain in scheduler.domains()} == {"a": {("a", 0)}, "b": frozenset()}
 
 
 def test_a_domain_that_was_given_up_can_be_claimed_again(writer: Writer) -> None:

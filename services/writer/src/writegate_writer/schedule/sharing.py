@@ -117,7 +117,7 @@ class Sharing:
             change = share_change(self._me, leases.writers(self._settings.lease_seconds), ownerships)
             self._give_up(change.release)
             if change.claim:
-                self._claim(leases, change.claim)
+                self._claim(leases, change.claim, holds)
         self._release_idle(leases)
 
     def release_all(self, leases: Leases) -> None:
@@ -184,14 +184,17 @@ class Sharing:
             for target, wrong in holds.unreadable.items():
                 log.error("hold.unreadable", target=target, error=wrong, cure="release it, and place one that is meant")
         for domain in self._scheduler.domains():
-            overfull = frozenset(
-                (service, lane) for service, lane in domain.lanes if domain.deferred_full or self._parked_full(service)
-            )
-            stopped = overfull | {lane for lane in domain.lanes if holds.on_lane(*lane)}
-            if self._scheduler.stop_lanes(domain, stopped):
-                event = ("lanes.overfull" if overfull else "lanes.held") if stopped else "lanes.released"
-                log.info(event, domain=domain.name, lanes=sorted(stopped))
-                self._consuming.refresh(domain)
+            self._stop_lanes(domain, holds)
+
+    def _stop_lanes(self, domain: Domain, holds: Holds) -> None:
+        overfull = frozenset(
+            (service, lane) for service, lane in domain.lanes if domain.deferred_full or self._parked_full(service)
+        )
+        stopped = overfull | {lane for lane in domain.lanes if holds.on_lane(*lane)}
+        if self._scheduler.stop_lanes(domain, stopped):
+            event = ("lanes.overfull" if overfull else "lanes.held") if stopped else "lanes.released"
+            log.info(event, domain=domain.name, lanes=sorted(stopped))
+            self._consuming.refresh(domain)
 
     def _notify(self, ownerships: list[Ownership], holds: Holds) -> None:
         """Pass on to idle domains what people have done; a busy one finds out in its next transaction."""
@@ -200,7 +203,7 @@ class Sharing:
             if domain.name in revisions:
                 self._scheduler.notify(domain, revisions[domain.name], holds)
 
-    def _claim(self, leases: Leases, names: Sequence[str]) -> None:
+    def _claim(self, leases: Leases, names: Sequence[str], holds: Holds) -> None:
         for claimed in leases.claim(self._me, names, self._settings.lease_seconds):
             log.info("domain.claimed", domain=claimed.domain, epoch=claimed.epoch)
             if self._is_foreign(claimed):
@@ -208,7 +211,9 @@ class Sharing:
                 leases.release(self._me, [claimed.domain])
                 continue
             undecided = self._undecided.pop(claimed.domain, None)
-            self._scheduler.own(Domain(claimed.domain, claimed.epoch, claimed.lanes, undecided))
+            domain = Domain(claimed.domain, claimed.epoch, claimed.lanes, undecided)
+            self._stop_lanes(domain, holds)  # before a slot can start it: none of what is held is consumed meanwhile
+            self._scheduler.own(domain)
 
     def _is_foreign(self, claimed: Claimed) -> bool:
         """Whether a domain is for other writers, such as the newer ones of a deployment that is under way."""
