@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import uvicorn
 
 from tests.asgi import AsgiClient
 from tests.deadlines import patient
 from tests.integration.gate import Gate
 from writegate.config import Settings
+from writegate.integrations.uvicorn import TimedProtocol
 from writegate_console import users
 from writegate_console.gate.database import Row
 from writegate_console.gate.operate import Operator
+from writegate_console.gate.reader import Reader
 from writegate_console.web.application import application
 from writegate_console.web.state.shared import SharedState
 from writegate_devkit.stack.ports import choose
@@ -53,18 +56,15 @@ class Site:
     def recording(self) -> Iterator[list[tuple[Any, Any]]]:
         """Yield a list that takes each query to the database, with its parameters, while the block lasts."""
         queries: list[tuple[Any, Any]] = []
-        reader = self.state.reader
-        usual = reader.all
+        usual = Reader.all
 
-        def all_(query: Any, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        def all_(reader: Reader, query: Any, parameters: Mapping[str, Any] | None = None) -> list[Row]:
             queries.append((query, parameters))
-            return usual(query, parameters)
+            return usual(reader, query, parameters)
 
-        reader.all = all_  # type: ignore[method-assign]
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Reader, "all", all_)
             yield queries
-        finally:
-            del reader.all
 
     @contextmanager
     def serving(self) -> Iterator[str]:
@@ -72,7 +72,13 @@ class Site:
         port = choose(("console",), {})["console"]
         server = uvicorn.Server(
             uvicorn.Config(
-                self.app, port=port, log_level="error", proxy_headers=False, timeout_graceful_shutdown=1, lifespan="off"
+                self.app,
+                http=TimedProtocol,
+                port=port,
+                log_level="error",
+                proxy_headers=False,
+                timeout_graceful_shutdown=1,
+                lifespan="off",
             )
         )
         thread = threading.Thread(target=server.run, daemon=True)

@@ -81,7 +81,7 @@ PAGES = (
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_reads_no_big_table_as_a_whole_and_is_not_endless(site: Site, client: LoggedInClient, path: str) -> None:
-    site.state.histories.clear()  # so that it queries
+    site.state.places["operator"].histories.clear()  # so that it queries
     with site.recording() as queries:
         answer = client.get(path)
     assert answer.status_code in {200, 404}, answer.text
@@ -105,9 +105,9 @@ def test_the_check_finds_a_table_that_is_read_as_a_whole(site: Site) -> None:
 
 def scans_of(site: Site, query: str, parameters: Mapping[str, Any] | None) -> list[str]:
     """Return the big tables that the plan of a query reads from end to end."""
-    [row] = site.state.reader.all(f"EXPLAIN (FORMAT JSON) {query}", parameters)
+    [row] = site.state.readers[0].all(f"EXPLAIN (FORMAT JSON) {query}", parameters)
     [plan] = row["QUERY PLAN"]
-    big = {row["relname"] for row in site.state.reader.all(_BIG, {"rows": BIG_ROWS})}
+    big = {row["relname"] for row in site.state.readers[0].all(_BIG, {"rows": BIG_ROWS})}
     return [f"{table}: {query}" for table in whole_tables(plan["Plan"]) if table in big]
 
 

@@ -19,7 +19,8 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from starlette.requests import ClientDisconnect
 
 from writegate.contract.command import Command
 from writegate.contract.service import Service
@@ -65,10 +66,13 @@ async def _read_body(request: Request, limit_bytes: int) -> bytes | None:
     if length.isdecimal() and int(length) > limit_bytes:
         return None
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit_bytes:
-            return None
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit_bytes:
+                return None
+    except ClientDisconnect as error:  # nobody reads the answer, but the log needs no traceback
+        raise HTTPException(400, "the connection ended before the body") from error
     return bytes(body)
 
 

@@ -35,6 +35,7 @@ def serve(context: typer.Context) -> None:
     # No proxy headers here: the application itself decides which proxies may say where a request comes from.
     uvicorn.run(
         "writegate_console.web.app:app",
+        http="writegate.integrations.uvicorn:TimedProtocol",
         host=settings.http_host,
         port=settings.http_port,
         proxy_headers=False,

@@ -1,4 +1,4 @@
-"""The page's only connection to the database: shared by all requests, opened again after it was lost."""
+"""A connection of the page's to the database: shared by many requests, opened again after it was lost."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from psycopg2.sql import Composable
 
 from writegate.errors import WritegateError
 from writegate_console.gate.database import Database, Row, connect, fetch_rows
+from writegate_console.gate.turns import NoTurn, Turns
 
 CONNECT_SECONDS = 2
 STATEMENT_MILLIS = 3_000
 # A frozen server answers nothing, not even that a statement took too long: the client gives up by itself.
 SILENCE_SECONDS = 4.0
+MOST_WAITING = 8  # threads; the server of the page has forty for all pages
 
 
 class DatabaseUnavailable(WritegateError):
@@ -33,19 +35,20 @@ class InvalidQuery(WritegateError):
 
 
 class Reader(Database):
-    """One connection as the reader role, for any number of threads: the lock lets one thread query at a time."""
+    """One connection as the reader role, for any number of threads: one queries at a time, and few wait for it."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._opened: connection | None = None
-        self._lock = threading.Lock()
+        self._turns = Turns(MOST_WAITING, SILENCE_SECONDS)
 
     def all(self, query: str | Composable, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """Return all rows. Raises :class:`DatabaseUnavailable` within seconds, and :class:`InvalidQuery`."""
-        if not self._lock.acquire(timeout=SILENCE_SECONDS):
-            raise DatabaseUnavailable(f"the database has not answered for {SILENCE_SECONDS:g} s")
         try:
-            return self._query(query, parameters)
+            with self._turns.turn():
+                return self._query_or_close(query, parameters)
+        except NoTurn:
+            raise DatabaseUnavailable("others wait for the database already, and it is slow: try again") from None
         except psycopg2.DataError as error:
             raise InvalidQuery(str(error).strip()) from error
         except psycopg2.errors.QueryCanceled as error:
@@ -53,19 +56,25 @@ class Reader(Database):
                 f"the database took longer than {STATEMENT_MILLIS} ms: narrow the search"
             ) from error
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            self._close()
             raise DatabaseUnavailable(f"the database is not available: {_first_line(error)}") from error
         except psycopg2.Error as error:
             raise DatabaseUnavailable(f"the database refuses that query: {_first_line(error)}") from error
         except ValueError as error:  # from the driver: a text with NUL or a lone surrogate
             raise InvalidQuery(str(error)) from error
-        finally:
-            self._lock.release()
 
     def close(self) -> None:
-        """Close the connection."""
-        with self._lock:
+        """Close the connection, once no query is under way."""
+        with suppress(NoTurn), self._turns.turn():
             self._close()
+
+    def _query_or_close(self, query: str | Composable, parameters: Mapping[str, Any] | None) -> list[Row]:
+        try:
+            return self._query(query, parameters)
+        except psycopg2.errors.QueryCanceled:
+            raise
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            self._close()
+            raise
 
     def _query(self, query: str | Composable, parameters: Mapping[str, Any] | None) -> list[Row]:
         fresh = self._opened is None

@@ -1,7 +1,8 @@
 """The application for an ASGI server, with the settings of the environment.
 
 ``writegate console`` runs it. Another server must not read client addresses from headers (``uvicorn
---no-proxy-headers``): the application itself decides which proxies are trusted.
+--no-proxy-headers``): the application itself decides which proxies are trusted. It needs time limits for half-sent
+requests, as :mod:`writegate.integrations.uvicorn` has them.
 """
 
 from __future__ import annotations

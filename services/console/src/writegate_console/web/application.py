@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import ClientDisconnect
 
 from writegate.config import Settings
 from writegate.errors import WritegateError
@@ -64,6 +65,7 @@ def application(settings: Settings, operate: SendOperation) -> FastAPI:
     app.add_exception_handler(StarletteHTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(WritegateError, _on_failure)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     return app
 
 
@@ -88,6 +90,11 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
         return await request_validation_exception_handler(request, error)
     first = error.errors()[0]
     return _error_page(request, status.HTTP_400_BAD_REQUEST, f"{first['loc'][-1]}: {first['msg']}")
+
+
+async def _on_disconnect(_: Request, error: Exception) -> Response:
+    del error  # nobody reads the answer, but the log needs no traceback
+    return Response(status_code=status.HTTP_400_BAD_REQUEST)
 
 
 async def _on_failure(request: Request, error: Exception) -> Response:

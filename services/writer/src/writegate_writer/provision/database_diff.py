@@ -16,7 +16,7 @@ from writegate_writer.provision.change import Action, Change, Migration, Sql, pa
 from writegate_writer.provision.grants import SCHEMA, Grant, Objects, Path, desired_grants
 from writegate_writer.provision.lanes_diff import diff_domains
 
-READER_CONNECTIONS = 5  # a console, a sampler, people at psql
+READER_CONNECTIONS = 8  # a console has three; a sampler, people at psql
 NO_LIMIT = -1
 MONITOR = "pg_monitor"
 PARTITION_DAYS_AHEAD = 7

@@ -16,7 +16,7 @@ from writegate_console.gate.durations import time_after
 from writegate_console.gate.kept.search import ParkedDetail, detail
 from writegate_console.gate.targets import find_target
 from writegate_console.web.security.identity import PageOperator, Viewer
-from writegate_console.web.state.shared import shared_state
+from writegate_console.web.state.shared import place_of, shared_state
 from writegate_console.web.views import effects
 from writegate_console.web.views.edits import field_changes
 from writegate_console.web.views.forms import Form, SentOperatorForm, problem_of
@@ -42,7 +42,7 @@ def hold(request: Request, form: SentOperatorForm) -> Response:
     state, target = shared_state(request), form.text("target")
     try:
         until = time_after(datetime.now(UTC), form.text("for"))
-        found = str(find_target(state.reader, [target]))  # the full name, when the schema was left out
+        found = str(find_target(place_of(request).reader, [target]))  # the full name, when the schema was left out
         state.operate(Hold(target=found, until=until, by=form.by.user.name, reason=form.text("reason")))
     except (WritegateError, ValueError) as error:
         return _confirm_hold(request, form.by, "hold", target, problem=problem_of(error), form=form)
@@ -65,7 +65,7 @@ def release(request: Request, form: SentOperatorForm) -> Response:
 def edit(request: Request, form: SentOperatorForm, number: int) -> Response:
     """Show what an edit would change; do it once that is confirmed."""
     state = shared_state(request)
-    command = detail(state.reader, ParkedDetail, number)
+    command = detail(place_of(request).reader, ParkedDetail, number)
     if command is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"no parked command has the number {number}")
     text, was, reason = form.raw("fields"), form.text("was"), form.text("reason")
@@ -101,8 +101,9 @@ def _confirm_hold(  # noqa: PLR0913  the page, and what it shows again after a p
             else:
                 problem = problem or f"there is no hold on {target}"
         elif target:
-            parsed = find_target(state.reader, [target])
-            found, lines = str(parsed), effects.of_hold(parsed, overview.services, domain_tables(state.reader))
+            reader = place_of(request).reader
+            parsed = find_target(reader, [target])
+            found, lines = str(parsed), effects.of_hold(parsed, overview.services, domain_tables(reader))
     except WritegateError as error:
         problem = str(error)
     context: dict[str, Any] = {

@@ -15,7 +15,7 @@ from writegate_console.gate.drain.drain import Drain, Remaining
 from writegate_console.gate.targets import find_target
 from writegate_console.web.routes.events import is_logged_in, parts_event
 from writegate_console.web.security.identity import PageViewer
-from writegate_console.web.state.shared import shared_state
+from writegate_console.web.state.shared import place_of, shared_state
 from writegate_console.web.views.rendering import page, part
 
 router = APIRouter(include_in_schema=False)
@@ -26,7 +26,7 @@ INTERVAL_SECONDS = 1.0
 @router.get("/drain")
 def show_drain(request: Request, viewer: PageViewer, target: str = "") -> HTMLResponse:
     """Watch how the commands that were accepted until now are finished."""
-    found = str(find_target(shared_state(request).reader, [target.strip()]))
+    found = str(find_target(place_of(request).reader, [target.strip()]))
     return page(request, "drain.html", viewer, target=found, remaining=None)
 
 
@@ -42,7 +42,7 @@ async def drain_events(request: Request, viewer: PageViewer, target: str) -> Asy
         remaining: Remaining | None = None
         try:
             if drain is None:
-                drain = await run_in_threadpool(Drain, state.reader, state.settings, target)
+                drain = await run_in_threadpool(Drain, place_of(request).reader, state.settings, target)
             remaining = await run_in_threadpool(drain.remaining)
         except WritegateError:
             pass  # the banner shows why

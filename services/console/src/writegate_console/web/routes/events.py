@@ -16,7 +16,7 @@ from writegate_console.gate.history import Period
 from writegate_console.web.routes.pages import PeriodQuery
 from writegate_console.web.security.identity import NotLoggedIn, PageViewer, Viewer, page_viewer
 from writegate_console.web.state.live import Snapshot
-from writegate_console.web.state.shared import SharedState, shared_state
+from writegate_console.web.state.shared import place_of, shared_state
 from writegate_console.web.views.charts import charts_of
 from writegate_console.web.views.rendering import part
 
@@ -43,7 +43,7 @@ async def events(
         snapshot = state.live.latest()
         current = (snapshot.number, snapshot.database is None)
         if current != previous or since_event_seconds >= KEEP_ALIVE_SECONDS:
-            parts = await run_in_threadpool(render_parts, state, snapshot, None if only else period, viewer)
+            parts = await run_in_threadpool(render_parts, request, snapshot, None if only else period, viewer)
             changed = {name: text for name, text in parts.items() if sent.get(name) != _text_digest(text)}
             sent |= {name: _text_digest(text) for name, text in changed.items()}
             yield parts_event(changed, snapshot)
@@ -66,13 +66,13 @@ def is_logged_in(request: Request) -> bool:
     return True
 
 
-def render_parts(state: SharedState, snapshot: Snapshot, period: Period | None, viewer: Viewer) -> Mapping[str, str]:
+def render_parts(request: Request, snapshot: Snapshot, period: Period | None, viewer: Viewer) -> Mapping[str, str]:
     """Return the parts of the first page that change, as HTML; without a period, only what does not answer."""
     parts = {"banner": part("parts/banner.html", snapshot=snapshot)}
     if period is None or snapshot.overview is None or snapshot.database is not None:
         return parts
     try:
-        charts = charts_of(state, period)
+        charts = charts_of(shared_state(request), place_of(request), period)
     except WritegateError:
         return parts
     context: dict[str, Any] = {"overview": snapshot.overview, "charts": charts, "period": period, "viewer": viewer}

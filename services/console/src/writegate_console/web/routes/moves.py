@@ -11,8 +11,9 @@ from writegate.errors import WritegateError
 from writegate_console.gate.audit import dry_run_report
 from writegate_console.gate.kept.actions import DRY_RUNS, OPERATIONS, TABLES, Action, KeptName
 from writegate_console.gate.kept.search import count_groups
+from writegate_console.gate.reader import Reader
 from writegate_console.web.security.identity import PageOperator, Viewer
-from writegate_console.web.state.shared import SharedState, shared_state
+from writegate_console.web.state.shared import place_of, shared_state
 from writegate_console.web.views import effects
 from writegate_console.web.views.filters import filters_in_query, movable_selection
 from writegate_console.web.views.forms import Form, OperatorForm, SentOperatorForm, problem_of
@@ -36,7 +37,7 @@ def dry_run(request: Request, form: SentOperatorForm, name: KeptName) -> Respons
         selection = movable_selection(filters_in_query(name, query))
         operation = DRY_RUNS[name](selection=selection, by=form.by.user.name, reason=reason)
         state.operate(operation)
-        preview = dry_run_report(state.reader, operation.command_id)
+        preview = dry_run_report(place_of(request).reader, operation.command_id)
     except (WritegateError, ValueError) as error:
         return _confirm(request, form.by, name, "replay", query, problem=problem_of(error), form=form)
     return _confirm(request, form.by, name, "replay", query, preview=preview, form=form)
@@ -51,7 +52,7 @@ def act(request: Request, form: SentOperatorForm, name: KeptName, action: Action
         reason = form.text("reason")
         if not reason:
             raise ValueError("give a reason, for the audit")  # noqa: TRY301  as wrong as any other field
-        total, up_to = _confirmed_numbers(form) or _numbers_of_now(state, name, query)
+        total, up_to = _confirmed_numbers(form) or _numbers_of_now(place_of(request).reader, name, query)
         _check_possible(name, action)
         started = state.jobs.start(name, action, form.by.user.name, reason, selection, total, up_to)
     except (WritegateError, ValueError) as error:
@@ -87,7 +88,7 @@ def _confirm(  # noqa: PLR0913  the page, and what it shows again after a proble
     _check_possible(name, action)
     filters, groups = filters_in_query(name, query), []
     try:
-        groups = count_groups(shared_state(request).reader, TABLES[name], movable_selection(filters))
+        groups = count_groups(place_of(request).reader, TABLES[name], movable_selection(filters))
     except ValueError as error:
         problem = problem or str(error)
     context = {
@@ -112,6 +113,6 @@ def _confirmed_numbers(form: OperatorForm) -> tuple[int, int] | None:
     return (int(total), int(up_to)) if total and up_to else None
 
 
-def _numbers_of_now(state: SharedState, name: KeptName, query: str) -> tuple[int, int]:
-    groups = count_groups(state.reader, TABLES[name], movable_selection(filters_in_query(name, query)))
+def _numbers_of_now(reader: Reader, name: KeptName, query: str) -> tuple[int, int]:
+    groups = count_groups(reader, TABLES[name], movable_selection(filters_in_query(name, query)))
     return effects.total(groups), effects.highest(groups)

@@ -26,7 +26,7 @@ from writegate_console.gate.kept.search import (
     newest,
 )
 from writegate_console.web.security.identity import PageViewer, Viewer
-from writegate_console.web.state.shared import shared_state
+from writegate_console.web.state.shared import place_of, shared_state
 from writegate_console.web.views.charts import charts_of
 from writegate_console.web.views.effects import total
 from writegate_console.web.views.filters import DeferredFilters, Filters, ParkedFilters
@@ -49,7 +49,7 @@ def overview(request: Request, viewer: PageViewer, period: PeriodQuery = "15m") 
     charts = []
     with suppress(WritegateError):  # the next reading of the overview finds that the database does not answer
         if snapshot.overview is not None and snapshot.database is None:
-            charts = charts_of(state, period)
+            charts = charts_of(state, place_of(request), period)
     context: dict[str, Any] = {"snapshot": snapshot, "overview": snapshot.overview, "charts": charts, "period": period}
     return page(request, "overview.html", viewer, **context)
 
@@ -75,10 +75,10 @@ def services(
 def service(request: Request, viewer: PageViewer, name: str, period: PeriodQuery = "1h") -> HTMLResponse:
     """Show one service."""
     state = shared_state(request)
-    found = service_page(state, name)
+    found = service_page(state, place_of(request), name)
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"there is no service {name!r}")
-    charts = charts_of(state, period, name)
+    charts = charts_of(state, place_of(request), period, name)
     return page(request, "service.html", viewer, service=found, charts=charts, period=period)
 
 
@@ -93,7 +93,7 @@ def find(viewer: PageViewer, q: str = "") -> RedirectResponse:
 @router.get("/commands/{id_:path}")
 def command(request: Request, viewer: PageViewer, id_: str) -> HTMLResponse:
     """Show one command: what became of it, and what followed from it."""
-    found = command_page(shared_state(request), id_)
+    found = command_page(place_of(request).reader, id_)
     code = status.HTTP_200_OK if found.anything else status.HTTP_404_NOT_FOUND
     return page(request, "command.html", viewer, code, command=found)
 
@@ -101,7 +101,7 @@ def command(request: Request, viewer: PageViewer, id_: str) -> HTMLResponse:
 @router.get("/batches/{number}")
 def batch(request: Request, viewer: PageViewer, number: int) -> HTMLResponse:
     """Show one batch."""
-    found = batch_with_commands(shared_state(request).reader, number)
+    found = batch_with_commands(place_of(request).reader, number)
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"there is no batch {number}, or it is not kept any more")
     return page(request, "batch.html", viewer, commands=found, batch=found.batch)
@@ -141,7 +141,7 @@ def _kept(
     kind: type[ParkedCommand | DeferredCommand],
     below: int | None,
 ) -> HTMLResponse:
-    reader, table = shared_state(request).reader, TABLES[filters.name]
+    reader, table = place_of(request).reader, TABLES[filters.name]
     groups = count_groups(reader, table, filters.selection, state=filters.state)
     rows = newest(reader, kind, filters.selection, state=filters.state, below=below, limit=PAGE_COMMANDS + 1)
     context = {
@@ -159,7 +159,7 @@ def _kept(
 def _kept_command(
     request: Request, viewer: Viewer, kind: type[ParkedDetail | DeferredDetail], number: int
 ) -> HTMLResponse:
-    reader, name = shared_state(request).reader, kind.table.name
+    reader, name = place_of(request).reader, kind.table.name
     found = detail(reader, kind, number)
     if found is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, f"no {name} command has the number {number}")
@@ -171,7 +171,7 @@ def _kept_command(
 def audit(request: Request, viewer: PageViewer, before: Annotated[int | None, Query()] = None) -> HTMLResponse:
     """Show what people did, by the query: ``who``, ``action``, ``target``."""
     given = {name: request.query_params.get(name, "").strip() or None for name in ("who", "action", "target")}
-    rows = newest_entries(shared_state(request).reader, AUDIT_ENTRIES + 1, before=before, **given)
+    rows = newest_entries(place_of(request).reader, AUDIT_ENTRIES + 1, before=before, **given)
     more = rows[AUDIT_ENTRIES - 1].seq if len(rows) > AUDIT_ENTRIES else None
     return page(request, "audit.html", viewer, rows=rows[:AUDIT_ENTRIES], more=more, given=given, before=before)
 
@@ -179,5 +179,5 @@ def audit(request: Request, viewer: PageViewer, before: Annotated[int | None, Qu
 @router.get("/connections")
 def connections(request: Request, viewer: PageViewer) -> HTMLResponse:
     """Show who is connected, and who may still write directly."""
-    report = read_connections(shared_state(request).reader)
+    report = read_connections(place_of(request).reader)
     return page(request, "connections.html", viewer, report=report, recent_batches=RECENT_BATCHES)

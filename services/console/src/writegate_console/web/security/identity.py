@@ -45,10 +45,11 @@ def visitor_of(request: Request) -> Visitor:
 
 
 def page_viewer(request: Request) -> Viewer:
-    """Return who asks for a page. Raises :class:`NotLoggedIn`."""
+    """Return who asks for a page; :func:`place_of` goes by their role. Raises :class:`NotLoggedIn`."""
     found = _browser_viewer(request)
     if found is None:
         raise NotLoggedIn
+    request.state.role = found.user.role
     return found
 
 
@@ -65,6 +66,7 @@ async def api_viewer(request: Request, credentials: Credentials) -> Viewer:
     found = _browser_viewer(request) if credentials is None else await _password_viewer(request, credentials)
     if found is None:
         raise basic.unauthorized("log in, or send a name and a password (HTTP Basic)")
+    request.state.role = found.user.role
     return found
 
 

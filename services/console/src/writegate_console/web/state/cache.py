@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from cachetools import TTLCache
 
+from writegate_console.gate.reader import DatabaseUnavailable
+from writegate_console.gate.turns import NoTurn, Turns
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 MAX_VALUES = 100
+MOST_WAITING = 8  # threads
+WAIT_SECONDS = 4.0
 
 
 class TimedCache(Generic[K, V]):
     """Values by key, computed again after ``seconds``. For any thread.
 
-    The lock is held while a value is computed: many requests for one key cause one query, not many.
+    One thread computes at a time: many requests for one key cause one query, not many. Few wait for it.
     """
 
     def __init__(self, compute: Callable[[K], V], seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._compute = compute
         self._values: TTLCache[K, V] = TTLCache(MAX_VALUES, seconds, clock)
-        self._lock = threading.Lock()
+        self._turns = Turns(MOST_WAITING, WAIT_SECONDS)
 
     def get(self, key: K) -> V:
-        """Return the value of a key. Raises what computing it raises; a failure is not kept."""
-        with self._lock:
-            try:
-                return self._values[key]
-            except KeyError:
-                pass
-            value = self._values[key] = self._compute(key)
-            return value
+        """Return the value of a key. Raises what computing it raises; a failure is not kept.
+
+        Raises :class:`DatabaseUnavailable` when many wait already for values that are computed.
+        """
+        try:
+            with self._turns.turn():
+                try:
+                    return self._values[key]
+                except KeyError:
+                    pass
+                value = self._values[key] = self._compute(key)
+                return value
+        except NoTurn:
+            raise DatabaseUnavailable("others wait for the database already, and it is slow: try again") from None
 
     def clear(self) -> None:
         """Have every value computed again."""
-        with self._lock:
+        with self._turns.turn():
             self._values.clear()

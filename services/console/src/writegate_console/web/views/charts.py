@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from writegate_console.gate.history import Period
-from writegate_console.web.state.shared import SharedState
+from writegate_console.web.state.shared import Place, SharedState
 from writegate_console.web.views.chart import Chart, draw
 
 
-def charts_of(state: SharedState, period: Period, service: str | None = None) -> list[Chart]:
+def charts_of(state: SharedState, place: Place, period: Period, service: str | None = None) -> list[Chart]:
     """Return the charts of the gate, or of one service. Raises :class:`WritegateError` without a database."""
-    history = state.histories.get((period, service))
+    history = place.histories.get((period, service))
     waiting = [("parked_commands", "parked"), ("deferred_commands", "deferred")]
     found = [
         draw("Commands", "a second", [("commands_per_second", "commands")], history),

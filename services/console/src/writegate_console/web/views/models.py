@@ -15,12 +15,12 @@ from writegate_console.gate.kept.listing import full_rows
 from writegate_console.gate.kept.search import KeptGroup, count_groups
 from writegate_console.gate.overview.queries import Overview
 from writegate_console.gate.overview.services import ServiceRow
-from writegate_console.gate.reader import DatabaseUnavailable
+from writegate_console.gate.reader import DatabaseUnavailable, Reader
 from writegate_console.gate.trace.queries import command_rows
 from writegate_console.gate.trace.story import Event, events_of
 from writegate_console.gate.trace.tree import TreeNode, command_tree
 from writegate_console.web.state.live import Snapshot
-from writegate_console.web.state.shared import SharedState
+from writegate_console.web.state.shared import Place, SharedState
 
 _AUDIT_ENTRIES = 10
 
@@ -63,32 +63,32 @@ def current_overview(state: SharedState) -> tuple[Snapshot, Overview]:
     return snapshot, snapshot.overview
 
 
-def service_page(state: SharedState, name: str) -> ServicePage | None:
+def service_page(state: SharedState, place: Place, name: str) -> ServicePage | None:
     """Return all about a service, None when there is none of that name."""
     _, overview = current_overview(state)
     row = next((row for row in overview.services if row.service == name), None)
     if row is None:
         return None
-    declared = declared_service(state.reader, name)
+    declared = declared_service(place.reader, name)
     table_targets = {str(Target(table=table)) for table in declared.tables}
     return ServicePage(
         row=row,
         tasks=declared.tasks,
         tables=declared.tables,
         retention=declared.retention,
-        batches=recent_batches(state.reader, name),
-        parked=count_groups(state.reader, PARKED, Selection(service=name)),
+        batches=recent_batches(place.reader, name),
+        parked=count_groups(place.reader, PARKED, Selection(service=name)),
         deferred=[group for group in overview.deferred if group["service"] == name],
         holds=[hold for hold in overview.holds if hold["target"] in row.holds or hold["target"] in table_targets],
-        audit=newest_entries(state.reader, _AUDIT_ENTRIES, target=name),
+        audit=newest_entries(place.reader, _AUDIT_ENTRIES, target=name),
     )
 
 
-def command_page(state: SharedState, id_: str) -> CommandPage:
+def command_page(reader: Reader, id_: str) -> CommandPage:
     """Return all about a command."""
-    rows = command_rows(state.reader, id_)
-    numbers = [row["number"] for row in full_rows(state.reader, PARKED, id_)] if not id_.isdecimal() else []
-    tree = command_tree(state.reader, id_)
+    rows = command_rows(reader, id_)
+    numbers = [row["number"] for row in full_rows(reader, PARKED, id_)] if not id_.isdecimal() else []
+    tree = command_tree(reader, id_)
     return CommandPage(
         id=id_,
         anything=rows.anything or len(tree) > 1 or bool(numbers),

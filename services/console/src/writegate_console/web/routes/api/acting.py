@@ -24,7 +24,7 @@ from writegate_console.web.routes.api.models import (
 )
 from writegate_console.web.security.identity import ApiOperator, OperatorsRoute
 from writegate_console.web.state.jobs import Job
-from writegate_console.web.state.shared import shared_state
+from writegate_console.web.state.shared import place_of, shared_state
 from writegate_console.web.views.effects import highest, total
 
 router = APIRouter(prefix="/api/v1", responses=PROBLEMS, route_class=OperatorsRoute)
@@ -34,7 +34,7 @@ router = APIRouter(prefix="/api/v1", responses=PROBLEMS, route_class=OperatorsRo
 def hold(request: Request, viewer: ApiOperator, asked: HoldRequest) -> dict[str, Any]:
     """Place a hold."""
     state = shared_state(request)
-    target = str(find_target(state.reader, [asked.target]))
+    target = str(find_target(place_of(request).reader, [asked.target]))
     return state.operate(Hold(target=target, until=asked.until, by=viewer.user.name, reason=asked.reason))
 
 
@@ -115,11 +115,11 @@ def _dry_run(request: Request, name: KeptName, by: str, asked: DryRunRequest) ->
     operation = DRY_RUNS[name](selection=asked.selection.as_sent(), by=by, reason=asked.reason)
     state = shared_state(request)
     state.operate(operation)
-    return dry_run_report(state.reader, operation.command_id)
+    return dry_run_report(place_of(request).reader, operation.command_id)
 
 
 def _start_job(request: Request, name: KeptName, action: Action, by: str, asked: MoveRequest) -> Job:
     state = shared_state(request)
     selection = asked.selection.as_sent()
-    groups = count_groups(state.reader, TABLES[name], selection)
+    groups = count_groups(place_of(request).reader, TABLES[name], selection)
     return state.jobs.start(name, action, by, asked.reason, selection, total(groups), highest(groups))

@@ -41,7 +41,7 @@ from writegate_console.web.routes.api.models import (
 )
 from writegate_console.web.security.identity import ApiViewer, api_viewer
 from writegate_console.web.state.jobs import Job
-from writegate_console.web.state.shared import shared_state
+from writegate_console.web.state.shared import place_of, shared_state
 from writegate_console.web.views.effects import total
 from writegate_console.web.views.models import CommandPage, ServicePage, command_page, current_overview, service_page
 
@@ -67,7 +67,7 @@ def overview(request: Request) -> OverviewAnswer:
 @router.get("/history")
 def history(request: Request, period: Period = "15m", service: str | None = None) -> History:
     """Return metrics of the last hours, of one service or of the gate."""
-    return shared_state(request).histories.get((period, service))
+    return place_of(request).histories.get((period, service))
 
 
 @router.get("/services")
@@ -79,27 +79,27 @@ def services(request: Request) -> list[ServiceRow]:
 @router.get("/services/{name}")
 def service(request: Request, name: str) -> ServicePage:
     """Return one service."""
-    return found_or_404(service_page(shared_state(request), name), f"there is no service {name!r}")
+    return found_or_404(service_page(shared_state(request), place_of(request), name), f"there is no service {name!r}")
 
 
 @router.get("/commands/{id}")
 def command(request: Request, id: str) -> CommandPage:  # noqa: A002  its name in the address
     """Return what became of a command."""
-    found = command_page(shared_state(request), id)
+    found = command_page(place_of(request).reader, id)
     return found_or_404(found if found.anything else None, f"nothing is known of {id!r}")
 
 
 @router.get("/batches/{number}")
 def batch(request: Request, number: Number) -> BatchCommands:
     """Return a batch and its commands."""
-    found = batch_with_commands(shared_state(request).reader, number)
+    found = batch_with_commands(place_of(request).reader, number)
     return found_or_404(found, f"there is no batch {number}, or it is not kept any more")
 
 
 @router.get("/parked")
 def parked(request: Request, search: Annotated[ParkedQuery, Query()]) -> ParkedPage:
     """Return parked commands that match, newest first."""
-    reader, selection = shared_state(request).reader, search.selection()
+    reader, selection = place_of(request).reader, search.selection()
     groups = count_groups(reader, PARKED, selection, state=search.state)
     rows = newest(reader, ParkedCommand, selection, state=search.state, below=search.below, limit=search.limit)
     return ParkedPage(total(groups), groups, rows)
@@ -108,14 +108,14 @@ def parked(request: Request, search: Annotated[ParkedQuery, Query()]) -> ParkedP
 @router.get("/parked/{number}")
 def parked_command(request: Request, number: Number) -> ParkedDetail:
     """Return one parked command with its body."""
-    found = detail(shared_state(request).reader, ParkedDetail, number)
+    found = detail(place_of(request).reader, ParkedDetail, number)
     return found_or_404(found, f"no parked command has the number {number}")
 
 
 @router.get("/deferred")
 def deferred(request: Request, search: Annotated[DeferredQuery, Query()]) -> DeferredPage:
     """Return deferred commands that match, newest first."""
-    reader, selection = shared_state(request).reader, search.selection()
+    reader, selection = place_of(request).reader, search.selection()
     groups = count_groups(reader, DEFERRED, selection, state=search.state)
     rows = newest(reader, DeferredCommand, selection, state=search.state, below=search.below, limit=search.limit)
     return DeferredPage(total(groups), groups, rows)
@@ -124,20 +124,20 @@ def deferred(request: Request, search: Annotated[DeferredQuery, Query()]) -> Def
 @router.get("/deferred/{number}")
 def deferred_command(request: Request, number: Number) -> DeferredDetail:
     """Return one deferred command with its body."""
-    found = detail(shared_state(request).reader, DeferredDetail, number)
+    found = detail(place_of(request).reader, DeferredDetail, number)
     return found_or_404(found, f"no deferred command has the number {number}")
 
 
 @router.get("/audit")
 def audit(request: Request, search: Annotated[AuditQuery, Query()]) -> list[AuditEntry]:
     """Return what people did, newest first."""
-    return newest_entries(shared_state(request).reader, **search.model_dump())
+    return newest_entries(place_of(request).reader, **search.model_dump())
 
 
 @router.get("/connections")
 def connections(request: Request) -> ConnectionsReport:
     """Return who is connected, and who may still write directly."""
-    return read_connections(shared_state(request).reader)
+    return read_connections(place_of(request).reader)
 
 
 @router.get("/drain")
@@ -146,7 +146,7 @@ async def drain(
 ) -> DrainAnswer:
     """Wait until the commands that a target has now are finished, at most ``seconds``; return how many are left."""
     state, deadline = shared_state(request), time.monotonic() + seconds
-    begun = await run_in_threadpool(Drain, state.reader, state.settings, target)
+    begun = await run_in_threadpool(Drain, place_of(request).reader, state.settings, target)
     while (remaining := await run_in_threadpool(begun.remaining)) and time.monotonic() < deadline:
         await asyncio.sleep(DRAIN_INTERVAL_SECONDS)
     return DrainAnswer(not remaining, remaining)

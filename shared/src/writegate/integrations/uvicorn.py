@@ -1,0 +1,72 @@
+"""uvicorn: requests that do not arrive in time end, and so do the oldest of too many.
+
+uvicorn itself waits for ever for the rest of a request. ::
+
+    uvicorn flights.app:app --http writegate.integrations.uvicorn:TimedProtocol
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, Literal
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEAD_SECONDS: Final = 10.0
+"""From the connection, or the first byte of a further request, to the end of the request's head."""
+
+BODY_SECONDS: Final = 30.0
+"""From there to the end of the body, however many parts it comes in."""
+
+MOST_UNFINISHED: Final = 400
+"""Connections whose request is not complete. One more ends the oldest: who sends a request in one go is never it."""
+
+_Stage = Literal["head", "body"]
+
+
+class TimedProtocol(H11Protocol):
+    """HTTP/1.1 with time limits for requests. On the event loop's thread only."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._stage: _Stage | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def due(self) -> float:
+        """When the connection ends if the request is not complete, by the loop's clock; 0 when it is."""
+        return self._timer.when() if self._timer is not None else 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._wait_for("head")
+        unfinished = [other for other in self.connections if isinstance(other, TimedProtocol) and other.due]
+        if len(unfinished) > MOST_UNFINISHED:
+            min(unfinished, key=lambda other: other.due).transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of a request."""
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE:
+            # The next request of a connection, or still the first one. Nothing of it came when the buffer is empty:
+            # what did come completed the request before.
+            self._wait_for("head" if self.conn.trailing_data[0] or self._stage == "head" else None)
+        else:
+            self._wait_for("body" if self.conn.their_state is h11.SEND_BODY else None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        self._wait_for(None)
+        super().connection_lost(exc)
+
+    def _wait_for(self, stage: _Stage | None) -> None:
+        if stage == self._stage:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._stage, self._timer = stage, None
+        if stage is not None:
+            seconds = HEAD_SECONDS if stage == "head" else BODY_SECONDS
+            self._timer = self.loop.call_later(seconds, self.transport.abort)

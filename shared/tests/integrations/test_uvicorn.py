@@ -1,0 +1,160 @@
+"""Requests that do not arrive in time end, on a real server."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from tests.deadlines import patient
+from tests.recorder import Recorder
+from tests.sample import Note
+from writegate.integrations import uvicorn as timed
+from writegate.integrations.fastapi import respond
+from writegate.integrations.uvicorn import TimedProtocol
+from writegate.publishing import process
+from writegate_devkit.stack.readiness import wait_until
+
+PATIENCE_SECONDS = patient(30)
+HEAD_SECONDS, BODY_SECONDS = 0.5, 1.0
+HALF_HEAD = b"POST /notes HTTP/1.1\r\nHost: h\r\nX-Never: end"
+HALF_BODY = b"POST /notes HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n{"
+HALF_CHUNK = b"POST /notes HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"
+REFUSED = b"POST /notes HTTP/1.1\r\nHost: h\r\nContent-Length: 150000000\r\n\r\n{"
+
+app = FastAPI()
+
+
+@app.post("/notes")
+async def note(request: Request) -> Response:
+    return await respond(request, Note)
+
+
+@app.get("/livez")
+async def live() -> dict[str, bool]:
+    return {"live": True}
+
+
+@contextmanager
+def serving(protocol: type[H11Protocol]) -> Iterator[tuple[str, int]]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, http=protocol, log_level="error", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=lambda: server.run([listening]), daemon=True)
+        thread.start()
+        assert wait_until(lambda: server.started, PATIENCE_SECONDS)
+        try:
+            yield listening.getsockname()
+        finally:
+            server.should_exit = True
+            thread.join(PATIENCE_SECONDS)
+
+
+@pytest.fixture(autouse=True)
+def publisher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+    monkeypatch.setattr(timed, "HEAD_SECONDS", HEAD_SECONDS)
+    monkeypatch.setattr(timed, "BODY_SECONDS", BODY_SECONDS)
+    with process.replace(made := Recorder()):
+        yield made
+
+
+@pytest.fixture
+def address() -> Iterator[tuple[str, int]]:
+    with serving(TimedProtocol) as made:
+        yield made
+
+
+def ended(client: socket.socket) -> bool:
+    """Whether the server has closed a connection; what it sent before is read."""
+    client.settimeout(0.01)
+    try:
+        return client.recv(65_536) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def is_live(address: tuple[str, int]) -> bool:
+    with httpx.Client(transport=httpx.HTTPTransport(), timeout=PATIENCE_SECONDS) as client:
+        return client.get("http://{}:{}/livez".format(*address)).status_code == 200
+
+
+@pytest.mark.parametrize("sent", [b"", HALF_HEAD, HALF_BODY, HALF_CHUNK, REFUSED])
+def test_a_request_that_is_not_complete_in_time_ends(
+    address: tuple[str, int], sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(socket.create_connection(address)) as client, caplog.at_level(logging.ERROR):
+        client.sendall(sent)
+        began = time.monotonic()
+        assert wait_until(lambda: ended(client), PATIENCE_SECONDS)
+        assert time.monotonic() - began >= HEAD_SECONDS * 0.9
+    assert is_live(address)
+    assert not caplog.records, "in the log"
+
+
+@pytest.mark.parametrize("sent", [HALF_HEAD, HALF_BODY, HALF_CHUNK, REFUSED])
+def test_one_that_comes_a_byte_at_a_time_ends_as_well(address: tuple[str, int], sent: bytes) -> None:
+    with closing(socket.create_connection(address)) as client:
+        client.sendall(sent)
+
+        def drips() -> bool:
+            try:
+                client.sendall(b"x")
+            except OSError:
+                return True
+            return ended(client)
+
+        began = time.monotonic()
+        assert wait_until(drips, PATIENCE_SECONDS)
+        assert time.monotonic() - began >= HEAD_SECONDS * 0.9
+
+
+def test_without_the_limit_they_stay() -> None:
+    with serving(H11Protocol) as address, ExitStack() as clients:
+        opened = [clients.enter_context(closing(socket.create_connection(address))) for _ in range(4)]
+        for client, sent in zip(opened, (HALF_HEAD, HALF_BODY, HALF_CHUNK, b""), strict=True):
+            client.sendall(sent)
+        assert not wait_until(lambda: any(ended(client) for client in opened), 3 * BODY_SECONDS)
+
+
+def test_whole_requests_on_one_connection_are_answered_however_long_they_take(
+    address: tuple[str, int], publisher: Recorder
+) -> None:
+    with httpx.Client(transport=httpx.HTTPTransport(), timeout=PATIENCE_SECONDS) as client:
+        url, until = "http://{}:{}/notes".format(*address), time.monotonic() + 2 * BODY_SECONDS
+        first: Any = None
+
+        def posts() -> bool:
+            nonlocal first
+            answer = client.post(url, json={"text": "a"})
+            assert answer.status_code == 202
+            first = first or answer.extensions["network_stream"].get_extra_info("client_addr")
+            assert answer.extensions["network_stream"].get_extra_info("client_addr") == first, "another connection"
+            return time.monotonic() > until
+
+        assert wait_until(posts, PATIENCE_SECONDS)
+    assert len(publisher.commands) > 2
+
+
+def test_four_hundred_half_sent_requests_delay_nobody_and_the_oldest_end(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timed, "HEAD_SECONDS", 10 * PATIENCE_SECONDS)
+    with ExitStack() as clients:
+        opened = []
+        for _ in range(timed.MOST_UNFINISHED + 1):
+            opened.append(clients.enter_context(closing(socket.create_connection(address))))
+            opened[-1].sendall(HALF_HEAD)
+        assert wait_until(lambda: ended(opened[0]), PATIENCE_SECONDS)
+        assert is_live(address)
+        assert not ended(opened[-1])
