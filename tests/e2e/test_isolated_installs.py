@@ -24,7 +24,7 @@ PACKAGES = {
 SERVICES = sorted(path.parents[2].name for path in ROOT.glob("services/*/src/*/contract.py"))
 DATABASE = ("sqlalchemy", "psycopg2", "writegate_writer")
 # What starts an app where it is not `<service>.app`; importing it must be enough to find out what is missing.
-APPS = {"fleet": "fleet.wsgi", "weather": "weather.dataset"}
+APPS = {"fleet": "fleet.asgi", "weather": "weather.dataset"}
 # An app makes its publisher when it is imported; nobody listens there, and nothing is published.
 SETTINGS = {"WRITEGATE_BROKER_URL": "amqp://nobody:nothing@127.0.0.1:1/"}
 

@@ -240,7 +240,7 @@ def test_a_missing_setting_stops_a_replay_with_one_line(running: Servers, servic
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("module", ["flights.app", "fleet.wsgi"])
+@pytest.mark.parametrize("module", ["flights.app", "fleet.asgi"])
 def test_a_missing_setting_stops_a_service_with_one_line(running: Servers, module: str) -> None:
     service = module.partition(".")[0]
     line = [sys.executable, "-c", f"import {module}"]

@@ -11,6 +11,7 @@ from io import RawIOBase
 from typing import Any
 
 import pytest
+from django.core.asgi import get_asgi_application
 from django.test import Client
 from fastapi import FastAPI, Request, Response
 from flask import Flask
@@ -20,6 +21,7 @@ from tests.deadlines import patient
 from tests.recorder import Applied, Recorder
 from tests.sample import Note
 from writegate.integrations import requests
+from writegate.integrations.asgi import LimitedBodies
 from writegate.integrations.fastapi import respond
 from writegate.integrations.flask import Writegate
 from writegate.message.receipt import Receipt
@@ -33,9 +35,10 @@ PATIENCE_SECONDS = patient(30)
 
 @dataclass
 class Body:
-    """A body without an end. ``read``: how many of its bytes were taken."""
+    """A body, by default without an end. ``read``: how many of its bytes were taken."""
 
     read: int = 0
+    end: int = 2**62
 
     def take(self, size: int = len(CHUNK)) -> bytes:
         size = min(size, len(CHUNK)) if size > 0 else len(CHUNK)
@@ -59,16 +62,13 @@ class Stream(RawIOBase):
         return len(chunk)
 
 
-def with_fastapi(body: Body, length: int | None) -> int:
-    """Post the body; return the status."""
-    app = FastAPI()
-
-    @app.post("/notes")
-    async def note(request: Request) -> Response:
-        return await respond(request, Note)
+def send_by_asgi(app: Any, path: str, body: Body, length: int | None) -> int:
+    """Post the body to an application; return the status."""
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body.take(), "more_body": True}
+        if body.read >= body.end:
+            await asyncio.Event().wait()  # the client stays, and sends nothing more
+        return {"type": "http.request", "body": body.take(), "more_body": body.read < body.end}
 
     sent: list[Any] = []
 
@@ -77,11 +77,27 @@ def with_fastapi(body: Body, length: int | None) -> int:
 
     headers = [(b"content-length", str(length).encode())] if length is not None else []
     scope = {
-        "type": "http", "method": "POST", "path": "/notes", "headers": headers, "query_string": b"", "scheme": "http",
+        "type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b"", "scheme": "http",
         "server": ("s", 80), "client": ("c", 1), "root_path": "", "http_version": "1.1", "asgi": {"version": "3.0"},
     }  # fmt: skip
     asyncio.run(app(scope, receive, send))
     return int(sent[0]["status"])
+
+
+def with_fastapi(body: Body, length: int | None) -> int:
+    """Post the body; return the status."""
+    app = FastAPI()
+
+    @app.post("/notes")
+    async def note(request: Request) -> Response:
+        return await respond(request, Note)
+
+    return send_by_asgi(app, "/notes", body, length)
+
+
+def with_django_and_asgi(body: Body, length: int | None) -> int:
+    """Post the body; return the status."""
+    return send_by_asgi(LimitedBodies(get_asgi_application()), "/accounts/a/deposits", body, length)
 
 
 def with_flask(body: Body, length: int | None) -> int:
@@ -113,7 +129,7 @@ def with_django(body: Body, length: int | None) -> int:
 Post = Callable[[Body, int | None], int]
 
 
-@pytest.fixture(params=[with_fastapi, with_flask, with_django], ids=lambda post: post.__name__)
+@pytest.fixture(params=[with_fastapi, with_flask, with_django, with_django_and_asgi], ids=lambda post: post.__name__)
 def post(request: pytest.FixtureRequest, django_site: None) -> Iterator[Post]:
     del django_site
     with process.replace(Recorder()):
@@ -138,7 +154,7 @@ def test_the_limit_is_a_setting(post: Post, monkeypatch: pytest.MonkeyPatch) -> 
     assert post(body, 4097) == 413
     assert body.read == 0
     monkeypatch.setenv("WRITEGATE_HTTP_BODY_BYTES", str(2 * LIMIT_BYTES))
-    if post is not with_fastapi:  # which reads what comes, whatever length was given
+    if post in {with_flask, with_django}:  # by ASGI a body ends where the server says
         assert post(body, LIMIT_BYTES + 1) == 422, "of the contract: it was read"
         assert body.read > 0
 
@@ -226,3 +242,10 @@ def test_places_are_free_again_when_waiting_ended(publisher: Waiting) -> None:
     publisher.decided.set()
     for _ in range(20):
         assert requests.publish_body(Note, b'{"text": "a"}', "wait=1", {}).status == 201
+
+
+def test_without_the_limit_django_takes_all_that_comes(django_site: None) -> None:
+    del django_site
+    body = Body(end=2 * LIMIT_BYTES)
+    assert send_by_asgi(get_asgi_application(), "/accounts/a/deposits", body, None) == 413
+    assert body.read >= 2 * LIMIT_BYTES

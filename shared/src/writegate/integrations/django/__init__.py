@@ -65,8 +65,8 @@ def receipt(_: HttpRequest, command_id: str, service: str) -> HttpResponse:
 
 
 @require_safe
-def live(_: HttpRequest) -> HttpResponse:
-    """A view that answers that this process lives."""
+async def live(_: HttpRequest) -> HttpResponse:
+    """A view that answers that this process lives: under ASGI on the event loop, whatever keeps the threads."""
     return _response(requests.live())
 
 
