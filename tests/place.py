@@ -24,6 +24,7 @@ NAME = "apply_test"  # of the database and of the vhost
 PASSWORD = "secret"
 NAMES = ("writegate_writer", "writegate_reader", "writegate_operator", "alpha", "beta")
 CONNECTIONS = 3
+MOST_CONNECTIONS, MOST_CHANNELS = 3, 5  # of beta's broker user
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,10 @@ class Place:
 
     def services(self, lanes: int = 2) -> dict[str, Writes]:
         alpha, beta = (self.migrations / name for name in ("alpha", "beta"))
+        beta_service = Service("beta", commands=[], max_connections=MOST_CONNECTIONS, max_channels=MOST_CHANNELS)
         return {
             "alpha": Writes(Service("alpha", commands=[], lanes=lanes), tables=[table("alpha")], migrations=alpha),
-            "beta": Writes(Service("beta", commands=[]), tables=[table("beta")], migrations=beta),
+            "beta": Writes(beta_service, tables=[table("beta")], migrations=beta),
         }
 
     def plan(self, lanes: int = 2, connections: int = CONNECTIONS, password: str = PASSWORD) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import uuid
 from dataclasses import replace
@@ -13,6 +14,7 @@ from tests.attacks.attack import Attack
 from tests.attacks.target import WRITERS, Attacker, Target
 from tests.services.trial.contract import Deposit
 from writegate.contract.ids import new_id
+from writegate.message.body import MAX_BODY_BYTES
 from writegate.message.envelope import LOOKUP_TASK, MAX_PARTS, Item, Message, encode, encode_many, item_of
 from writegate.message.topology import dead_queue_name, queue_name
 from writegate_writer.decide.deferral import MOST_NEWER_COMMANDS
@@ -141,6 +143,29 @@ def too_many_parts(target: Target) -> str:
     return "5 rows"
 
 
+def costly_bodies(target: Target) -> str:
+    """Bodies within the cap that cost much to read: 64 MB in a small gzip, brackets in brackets, a long number."""
+    message = encode(item_of(Deposit(account="costly", seq=0)))
+    bomb = gzip.compress(b'[[],{"account":"' + b"x" * (64 * 1024**2))
+    depth = MAX_BODY_BYTES // 4
+    bodies = {
+        "gzip": bomb,
+        "utf-8": b'[[],{"account":"costly","seq":' + b"[" * depth + b"]" * depth + b"},{}]",
+        "UTF-8": b'[[],{"account":"costly","seq":' + b"7" * (MAX_BODY_BYTES - 100) + b"},{}]",
+    }
+    parked: list[str] = []
+    with target.attacker() as attacker:
+        for _ in range(10):
+            for encoding, body in bodies.items():
+                parked.append(new_id())
+                properties = {**message.properties, "content_encoding": encoding}
+                attacker.send(Message(body, {**message.headers, "id": parked[-1]}, properties), "costly")
+        settle(target, attacker, "costly")
+    count = target.gate.database.value("SELECT count(*) FROM writegate.parked WHERE id = ANY(%s)", [parked])
+    assert count == len(parked), f"{count} of {len(parked)} are parked"
+    return f"{count} parked"
+
+
 def many_look_ups(target: Target) -> str:
     """40 messages of 2,000 look-ups each: they are answered within a budget, after the writes."""
     with target.attacker() as attacker:
@@ -232,6 +257,7 @@ BROKER_ATTACKS: Final = (
     Attack("forged origins", forged_origins),
     Attack("amplified headers", amplified_headers),
     Attack("too many parts", too_many_parts),
+    Attack("bodies that cost much to read", costly_bodies),
     Attack("versions that nobody can have", unknown_versions),
     Attack("versions that somebody might have", next_versions),
     Attack("more than may be parked", more_than_may_be_parked),

@@ -6,14 +6,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 
+import pika
 import pytest
+from pika.exceptions import ConnectionClosedByBroker, ProbableAccessDeniedError
 
 from tests.deadlines import patient
-from tests.place import NAME, PASSWORD, Place, passwords
+from tests.place import MOST_CHANNELS, MOST_CONNECTIONS, NAME, PASSWORD, Place, passwords
 from tests.servers import Servers
 from writegate.contract.lanes import lane_of
 from writegate.contract.targets import BUILT_IN
@@ -76,6 +78,16 @@ BROKEN: dict[str, Broken] = {
         "broker user",
         "writegate_reader",
     ),
+    "connections": (
+        lambda place: place.api("PUT", "/user-limits/alpha/max-connections", value=7),
+        "limit",
+        "alpha",
+    ),
+    "channels": (
+        lambda place: place.api("DELETE", "/user-limits/writegate_writer/max-channels"),
+        "limit",
+        "writegate_writer",
+    ),
     "grant": (
         lambda place: place.sql("revoke update on alpha.item from writegate_service_alpha"),
         "grant",
@@ -127,7 +139,7 @@ def test_what_went_missing_is_named_and_repaired(applied: Place, broken: str) ->
 def test_what_is_rendered_makes_all_that_apply_would(place: Place) -> None:
     declared = place.declared()
     place.api("POST", "/definitions", **json.loads(definitions(declared.broker, declared.passwords)))
-    at_broker = {"vhost", "exchange", "queue", "binding", "broker user", "permission"}
+    at_broker = {"vhost", "exchange", "queue", "binding", "broker user", "permission", "limit"}
     assert at_broker.isdisjoint(change.kind for change in place.plan().changes)
     for _ in range(2):
         done = place.psql(sql(declared.database))
@@ -221,11 +233,39 @@ def test_a_switch_that_was_killed_is_shown_and_ended(applied: Place) -> None:
         ("binding", "writes.alpha -> writes.alpha.0"),
         ("binding", "writes.alpha -> writes.alpha.2"),
         ("queue", "writes.alpha.2"),
-        ("broker user", "alpha"),
+        ("limit", "alpha"),
     ]
     assert [(change.kind, change.name) for change in applied.apply()] == found
     assert applied.plan().changes == ()
     applied.publish("alpha", "writes.alpha", "2")
+
+
+def test_a_user_has_no_connection_and_no_channel_beyond_the_declared_number(applied: Place) -> None:
+    with connections_of(applied, "beta", MOST_CONNECTIONS) as connections:
+        with pytest.raises(ProbableAccessDeniedError, match="connection limit"):
+            applied.broker("beta")
+        for _ in range(MOST_CHANNELS):
+            connections[0].channel()
+        with pytest.raises(ConnectionClosedByBroker, match="maximum allowed user limit"):
+            connections[1].channel()
+    # Without limits, as it was: none is refused.
+    for limit in ("max-connections", "max-channels"):
+        applied.api("DELETE", f"/user-limits/beta/{limit}")
+    with connections_of(applied, "beta", MOST_CONNECTIONS + 1) as connections:
+        for _ in range(MOST_CHANNELS + 1):
+            connections[0].channel()
+
+
+@contextmanager
+def connections_of(place: Place, user: str, number: int) -> Iterator[list[pika.BlockingConnection]]:
+    opened: list[pika.BlockingConnection] = []
+    try:
+        opened.extend(place.broker(user) for _ in range(number))
+        yield opened
+    finally:
+        for connection in opened:
+            if connection.is_open:
+                connection.close()
 
 
 def test_lanes_under_a_persons_hold_are_not_switched(applied: Place) -> None:

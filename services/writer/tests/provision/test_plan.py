@@ -76,7 +76,7 @@ def test_a_fresh_database_needs_roles_before_migrations_before_grants_before_dom
 def test_a_fresh_broker_needs_exchanges_before_queues_before_bindings_before_users() -> None:
     changes = diff_broker(BROKER, BrokerState("/", exists=False))
     assert list(dict.fromkeys(change.kind for change in changes)) == [
-        "vhost", "exchange", "queue", "binding", "broker user", "permission",
+        "vhost", "exchange", "queue", "binding", "broker user", "permission", "limit",
     ]  # fmt: skip
 
 
@@ -188,10 +188,22 @@ def test_lanes_that_are_no_more_lead_to_those_that_are_and_their_queues_go() -> 
 
 
 def test_a_switch_that_was_interrupted_leaves_publishers_to_be_let_in_last() -> None:
-    lacking = replace(BROKER, shut_out=frozenset({"flights", "a stranger"}), users={})
-    assert diff_broker(BROKER, lacking)[-1].name == "flights"
-    (change,) = diff_broker(BROKER, replace(BROKER, shut_out=frozenset({"flights", "a stranger"})))
-    assert change.step == BrokerRequest("DELETE", ("user-limits", "flights", "max-connections"), {})
+    shut_out = {"max-connections": 0, "max-channels": 1000}
+    limits = {**BROKER.limits, "flights": shut_out, "a stranger": shut_out}
+    assert diff_broker(BROKER, replace(BROKER, limits=limits, users={}))[-1].name == "flights"
+    (change,) = diff_broker(BROKER, replace(BROKER, limits=limits))
+    assert "let in again" in change.detail
+    assert change.step == BrokerRequest("PUT", ("user-limits", "flights", "max-connections"), {"value": 200})
+
+
+def test_users_without_limits_get_them_and_a_changed_one_is_put_back() -> None:
+    missing = diff_broker(BROKER, replace(BROKER, limits={}))
+    assert {change.name for change in missing} == set(BROKER.users)
+    assert named(missing).count(("create", "limit", "flights")) == 2
+    limits = {**BROKER.limits, "flights": {"max-connections": 200, "max-channels": 7}}
+    (change,) = diff_broker(BROKER, replace(BROKER, limits=limits))
+    assert (change.action, change.detail) == ("change", "max-channels 1000, it is 7")
+    assert change.step == BrokerRequest("PUT", ("user-limits", "flights", "max-channels"), {"value": 1000})
 
 
 @pytest.mark.parametrize(("before", "after"), [(2, 4), (4, 2)])

@@ -45,6 +45,7 @@ def test_kubernetes_has_all_that_the_broker_needs() -> None:
     assert {permission["user"] for permission in resources("Permission").values()} == set(BROKER.users)
     assert resources("User")["writegate-reader"]["tags"] == ["monitoring"]
     assert resources("User")["gate-log"]["importCredentialsSecret"] == {"name": "gate-log-broker"}
+    assert resources("User")["gate-log"]["limits"] == {"connections": 200, "channels": 1000}
 
 
 def test_definitions_have_hashes_of_the_passwords_that_are_given() -> None:
@@ -54,6 +55,7 @@ def test_definitions_have_hashes_of_the_passwords_that_are_given() -> None:
     known = base64.b64decode(users["flights"]["password_hash"])
     assert known[4:] == hashlib.sha256(known[:4] + b"secret").digest()
     assert "secret" not in json.dumps(users)
+    assert {name: user["limits"] for name, user in users.items()} == BROKER.limits
 
 
 @pytest.mark.parametrize("form", ["definitions", "kubernetes", "sql"])

@@ -28,7 +28,8 @@ class Service:
     commands of two different keys, so that lanes may be applied in parallel. ``retention``: for how long a duplicate is
     recognised, in whole days. ``max_waiting`` (messages) and ``max_waiting_bytes`` limit each lane's queue; beyond them
     the broker refuses new messages and drops none. ``require_user_id``: a message without the property ``user_id``,
-    which the broker compares with the log-in, is parked.
+    which the broker compares with the log-in, is parked. ``max_connections`` and ``max_channels`` (of all connections
+    together) limit the service's broker user; beyond them the broker refuses further ones, and publishers spool.
 
     Raises :class:`~writegate.errors.DeclarationError` when the declaration cannot work.
     """
@@ -46,6 +47,8 @@ class Service:
         max_waiting: int = 2_000_000,
         max_waiting_bytes: int = 2 * 1024**3,
         require_user_id: bool = False,
+        max_connections: int = 200,
+        max_channels: int = 1000,
     ) -> None:
         if not _NAME.fullmatch(name) or name in self.reserved:
             raise DeclarationError(
@@ -56,6 +59,11 @@ class Service:
             raise DeclarationError(f"service {name}: lanes must be at least 1, not {lanes}")
         if retention < timedelta(days=1):
             raise DeclarationError(f"service {name}: retention is kept by whole days, at least 1, not {retention}")
+        if max_connections < 1 or max_channels < 1:
+            raise DeclarationError(
+                f"service {name}: its user needs at least 1 connection and 1 channel, "
+                f"not max_connections={max_connections} and max_channels={max_channels}"
+            )
         self.name = name
         self.lanes = lanes
         self.keys_own_rows = keys_own_rows
@@ -63,6 +71,8 @@ class Service:
         self.max_waiting = max_waiting
         self.max_waiting_bytes = max_waiting_bytes
         self.require_user_id = require_user_id
+        self.max_connections = max_connections
+        self.max_channels = max_channels
         self.commands: Mapping[str, type[Command]] = MappingProxyType(self._take_in(commands))
 
         _DECLARED[name] = lanes

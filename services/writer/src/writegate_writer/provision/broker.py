@@ -19,7 +19,7 @@ from writegate.message.policies import LISTED, Harm, Policy, harms_of_listing
 from writegate.message.topology import Binding, exchange_name
 from writegate.publishing.wire import LANES
 from writegate.urls import vhost_of
-from writegate_writer.provision.broker_diff import MONITORING, BrokerState, Permission, limit_path
+from writegate_writer.provision.broker_diff import CONNECTIONS, MONITORING, BrokerState, Permission, limit_path
 from writegate_writer.provision.change import ApplyError, BrokerRequest
 
 TIMEOUT_SECONDS = 15.0
@@ -84,7 +84,7 @@ class Broker:
             users=known,
             wrong_passwords=frozenset(wrong),
             monitors=monitors,
-            shut_out=frozenset(user for user, limit in self._limits().items() if limit == 0),
+            limits=self._limits(),
             policies=tuple(
                 tuple(Policy.of(entry) for entry in self._get(kind, self._vhost))
                 for kind in ("policies", "operator-policies")
@@ -93,7 +93,7 @@ class Broker:
 
     def harms(self) -> list[Harm]:
         """Return what policies may lose of our queues. The tag ``monitoring`` is enough for this."""
-        return harms_of_listing(self._request("GET", ("queues", self._vhost), parameters={"columns": LISTED}).json())
+        return harms_of_listing(self._get("queues", self._vhost, parameters={"columns": LISTED}))
 
     def publishers(self, exchange: str) -> list[Connected]:
         """Return the connections of this vhost that may publish to an exchange, but for writers and administrators."""
@@ -112,7 +112,7 @@ class Broker:
 
     def shut_out(self, user: str) -> int | None:
         """Let a user have no connection from now on; return how many it might have until now, None without a limit."""
-        before = self._limits().get(user)
+        before = self._limits().get(user, {}).get(CONNECTIONS)
         self._request("PUT", limit_path(user), {"value": 0})
         return before or None
 
@@ -149,12 +149,18 @@ class Broker:
         secret = {} if call.password_of is None else {"password": passwords[call.password_of]}
         self._request(call.method, call.path, {**call.body, **secret})
 
-    def _limits(self) -> dict[str, int]:
-        found = {limit["user"]: limit["value"].get("max-connections") for limit in self._get("user-limits")}
-        return {user: limit for user, limit in found.items() if limit is not None}
+    def _limits(self) -> dict[str, dict[str, int]]:
+        return {limits["user"]: limits["value"] for limits in self._get("user-limits")}
 
-    def _get(self, *path: str) -> Any:
-        return self._request("GET", path).json()
+    def _get(self, *path: str, parameters: Mapping[str, str] | None = None) -> Any:
+        response = self._request("GET", path, parameters=parameters)
+        try:
+            return response.json()
+        except ValueError:
+            raise ApplyError(
+                f"what answers at {response.url.host}:{response.url.port} is no management API of RabbitMQ: "
+                "check WRITEGATE_BROKER_API_URL"
+            ) from None
 
     def _request(
         self,
@@ -167,7 +173,7 @@ class Broker:
         url = "/api/" + "/".join(quote(part, safe="") for part in path)
         try:
             response = self._client.request(method, url, json=body, params=parameters)
-        except httpx.TransportError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ApplyError(
                 f"the broker's management API at {where} does not answer ({error}): "
                 "check WRITEGATE_BROKER_API_URL, and that the management plugin is on"
@@ -177,16 +183,22 @@ class Broker:
                 f"the broker's management API at {where} refused the log-in: "
                 "WRITEGATE_BROKER_API_URL must name a user with the administrator tag and its password"
             )
-        if response.is_error:
+        if not response.is_success:
             raise ApplyError(f"the broker refused {method} {url}: {response.status_code} {response.text.strip()}")
         return response
 
 
 @contextmanager
 def connect(settings: Settings) -> Iterator[Broker]:
-    """Open the management API of the settings, at the vhost of the broker URL."""
+    """Open the management API of the settings, at the vhost of the broker URL. May raise :class:`ApplyError`."""
     # A transport of its own: the machine's proxy settings are for the world outside, not for the broker.
-    transport = httpx.HTTPTransport()
+    try:
+        transport = httpx.HTTPTransport()
+    except OSError as error:
+        raise ApplyError(
+            f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be read ({error}): "
+            "the broker's management API is not trusted without them"
+        ) from error
     with httpx.Client(base_url=settings.broker_api_url, timeout=TIMEOUT_SECONDS, transport=transport) as client:
         yield Broker(client, vhost_of(settings.broker_url))
 

@@ -18,6 +18,10 @@ from writegate_writer.provision.change import BrokerRequest, Change, Removal, pa
 DURABLE_DIRECT = "durable direct"
 MONITORING = "monitoring"  # the tag with which a user reads the management API, and changes nothing
 # What Celery needs for remote control and events: mailboxes and their exchanges, of any node name.
+# Limits of a user, by RabbitMQ's names: connections, and channels of all connections together.
+CONNECTIONS, CHANNELS = "max-connections", "max-channels"
+# A writer has a few connections and a channel for each of its domains: enough for a hundred writers.
+_OWN_LIMITS: Mapping[str, int] = {CONNECTIONS: 1000, CHANNELS: 20_000}
 _CONTROL = r"(.+\.)?celery\.pidbox|celeryev(\..+)?"
 
 
@@ -37,7 +41,8 @@ class BrokerState:
     ``exchanges``: kind by name. ``queues``: arguments by name. ``users``: name and permission, None without one.
     ``wrong_passwords``: users whose given password is not the one the broker knows.
     ``monitors``: users who may read the management API. ``lanes``: how many a service has, by name, of those wanted.
-    ``shut_out``: users whose limit of connections is 0. ``policies``: those of users, and those of operators.
+    ``limits``: those of each user, by RabbitMQ's names; 0 connections while a switch shuts a service's user out.
+    ``policies``: those of users, and those of operators.
     """
 
     vhost: str
@@ -49,7 +54,7 @@ class BrokerState:
     wrong_passwords: frozenset[str] = frozenset()
     monitors: frozenset[str] = frozenset()
     lanes: Mapping[str, int] = field(default_factory=dict)
-    shut_out: frozenset[str] = frozenset()
+    limits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     policies: tuple[tuple[Policy, ...], ...] = ()
 
 
@@ -93,6 +98,14 @@ def desired_broker(vhost: str, services: Iterable[Service], lanes: Mapping[str, 
         # The writer watches for policies, the reader shows what waits, operators see both.
         monitors=frozenset({READER, WRITER, *(OPERATOR for service in services if service.name == BUILT_IN)}),
         lanes={service.name: numbers[service.name] for service in services},
+        limits={
+            WRITER: _OWN_LIMITS,
+            READER: _OWN_LIMITS,
+            **{
+                user_of(service.name): {CONNECTIONS: service.max_connections, CHANNELS: service.max_channels}
+                for service in services
+            },
+        },
     )
 
 
@@ -109,7 +122,7 @@ def diff_broker(desired: BrokerState, actual: BrokerState) -> list[Change]:
     changes += _leftovers(desired, actual)
     changes += _users(desired, actual)
     # The last: while a switch was under way its service's publishers were kept from what was not finished.
-    changes += _let_in(desired, actual)
+    changes += _limits(desired, actual)
     return changes
 
 
@@ -225,15 +238,22 @@ def _leftovers(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
                 yield Change("change", "queue", name, text, Removal(name))
 
 
-def _let_in(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
-    for name in sorted(actual.shut_out & set(desired.users)):
-        text = "may not connect, since `apply --switch` did not come to its end: let in again"
-        yield Change("change", "broker user", name, text, BrokerRequest("DELETE", limit_path(name), {}))
+def _limits(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:
+    for user, limits in desired.limits.items():
+        for name, wanted in limits.items():
+            there = actual.limits.get(user, {}).get(name)
+            if there == wanted:
+                continue
+            text = f"{name} {wanted}, it is {'not limited' if there is None else there}"
+            if name == CONNECTIONS and there == 0:
+                text = f"may not connect, since `apply --switch` did not come to its end: let in again, up to {wanted}"
+            step = BrokerRequest("PUT", limit_path(user, name), {"value": wanted})
+            yield Change("create" if there is None else "change", "limit", user, text, step)
 
 
-def limit_path(user: str) -> tuple[str, ...]:
-    """Return the management API's path of how many connections a user may have."""
-    return ("user-limits", user, "max-connections")
+def limit_path(user: str, name: str = CONNECTIONS) -> tuple[str, ...]:
+    """Return the management API's path of a limit of a user, by default of how many connections they may have."""
+    return ("user-limits", user, name)
 
 
 def _users(desired: BrokerState, actual: BrokerState) -> Iterator[Change]:

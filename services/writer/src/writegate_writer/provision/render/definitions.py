@@ -25,6 +25,7 @@ def definitions(desired: BrokerState, passwords: Mapping[str, str]) -> str:
                 "password_hash": _hash(passwords[name]) if name in passwords else "",
                 "hashing_algorithm": "rabbit_password_hashing_sha256",
                 "tags": [MONITORING] if name in desired.monitors else [],
+                "limits": dict(desired.limits[name]),
             }
             for name in desired.users
         ],

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from writegate_writer.provision.broker_diff import MONITORING, BrokerState
+from writegate_writer.provision.broker_diff import CHANNELS, CONNECTIONS, MONITORING, BrokerState
 
 CLUSTER = "rabbitmq"
 _TYPE = "x-queue-type"
@@ -37,7 +37,9 @@ def _resources(desired: BrokerState) -> Iterator[dict[str, Any]]:
         )
     for name, permission in desired.users.items():
         tags = [MONITORING] if name in desired.monitors else []
-        yield _resource("User", name, {"tags": tags, "importCredentialsSecret": {"name": f"{_name(name)}-broker"}})
+        limits = {"connections": desired.limits[name][CONNECTIONS], "channels": desired.limits[name][CHANNELS]}
+        secret = {"name": f"{_name(name)}-broker"}
+        yield _resource("User", name, {"tags": tags, "importCredentialsSecret": secret, "limits": limits})
         if permission is not None:
             rights = {"configure": permission.configure, "write": permission.write, "read": permission.read}
             yield _resource("Permission", name, {"user": name, **vhost, "permissions": rights})
