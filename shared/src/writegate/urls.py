@@ -7,6 +7,7 @@ to do. No message holds the URL: it has a password.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
@@ -31,6 +32,24 @@ service ssl ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmod
 sslkey sslkeylogfile sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs tcp_user_timeout user
 """
 
+_WRONG_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})|%00")
+_ANYTHING = re.compile(".*")
+_NUMBER = re.compile("-?[0-9]+")
+_DATABASE_VALUES = {
+    "sslmode": re.compile("disable|allow|prefer|require|verify-ca|verify-full"),
+    "gssencmode": re.compile("disable|prefer|require"),
+    "channel_binding": re.compile("disable|prefer|require"),
+    "target_session_attrs": re.compile("any|read-write|read-only|primary|standby|prefer-standby"),
+    "load_balance_hosts": re.compile("disable|random"),
+    **dict.fromkeys(
+        (
+            *("connect_timeout", "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval"),
+            *("port", "tcp_user_timeout"),
+        ),
+        _NUMBER,
+    ),
+}
+
 
 def check_broker_url(url: str) -> str:
     """Check an AMQP URL, and return it with its vhost percent-encoded, as the AMQP URI specification has it.
@@ -48,7 +67,9 @@ def check_broker_url(url: str) -> str:
             _check_tls_options(parts.scheme, value)
         else:
             way = f"set {_SET_ELSEWHERE[name]} instead" if name in _SET_ELSEWHERE else "leave it out"
-            raise ValueError(f"expected {_BROKER} with no option but ssl_options, but it has {name}={value}: {way}")
+            raise ValueError(
+                f"expected {_BROKER} with no option but ssl_options, but it has {_shown(name, value)}: {way}"
+            )
     return url if parts.path in {"", "/"} else parts._replace(path=f"/{quote(vhost_of(url), safe='')}").geturl()
 
 
@@ -74,8 +95,14 @@ def check_database_url(url: str) -> str:
     for name, value in _options(parts):
         if name not in _DATABASE_OPTIONS.split():
             raise ValueError(
-                f"expected {_DATABASE}, with options of libpq such as sslmode=verify-full, but it has {name}="
-                f"{value if 'pass' not in name.lower() else '…'}: leave it out, or correct its name"
+                f"expected {_DATABASE}, with options of libpq such as sslmode=verify-full, but it has "
+                f"{_shown(name, value)}: leave it out, or correct its name"
+            )
+        # libpq says so with each attempt to connect only, as if the server were down.
+        if not _DATABASE_VALUES.get(name, _ANYTHING).fullmatch(value):
+            raise ValueError(
+                f"expected {_DATABASE}, with values that libpq takes, but it has {_shown(name, value)}: "
+                f"correct it, or leave it out"
             )
     return url
 
@@ -107,13 +134,27 @@ def without_password(url: str) -> str:
 
 
 def _split(url: str, expected: str, schemes: tuple[str, ...]) -> SplitResult:
+    # Before anything is split: Python takes tabs and ends of lines out of a URL, other clients do not.
+    if any(character.isspace() or not character.isprintable() for character in url):
+        raise ValueError(
+            f"expected {expected}, but there is a space, an end of line or a control character in it: "
+            "leave it out, or write a space as %20"
+        )
+    if _WRONG_PERCENT.search(url):
+        raise ValueError(
+            f"expected {expected}, but a % in it is not followed by two digits of 0-9 A-F, or by 00: write % as %25"
+        )
     try:
         parts = urlsplit(url)
         usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        # A name that cannot be looked up: an empty label, or one of more than 63 characters.
+        (parts.hostname or "").encode("idna").decode("idna")
+        unquote(f"{parts.netloc}{parts.path}", errors="strict")
     except ValueError:
         # The error quotes what it took for a port: part of a password, when that has a `/`, `#` or `?` in it.
         raise ValueError(
-            f"expected {expected}, but port or host cannot be read: write special characters of a password as %2F"
+            f"expected {expected}, but port or host cannot be read: write special characters of a password as %2F, "
+            "those outside ASCII as UTF-8"
         ) from None
     if not usable:
         others = f" (or {', '.join(schemes[1:])})" if len(schemes) > 1 else ""
@@ -126,6 +167,11 @@ def _options(parts: SplitResult) -> list[tuple[str, str]]:
         return parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         raise ValueError("expected options such as ?name=value&name=value after the path of the URL") from None
+
+
+def _shown(name: str, value: str) -> str:
+    secret = any(part in name.lower() for part in ("pass", "secret", "key", "token"))
+    return f"{name}={'…' if secret else value}"
 
 
 def _check_tls_options(scheme: str, value: str) -> None:

@@ -22,9 +22,27 @@ class RefusingHandler(BaseHTTPRequestHandler):
         del format, args
 
 
-@pytest.fixture
-def settings() -> Iterator[Settings]:
-    server = HTTPServer(("127.0.0.1", 0), RefusingHandler)
+class OtherHandler(RefusingHandler):
+    """Some other server: it answers, in no JSON."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<p>It works!</p>")
+
+
+class MovedHandler(RefusingHandler):
+    """A proxy that leads to https."""
+
+    def do_GET(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", "https://broker/")
+        self.end_headers()
+
+
+@pytest.fixture(params=[RefusingHandler])
+def settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
+    server = HTTPServer(("127.0.0.1", 0), request.param)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://operator:secret-word@127.0.0.1:{server.server_port}"
     yield Settings.load({"WRITEGATE_BROKER_URL": "amqp://u:p@broker", "WRITEGATE_BROKER_API_URL": url})
@@ -38,3 +56,19 @@ def test_a_refusal_does_not_show_the_password(settings: Settings) -> None:
     problem = read_depths(settings)[1] or ""
     assert "401" in problem
     assert "secret-word" not in f"{raised.value}{problem}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [(OtherHandler, "no management API of RabbitMQ"), (MovedHandler, "answered 302")],
+    indirect=["settings"],
+)
+def test_what_is_no_management_api_is_named(settings: Settings, said: str) -> None:
+    with pytest.raises(WritegateError, match=said):
+        queue_counts(settings, [("flights", 0)])
+    assert said in (read_depths(settings)[1] or "")
+
+
+def test_certificates_that_cannot_be_read_are_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    assert "SSL_CERT_FILE" in (read_depths(settings)[1] or "")

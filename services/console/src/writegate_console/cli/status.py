@@ -19,7 +19,7 @@ from writegate_console.gate.status.model import GateStatus, only, unknown_names
 from writegate_console.gate.status.queries import read_status
 
 _CLEAR = "\x1b[H\x1b[2J"
-NO_WRITER, LOSING_POLICY = 3, 2  # exit codes
+NO_WRITER, LOSING_POLICY, NO_BROKER = 3, 2, 4  # exit codes
 REFRESH_SECONDS = 2.0  # within this time writers obey a hold
 
 
@@ -35,7 +35,8 @@ def status(
     """Show lanes, rates, what waits, holds, and who serves what.
 
     Rates are of commands, also where a message holds many. Exit code 0: every domain has a writer, 3: one has none, 2:
-    a policy of the broker can lose commands (or wrong usage), 1: failed.
+    a policy of the broker can lose commands (or wrong usage), 4: its management API is set and does not tell depths and
+    policies, 1: failed.
     """
     if watch and json_:
         raise typer.BadParameter("--json prints once: leave out --watch")
@@ -47,7 +48,7 @@ def status(
                 print_json({**asdict(found), "unserved": found.unserved})
             else:
                 typer.echo(_CLEAR if watch and sys.stdout.isatty() else "", nl=False)
-                _print_status(found)
+                _print_status(found, asked=bool(settings.broker_api_url))
             if not watch:
                 break
             time.sleep(REFRESH_SECONDS)
@@ -55,6 +56,8 @@ def status(
         raise typer.Exit(NO_WRITER)
     if found.policies:
         raise typer.Exit(LOSING_POLICY)
+    if found.broker is not None and settings.broker_api_url:
+        raise typer.Exit(NO_BROKER)
 
 
 def _chosen(found: GateStatus, names: list[str]) -> GateStatus:
@@ -66,19 +69,19 @@ def _chosen(found: GateStatus, names: list[str]) -> GateStatus:
     return only(found, names)
 
 
-def _print_status(found: GateStatus) -> None:
+def _print_status(found: GateStatus, *, asked: bool) -> None:
     if found.unserved:
         print_text(f"NO WRITER serves {', '.join(found.unserved)}: its commands wait\n")
     for harm in found.policies:
         print_text(f"POLICY {harm.policy} of the broker on {harm.target}: {harm.text}\n")
+    if found.broker is not None:
+        print_text(f"{'NOTHING FROM THE BROKER: ' if asked else ''}{found.broker}\n")
     columns = ("service", "lane", "domain", "state", "messages", "in/s", "oldest s")
     lanes = (
         (lane.service, lane.lane, lane.domain, lane.state, lane.messages, lane.in_per_second, lane.oldest_seconds)
         for lane in found.lanes
     )
     print_table(columns, (_rounded(lane) for lane in lanes))
-    if found.broker is not None:
-        print_text(found.broker)
     typer.echo()
     headings = ("service", "out/s", "batch", "last commit in a minute", "oldest s", "drained in s")
     print_table(headings, (_rounded(asdict(service).values()) for service in found.out))

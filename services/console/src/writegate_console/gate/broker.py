@@ -62,16 +62,30 @@ def _answers(
         raise SettingsError("WRITEGATE_BROKER_API_URL is not set")
     queues = f"{settings.broker_api_url.rstrip('/')}/api/queues/{quote(vhost_of(settings.broker_url), safe='')}"
     # An explicit transport ignores the machine's proxy settings: they are for the world outside, not for the broker.
-    with httpx.Client(timeout=timeout_seconds, transport=httpx.HTTPTransport()) as client:
+    try:
+        transport = httpx.HTTPTransport()
+    except OSError as error:
+        raise WritegateError(
+            f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be read ({error}): "
+            "the broker's management API is not trusted without them"
+        ) from error
+    with httpx.Client(timeout=timeout_seconds, transport=transport) as client:
         for path in paths:
             try:
                 response = client.get(f"{queues}{path}", params=parameters)
-            except httpx.TransportError as error:
-                raise WritegateError(f"the broker's management API does not answer ({error})") from error
-            if response.is_error:
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise WritegateError(
+                    f"the broker's management API does not answer ({error}): check WRITEGATE_BROKER_API_URL"
+                ) from error
+            if not response.is_success:
                 # httpx's own message holds the address, and with it the password.
                 raise WritegateError(
                     f"the broker's management API answered {response.status_code}: "
                     "WRITEGATE_BROKER_API_URL must name a user with the tag monitoring and its password"
                 )
-            yield response.json()
+            try:
+                yield response.json()
+            except ValueError:
+                raise WritegateError(
+                    "what answers there is no management API of RabbitMQ: check WRITEGATE_BROKER_API_URL"
+                ) from None
