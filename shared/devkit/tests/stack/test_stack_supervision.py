@@ -48,6 +48,7 @@ def test_what_we_write_is_what_supervisord_reads(home: Home) -> None:
     assert (read.name, read.directory, read.environment) == ("odd", str(directory), program.environment)
     assert (read.stopsignal, read.stopwaitsecs, read.priority) == (signal.SIGINT, 61, 7)
     assert not read.autostart
+    assert options.configroot.supervisord.umask == 0o077
     assert read.startretries > 1_000  # an outage of hours must not make it give up
     printed = subprocess.run(["sh", "-c", read.command], capture_output=True, text=True, check=True).stdout
     assert printed == 'it\'s 50% "done" writer-1@%h\n'

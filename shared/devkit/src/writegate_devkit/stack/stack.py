@@ -202,7 +202,8 @@ class Stack:
             env={**outside, **self.environment("owner")},
             cwd=self.home.checkout, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        (self.home.logs / "apply.log").write_text(done.stdout + done.stderr)
+        self.log("apply").touch(mode=0o600)
+        self.log("apply").write_text(done.stdout + done.stderr)
         if done.returncode:
             raise StackError(f"`writegate apply` failed. {self._last_lines('apply')}")
 

@@ -21,6 +21,8 @@ from writegate_devkit.stack.programs import Program
 
 # A variable in the environment of every program of a stack, so that it is found even when its supervisor is gone.
 MARK = "WRITEGATE_STACK_STATE"
+# Nobody else may read what the programs write: their logs may have values of rows in them.
+UMASK = 0o077
 # Nothing else of the caller's environment is inherited: a setting there must not change what runs here.
 INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
 
@@ -54,11 +56,14 @@ class Supervisor:
         """Start supervisord with ``programs``, none of them running yet. Raises :class:`StackError` if it cannot."""
         configuration = self._home.state / "supervisord.conf"
         configuration.touch(mode=0o600)  # it holds passwords
+        for log in self._home.logs.iterdir():  # those of before the umask
+            log.chmod(0o600)
         configuration.write_text(render(self._home, programs))
         done = subprocess.run(
             [sys.executable, "-m", "supervisor.supervisord", "-c", configuration],
             env={name: os.environ[name] for name in INHERITED if name in os.environ} | {MARK: str(self._home.state)},
             cwd=self._home.state, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            umask=UMASK,  # it opens its own log before it reads that setting
         )  # fmt: skip
         if done.returncode:
             raise StackError(f"supervisord did not start: {(done.stderr or done.stdout).strip()}")
@@ -108,6 +113,7 @@ def render(home: Home, programs: Iterable[Program]) -> str:
 logfile = {home.logs / "supervisord.log"}
 logfile_maxbytes = 10MB
 logfile_backups = 1
+umask = {UMASK:03o}
 pidfile = {home.run / "supervisord.pid"}
 childlogdir = {home.logs}
 {"user = root" if os.geteuid() == 0 else "; runs as whoever starts it"}
