@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,8 @@ from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.integration.writer_processes import WriterProcess
 from tests.servers import Servers
-from tests.services.trial.contract import Deposit
+from tests.services.trial.contract import Deposit, Run, trial
+from writegate.contract.lanes import lane_of
 from writegate_devkit.stack.readiness import wait_until
 
 # Its lease runs out after 2 s, and the broker misses its heartbeats after 4 to 6 s; the rest is for a busy machine.
@@ -71,6 +74,59 @@ def test_a_writer_that_was_frozen_past_its_lease_does_no_harm_and_rejoins(
     gate.database.assert_exactly_once(moment, range(40))
     assert gate.database.batches()[1] - before == 40, "what came again was recognised"
     gate.assert_drained()
+
+
+READS_AND_WRITES = """
+DO $$ DECLARE had bigint; BEGIN
+    SELECT total INTO had FROM trial.balance WHERE account = 'shared';
+    PERFORM pg_advisory_xact_lock(7);
+    UPDATE trial.balance SET total = had + 1 WHERE account = 'shared';
+END $$
+"""
+ADDS = "UPDATE trial.balance SET total = total + 1 WHERE account = 'shared'"
+LEASE_IS_OVER = (
+    "SELECT lease_until < clock_timestamp() - interval '6 seconds' FROM writegate.domain WHERE name = 'trial'"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("altered", "total"), [(None, 2), ("without_fence", 1)])
+def test_the_fence_keeps_what_a_frozen_writer_has_read_true(servers: Servers, altered: str | None, total: int) -> None:
+    """Two commands of different lanes change a row: the ledger knows both, and without the fence an update is lost.
+
+    The lane of the first is held meanwhile, so that the second writer does not apply that command too.
+    """
+    with gate_running(servers, "gate_fence", connections=6) as gate, closing(servers.superuser(gate.name)) as holding:
+        gate.database.sql("INSERT INTO trial.balance VALUES ('shared', 0)")
+        gate.database.sql(
+            "INSERT INTO trial.script VALUES ('reads and writes', %s), ('adds', %s)", [READS_AND_WRITES, ADDS]
+        )
+        first, second = (
+            next(key for key in map(str, range(99)) if lane_of(key, trial.lanes) == lane) for lane in (0, 1)
+        )
+        holding.cursor().execute("SELECT pg_advisory_lock(7)")
+        settings: dict[str, Any] = {"altered": altered, "writegate_heartbeat_seconds": 2}
+        sleeper = gate.writers.start("writer-1", **settings)
+        gate.broker.publish([Run(account=first, name="reads and writes")])
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
+        gate.wait(lambda: gate.database.value(waits) == 1, "it has read the row")
+        gate.database.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('trial.0', 'a test', 'me')")
+        sleeper.process.send_signal(signal.SIGSTOP)
+        gate.broker.publish([Run(account=second, name="adds")])
+        gate.writers.start("writer-2", wait=False, **settings)
+        row = "SELECT total FROM trial.balance WHERE account = 'shared'"
+        if altered is None:
+            gate.wait(lambda: bool(gate.database.value(LEASE_IS_OVER)), "its lease is long over", PATIENCE_SECONDS)
+            assert gate.database.value(row) == 0, "the other writer waits for its transaction"
+        else:
+            gate.wait(lambda: gate.database.value(row) == 1, "the other writer adds", PATIENCE_SECONDS)
+        sleeper.process.send_signal(signal.SIGCONT)
+        holding.cursor().execute("SELECT pg_advisory_unlock(7)")
+        gate.database.sql("DELETE FROM writegate.hold WHERE holder = 'me'")
+        applied = "SELECT count(*) FROM writegate.ledger WHERE service = 'trial' AND outcome = 'a'"
+        gate.wait(lambda: gate.database.value(applied) == 2, "both are applied", PATIENCE_SECONDS)
+        assert gate.database.value(row) == total
+        gate.assert_drained()
 
 
 def test_a_database_that_is_silent_makes_a_writer_let_go(servers: Servers) -> None:
