@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from random import Random
 
 import pytest
 
 from tests.deadlines import patient
 from tests.integration.gate import Gate
+from tests.integration.site import site_of
 from tests.servers import Servers
 from tests.sqlstates.cases import CASES, FEW, Case
 from tests.sqlstates.database_faults import FAULTS
@@ -22,6 +25,7 @@ from tests.sqlstates.run import (
     parked_alone,
     parked_count,
     refusing_gate,
+    wait_applied,
 )
 from tests.sqlstates.services.refusing.contract import Keep, Put, Touch
 from writegate import Command
@@ -58,6 +62,29 @@ def test_one_refused_command_harms_only_itself(gate: Gate) -> None:
 def test_a_refused_type_harms_only_itself_and_nothing_is_parked(gate: Gate, case: Case, commands: int) -> None:
     tried = all_of_a_type(gate, case, commands)
     assert not tried.missed, tried
+
+
+@pytest.mark.timeout(300)
+def test_the_console_names_cause_command_and_what_to_do(gate: Gate, tmp_path: Path) -> None:
+    alone, other = Put(account="console alone"), Put(account="console other")
+    steps = [
+        (alone, "correct the cause, or park or drop it (writegate deferred)"),
+        (other, "correct its handler, tables or grants"),
+    ]
+    gate.database.sql("INSERT INTO refusing.refused VALUES ('42P01')")
+    with site_of(gate, tmp_path) as site:
+        client = site.client()
+        for command, todo in steps:
+            gate.broker.publish([command], SERVICE)
+
+            def named(todo: str = todo) -> bool:
+                page = html.unescape(client.page("/"))
+                known = alone.command_id in page or other.command_id in page
+                return known and todo in page and "42P01: refused with 42P01" in page
+
+            gate.wait(named, f"the console says: {todo}", patient(30))
+    gate.database.sql("DELETE FROM refusing.refused")
+    assert wait_applied(gate, "console %", 2, patient(60)) == 2
 
 
 @pytest.mark.slow
