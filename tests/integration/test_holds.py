@@ -49,7 +49,7 @@ def audited(gate: Gate) -> tuple[str, str, str, str]:
 
 
 def test_a_hold_is_audited_and_ends_by_itself(gate: Gate) -> None:
-    told = gate.operator.do("hold", "table:trial.entry", "--reason", "migration 12", "--for", "3s", "--by", "ada")
+    told = gate.operator.do("hold", "table:trial.entry", "--reason", "migration 12", "--for", "8s", "--by", "ada")
     assert "held table:trial.entry until" in told
     assert audited(gate) == ("ada", "hold", "table:trial.entry", "migration 12")
     assert holds(gate) == ["table:trial.entry"]
