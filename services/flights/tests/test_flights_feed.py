@@ -10,16 +10,19 @@ import pytest
 
 from flights import feed as module
 from flights.contract import RecordArrival, RecordDeparture
-from flights.dataset import events
+from flights.dataset import Event, events
 from flights.feed import feed, later
 from writegate import key_of
 
-EVENTS = list(itertools.islice(events(100), 40))
+
+@pytest.fixture(scope="module")
+def recorded() -> list[Event]:
+    return list(itertools.islice(events(100), 40))
 
 
 @pytest.fixture(autouse=True)
-def short_year(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "events", lambda: iter(EVENTS))
+def short_year(monkeypatch: pytest.MonkeyPatch, recorded: list[Event]) -> None:
+    monkeypatch.setattr(module, "events", lambda: iter(recorded))
 
 
 def first_events(position: Path | None, count: int) -> list[tuple[str, str | None]]:
@@ -39,8 +42,8 @@ def test_when_the_year_ends_the_same_flights_depart_a_year_later() -> None:
     assert len({*first, *second}) == 80
 
 
-def test_an_event_is_moved_with_all_its_times() -> None:
-    departure = next(event for _, event in EVENTS if isinstance(event, RecordDeparture) and event.departed_at)
+def test_an_event_is_moved_with_all_its_times(recorded: list[Event]) -> None:
+    departure = next(event for _, event in recorded if isinstance(event, RecordDeparture) and event.departed_at)
     moved = later(departure, timedelta(days=365))
     assert isinstance(moved, RecordDeparture)
     assert departure.departed_at is not None

@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from fleet.contract import LogFlight
 from flights.contract import OfFlight, RecordArrival
-from flights.dataset import events
+from flights.dataset import Row, events
 from flights.writes import writes
 from tests.demo import oracle
 from tests.demo.before import create_database
@@ -58,14 +58,25 @@ def arrival(**fields: Any) -> RecordArrival:
     return RecordArrival(carrier=left.carrier, number=left.number, day=left.day, origin=left.origin, **fields)
 
 
+@pytest.fixture(scope="module")
+def recorded() -> list[OfFlight]:
+    return [command for _, command in events(FLIGHTS)]
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    """What the CSV says; it takes seconds to read and sort the whole year."""
+    return oracle.scheduled(FLIGHTS)
+
+
 @pytest.mark.parametrize("at_once", [1, 7, 1000])
-def test_the_tables_hold_what_the_csv_says(connection: Connection, at_once: int) -> None:
+def test_the_tables_hold_what_the_csv_says(
+    connection: Connection, recorded: list[OfFlight], rows: list[Row], at_once: int
+) -> None:
     emitted: list[Emitted] = []
-    recorded: list[OfFlight] = [command for _, command in events(FLIGHTS)]
     for start in range(0, len(recorded), at_once):
         for _, run in groupby(recorded[start : start + at_once], key=type):
             emitted += apply(connection, list(run))
-    rows = oracle.scheduled(FLIGHTS)
     assert list(differences(oracle.flight_tables(rows), ask(connection))) == []
 
     logged = [flown.command for flown in emitted if isinstance(flown.command, LogFlight)]
