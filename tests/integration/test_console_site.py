@@ -13,11 +13,8 @@ from urllib.parse import quote, urlencode
 
 import httpx
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
 from psycopg2.extras import Json
-from schemathesis.checks import not_a_server_error
-from schemathesis.core.result import Ok
 
 from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
@@ -297,6 +294,11 @@ def site_with_live(gate: Gate, tmp_path: Path) -> Iterator[Site]:
 
 @pytest.mark.slow
 def test_nothing_that_is_sent_to_the_api_fails_it(site_with_live: Site) -> None:
+    # Not above: every process of a run imports all modules of tests, and this library takes 0.3 s.
+    import schemathesis  # noqa: PLC0415  see above
+    from schemathesis.checks import not_a_server_error  # noqa: PLC0415
+    from schemathesis.core.result import Ok  # noqa: PLC0415
+
     with site_with_live.serving() as address:
         schema = schemathesis.openapi.from_url(f"{address}/api/v1/openapi.json")
         seen, codes = set(), set()
