@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from tests.offline_console import OfflineConsole, offline_console
 from tests.place import Place
 from tests.servers import Servers, servers_running
 from writegate.publishing import process
+
+# pytest keeps the tests with their assertions rewritten, also where PYTHONDONTWRITEBYTECODE is set: each process of a
+# run would rewrite all of them anew, which takes 5 s of CPU. Processes that tests start do as they are told.
+sys.dont_write_bytecode = False
 
 _LONGEST_FIRST = [
     f"tests/{name}" for name in ("e2e", "twin", "faults", "repository", "simulation", "integration", "conformance")
