@@ -22,8 +22,10 @@ from writegate_devkit.stack.readiness import answers, wait_until
 from writegate_devkit.stack.stack_state import StackState, read_state, renew, with_passwords
 from writegate_devkit.stack.supervision import Running, Supervisor
 
-START_SECONDS = 60.0
-STOP_SECONDS = 90.0  # longer than any program's own stop time: the supervisor kills what overruns that
+# PATIENCE=3, as for the tests: everything may take three times as long on a machine that is busy or slow.
+_PATIENCE = float(os.environ.get("PATIENCE") or 1)
+START_SECONDS = 60.0 * _PATIENCE
+STOP_SECONDS = 90.0 * _PATIENCE  # longer than any program's own stop time: the supervisor kills what overruns that
 LOG_LINES = 15
 
 
