@@ -39,6 +39,22 @@ def make(tmp_path: Path) -> Iterator[Make]:
         assert not one.home.state.exists()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack for the tests that need no more: to start a broker takes four seconds of CPU."""
+    stack = Stack(tmp_path_factory.mktemp("shared") / "state")
+    yield stack
+    stack.down(wipe=True)
+    assert not stack.home.state.exists()
+
+
+@pytest.fixture
+def stack(shared: Stack) -> Stack:
+    """The same with its servers up, whatever the test before did to them."""
+    shared.up((), apply=False)
+    return shared
+
+
 def command(*arguments: str, stack: Stack) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "writegate", "stack", *arguments, "--state", str(stack.home.named)]
     return subprocess.run(line, cwd=CHECKOUT, capture_output=True, text=True, check=False)
@@ -56,9 +72,7 @@ def listening(pids: set[int]) -> list[str]:
     return [row[1].split(":")[0] for row in rows if row[3] == "0A" and row[9] in sockets]
 
 
-def test_servers_come_up_stay_up_and_go_down_without_a_trace(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    stack = make("state")
-    stack.up((), apply=False)
+def test_servers_come_up_stay_up_and_go_down_without_a_trace(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     pids = {name: stack.pid(name) for name in stack.programs}
     assert all(pids[name] for name in ("epmd", "rabbitmq", "postgres"))
 
@@ -105,10 +119,9 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_two_stacks_live_side_by_side(make: Make) -> None:
-    one, other = make("one"), make("other")
-    for stack in (one, other):
-        stack.up((), apply=False)
+def test_two_stacks_live_side_by_side(stack: Stack, make: Make) -> None:
+    one, other = stack, make("other")
+    other.up((), apply=False)
     assert not set(one.state.ports.values()) & set(other.state.ports.values())
     one.down()
     assert other.ready("rabbitmq")
@@ -121,9 +134,7 @@ def test_two_stacks_live_side_by_side(make: Make) -> None:
         assert one.ready("rabbitmq")
 
 
-def test_servers_that_die_come_back_with_their_data(make: Make) -> None:
-    stack = make("state")
-    stack.up((), apply=False)
+def test_servers_that_die_come_back_with_their_data(stack: Stack) -> None:
     url = stack.environment("owner")["WRITEGATE_BROKER_URL"]
     with pika.BlockingConnection(pika.URLParameters(url)) as broker:
         channel = broker.channel()
@@ -139,9 +150,7 @@ def test_servers_that_die_come_back_with_their_data(make: Make) -> None:
         assert broker.channel().basic_get("kept", auto_ack=True)[2] == b"body"
 
 
-def test_down_ends_what_a_killed_supervisor_left(make: Make) -> None:
-    stack = make("state")
-    stack.up((), apply=False)
+def test_down_ends_what_a_killed_supervisor_left(stack: Stack) -> None:
     left = {stack.pid(name) for name in ("epmd", "rabbitmq", "postgres")}
     supervisor = int((stack.home.run / "supervisord.pid").read_text())
     os.kill(supervisor, signal.SIGKILL)
@@ -152,13 +161,12 @@ def test_down_ends_what_a_killed_supervisor_left(make: Make) -> None:
     stack.up((), apply=False)  # and its data is whole
 
 
-def test_a_server_that_cannot_start_is_reported_with_its_log(make: Make) -> None:
-    stack = make("state")
-    stack.up((), apply=False)
+def test_a_server_that_cannot_start_is_reported_with_its_log(stack: Stack) -> None:
     stack.down()
     (stack.home.state / "postgres/global/pg_control").unlink()
     with pytest.raises(StackError, match=r"postgres ended. The last lines of [^\n]*postgres.log:\n +\S"):
         stack.up((), apply=False)
+    stack.down(wipe=True)  # nothing can start from it any more
 
 
 def test_everything_comes_up_ready_and_a_dead_writer_comes_back(make: Make) -> None:
