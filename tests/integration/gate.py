@@ -7,14 +7,13 @@ operator.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 
+from tests import preloaded
 from tests.deadlines import patient
 from tests.integration.gate_broker import PASSWORD, GateBroker
 from tests.integration.gate_database import GateDatabase
@@ -56,10 +55,7 @@ class Gate:
 
     def apply(self) -> None:
         """Apply what is declared now."""
-        done = subprocess.run(
-            [sys.executable, "-m", "writegate", "apply", "--yes"],
-            env=self.environment(OWNER), cwd=CHECKOUT, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = preloaded.run("writegate", "apply", "--yes", env=self.environment(OWNER))
         assert done.returncode == 0, done.stdout + done.stderr
 
     def tear_down(self) -> None:

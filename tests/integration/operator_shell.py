@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
+from tests import preloaded
 from tests.deadlines import patient
 
-CHECKOUT = Path(__file__).parents[2]
 COMMAND_SECONDS = patient(120)
 
 
@@ -22,11 +20,7 @@ class OperatorShell:
 
     def run(self, *arguments: str, seconds: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
         """Run a command, whatever its exit code."""
-        command = [sys.executable, "-m", "writegate", *arguments]
-        environment = {**os.environ, **self.settings()}
-        return subprocess.run(
-            command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, timeout=seconds, check=False
-        )
+        return preloaded.run("writegate", *arguments, env={**os.environ, **self.settings()}, timeout=seconds)
 
     def do(self, *arguments: str, seconds: float = COMMAND_SECONDS) -> str:
         """Run a command that must succeed; return what it prints."""

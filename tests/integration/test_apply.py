@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -14,6 +13,7 @@ import pika
 import pytest
 from pika.exceptions import ConnectionClosedByBroker, ProbableAccessDeniedError
 
+from tests import preloaded
 from tests.deadlines import patient
 from tests.place import MOST_CHANNELS, MOST_CONNECTIONS, NAME, PASSWORD, Place, passwords
 from tests.servers import Servers
@@ -350,8 +350,7 @@ def test_a_migration_does_not_wait_long_for_a_table_in_use(applied: Place) -> No
 
 def run(servers: Servers, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, **servers.stack.environment("owner"), **more}
-    command = [sys.executable, "-m", "writegate", *arguments]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=patient(60))
+    return preloaded.run("writegate", *arguments, env=environ, timeout=patient(60))
 
 
 def test_the_commands_with_the_installed_services(bare_servers: Servers, place: Place) -> None:

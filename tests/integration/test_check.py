@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests import preloaded
 from tests.deadlines import patient
 from tests.integration.gate import SERVICES, Gate, gate_running
 from tests.integration.gate_broker import send
@@ -61,10 +62,7 @@ def check(gate: Gate, services: Path, *arguments: str) -> tuple[int, Any]:
         "WRITEGATE_DATABASE_URL": gate.servers.database_url("writegate_reader", gate.name),
         "PYTHONPATH": str(services),
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "writegate", "check", "--json", *arguments],
-        env={**os.environ, **own}, capture_output=True, text=True, timeout=patient(120), check=False,
-    )  # fmt: skip
+    done = preloaded.run("writegate", "check", "--json", *arguments, env={**os.environ, **own}, timeout=patient(120))
     assert not done.stderr
     return done.returncode, json.loads(done.stdout)
 

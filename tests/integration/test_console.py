@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
+from tests import preloaded
 from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.servers import OWNER, Servers
@@ -37,10 +37,7 @@ def gate(servers: Servers) -> Iterator[Gate]:
 
 def run(gate: Gate, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     own = {"WRITEGATE_DATABASE_URL": gate.servers.database_url(READER, gate.name)}
-    return subprocess.run(
-        [sys.executable, "-m", "writegate", *arguments],
-        env={**os.environ, **own, **more}, capture_output=True, text=True, timeout=patient(120), check=False,
-    )  # fmt: skip
+    return preloaded.run("writegate", *arguments, env={**os.environ, **own, **more}, timeout=patient(120))
 
 
 def read(gate: Gate, *arguments: str, **more: str) -> Any:

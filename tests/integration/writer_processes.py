@@ -1,10 +1,9 @@
-"""The writers of a gate, as processes: started as people start them, by Celery's own command."""
+"""The writers of a gate, as processes: started by Celery's own command, with the libraries loaded already."""
 
 from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -17,6 +16,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.deadlines import patient
+from tests.preloaded import Program
 from writegate_devkit.stack.ports import choose
 from writegate_devkit.stack.readiness import wait_until
 
@@ -37,7 +37,7 @@ class Environment(Protocol):
 class WriterProcess:
     """A running writer."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    def __init__(self, name: str, process: Program, port: int, log: Path) -> None:
         self.name = name
         self.process = process
         self.address = f"127.0.0.1:{port}"
@@ -101,10 +101,8 @@ class WriterProcesses(Mapping[str, WriterProcess]):
         port = choose(("health",), {})["health"]
         log = self._logs / f"{self._prefix}-{name}.log"
         with log.open("ab") as output:
-            process = subprocess.Popen(
-                self.command(name, altered), env=self._environment(WRITEGATE_HEALTH_PORT=str(port), **settings),
-                cwd=CHECKOUT, stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+            environment = self._environment(WRITEGATE_HEALTH_PORT=str(port), **settings)
+            process = Program(*self._program(name, altered), env=environment, stdout=output, stderr=output)
         writer = self._processes[name] = WriterProcess(name, process, port, log)
         if wait:
             self.wait(lambda: {"trial", "flights"} <= writer.serving(), f"{name} serves")
@@ -112,10 +110,13 @@ class WriterProcesses(Mapping[str, WriterProcess]):
 
     @staticmethod
     def command(name: str, altered: str | None = None) -> list[str]:
-        """Return what starts a writer, given the environment of one."""
+        """Return what starts a writer by itself, given the environment of one."""
+        return [sys.executable, "-m", *WriterProcesses._program(name, altered)]
+
+    @staticmethod
+    def _program(name: str, altered: str | None = None) -> list[str]:
         program = ["celery"] if altered is None else ["tests.integration.altered", altered]
-        worker = ("-A", "writegate_writer.app", "worker", "--hostname", f"{name}@%h", "--loglevel", "INFO")
-        return [sys.executable, "-m", *program, *worker]
+        return [*program, "-A", "writegate_writer.app", "worker", "--hostname", f"{name}@%h", "--loglevel", "INFO"]
 
     def kill(self, name: str = "writer-1") -> None:
         """Kill a writer, as a machine that fails would."""
