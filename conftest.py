@@ -24,9 +24,10 @@ from writegate.publishing import process
 # run would rewrite all of them anew, which takes 5 s of CPU. Processes that tests start do as they are told.
 sys.dont_write_bytecode = False
 
-_LONGEST_FIRST = [
-    f"tests/{name}" for name in ("e2e", "twin", "faults", "repository", "simulation", "integration", "conformance")
-]
+# Folders of tests/.
+_LONGEST_FIRST = (
+    "e2e", "sqlstates", "attacks", "values", "twin", "faults", "repository", "simulation", "integration", "conformance",
+)  # fmt: skip
 _EXAMPLES = os.environ.get("EXAMPLES")
 # How long one example takes says nothing: other tests share the machine. Without EXAMPLES they are the same ones in
 # every run, so that a run that fails says something of what was changed; with EXAMPLES they are others each time.
@@ -56,7 +57,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
         path = item.path.relative_to(root)
         return next(
-            (rank for rank, folder in enumerate(_LONGEST_FIRST) if path.is_relative_to(folder)), len(_LONGEST_FIRST)
+            (rank for rank, folder in enumerate(_LONGEST_FIRST) if path.is_relative_to(f"tests/{folder}")),
+            len(_LONGEST_FIRST),
         )
 
     items.sort(key=rank)
