@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ SETTINGS = {"WRITEGATE_BROKER_URL": "amqp://nobody:nothing@127.0.0.1:1/"}
 
 def run(*command: str | Path, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a program that knows nothing of this environment or checkout; ``more`` are variables it gets."""
-    hidden = {"VIRTUAL_ENV", "PYTHONPATH"}
+    hidden = {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
     environment = {name: value for name, value in os.environ.items() if name not in hidden} | package_index() | SETTINGS
     return subprocess.run(command, cwd=cwd, env=environment | more, capture_output=True, text=True, check=False)
 
@@ -42,6 +43,7 @@ def output_of(*command: str | Path, cwd: Path, **more: str) -> str:
     return done.stdout
 
 
+@cache  # to ask pip takes 0.3 s of CPU, and every program that is run here needs the answer
 def package_index() -> dict[str, str]:
     """Point uv to where this machine's pip gets packages, as the set-up does."""
     trust = {"UV_SYSTEM_CERTS": "1"} if Path("/etc/ssl/certs/ca-certificates.crt").exists() else {}
@@ -78,6 +80,18 @@ def locked(uv: Path, distribution: str, extra: str = "") -> list[str]:
     ).splitlines()
 
 
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("outside")
+
+
+@pytest.fixture
+def where(outside: Path) -> Path:
+    """Where an environment is made, the same place for each: what one has compiled is there for the next."""
+    shutil.rmtree(outside / "environment", ignore_errors=True)
+    return outside / "environment"
+
+
 class Environment:
     """A throw-away environment with one of our distributions and what the lock file says that it needs."""
 
@@ -100,20 +114,25 @@ class Environment:
         output_of(*install, "--requirements", requirements, *ours, cwd=self._outside)
 
     def imports(self, module: str) -> bool:
-        done = run(self.python, "-c", f"import {module}", cwd=self._outside)
+        done = self._run(self.python, "-c", f"import {module}")
         assert done.returncode == 0 or "ModuleNotFoundError" in done.stderr, done.stderr
         return done.returncode == 0
 
     def prints(self, program: str) -> str:
-        return output_of(self.python, "-c", program, cwd=self._outside)
+        done = self._run(self.python, "-c", program)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def writegate(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return run(self.python.with_name("writegate"), *arguments, cwd=self._outside)
+        return self._run(self.python.with_name("writegate"), *arguments)
+
+    def _run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        return run(*command, cwd=self._outside, PYTHONPYCACHEPREFIX=str(self._outside / "bytecode"))
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_base_is_the_contract(uv: Path, wheels: Path, tmp_path: Path, service: str) -> None:
-    base = Environment(uv, wheels, tmp_path / "base", service)
+def test_the_base_is_the_contract(uv: Path, wheels: Path, where: Path, service: str) -> None:
+    base = Environment(uv, wheels, where, service)
     assert base.imports(f"{service}.contract")
     found = base.prints("from writegate.catalog import installed_services; print(*installed_services())")
     assert set(found.split()) == {service, BUILT_IN}
@@ -123,16 +142,16 @@ def test_the_base_is_the_contract(uv: Path, wheels: Path, tmp_path: Path, servic
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_app_has_no_database_driver(uv: Path, wheels: Path, tmp_path: Path, service: str) -> None:
-    app = Environment(uv, wheels, tmp_path / "app", service, "app")
+def test_the_app_has_no_database_driver(uv: Path, wheels: Path, where: Path, service: str) -> None:
+    app = Environment(uv, wheels, where, service, "app")
     assert app.imports(APPS.get(service, f"{service}.app"))
     assert [name for name in DATABASE if app.imports(name)] == []
     assert not app.imports(f"{service}.writes")
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_what_the_writer_loads_carries_its_migrations(uv: Path, wheels: Path, tmp_path: Path, service: str) -> None:
-    writes = Environment(uv, wheels, tmp_path / "writes", service, "writes")
+def test_what_the_writer_loads_carries_its_migrations(uv: Path, wheels: Path, where: Path, service: str) -> None:
+    writes = Environment(uv, wheels, where, service, "writes")
     found = writes.prints(
         f"from {service}.writes import writes; writes.check();"
         "from writegate_writer.handlers.loading import migrations_of;"
@@ -143,8 +162,8 @@ def test_what_the_writer_loads_carries_its_migrations(uv: Path, wheels: Path, tm
     assert expected
 
 
-def test_the_reading_commands_bring_no_writer(uv: Path, wheels: Path, tmp_path: Path) -> None:
-    console = Environment(uv, wheels, tmp_path / "console", "writegate-console")
+def test_the_reading_commands_bring_no_writer(uv: Path, wheels: Path, where: Path) -> None:
+    console = Environment(uv, wheels, where, "writegate-console")
     names = (
         "from importlib.metadata import entry_points; print(*sorted(entry_points(group='writegate.commands').names))"
     )
@@ -154,8 +173,8 @@ def test_the_reading_commands_bring_no_writer(uv: Path, wheels: Path, tmp_path: 
     assert not console.imports("writegate_console.cli.console"), "the page is an extra"
 
 
-def test_the_page_brings_no_writer_and_all_its_files(uv: Path, wheels: Path, tmp_path: Path) -> None:
-    console = Environment(uv, wheels, tmp_path / "page", "writegate-console", "page")
+def test_the_page_brings_no_writer_and_all_its_files(uv: Path, wheels: Path, where: Path) -> None:
+    console = Environment(uv, wheels, where, "writegate-console", "page")
     assert console.imports("writegate_console.web.application")
     assert [name for name in ("celery", "sqlalchemy", "writegate_writer") if console.imports(name)] == []
     rendered = console.prints(
@@ -169,8 +188,8 @@ def test_the_page_brings_no_writer_and_all_its_files(uv: Path, wheels: Path, tmp
 COMMANDS = "from importlib.metadata import entry_points; print(*entry_points(group='writegate.commands').names)"
 
 
-def test_the_command_line_has_no_stack_and_says_where_it_is(uv: Path, wheels: Path, tmp_path: Path) -> None:
-    cli = Environment(uv, wheels, tmp_path / "cli", "writegate", "cli")
+def test_the_command_line_has_no_stack_and_says_where_it_is(uv: Path, wheels: Path, where: Path) -> None:
+    cli = Environment(uv, wheels, where, "writegate", "cli")
     assert cli.prints(COMMANDS).split() == []
     assert [name for name in (*DATABASE, "supervisor", "writegate_devkit") if cli.imports(name)] == []
     for line in (("stack", "up"), ("service", "new", "invoices")):
@@ -180,8 +199,8 @@ def test_the_command_line_has_no_stack_and_says_where_it_is(uv: Path, wheels: Pa
     assert cli.writegate("contracts").returncode == 0
 
 
-def test_the_devkit_brings_both_commands_and_all_its_files(uv: Path, wheels: Path, tmp_path: Path) -> None:
-    devkit = Environment(uv, wheels, tmp_path / "devkit", "writegate-devkit")
+def test_the_devkit_brings_both_commands_and_all_its_files(uv: Path, wheels: Path, where: Path) -> None:
+    devkit = Environment(uv, wheels, where, "writegate-devkit")
     assert set(devkit.prints(COMMANDS).split()) == {"service.new", "stack"}
     assert [name for name in (*DATABASE, "celery") if devkit.imports(name)] == []
     assert devkit.imports("supervisor")
