@@ -9,7 +9,7 @@ from urllib.parse import quote
 from fastapi import FastAPI, HTTPException, Request, status
 from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
@@ -65,6 +65,7 @@ def application(settings: Settings, operate: SendOperation) -> FastAPI:
     app.add_exception_handler(StarletteHTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(WritegateError, _on_failure)
+    app.add_exception_handler(TooManyLogins, _on_too_many_logins)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
     return app
 
@@ -99,19 +100,21 @@ async def _on_disconnect(_: Request, error: Exception) -> Response:
 
 async def _on_failure(request: Request, error: Exception) -> Response:
     code = status.HTTP_409_CONFLICT
-    headers: dict[str, str] = {}
-    if isinstance(error, TooManyLogins):
-        code = status.HTTP_503_SERVICE_UNAVAILABLE
-        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-    elif isinstance(error, DatabaseUnavailable):
+    if isinstance(error, DatabaseUnavailable):
         code = status.HTTP_503_SERVICE_UNAVAILABLE
     elif isinstance(error, InvalidQuery):
         code = status.HTTP_400_BAD_REQUEST
     if request.url.path.startswith(_API):
+        return JSONResponse({"detail": str(error)}, code)
+    return _error_page(request, code, str(error))
+
+
+async def _on_too_many_logins(request: Request, error: Exception) -> Response:
+    """Answer without a page: there may be hundreds at once."""
+    code, headers = status.HTTP_503_SERVICE_UNAVAILABLE, {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    if request.url.path.startswith(_API):
         return JSONResponse({"detail": str(error)}, code, headers)
-    answer = _error_page(request, code, str(error))
-    answer.headers.update(headers)
-    return answer
+    return PlainTextResponse(str(error), code, headers)
 
 
 def _error_page(request: Request, code: int, text: str) -> Response:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Request, status
+from fastapi import APIRouter, Depends, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from writegate_console.users import User
 from writegate_console.web.security.csrf import CSRF_FIELD, same_secret
 from writegate_console.web.security.identity import SESSION_COOKIE, visitor_of
-from writegate_console.web.security.login import try_login
+from writegate_console.web.security.login import network_of, try_login
 from writegate_console.web.state.sessions import MAX_SECONDS
 from writegate_console.web.state.shared import shared_state
 from writegate_console.web.views.forms import SentForm
@@ -30,7 +30,12 @@ async def show_login(request: Request, next: str = "/") -> Response:  # noqa: A0
     return page(request, "login.html", None, next=_local_path(next), name="", problem=None)
 
 
-@router.post("/login", max_body_size=MAX_LOGIN_BYTES)
+async def has_place(request: Request) -> None:
+    """Refuse a log-in before its form is read when no place is free: many at once are to cost little."""
+    shared_state(request).passwords.refuse_when_full(network_of(visitor_of(request).address))
+
+
+@router.post("/login", max_body_size=MAX_LOGIN_BYTES, dependencies=[Depends(has_place)])
 async def log_in(request: Request, form: SentForm) -> Response:
     """Log in. A wrong name and a wrong password have the same answer."""
     state, visitor = shared_state(request), visitor_of(request)

@@ -37,11 +37,15 @@ class PasswordChecks:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="password")
         self._waiting: Counter[str] = Counter()
 
+    def refuse_when_full(self, network: str) -> None:
+        """Raise :class:`TooManyLogins` when no place is free for a visitor from there."""
+        if self._waiting.total() >= self._most_waiting or self._waiting[network] >= MOST_WAITING_OF_NETWORK:
+            raise TooManyLogins(f"too many log-ins at once: try again in {RETRY_AFTER_SECONDS} s")
+
     @contextmanager
     def place_of(self, network: str) -> Iterator[Check]:
         """Yield what checks a password of a visitor from ``network``. Raises :class:`TooManyLogins`."""
-        if self._waiting.total() >= self._most_waiting or self._waiting[network] >= MOST_WAITING_OF_NETWORK:
-            raise TooManyLogins(f"too many log-ins at once: try again in {RETRY_AFTER_SECONDS} s")
+        self.refuse_when_full(network)
         self._waiting[network] += 1
         try:
             yield self._check_apart
