@@ -93,6 +93,8 @@ def test_servers_come_up_stay_up_and_go_down_without_a_trace(stack: Stack, monke
     assert len(addresses) >= 5
     assert set(addresses) <= loopback
 
+    assert open_to_others(stack) == []
+
     partly = command("status", "--json", stack=stack)
     assert partly.returncode == 3
     states = {row["program"]: row["state"] for row in json.loads(partly.stdout)["programs"]}
@@ -112,6 +114,13 @@ def test_servers_come_up_stay_up_and_go_down_without_a_trace(stack: Stack, monke
     with psycopg2.connect(stack.environment("owner")["WRITEGATE_DATABASE_URL"]) as connection:
         connection.cursor().execute("TABLE kept")
     connection.close()
+
+
+def open_to_others(stack: Stack) -> list[str]:
+    """Return what other users could read or write: files, and directories, through which they may pass."""
+    found = [path for path in stack.home.state.rglob("*") if not path.is_symlink()]
+    files = [path for path in found if path.is_file() and path.stat().st_mode & 0o077]
+    return [str(path) for path in files + [path for path in found if path.is_dir() and path.stat().st_mode & 0o066]]
 
 
 def listens(port: int) -> bool:
@@ -178,5 +187,6 @@ def test_everything_comes_up_ready_and_a_dead_writer_comes_back(make: Make) -> N
     assert str(stack.home.state) in status.stdout
     stack.wait_ready("writer-1", other_than=stack.kill("writer-1", signal.SIGKILL))
     assert all(stack.log(name).stat().st_size for name in ("rabbitmq", "postgres", "writer-1", "flights", "apply"))
+    assert open_to_others(stack) == []
     stack.down()
     assert not orphans.find(stack.home)

@@ -239,6 +239,8 @@ class Stack:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Exclude other processes that bring this stack up or down at the same time."""
-        with (self.home.state / "lock").open("w") as file:
+        lock = self.home.state / "lock"
+        lock.touch(mode=0o600)  # whoever can open it can lock it
+        with lock.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
