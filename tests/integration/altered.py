@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 
 from tests.deadlines import patient
-from writegate import contract_of
+from writegate import contract_of, urls
 from writegate_writer.apply import batch
 from writegate_writer.apply.batch import BatchProcessor
 from writegate_writer.apply.transaction import apply
@@ -243,6 +243,17 @@ def maintains_often() -> None:
     mock.patch.object(maintenance, "_INTERVAL_SECONDS", MAINTENANCE_SECONDS).start()
 
 
+def any_host_name() -> None:
+    """Let Celery's connections take a certificate of a known authority for any host."""
+    tls_of = urls.tls_of
+
+    def names_no_host(url: str) -> dict[str, Any] | None:
+        options = tls_of(url)
+        return options and {name: value for name, value in options.items() if name != "server_hostname"}
+
+    mock.patch.object(urls, "tls_of", names_no_host).start()
+
+
 def _die() -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
@@ -270,6 +281,7 @@ CHANGES: dict[str, Callable[[], None]] = {
         traced,
         samples_often,
         maintains_often,
+        any_host_name,
     )
 }
 

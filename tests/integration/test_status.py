@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.certificates import Authority, Certificate
 from tests.integration.gate import Gate, gate_running
 from tests.integration.operator_shell import OperatorShell
+from tests.relay import Link, Relay
 from tests.servers import OWNER, Servers
 from tests.services.trial.contract import Deposit
+from writegate_devkit.stack.ports import choose
 
 READER = "writegate_reader"
 SAMPLE_SECONDS = 5.0  # between the broker's samples of a queue
 MANY = 100  # commands in one message
+# What `plan` says where it does not say the same: it asks as an administrator.
+PLAN_SAYS = {"answered 401": "refused the log-in", "answered 404": "refused GET /api/users: 404"}
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +89,64 @@ def test_with_writers_every_domain_is_served(gate: Gate, shell: OperatorShell) -
     wrong = shell.run("status", "trail")
     assert (wrong.returncode, "did you mean trial?" in wrong.stderr) == (1, True)
     assert {lane["service"] for lane in json.loads(shell.do("status", "flights", "--json"))["lanes"]} == {"flights"}
+
+
+class TlsRelay(Relay):
+    """Shows a certificate, and passes what comes on in plain."""
+
+    def __init__(self, certificate: Certificate, port: int) -> None:
+        super().__init__(port)
+        self._context = certificate.server_context()
+
+    def link(self, client: socket.socket, server: socket.socket) -> Link:
+        # The handshake comes with the first byte that is read, on the connection's own thread.
+        return Link(self._context.wrap_socket(client, server_side=True, do_handshake_on_connect=False), server)
+
+
+@pytest.fixture
+def tls(gate: Gate, tmp_path: Path) -> Iterator[tuple[TlsRelay, Path]]:
+    """The management API behind TLS, and the authority's certificate."""
+    authority = Authority(tmp_path)
+    relay = TlsRelay(authority.certificate("127.0.0.1", "IP"), urlsplit(gate.servers.broker_api_url).port or 0)
+    yield relay, authority.own.file
+    relay.close()
+
+
+def test_a_broker_that_does_not_tell_is_named_and_ends_with_an_exit_code(
+    gate: Gate, shell: OperatorShell, tls: tuple[TlsRelay, Path], tmp_path: Path
+) -> None:
+    if "writer-1" not in gate.writers:
+        gate.writers.start()
+    gate.wait(lambda: shell.run("status").returncode == 0, "every domain has a writer")
+    usual, (relay, authority) = shell.settings(), tls
+    plain = usual["WRITEGATE_BROKER_API_URL"]
+    secure = relay.in_place(f"{plain}/").replace("http://", "https://")
+    stranger = Authority(tmp_path, "stranger").own.file
+    wrong: dict[str, dict[str, str]] = {
+        "unable to get local issuer certificate": {"url": secure, "authority": str(stranger)},
+        "certificates of SSL_CERT_FILE": {"url": secure, "authority": str(tmp_path / "none.pem")},
+        "answered 401": {"url": plain.replace(f"{READER}:", f"{READER}:x")},
+        "Connection refused": {"url": f"http://{READER}:x@127.0.0.1:{choose(('closed',), {})['closed']}"},
+        "[SSL": {"url": plain.replace("http://", "https://")},
+        "does not answer": {"url": secure.replace("https://", "http://")},
+        "answered 404": {"url": f"http://{READER}:x@{gate.writers['writer-1'].address}"},
+    }
+    for said, given in wrong.items():
+        settings = {**usual, "WRITEGATE_BROKER_API_URL": given["url"], "SSL_CERT_FILE": given.get("authority", "")}
+        unable = OperatorShell(settings.copy)
+        status = unable.run("status")
+        assert (status.returncode, "NOTHING FROM THE BROKER" in status.stdout, said in status.stdout) == (
+            4, True, True,
+        ), f"{said}: {status.stdout}{status.stderr}"  # fmt: skip
+        assert json.loads(unable.run("status", "--json").stdout)["broker"]
+        owner = gate.environment(
+            OWNER, **{name: settings[name] for name in ("WRITEGATE_BROKER_API_URL", "SSL_CERT_FILE")}
+        )
+        plan = OperatorShell(owner.copy).run("plan")
+        assert plan.returncode == 1, f"{said}: {plan.stdout}{plan.stderr}"
+        assert PLAN_SAYS.get(said, said) in plan.stderr
+    right = OperatorShell(lambda: {**usual, "WRITEGATE_BROKER_API_URL": secure, "SSL_CERT_FILE": str(authority)})
+    assert "NOTHING" not in right.do("status")
 
 
 def test_rates_in_and_out_count_commands_where_messages_hold_many(gate: Gate, shell: OperatorShell) -> None:
