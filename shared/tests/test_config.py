@@ -159,6 +159,7 @@ def test_a_bad_url_is_one_line_with_what_came_and_what_to_do(name: str, url: str
     [
         ("BROKER_URL", "amqp://u:p@h"),
         ("BROKER_URL", "amqps://u:p%2F@[::1]:5671/%2F?ssl_options={'ca_certs':'/ca.pem','server_hostname':'broker'}"),
+        ("BROKER_URL", "amqps://u:p@h?ssl_options={'ca_certs': '/ca.pem', 'server_hostname': 'broker'}"),
         ("BROKER_API_URL", "https://u:p@h:15671/"),
         ("DATABASE_URL", "postgresql://u@h/d?sslmode=verify-full&sslrootcert=/ca.pem"),
     ],

@@ -135,7 +135,7 @@ def without_password(url: str) -> str:
 
 def _split(url: str, expected: str, schemes: tuple[str, ...]) -> SplitResult:
     # Before anything is split: Python takes tabs and ends of lines out of a URL, other clients do not.
-    if any(character.isspace() or not character.isprintable() for character in url):
+    if " " in url.partition("?")[0] or not url.isprintable():
         raise ValueError(
             f"expected {expected}, but there is a space, an end of line or a control character in it: "
             "leave it out, or write a space as %20"
