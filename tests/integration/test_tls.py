@@ -6,18 +6,22 @@ A RabbitMQ shows two certificates of one authority, on a port each: one for its 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from celery import Celery
+from kombu.exceptions import OperationalError
 
 from tests.broker import rabbitmqctl
 from tests.certificates import Authority, Certificate
 from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.servers import Servers
-from tests.services.trial.contract import Deposit
+from tests.services.trial.contract import Deposit, trial
 from writegate.errors import LoginRefused
+from writegate.integrations.celery import configure
 from writegate_devkit.stack.ports import choose
 
 ELSEWHERE = "elsewhere.example"
@@ -85,6 +89,18 @@ def test_a_publisher_believes_the_right_certificate_only(gate: Gate, listeners: 
         ):
             publisher.publish(Deposit(account="tls", seq=1))
         assert said in str(raised.value) or "unable to get local issuer" in str(raised.value)
+
+
+def test_a_celery_application_believes_the_right_certificate_only(gate: Gate, listeners: Listeners) -> None:
+    authority = {"ca_certs": str(listeners.authority.file)}
+    for port, refused in ((listeners.right_port, ""), (listeners.wrong_port, "IP address mismatch")):
+        url = listeners.url(gate, "trial", port).partition("?")[0]
+        with Celery("shop", broker=url, set_as_current=False) as app:
+            app.conf.broker_use_ssl = authority
+            configure(app, services=[trial])
+            fields = {"account": "tls celery", "seq": 0}
+            with pytest.raises(OperationalError, match=refused) if refused else nullcontext():
+                app.send_task("trial.deposit", kwargs=fields, retry=False)
 
 
 def writer_connections(gate: Gate) -> list[str]:
