@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import ARRAY, CHAR, Column, DateTime, Integer, MetaData, Numeric, String, Table
 from sqlalchemy import Enum as EnumType
-from sqlalchemy.dialects.postgresql import BIT, JSONB
+from sqlalchemy.dialects.postgresql import BIT, HSTORE, JSONB
 
 from writegate import Command, Service
 from writegate.errors import DeclarationError
 from writegate_writer import Reject
 from writegate_writer.handlers import rows
-from writegate_writer.handlers.rows.literal import array_literal, element_type, text_of
+from writegate_writer.handlers.rows.literal import array_literal, element_type, encoder, text_of
 from writegate_writer.handlers.rows.source import DIALECT, sources_of
 
 TABLE = Table("Odd%", MetaData(schema="s"), Column("id", Integer, primary_key=True), Column("order", String(5)))
@@ -146,6 +146,19 @@ def test_values_as_text() -> None:
 
 def test_an_array_literal_quotes_what_needs_it() -> None:
     assert array_literal(['a"b\\c,{}', None, "NULL", ""], str) == '{"a\\"b\\\\c,{}",NULL,"NULL",""}'
+
+
+def test_a_dict_of_texts_is_an_hstore_and_nothing_else_is() -> None:
+    encode = encoder(HSTORE(), DIALECT)
+    assert encode({}) == ""
+    assert encode({"a": "1", "b": None, 'c"d': "e\\f", "": "=>, NULL"}) == (
+        '"a"=>"1","b"=>NULL,"c\\"d"=>"e\\\\f",""=>"=>, NULL"'
+    )
+    assert encoder(ARRAY(HSTORE()), DIALECT)([{"a": None}, None]) == '{"\\"a\\"=>NULL",NULL}'
+    assert encode("a=>1") == "a=>1"
+    for value in ({"a": 1}, {1: "a"}, [("a", "1")]):
+        with pytest.raises(TypeError, match="expected a dict of texts"):
+            encode(value)
 
 
 def test_a_column_can_take_another_field_or_a_constant() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -11,10 +11,13 @@ import psycopg2
 from psycopg2 import errors
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS, connection, encrypt_password
 
+from writegate import Command
 from writegate.config import Settings
 from writegate.errors import one_line
 from writegate.session_name import command_name, session_name
 from writegate_writer.database.session_settings import SESSION_SETTINGS, connection_options
+from writegate_writer.handlers.rows.fitting import StoredColumn
+from writegate_writer.handlers.rows.handler import Handler
 from writegate_writer.provision import membership, queries
 from writegate_writer.provision.change import ApplyError, Membership, Migration, Sql, password_variable
 from writegate_writer.provision.database_diff import DatabaseState, Role
@@ -56,6 +59,24 @@ class Database:
             return ()
         [(all_bytes, all_rows)] = self._all(queries.LEDGER_BYTES)
         return ledger_shares(self._all(queries.LEDGER_ROWS), all_bytes, all_rows)
+
+    def columns(self, tables: Iterable[str]) -> dict[str, dict[str, StoredColumn]]:
+        """Return the columns of tables, ``schema.name``, by table and name; none of a table that is not there."""
+        found: dict[str, dict[str, StoredColumn]] = {}
+        for path, name, text, kind, labels, places in self._all(queries.COLUMNS, tables=list(tables)):
+            found.setdefault(".".join(path), {})[name] = StoredColumn(text, kind, tuple(labels), places)
+        return found
+
+    def refusal(self, handler: Handler, command: type[Command]) -> str | None:
+        """Return what the database says to a ready-made statement, which it plans and does not run; None: nothing."""
+        try:
+            with self._connection, self._connection.cursor() as cursor:
+                handler.explain(_Statements(cursor), command)
+        except errors.LockNotAvailable:
+            return None  # somebody changes the table just now: another plan will see what became of it
+        except psycopg2.Error as error:
+            return error.diag.message_primary or one_line(error)
+        return None
 
     def rows_of(self, service: str) -> ServiceRows:
         """Return what there is of a service, to be forgotten."""
@@ -141,13 +162,26 @@ class Database:
             functions=frozenset(tuple(path) for (path,) in self._all(queries.FUNCTIONS)),
         )
 
-    def _all(self, text: str, roles: tuple[str, ...] | None = None) -> list[tuple[Any, ...]]:
+    def _all(self, text: str, roles: tuple[str, ...] | None = None, **more: Any) -> list[tuple[Any, ...]]:
+        parameters = more if roles is None else {"roles": list(roles), **more}
         try:
             with self._connection, self._connection.cursor() as cursor:
-                cursor.execute(text, None if roles is None else {"roles": list(roles)})
+                cursor.execute(text, parameters or None)
                 return cursor.fetchall()
         except psycopg2.Error as error:
             raise ApplyError(f"cannot read what the database has: {str(error).strip()}") from error
+
+
+class _Statements:
+    """Runs the statements of a ready-made handler, as SQLAlchemy's connection would."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def exec_driver_sql(self, statement: str, parameters: Any = None) -> Iterable[Any]:
+        """Run one, and return its rows."""
+        self._cursor.execute(statement, parameters)
+        return list(self._cursor)
 
 
 @contextmanager

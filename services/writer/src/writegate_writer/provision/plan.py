@@ -18,6 +18,7 @@ from writegate_writer.handlers.domains import DeclaredDomain
 from writegate_writer.handlers.loading import load_services, migrations_of
 from writegate_writer.handlers.writes import Writes
 from writegate_writer.provision import broker, database, lane_queues
+from writegate_writer.provision.bindings import Bindings, bound_tables, check_bindings
 from writegate_writer.provision.broker_diff import BrokerState, desired_broker, diff_broker
 from writegate_writer.provision.change import ApplyError, BrokerRequest, Change, Migration, Removal, password_variable
 from writegate_writer.provision.database_diff import DatabaseDesired, desired_database, diff_database, missing_here
@@ -102,9 +103,18 @@ class Applier:
         services = [writes.service for writes in self._desired.services if writes.service.name not in held - set(lanes)]
         wanted = desired_broker(self._vhost, services, lanes)
         at_broker = self._broker.read(self._passwords)
-        changes = [*diff_database(self._desired, actual), *diff_broker(wanted, at_broker)]
+        in_database = diff_database(self._desired, actual)
+        bindings = self._bindings(in_database)
+        changes = [*in_database, *bindings.refused, *diff_broker(wanted, at_broker)]
         left = orphans(self.services, actual, at_broker)
-        return Plan(tuple(changes), self._desired.domains, self._database.ledger(), hints, left)
+        return Plan(tuple(changes), self._desired.domains, self._database.ledger(), (*hints, *bindings.hints), left)
+
+    def _bindings(self, changes: Iterable[Change]) -> Bindings:
+        """Return what of ready-made handlers does not fit their tables; nothing while a migration may change them."""
+        if any(isinstance(change.step, Migration) for change in changes):
+            return Bindings((), ())
+        columns = self._database.columns(bound_tables(self._desired.services))
+        return check_bindings(self._desired.services, columns, self._database.refusal)
 
     def apply(self, first: Plan, done: Callable[[Change], None]) -> Plan:
         """Make the possible changes, calling ``done`` after each, and return what is left: the refused ones.

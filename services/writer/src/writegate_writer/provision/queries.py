@@ -29,6 +29,26 @@ from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamesp
 where c.relkind in ('r', 'p') and not c.relispartition and n.nspname !~ '^(pg_|information_schema$)'
 """
 
+# A domain is what it stands on, an array what its elements are.
+COLUMNS = """
+with recursive found (path, name, declared, declared_mod, type, mod) as (
+    select array[n.nspname, c.relname]::text[], a.attname, a.atttypid, a.atttypmod, a.atttypid, a.atttypmod
+    from pg_catalog.pg_attribute a
+    join pg_catalog.pg_class c on c.oid = a.attrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname || '.' || c.relname = any(%(tables)s) and a.attnum > 0 and not a.attisdropped
+    union all
+    select path, name, declared, declared_mod, case t.typtype when 'd' then t.typbasetype else t.typelem end,
+           case t.typtype when 'd' then t.typtypmod else mod end
+    from found join pg_catalog.pg_type t on t.oid = found.type
+    where t.typtype = 'd' or t.typcategory = 'A'
+)
+select path, name, format_type(declared, declared_mod), case t.typtype when 'e' then 'enum' else t.typname end,
+       array(select enumlabel::text from pg_catalog.pg_enum where enumtypid = t.oid order by enumsortorder),
+       case when t.typname = 'numeric' and mod >= 4 then (mod - 4) & 2047 end
+from found join pg_catalog.pg_type t on t.oid = found.type
+where t.typtype <> 'd' and t.typcategory <> 'A'
+"""
+
 OWNED_SEQUENCES = """
 select array[tn.nspname, t.relname]::text[], array[sn.nspname, s.relname]::text[]
 from pg_catalog.pg_depend d

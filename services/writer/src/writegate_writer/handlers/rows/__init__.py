@@ -26,23 +26,20 @@ deployment's mistake), :class:`Reject` for a text that PostgreSQL cannot hold, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
 
-from writegate import Command
 from writegate.errors import DeclarationError
 from writegate_writer.handlers.rows import declining, statement
-from writegate_writer.handlers.rows.declining import Where
-from writegate_writer.handlers.rows.key_types import with_key_types
+from writegate_writer.handlers.rows.declining import Rounds, Where
+from writegate_writer.handlers.rows.handler import Handler, Once
 from writegate_writer.handlers.rows.literal import array_literal, text_of
 from writegate_writer.handlers.rows.source import RowSource, sources_of
 
-__all__ = ["array", "delete", "increment", "insert", "update", "upsert"]
+__all__ = ["Handler", "array", "delete", "increment", "insert", "update", "upsert"]
 
-Handler = Callable[[Connection, Sequence[Any]], Mapping[str, Any] | None]
-Apply = Handler  # the same for one command type
 Columns = Mapping[str, str] | None
 
 
@@ -70,14 +67,14 @@ def insert(
     ``reason``. Without a whole primary key among its columns that takes a statement for each command.
     """
 
-    def build(source: RowSource) -> Apply:
+    def build(source: RowSource) -> Once | Rounds:
         if decline_on is not None:
-            return declining.insert(table, source, reason).apply
-        return _statement(statement.insert(table, source, ignore=on_conflict == "ignore"), source)
+            return declining.insert(table, source, reason)
+        return Once(statement.insert(table, source, ignore=on_conflict == "ignore"), source)
 
     if decline_on is not None and on_conflict != "reject":
         raise DeclarationError(f"insert into {table.fullname}: expected on_conflict or decline_on, not both")
-    return _handler(table, build, lambda command: sources_of(table, command, columns))
+    return Handler(table, build, lambda command: sources_of(table, command, columns))
 
 
 def upsert(table: Table, *, where: Where | None = None, reason: str | None = None, columns: Columns = None) -> Handler:
@@ -86,12 +83,12 @@ def upsert(table: Table, *, where: Where | None = None, reason: str | None = Non
     With ``where`` a row that exists is overwritten if it meets the condition; else the command is declined.
     """
 
-    def build(source: RowSource) -> Apply:
+    def build(source: RowSource) -> Once | Rounds:
         if where is not None:
-            return declining.upsert(table, source, where, reason).apply
-        return _statement(statement.upsert(table, source), source)
+            return declining.upsert(table, source, where, reason)
+        return Once(statement.upsert(table, source), source)
 
-    return _handler(table, build, lambda command: sources_of(table, command, columns, need_key=True))
+    return Handler(table, build, lambda command: sources_of(table, command, columns, need_key=True))
 
 
 def update(table: Table, *, where: Where | None = None, reason: str | None = None, columns: Columns = None) -> Handler:
@@ -100,12 +97,12 @@ def update(table: Table, *, where: Where | None = None, reason: str | None = Non
     With ``where`` the command is declined unless there is such a row and it meets the condition.
     """
 
-    def build(source: RowSource) -> Apply:
+    def build(source: RowSource) -> Once | Rounds:
         if where is not None:
-            return declining.update(table, source, where, reason).apply
-        return _statement(statement.update(table, source), source)
+            return declining.update(table, source, where, reason)
+        return Once(statement.update(table, source), source)
 
-    return _handler(table, build, lambda command: sources_of(table, command, columns, need_key=True))
+    return Handler(table, build, lambda command: sources_of(table, command, columns, need_key=True))
 
 
 def delete(table: Table, *, where: Where | None = None, reason: str | None = None, columns: Columns = None) -> Handler:
@@ -114,12 +111,12 @@ def delete(table: Table, *, where: Where | None = None, reason: str | None = Non
     With ``where`` the command is declined unless there is such a row and it meets the condition.
     """
 
-    def build(source: RowSource) -> Apply:
+    def build(source: RowSource) -> Once | Rounds:
         if where is not None:
-            return declining.delete(table, source, where, reason).apply
-        return _statement(statement.delete(table, source), source)
+            return declining.delete(table, source, where, reason)
+        return Once(statement.delete(table, source), source)
 
-    return _handler(table, build, lambda command: sources_of(table, command, columns, need_key=True, only=()))
+    return Handler(table, build, lambda command: sources_of(table, command, columns, need_key=True, only=()))
 
 
 def increment(  # noqa: PLR0913  all but the first by name
@@ -139,38 +136,13 @@ def increment(  # noqa: PLR0913  all but the first by name
     With ``where`` the command is declined unless there is such a row and it meets the condition: no row is inserted.
     """
 
-    def build(source: RowSource) -> Apply:
+    def build(source: RowSource) -> Once | Rounds:
         if where is not None:
-            return declining.increment(table, source, tuple(by), where, reason).apply
-        return _statement(statement.increment(table, source, tuple(by), insert_missing=insert_missing), source)
+            return declining.increment(table, source, tuple(by), where, reason)
+        return Once(statement.increment(table, source, tuple(by), insert_missing=insert_missing), source)
 
-    return _handler(
+    return Handler(
         table,
         build,
         lambda command: sources_of(table, command, {**(columns or {}), **by}, need_key=True, only=tuple(by)),
     )
-
-
-def _statement(text: str, source: RowSource) -> Apply:
-    def apply(connection: Connection, commands: Sequence[Any]) -> None:
-        connection.exec_driver_sql(text, source.arrays(commands))
-
-    return apply
-
-
-def _handler(
-    table: Table, build: Callable[[RowSource], Apply], sources: Callable[[type[Command]], RowSource]
-) -> Handler:
-    # Which command it is for is known only at the first call; from then on the text is fixed.
-    ready: dict[type[Command], Apply] = {}
-
-    def apply(connection: Connection, commands: Sequence[Any]) -> Mapping[str, Any] | None:
-        if not commands:
-            return None
-        kind = type(commands[0])
-        if kind not in ready:
-            ready[kind] = build(with_key_types(connection, table, sources(kind)))
-        return ready[kind](connection, commands)
-
-    apply.tables = (table,)  # type: ignore[attr-defined]  # read by `Writes.add`
-    return apply

@@ -7,9 +7,11 @@ assignment refuses.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
 
 from writegate_writer.handlers.rows.source import DIALECT, ColumnSource, RowSource
 
@@ -25,7 +27,14 @@ WHERE attrelid = to_regclass(%s) AND attname = ANY(%s) AND NOT attisdropped
 """
 
 
-def with_key_types(connection: Connection, table: Table, source: RowSource) -> RowSource:
+class Statements(Protocol):
+    """A connection that runs statements with psycopg2's parameters: SQLAlchemy's, or that of ``plan``."""
+
+    def exec_driver_sql(self, statement: str, parameters: Any = None) -> Iterable[Any]:
+        """Run a statement, and return its rows."""
+
+
+def with_key_types(connection: Statements, table: Table, source: RowSource) -> RowSource:
     """Return the columns with the key as the database has it. One statement: at a handler's first call."""
     key = [column.name for column in table.primary_key]
     # A name in a parameter keeps its percent signs, which in the text of a statement are doubled.

@@ -18,6 +18,7 @@ from uuid import UUID
 from pydantic_core import to_json
 from sqlalchemy import ARRAY, JSON, DateTime, Dialect, TypeDecorator
 from sqlalchemy import Enum as EnumType
+from sqlalchemy.dialects.postgresql import HSTORE
 from sqlalchemy.types import TypeEngine
 
 Encode = Callable[[Any], str]
@@ -67,6 +68,8 @@ def encoder(kind: TypeEngine[Any], dialect: Dialect) -> Encode:
         return _array_encoder(encoder(kind.item_type, dialect))
     if isinstance(kind, DateTime) and kind.timezone:
         return _instant
+    if isinstance(kind, HSTORE):
+        return _pairs
     if isinstance(kind, JSON):
         return lambda value: to_json(value).decode()
     if isinstance(kind, (EnumType, TypeDecorator)):
@@ -85,6 +88,15 @@ def _instant(value: Any) -> str:
     if isinstance(value, datetime) and value.tzinfo is None:
         raise NaiveMomentError(f"expected a moment with a zone, got {value.isoformat()}")
     return text_of(value)
+
+
+def _pairs(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return ",".join(f"{_quoted(key)}=>{'NULL' if text is None else _quoted(text)}" for key, text in value.items())
+    except AttributeError:
+        raise TypeError(f"expected a dict of texts for an hstore, got {value!r}") from None
 
 
 def _array_encoder(encode: Encode) -> Encode:

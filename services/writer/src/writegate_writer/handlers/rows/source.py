@@ -29,8 +29,9 @@ _quote = DIALECT.identifier_preparer.quote
 
 @dataclass(frozen=True, slots=True)
 class ColumnSource:
-    """One column: the field that fills it, or a constant, and how its values are sent."""
+    """One column: the field that fills it, or a constant, and how its values are sent. ``name`` is quoted."""
 
+    column: Column[Any]
     name: str
     field: str | int
     sql_array: str
@@ -157,6 +158,7 @@ def _check_names(table: Table, command: type[Command], wanted: Mapping[str, str 
 
 def _source(column: Column[Any], field: str | int) -> ColumnSource:
     return ColumnSource(
+        column=column,
         name=_quote(column.name),
         field=field,
         sql_array=array_type(column.type, DIALECT),
