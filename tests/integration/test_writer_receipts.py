@@ -17,7 +17,7 @@ from tests.services.trial.contract import Choose, Deposit, Once, trial
 from writegate import Command
 from writegate.contract.ids import millis_of, new_id
 from writegate.contract.lanes import lane_of
-from writegate.errors import ReceiptTimeout
+from writegate.errors import InvalidCommand, ReceiptTimeout
 from writegate.message.envelope import VERSION_HEADER, Message, encode, item_of
 from writegate.message.receipt import Receipt, from_result_message
 from writegate.message.topology import queue_name
@@ -84,6 +84,14 @@ def test_any_id_is_recognised(gate: Gate, publisher: Publisher, command_id: str)
     answer = publisher.lookup("trial", command_id)
     assert answer is not None
     assert (answer.id, answer.outcome) == (command_id, "applied")
+
+
+def test_an_empty_id_is_refused_and_nothing_is_applied(gate: Gate, publisher: Publisher) -> None:
+    """It counted as none: a service that published again with its empty id had the command applied again."""
+    for _ in range(2):
+        with pytest.raises(InvalidCommand, match="id: expected text of 1 to 128 bytes, got an empty one"):
+            receipt_of(publisher, Deposit(account="no id", seq=1).with_id(""))
+    assert gate.database.entries("no id") == {"no id": []}
 
 
 def test_parked(gate: Gate, publisher: Publisher) -> None:
