@@ -158,3 +158,38 @@ def test_four_hundred_half_sent_requests_delay_nobody_and_the_oldest_end(
         assert wait_until(lambda: ended(opened[0]), PATIENCE_SECONDS)
         assert is_live(address)
         assert not ended(opened[-1])
+
+
+def send_until_it_ends(address: tuple[str, int], size: int) -> tuple[bytes, int]:
+    """Send a body of so many bytes; return the answer, if it came, and how much could be sent."""
+    sent, part = 0, b"x" * 65_536
+    with closing(socket.create_connection(address, PATIENCE_SECONDS)) as client:
+        client.sendall(b"POST /notes HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
+        try:
+            while sent < size:
+                client.sendall(part)
+                sent += len(part)
+            return client.recv(65_536), sent
+        except ConnectionError:
+            return b"", sent
+
+
+def test_who_sends_a_little_too_much_sees_the_answer(address: tuple[str, int]) -> None:
+    answer, sent = send_until_it_ends(address, 3 * 1024**2)
+    assert answer.startswith(b"HTTP/1.1 413 "), answer
+    assert sent == 3 * 1024**2
+
+
+def test_who_sends_far_too_much_is_cut_off(address: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timed, "BODY_SECONDS", 10 * PATIENCE_SECONDS)
+    _, sent = send_until_it_ends(address, 150_000_000)
+    assert sent < 60_000_000, "what the server did not read was in the buffers of both sides"
+    assert is_live(address)
+
+
+def test_without_that_limit_all_of_it_is_read(address: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timed, "BODY_SECONDS", 10 * PATIENCE_SECONDS)
+    monkeypatch.setattr(timed, "MOST_DISCARDED_BYTES", 2**62)
+    answer, sent = send_until_it_ends(address, 150_000_000)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert sent >= 150_000_000

@@ -22,6 +22,9 @@ BODY_SECONDS: Final = 30.0
 MOST_UNFINISHED: Final = 400
 """Connections whose request is not complete. One more ends the oldest: who sends a request in one go is never it."""
 
+MOST_DISCARDED_BYTES: Final = 4 * 1024**2
+"""Of a body that is refused. So many are read, for the client to see the answer; then the connection ends."""
+
 _Stage = Literal["head", "body"]
 
 
@@ -32,6 +35,7 @@ class TimedProtocol(H11Protocol):
         super().__init__(*arguments, **named)
         self._stage: _Stage | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._discarded_bytes = 0
 
     @property
     def due(self) -> float:
@@ -48,6 +52,11 @@ class TimedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take a part of a request."""
+        if self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY:
+            self._discarded_bytes += len(data)
+            if self._discarded_bytes > MOST_DISCARDED_BYTES:
+                self.transport.abort()
+                return
         super().data_received(data)
         if self.conn.their_state is h11.IDLE:
             # The next request of a connection, or still the first one. Nothing of it came when the buffer is empty:
@@ -66,7 +75,7 @@ class TimedProtocol(H11Protocol):
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._stage, self._timer = stage, None
+        self._stage, self._timer, self._discarded_bytes = stage, None, 0
         if stage is not None:
             seconds = HEAD_SECONDS if stage == "head" else BODY_SECONDS
             self._timer = self.loop.call_later(seconds, self.transport.abort)
