@@ -1,7 +1,8 @@
 # `make` alone explains every target. Set-up is done by whatever needs it.
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-simulation test-writers test-twin test-faults test-bank test-fuzz test-memory test-outage
-.PHONY: docs test-publishers test-attacks test-sqlstates bench bench-publish bench-ledger proof setup up down lint types lock
+.PHONY: docs test-publishers test-attacks test-sqlstates test-values bench bench-publish bench-ledger proof setup
+.PHONY: up down lint types lock
 
 PYTHON := .venv/bin/python
 WRITEGATE := .venv/bin/writegate
@@ -64,6 +65,9 @@ test-outage: setup  ## the database is away for MINUTES=3 (35: longer than the b
 
 test-twin: setup  ## compare the writer with a naive one on EXAMPLES=5000 random streams
 	@EXAMPLES=$(or $(EXAMPLES),5000) $(PYTHON) -m pytest tests/twin
+
+test-values: setup  ## store EXAMPLES=2000 random rows of every column type in each of five odd databases, beside psycopg2 alone
+	@EXAMPLES=$(or $(EXAMPLES),2000) $(PYTHON) -m pytest tests/values
 
 proof: setup  ## run every long check on the commit that stands, and go on where an earlier run was (hours; QUICK=1: 15 minutes)
 	@$(PYTHON) -m tests.proof $(if $(filter 1,$(QUICK)),--quick) $(if $(filter 1,$(LIST)),--list) $(if $(ONLY),--only $(ONLY))

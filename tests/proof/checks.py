@@ -64,6 +64,7 @@ CHECKS: Final = (
         {"faults": rf"{_NUMBER} faults in", **_FAULTS, "controls": rf"{_NUMBER} passed"},
     ),
     Check("twin", "test-twin EXAMPLES=5000", "test-twin EXAMPLES=50", _PASSED),
+    Check("values", "test-values EXAMPLES=2000", "test-values EXAMPLES=50", _PASSED),
     Check(
         "fuzz",
         "test-fuzz MESSAGES=100000",

@@ -53,6 +53,7 @@ SMOKE: dict[str, Runs | Covered | NotRun] = {
     "test": NotRun("this is a test of it"),
     "test-simulation": Runs("SEEDS=20 CONTROLS=none"),
     "test-writers": Covered("tests/integration/test_writer_hangs.py::test_a_handler_that_hangs_once_ends_its_process"),
+    "test-values": Covered("tests/values/test_values.py::test_what_is_stored_is_what_psycopg2_alone_stores"),
     "test-twin": Covered("tests/twin/test_twin.py::test_both_leave_the_same"),
     "test-faults": Covered("tests/faults/test_faults.py::test_the_worst_faults_violate_nothing"),
     "test-bank": Covered("tests/faults/test_bank.py::test_no_money_is_lost"),

@@ -1,0 +1,1 @@
+"""A service with a column of every type: see ``tests/values``."""
