@@ -202,15 +202,18 @@ def test_whether_a_row_waits_with_a_limit_is_kept(store: Store, owner: Owner, st
 
 @pytest.mark.needs(LIMITS)
 def test_how_rows_wait_is_kept_and_changed_later(store: Store, owner: Owner, stores: Stores) -> None:
-    first = Deferral(arrived(stores), "why", 600.0, at_fault=True)
+    first = Deferral(arrived(stores), "why", 600.0, at_fault=True, failed=True)
 
-    def found() -> list[tuple[bool, bool, str, bool]]:
-        return [(row.limited, row.overdue, row.reason, row.at_fault) for row in store.deferred(owner, BEGINNING, 9)]
+    def found() -> list[tuple[bool, bool, str, bool, bool]]:
+        rows = store.deferred(owner, BEGINNING, 9)
+        return [(row.limited, row.overdue, row.reason, row.at_fault, row.failed) for row in rows]
 
     [limited, unlimited] = defer(store, owner, stores, first, Deferral(arrived(stores), "why"))
-    assert found() == [(True, False, "why", True), (False, False, "why", False)]
-    store.postpone({limited.seq: Postponed("alone", 3600.0), unlimited.seq: Postponed("alone", 0.0, at_fault=True)})
-    assert wait_until(lambda: found() == [(True, False, "alone", False), (True, True, "alone", True)], DEADLINE_SECONDS)
+    assert found() == [(True, False, "why", True, True), (False, False, "why", False, False)]
+    waits = Postponed("alone", 3600.0, failed=False)
+    store.postpone({limited.seq: waits, unlimited.seq: Postponed("alone", 0.0, at_fault=True)})
+    changed = [(True, False, "alone", False, False), (True, True, "alone", True, True)]
+    assert wait_until(lambda: found() == changed, DEADLINE_SECONDS)
 
 
 def test_a_parked_command_parks_its_key_if_its_contract_says_so(store: Store, owner: Owner, stores: Stores) -> None:

@@ -208,6 +208,7 @@ class SimulatedStore:
                     overdue=False,
                     reason=deferral.reason,
                     at_fault=deferral.at_fault,
+                    failed=deferral.failed,
                 )
                 self.session.insert("deferred id", (delivery.service, arrived.ledger_id), (seq, arrived.hash))
                 self.session.put("deferred", seq, (owner.domain, "deferred", until, row))
@@ -280,7 +281,7 @@ class SimulatedStore:
                 domain, state, until, row = self.session.get("deferred", seq)
                 if postponed.limit_seconds is not None:
                     until = min(self._now + postponed.limit_seconds, until or float("inf"))
-                changed = replace(row, reason=postponed.reason, at_fault=postponed.at_fault)
+                changed = replace(row, reason=postponed.reason, at_fault=postponed.at_fault, failed=postponed.failed)
                 self.session.put("deferred", seq, (domain, state, until, changed))
 
         self.session.alone("postpone", work)

@@ -16,8 +16,9 @@ from writegate.contract.lanes import lane_of
 from writegate.message.envelope import item_of
 from writegate_writer.apply.batch import BatchProcessor
 from writegate_writer.apply.turn import Turns
-from writegate_writer.decide.classify import Work
+from writegate_writer.decide.classify import Classified, Work
 from writegate_writer.decide.deferral import DeferredIndex, DeferredRow
+from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.store import Owner
 from writegate_writer.errors import IDLE_IN_TRANSACTION, DatabaseFault
 from writegate_writer.schedule.batching import read_next_batch, suspicious, take_batch
@@ -154,6 +155,9 @@ class Replayed:
     def clear_suspect(self, *_: object) -> None:
         self.cleared += 1
 
+    def postpone(self, *_: object) -> None:
+        """Why rows wait is of no interest here."""
+
     def deferred(self, _: object, after: int, limit: int) -> list[DeferredRow]:
         page = [row for row in self.rows if row.seq > after][:limit]
         self.pages.append(len(page))
@@ -187,6 +191,30 @@ def test_a_replay_that_is_suspicious_waits_until_it_is_alone() -> None:
     )
     processor.replay(lambda: False)
     assert store.pages == []
+
+
+@pytest.mark.parametrize(("writers", "witnesses"), [(1, 1), (2, 0)])
+def test_a_deferred_witness_by_which_a_writer_has_ended_is_not_tried_again(
+    writers: int, witnesses: int, monkeypatch: Any
+) -> None:
+    tried: list[Work] = []
+
+    def apply(_: BatchProcessor, __: str, work: Work, ___: int) -> BatchResult:
+        tried.append(work)
+        failing = [command for command in work.arrived if command.ledger_id not in work.postponed]
+        if not work.is_trial and any(work.replayed[command.ledger_id].seq == 1 for command in failing):
+            raise DatabaseFault("40001", "raised by a trigger", from_handlers=True)
+        return BatchResult(Classified(fresh=failing))
+
+    monkeypatch.setattr(BatchProcessor, "_apply", apply)
+    monkeypatch.setattr(BatchProcessor, "_committed", lambda *_: None)
+    store: Any = Replayed(2, writers)
+    processor = BatchProcessor(
+        store, Owner("w", "accounts", 1, 6.0), domain_with([]), SERVICES, MagicMock(), MagicMock(), clock()
+    )
+    processor.replay(lambda: True)
+    assert sum(work.is_trial for work in tried) == witnesses
+    assert store.cleared == witnesses + 1  # and the page's own
 
 
 def test_the_next_batch_is_read_before_it_is_taken_without_redelivered_messages() -> None:

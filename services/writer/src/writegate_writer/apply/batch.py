@@ -13,7 +13,7 @@ import structlog
 from writegate_writer.apply.sending import Sending
 from writegate_writer.apply.transaction import apply
 from writegate_writer.decide.attempts import Attempts, TypeHold
-from writegate_writer.decide.classify import Work
+from writegate_writer.decide.classify import Classified, Work
 from writegate_writer.decide.deaths import ALONE_AFTER_DELIVERIES, crash_cause, page_commands
 from writegate_writer.decide.deferral import (
     BEGINNING,
@@ -129,7 +129,7 @@ class BatchProcessor:
         )
         (self._one_by_one if one_by_one else self._finish)(service, work, patience)
         changed = {
-            row.seq: Postponed(row.reason, self._version_wait_seconds)
+            row.seq: Postponed(row.reason, self._version_wait_seconds, failed=False)
             for part, row in revived
             if isinstance(part, Arrived) and part.newer and not row.limited
         } | patience.changed
@@ -155,7 +155,10 @@ class BatchProcessor:
         attempts = Attempts(work, patience, self._domain.undecided, self._domain.stride)
         while (attempt := attempts.next()) is not None:
             try:
-                result = self._apply(service, attempt, _SEARCHING_TRIES if attempts.searching else _TRIES)
+                if attempt.is_trial and attempt.replayed:
+                    result = self._try_witness(service, attempt)
+                else:
+                    result = self._apply(service, attempt, _SEARCHING_TRIES if attempts.searching else _TRIES)
             except (Reject, Decline, DatabaseFault, HandlerFault) as error:
                 hold = attempts.failed(error)
             else:
@@ -168,6 +171,20 @@ class BatchProcessor:
         for task in attempts.working_again(self._domain.held_types):
             self._store.release_task(task)
             self._domain.held_types.discard(task)
+
+    def _try_witness(self, service: str, attempt: Work) -> BatchResult:
+        """Try a deferred command ahead of its turn, to learn about another one; not when a writer has ended by it.
+
+        It may wait behind another one of its key. It is not applied alone then, so nothing else would find out that it
+        ends the process, and every replay would try it.
+        """
+        [command] = attempt.arrived
+        if self._store.suspect(self._owner, service, command.ledger_id) > 1:
+            return BatchResult(Classified())
+        try:
+            return self._apply(service, attempt, _SEARCHING_TRIES)
+        finally:
+            self._store.clear_suspect(service, command.ledger_id)
 
     @staticmethod
     def _log_failing(result: BatchResult) -> None:

@@ -47,14 +47,13 @@ def index_of(rows: list[tuple[Any, ...]]) -> DeferredIndex:
 
 _DEFER = """
 INSERT INTO writegate.deferred (domain, service, lane, id, ledger_id, task, version, key, hash, reason, not_after,
-                                origin, reply_to, headers, raw, newer, at_fault)
+                                origin, reply_to, headers, raw, newer, at_fault, failed)
 SELECT %s, service, lane, id, ledger_id, task, version, key, hash, reason,
-       clock_timestamp() + make_interval(secs => limit_seconds), origin, reply_to, headers, raw, newer,
-       at_fault
+       clock_timestamp() + make_interval(secs => limit_seconds), origin, reply_to, headers, raw, newer, at_fault, failed
 FROM unnest(%s::text[], %s::int[], %s::text[], %s::uuid[], %s::text[], %s::int[], %s::text[], %s::bigint[], %s::text[],
-            %s::float8[], %s::text[], %s::text[], %s::jsonb[], %s::bytea[], %s::bool[], %s::bool[])
+            %s::float8[], %s::text[], %s::text[], %s::jsonb[], %s::bytea[], %s::bool[], %s::bool[], %s::bool[])
      WITH ORDINALITY AS given (service, lane, id, ledger_id, task, version, key, hash, reason,
-                               limit_seconds, origin, reply_to, headers, raw, newer, at_fault, position)
+                               limit_seconds, origin, reply_to, headers, raw, newer, at_fault, failed, position)
 ORDER BY position
 """
 
@@ -87,6 +86,7 @@ def _row(deferral: Deferral, headers: str) -> tuple[Any, ...]:
         item.fields,
         arrived.newer,
         deferral.at_fault,
+        deferral.failed,
     )
 
 
@@ -108,8 +108,7 @@ def settle(session: Session, outcomes: Mapping[int, Outcome]) -> None:
 
 _READ = """
 SELECT seq, service, lane, id, task, version, key, raw, hash, origin, reply_to,
-       not_after IS NOT NULL, coalesce(not_after < clock_timestamp(), false), parked, newer, reason,
-       at_fault
+       not_after IS NOT NULL, coalesce(not_after < clock_timestamp(), false), parked, newer, reason, at_fault, failed
 FROM writegate.deferred WHERE domain = %s AND state = 'deferred' AND seq > %s ORDER BY seq LIMIT %s
 """
 
@@ -123,9 +122,10 @@ def read_deferred(session: Session, owner: Owner, after: int, limit: int) -> lis
 
 
 _POSTPONE = """
-UPDATE writegate.deferred d SET reason = given.reason, at_fault = given.at_fault,
+UPDATE writegate.deferred d SET reason = given.reason, at_fault = given.at_fault, failed = given.failed,
     not_after = least(not_after, clock_timestamp() + make_interval(secs => given.seconds))
-FROM unnest(%s::bigint[], %s::text[], %s::float8[], %s::bool[]) AS given (seq, reason, seconds, at_fault)
+FROM unnest(%s::bigint[], %s::text[], %s::float8[], %s::bool[], %s::bool[])
+     AS given (seq, reason, seconds, at_fault, failed)
 WHERE d.seq = given.seq
 """
 
@@ -134,4 +134,6 @@ def postpone(session: Session, rows: Mapping[int, Postponed]) -> None:
     """Write down why rows wait now; with a limit, it counts from now unless they have an earlier one."""
     reasons = [sanitize_text(postponed.reason) for postponed in rows.values()]
     seconds = [postponed.limit_seconds for postponed in rows.values()]
-    session.own(_POSTPONE, [list(rows), reasons, seconds, [postponed.at_fault for postponed in rows.values()]])
+    at_fault = [postponed.at_fault for postponed in rows.values()]
+    failed = [postponed.failed for postponed in rows.values()]
+    session.own(_POSTPONE, [list(rows), reasons, seconds, at_fault, failed])

@@ -11,6 +11,7 @@ costs three transactions. After one wrong suspicion later ones in the same batch
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # When many commands are at fault, large spans fail again and again. But a transaction by itself costs as much as some
@@ -59,11 +60,20 @@ class _Todo:
 
 
 class Isolation:
-    """What to try next. Call :meth:`succeeded` or :meth:`failed` for each span that :attr:`next` names."""
+    """What to try next. Call :meth:`succeeded` or :meth:`failed` for each span that :attr:`next` names.
 
-    def __init__(self, size: int, stride: Stride | None = None) -> None:
+    ``alone``: positions, ascending, of what is tried by itself.
+    """
+
+    def __init__(self, size: int, stride: Stride | None = None, alone: Sequence[int] = ()) -> None:
         # What is left, the leftmost on top: spans are committed from left to right, so no key changes its order.
-        self._left = [_Todo(Span(0, size), untried=True)] if size else []
+        self._left: list[_Todo] = []
+        stop = size
+        for position in reversed(alone):
+            self._left += [_Todo(Span(position + 1, stop), untried=True)] if position + 1 < stop else []
+            self._left.append(_Todo(Span(position, position + 1)))
+            stop = position
+        self._left += [_Todo(Span(0, stop), untried=True)] if stop else []
         self._stride = stride or Stride()
         self._misled = False
 

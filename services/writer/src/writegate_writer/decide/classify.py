@@ -236,12 +236,12 @@ class _Classifier:
         postponed = self._work.postponed.get(command.ledger_id)
         limit_seconds = postponed.limit_seconds if postponed is not None else None
         fails_alone = postponed is not None and postponed.fails_alone
-        at_fault = postponed is not None and postponed.at_fault
+        at_fault, failed = (postponed.at_fault, postponed.failed) if postponed is not None else (False, False)
         if command.newer:
             limit_seconds = self._work.version_wait.seconds
             self._newer[command.delivery.verified.origin] += 1
         self._deferred[command.ledger_id] = command.hash
-        self.plan.deferred.append(Deferral(command, reason, limit_seconds, fails_alone, at_fault))
+        self.plan.deferred.append(Deferral(command, reason, limit_seconds, fails_alone, at_fault, failed))
 
     def _record(self, decision: Decision) -> None:
         if decision.ledger_id in self._decided:

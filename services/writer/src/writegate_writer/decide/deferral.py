@@ -52,8 +52,8 @@ _NO_GENERATION = -1
 class Deferral:
     """A command that is to be deferred.
 
-    ``limit_seconds``: how long it may wait before it is parked; None: without a limit. ``fails_alone``, ``at_fault``:
-    as in :class:`Postponed`.
+    ``limit_seconds``: how long it may wait before it is parked; None: without a limit. ``fails_alone``, ``at_fault``,
+    ``failed``: as in :class:`Postponed`.
     """
 
     arrived: Arrived
@@ -61,6 +61,7 @@ class Deferral:
     limit_seconds: float | None = None
     fails_alone: bool = False
     at_fault: bool = False
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class DeferredRow:
 
     ``limited``: its waiting has a limit; ``overdue``: that limit is over. ``hash``: of its content as it arrived;
     people may have given it other fields since. ``parked``: its number among the parked commands, when people want a
-    parked command to be decided again. ``reason``: why it waits. ``at_fault``: as in :class:`Postponed`.
+    parked command to be decided again. ``reason``: why it waits. ``at_fault``, ``failed``: as in
+    :class:`Postponed`.
     """
 
     seq: int
@@ -85,6 +87,7 @@ class DeferredRow:
     newer: bool = False
     reason: str = ""
     at_fault: bool = False
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,13 +215,14 @@ class Postponed:
 
     ``fails_alone``: nobody knows yet whose fault it is; else its parent row may still come. ``at_fault``: others of its
     type succeeded while it failed, for what usually passes by itself; that it fails once more says nothing about its
-    type.
+    type. ``failed``: it was tried, and does not wait for its version only.
     """
 
     reason: str
     limit_seconds: float | None = None
     fails_alone: bool = False
     at_fault: bool = False
+    failed: bool = True
 
 
 class Patience:
@@ -240,7 +244,7 @@ class Patience:
         has_limit = postponed.limit_seconds is not None
         if has_limit and row.overdue:
             return False
-        is_new = (row.reason, row.at_fault) != (postponed.reason, postponed.at_fault)
+        is_new = (row.reason, row.at_fault, row.failed) != (postponed.reason, postponed.at_fault, postponed.failed)
         if is_new or (has_limit and not row.limited):
             self.changed[row.seq] = postponed
         return True

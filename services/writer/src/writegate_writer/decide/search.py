@@ -63,7 +63,7 @@ class Search:
         self._declined: dict[str, str] = dict(work.declined)
         self._named: set[str] = set()  # ledger ids that the handler rejected or declined, in what is tried now
         self._postponed: dict[str, Postponed] = dict(work.postponed)
-        self._isolation = Isolation(len(work.arrived), stride)
+        self._isolation = Isolation(len(work.arrived), stride, _tried_before_its_followers(work))
         self._refused: Sequence[Refused] = work.refused
         self._sent = work.outbox_sent
         self._unrecorded: list[Arrived] = []  # found at fault, to be recorded with the next commit
@@ -286,6 +286,23 @@ class Search:
                 parking.add(key_of(command))
             self._rejected[command.ledger_id] = Cause("rejected", reasons[command.item.id])
             self._named.add(command.ledger_id)
+
+
+def _tried_before_its_followers(work: Work) -> Sequence[int]:
+    """Return the positions of deferred commands that failed before, and of whose keys later ones follow.
+
+    If it fails again the later ones are not tried. One of them may end the process: in a transaction with the first it
+    would do so at each replay, and alone it would never be tried.
+    """
+    followed: set[Key | None] = set()
+    alone = []
+    for position in reversed(range(len(work.arrived)) if work.replayed else ()):
+        command = work.arrived[position]
+        row, key = work.replayed.get(command.ledger_id), key_of(command)
+        if row is not None and row.failed and key is not None and key in followed:
+            alone.append(position)
+        followed.add(key)
+    return alone[::-1]
 
 
 def _nonsense(tried: Arrived, reasons: Mapping[str, str]) -> HandlerFault:
