@@ -6,6 +6,7 @@ import gzip
 import socket
 import uuid
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -64,9 +65,16 @@ def replies_to_mailboxes(target: Target) -> str:
     with target.attacker() as attacker:
         for _ in range(300):
             for writer in WRITERS:
-                attacker.send(look_up("x"), reply_to=f"{writer}@{socket.gethostname()}.celery.pidbox")
-        settle(target, attacker, "replies")
-    return "600 look-ups, no reply"
+                attacker.send(look_up("x"), reply_to=_mailbox(writer))
+        for writer in WRITERS:
+            packed = many_of(LOOKUP_TASK, 1, None, to_json({"id": "x"}), 300)
+            attacker.send(packed, reply_to=_mailbox(writer))
+        settle(target, attacker, "replies", "replies, other lane")
+    return "1,200 look-ups, no reply"
+
+
+def _mailbox(writer: str) -> str:
+    return f"{writer}@{socket.gethostname()}.celery.pidbox"
 
 
 def replies_to_lanes(target: Target) -> str:
@@ -133,14 +141,16 @@ def amplified_headers(target: Target) -> str:
 
 
 def too_many_parts(target: Target) -> str:
-    """Messages of as many commands as fit the bytes: each of the five is one row."""
+    """Messages of as many commands as fit the bytes, and one of more than fit: each is one row."""
     with target.attacker() as attacker:
+        large = many_of("trial.deposit", 1, "x", b"{}", 5000)
+        attacker.send(replace(large, headers={**large.headers, "filler": "x" * 15_000}), "parts")
         for _ in range(5):
             attacker.send(many_of("trial.deposit", 1, "x", b"{}", 3000), "parts")
         settle(target, attacker, "parts")
     causes = dict(target.gate.database.sql("SELECT cause, count(*) FROM writegate.parked GROUP BY cause"))
-    assert causes == {"too-many": 5}, causes
-    return "5 rows"
+    assert causes == {"too-many": 5, "too-large": 1}, causes
+    return "6 rows"
 
 
 def costly_bodies(target: Target) -> str:
@@ -211,6 +221,12 @@ def more_than_may_be_parked(target: Target) -> str:
     def overfull() -> int:
         return sum(writer.log.count("lanes.overfull") for writer in gate.writers.values())
 
+    def parked() -> int:
+        return int(gate.database.value("SELECT count(*) FROM writegate.parked"))
+
+    def caught_up(sent: int) -> bool:
+        return overfull() > before or parked() > sent - 5 * MAX_PARTS
+
     before, sent = overfull(), 0
     good = Deposit(account=f"parked {before}", seq=0)
     with target.attacker() as attacker:
@@ -218,20 +234,22 @@ def more_than_may_be_parked(target: Target) -> str:
         while overfull() == before and sent < MOST_JUNK_COMMANDS:
             attacker.send(many_of("trial.deposit", 1, good.account, b"{}", MAX_PARTS), good.account)
             sent += MAX_PARTS
+            # Not far ahead of the writers: all of it is parked before the good command is applied.
+            gate.wait(partial(caught_up, sent), "the junk is parked")
         gate.wait(lambda: overfull() > before, "the lanes of a service with too much parked are not consumed")
         for _ in range(5):
             attacker.send(many_of("trial.deposit", 1, good.account, b"{}", MAX_PARTS), good.account)
         attacker.send(encode(item_of(good)), good.account)
     sent += 5 * MAX_PARTS
-    parked = gate.database.value("SELECT count(*) FROM writegate.parked")
-    assert parked < sent, f"all {sent} were parked"
+    count = parked()
+    assert count < sent, f"all {sent} were parked"
 
     def goes_on() -> bool:
         target.decide_parked()
         return gate.database.entries(good.account)[good.account] == [0]
 
     gate.wait(goes_on, "it is consumed again once people have decided")
-    return f"{parked} of {sent} parked"
+    return f"{count} of {sent} parked"
 
 
 def junk(target: Target) -> str:
