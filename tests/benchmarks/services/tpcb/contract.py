@@ -23,4 +23,5 @@ class Transact50(Transact1, key="account", name="transact_50"):
     """The same at scale 50."""
 
 
-tpcb = Service("tpcb", commands=[Transact1, Transact50])
+# A thousand publishers are measured, with two channels each.
+tpcb = Service("tpcb", commands=[Transact1, Transact50], max_connections=1100, max_channels=2200)
