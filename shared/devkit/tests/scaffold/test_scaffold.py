@@ -27,6 +27,12 @@ def checkout(tmp_path: Path) -> Path:
     return copied(tmp_path / "checkout")
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout that no test changes: to copy one takes longer than such a test."""
+    return copied(tmp_path_factory.mktemp("untouched") / "checkout")
+
+
 def content(checkout: Path) -> dict[str, str]:
     files = (path for path in checkout.rglob("*") if path.is_file())
     return {str(path.relative_to(checkout)): path.read_text(errors="replace") for path in files}
@@ -112,13 +118,13 @@ def test_a_key_that_cannot_be_is_refused(key: str) -> None:
     ],
 )
 def test_what_is_wrong_is_said_in_one_line_and_nothing_is_changed(
-    checkout: Path, arguments: tuple[str, ...], code: int, words: str
+    untouched: Path, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
-    before = content(checkout)
-    done = service_new(checkout, *arguments)
+    before = content(untouched)
+    done = service_new(untouched, *arguments)
     assert (done.returncode, words in done.stderr) == (code, True), done.stderr
     assert code == 2 or done.stderr.count("\n") == 1
-    assert content(checkout) == before
+    assert content(untouched) == before
 
 
 def test_a_service_that_is_there_stays_as_it_is(checkout: Path) -> None:
