@@ -11,12 +11,14 @@ from pathlib import Path
 from writegate_devkit.stack.environment import ADDRESS, OWNER
 from writegate_devkit.stack.errors import StackError
 from writegate_devkit.stack.home import Home
+from writegate_devkit.stack.plugins import link_plugins
 from writegate_devkit.stack.programs import Program
 from writegate_devkit.stack.stack_state import StackState
 
 # The wrapper in /usr/sbin insists on root or on the user rabbitmq; this is what it calls.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 USER = "rabbitmq"
+PLUGINS = "plugins"  # links to those that the node sees, in its directory
 
 
 def directory(home: Home) -> Path:
@@ -36,6 +38,7 @@ def prepare(home: Home, state: StackState) -> None:
     for name, text in _files(home, state).items():
         (own / name).write_text(text)
         (own / name).chmod(0o600)
+    link_plugins(SERVER.resolve().parents[1] / "plugins", (own / "enabled_plugins").read_text(), own / PLUGINS)
     cookie = own / ".erlang.cookie"
     if not cookie.exists():
         cookie.write_text(secrets.token_hex(20))
@@ -51,6 +54,8 @@ def programs(home: Home, state: StackState) -> list[Program]:
     """Return the node and its name server, which would otherwise become a daemon that nothing ends."""
     own = directory(home)
     erlang = {"ERL_EPMD_PORT": str(state.ports["epmd"]), "ERL_EPMD_ADDRESS": ADDRESS, "HOME": str(own)}
+    # These arguments are split at spaces. From where the node runs it is found by its name as well, only more slowly.
+    libraries = PLUGINS if " " in str(own) else own / PLUGINS
     names = Program(
         "epmd",
         (str(home.run / "epmd"), "-port", str(state.ports["epmd"]), "-address", ADDRESS),
@@ -71,7 +76,9 @@ def programs(home: Home, state: StackState) -> list[Program]:
             "RUNNING_UNDER_SYSTEMD": "true",
             "RABBITMQ_NODENAME": f"writegate-{home.tag}@localhost",
             "RABBITMQ_DIST_PORT": str(state.ports["distribution"]),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} "
+            f"-env ERL_LIBS {libraries}",
+            "RABBITMQ_PLUGINS_DIR": str(own / PLUGINS),
             "RABBITMQ_CONFIG_FILE": str(own / "rabbitmq.conf"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(own / "enabled_plugins"),
             "RABBITMQ_MNESIA_BASE": str(own / "mnesia"),
