@@ -26,12 +26,13 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 2), (signal.SIGTERM, 1)], ids=["SIGINT", "SIGTERM"])
 def test_a_parallel_run_ends_its_servers(number: signal.Signals, workers: int, tmp_path: Path) -> None:
     # What a shell runs in the background ignores INT, and so would this.
-    line = ["env", "--default-signal=INT", sys.executable, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider", ENDLESS]
+    pytest_line = ["-m", "pytest", "-n", str(workers), "-p", "no:cacheprovider", ENDLESS]
+    line = ["env", "--default-signal=INT", sys.executable, *pytest_line]
     environment = {**os.environ, "INTERRUPTED_RECORDS": str(tmp_path)}
     with (tmp_path / "log").open("wb") as log:
         run = subprocess.Popen(line, cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
     try:
-        files = [tmp_path / "1.json", tmp_path / "2.json"]
+        files = [tmp_path / f"{started}.json" for started in range(1, workers + 1)]
         assert wait_until(lambda: all(file.exists() for file in files), START_SECONDS), (tmp_path / "log").read_text()
         records = [json.loads(file.read_text()) for file in files]
         run.send_signal(number)  # to this process alone: its workers are not told
@@ -40,7 +41,7 @@ def test_a_parallel_run_ends_its_servers(number: signal.Signals, workers: int, t
         run.kill()
         run.wait()
     pids = {pid for record in records for pid in (record["run"], *record["pids"])}
-    assert len(pids) >= 2 * len(["run", "child", "supervisord", "epmd", "beam", "postgres"])
+    assert len(pids) >= workers * len(["run", "child", "supervisord", "epmd", "beam", "postgres"])
     assert wait_until(lambda: not any(map(alive, pids)), END_SECONDS), sorted(filter(alive, pids))
     directories = [Path(record["directory"]) for record in records]
     assert wait_until(lambda: not any(directory.exists() for directory in directories), END_SECONDS)
