@@ -26,7 +26,7 @@ def link_plugins(installed: Path, enabled: str, to: Path) -> None:
             waiting += _dependencies(found.pop(name), name)
             needed.add(name)
     shutil.rmtree(to, ignore_errors=True)
-    to.mkdir()
+    to.mkdir(mode=0o700)  # as everything of a stack
     for path in installed.iterdir():
         if (path.name.rpartition("-")[0] or path.name) in needed:
             (to / path.name).symlink_to(path)
