@@ -210,11 +210,11 @@ FIELDS = st.fixed_dictionaries({}, optional={name: st.none() | drawn.values for 
 _AS_PAIRS = {"pairs", "all_pairs"}
 
 
-def rows_drawn() -> list[Fields]:
-    """Draw the fields of as many rows as EXAMPLES says."""
+def rows_drawn(number: int) -> list[Fields]:
+    """Draw the fields of so many rows."""
     found: list[Fields] = []
 
-    @settings(suppress_health_check=[*HealthCheck])
+    @settings(max_examples=number, suppress_health_check=[*HealthCheck])
     @given(FIELDS)
     def draw(fields: Fields) -> None:
         found.append(fields)

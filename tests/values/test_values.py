@@ -36,7 +36,7 @@ from writegate_writer.database.session_settings import SESSION_SETTINGS, connect
 from writegate_writer.handlers import rows
 from writegate_writer.handlers.rows.source import DIALECT
 
-ROWS = int(os.environ.get("EXAMPLES") or 100)
+ROWS = int(os.environ.get("EXAMPLES") or 40)
 SERVICES = CHECKOUT / "tests/values/services"
 ALONE = "values_alone"
 HANDLERS = (Add, Claim, Put, Change)
@@ -144,7 +144,7 @@ def test_what_is_stored_is_what_psycopg2_alone_stores(
     servers: Servers, gate: Gate, odd: str, alone: psycopg2.extensions.connection
 ) -> None:
     _, column, value = ODD[odd]
-    drawn = [{"id": n, **fields} for n, fields in enumerate([{column: value}, *rows_drawn()])]
+    drawn = [{"id": n, **fields} for n, fields in enumerate([{column: value}, *rows_drawn(ROWS)])]
     gate.database.sql("TRUNCATE everything.row")
     writer = gate.writers.start(odd, wait=False)
     gate.wait(lambda: "everything" in writer.serving(), "the writer serves")
