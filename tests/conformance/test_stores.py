@@ -71,9 +71,8 @@ def _feature(request: pytest.FixtureRequest) -> None:
 
 
 def test_an_empty_database_has_nothing_left(store: Store, owner: Owner) -> None:
-    started = store.start(owner)
-    assert (started.leftovers, started.deferred_index.total, started.deferred_index.parked) == ([], 0, set())
-    assert store.deferred(owner, BEGINNING, 10) == []
+    started, rows = store.start(owner), store.deferred(owner, BEGINNING, 10)
+    assert (started.leftovers, started.deferred_index.total, started.deferred_index.parked, rows) == ([], 0, set(), [])
     store.check_owned(owner)
 
 
@@ -202,18 +201,16 @@ def test_whether_a_row_waits_with_a_limit_is_kept(store: Store, owner: Owner, st
 
 @pytest.mark.needs(LIMITS)
 def test_how_rows_wait_is_kept_and_changed_later(store: Store, owner: Owner, stores: Stores) -> None:
-    first = Deferral(arrived(stores), "why", 600.0, at_fault=True, failed=True)
-
     def found() -> list[tuple[bool, bool, str, bool, bool]]:
         rows = store.deferred(owner, BEGINNING, 9)
         return [(row.limited, row.overdue, row.reason, row.at_fault, row.failed) for row in rows]
 
-    [limited, unlimited] = defer(store, owner, stores, first, Deferral(arrived(stores), "why"))
-    assert found() == [(True, False, "why", True, True), (False, False, "why", False, False)]
-    waits = Postponed("alone", 3600.0, failed=False)
-    store.postpone({limited.seq: waits, unlimited.seq: Postponed("alone", 0.0, at_fault=True)})
-    changed = [(True, False, "alone", False, False), (True, True, "alone", True, True)]
-    assert wait_until(lambda: found() == changed, DEADLINE_SECONDS)
+    first = Deferral(arrived(stores), "why", 600.0, failed=True)
+    [limited, unlimited] = defer(store, owner, stores, first, Deferral(arrived(stores), "why", at_fault=True))
+    assert found() == [(True, False, "why", False, True), (False, False, "why", True, False)]
+    store.postpone({limited.seq: Postponed("a", 3600.0, failed=False), unlimited.seq: Postponed("b", 0.0)})
+    now = [(True, False, "a", False, False), (True, True, "b", False, True)]
+    assert wait_until(lambda: found() == now, DEADLINE_SECONDS)
 
 
 def test_a_parked_command_parks_its_key_if_its_contract_says_so(store: Store, owner: Owner, stores: Stores) -> None:

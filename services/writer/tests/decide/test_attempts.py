@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -204,6 +204,19 @@ def test_after_a_death_what_is_found_at_fault_is_recorded_before_anything_else_i
 
     finish(Work(commands([POISON, GOOD]), after_deaths=True), apply)
     assert recorded == [["poison-0"], ["good-1"]]
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_deferred_command_that_failed_is_tried_before_those_of_its_key_behind_it(failed: bool) -> None:
+    """One of these may end the process: nothing would find it while it is tried together with what fails."""
+    batch = [arrived(Deposit(account=account, amount=1)) for account in ("other", "a", "a", "a")]
+    row = DeferredRow(7, "accounts", 0, batch[0].item, 0, None, None, False, False)
+    rows = {command.ledger_id: row for command in batch} | {batch[1].ledger_id: replace(row, failed=failed)}
+    attempts, tried = Attempts(Work(batch, replayed=rows), Patience(rows)), []
+    while (attempt := attempts.next()) is not None:
+        tried.append(len(attempt.arrived))
+        attempts.committed(BatchResult(Classified(fresh=list(attempt.arrived))))
+    assert tried == ([1, 1, 2] if failed else [4])
 
 
 def test_nothing_to_decide_is_no_transaction() -> None:
