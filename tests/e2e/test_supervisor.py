@@ -16,7 +16,7 @@ import pytest
 from tests.deadlines import patient
 from writegate_devkit.stack import Stack
 from writegate_devkit.stack.environment import CONSOLE, FEED
-from writegate_devkit.stack.ports import choose
+from writegate_devkit.stack.ports import choose, is_free
 from writegate_devkit.stack.programs import apps
 from writegate_devkit.stack.readiness import wait_until
 
@@ -69,7 +69,9 @@ def supervised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervised]
 def settings(stack: Stack, run: Path) -> dict[str, str]:
     """Return what the head of the configuration asks for."""
     writer, operator = stack.environment("writer"), stack.environment("operator")
-    ports = choose(PROGRAMS, stack.state.ports, free=lambda port: port not in stack.state.ports.values())
+    ports = choose(
+        PROGRAMS, stack.state.ports, free=lambda port: port not in stack.state.ports.values() and is_free(port)
+    )
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(run),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import MagicMock
@@ -115,6 +116,31 @@ def test_a_publishers_own_delivery_count_is_not_believed() -> None:
 def test_suspicion_begins_with_the_tenth_redelivery(count: int, is_suspicious: bool) -> None:
     assert suspicious(domain_with([count]).first()) is is_suspicious
     assert not suspicious(None)
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_commands_for_another_lane_that_is_full_go_back_to_the_broker(confirmed: bool) -> None:
+    """Held in memory while the broker refuses them, they may keep this process from consuming that very lane."""
+    scheduler, time = DomainScheduler(), clock()
+    time.spread.return_value = 0.0
+    store: Any = MagicMock()
+    turns = Turns(settings=Settings.load({}), name="w", services=SERVICES, scheduler=scheduler, consuming=MagicMock(),
+                  publishing=MagicMock(), clock=time)  # fmt: skip
+    domain = domain_with([])
+    scheduler.own(domain)
+    domain.phase = Phase.SERVING
+    sent: Future[None] = Future()
+    domain.forwards.append((0.0, sent))
+    if confirmed:
+        sent.set_result(None)
+    time.monotonic.return_value = 9.0
+    assert turns.take(domain, store)
+    phases = [domain.phase]  # it may still be confirmed
+    time.monotonic.return_value = 10.0
+    assert turns.take(domain, store)
+    phases.append(domain.phase)
+    assert phases == [Phase.SERVING, Phase.SERVING if confirmed else Phase.STARTING]
+    assert not domain.forwards
 
 
 def test_suspects_are_applied_while_no_other_domain_is() -> None:

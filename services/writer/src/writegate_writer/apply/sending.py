@@ -58,14 +58,20 @@ class Sending:
             headers = {USER_HEADER: origin} if origin else {}
             domain.outbox.add(rows, self._publishing.forward(addressed, headers))
 
-    def misrouted(self, domain: Domain, misrouted: list[Misrouted]) -> None:
-        """Forward commands to their right lanes; each is acknowledged once the broker has confirmed it there."""
+    def misrouted(self, domain: Domain, misrouted: list[Misrouted]) -> list[Future[None]]:
+        """Forward commands to their right lanes; each is acknowledged once the broker has confirmed it there.
+
+        Returns what is done when the broker has confirmed them.
+        """
+        sent = []
         for command in misrouted:
             delivery = command.delivery
             headers: dict[str, Any] = {HOPS_HEADER: 1, USER_HEADER: delivery.verified.origin}
             headers |= trace_header(traceparents_of(delivery.headers))
             confirmed = self._publishing.forward([(command.route, command.item)], headers, delivery.verified.reply_to)
             confirmed.add_done_callback(partial(self._forwarded, domain, delivery))
+            sent.append(confirmed)
+        return sent
 
     def _forwarded(self, domain: Domain, delivery: Delivery, confirmed: Future[None]) -> None:
         error = confirmed.exception()

@@ -37,6 +37,9 @@ _LONGEST_BACKOFF_SECONDS, _LONGEST_ANSWERED_SECONDS = 30.0, 5.0
 _KEEP_CONFIRMED_SECONDS = 0.5
 # With more groups of emitted commands than this unconfirmed the domain waits for the broker, so that memory is bounded.
 _MOST_SENT_GROUPS = 64
+# How long the broker may take to confirm forwarded commands. A full lane takes none, and while they are held here there
+# may be no memory left to consume that lane: then they go back to the broker.
+_LONGEST_FORWARD_SECONDS = 10.0
 # How long a turn waits that may not take a batch, so that its slot does not spin.
 _FULL_PAUSE_SECONDS = 0.02
 # Between two turns that answer questions when nothing else is to be done.
@@ -119,6 +122,7 @@ class Turns:
         seconds = backoff(self._clock, domain.failures, longest=longest)
         log.error(event, domain=domain.name, error=text, again_in_seconds=round(seconds, 1))
         domain.outbox = Outbox()  # what it held is in the table; starting reads it from there
+        domain.forwards.clear()
         self._scheduler.suspend(domain, seconds)
         self._consuming.refresh(domain)
 
@@ -143,6 +147,10 @@ class Turns:
         if len(domain.outbox) > _MOST_SENT_GROUPS:
             self._clock.pause(_FULL_PAUSE_SECONDS)
             self._scheduler.again(domain, _KEEP_CONFIRMED_SECONDS)
+            return
+        if self._waits_for_forwards(domain) >= _LONGEST_FORWARD_SECONDS:
+            text = "the broker does not confirm commands for another lane: is that lane full?"
+            self._suspend(domain, "domain.forwards_unconfirmed", text)
             return
         processor = BatchProcessor(
             store,
@@ -186,7 +194,8 @@ class Turns:
         if reading.misrouted:
             # No transaction of theirs would find at its fence that another writer, with other lanes, owns the domain.
             store.check_owned(owner)
-        self._sending.misrouted(domain, reading.misrouted)
+        now = self._clock.monotonic()
+        domain.forwards += [(now, sent) for sent in self._sending.misrouted(domain, reading.misrouted)]
         parts: list[Arrived | Refused] = [*reading.arrived, *reading.refused]
         if parts:
             deliveries = dict.fromkeys(delivery.delivery for delivery in parts)
@@ -200,6 +209,12 @@ class Turns:
                 domain.failures = 0
         if reading.questions:
             self._take_in(domain, service, reading.questions)
+
+    def _waits_for_forwards(self, domain: Domain) -> float:
+        """Return for how many seconds the oldest forwarded command has not been confirmed."""
+        while domain.forwards and domain.forwards[0][1].done():
+            domain.forwards.popleft()
+        return self._clock.monotonic() - domain.forwards[0][0] if domain.forwards else 0.0
 
     def _take_in(self, domain: Domain, service: str, questions: Sequence[Question]) -> None:
         """Let questions wait for their answers. Their messages are done with: who gets no answer asks again."""
@@ -237,6 +252,8 @@ class Turns:
             self._scheduler.again(domain, 0.0)
         if domain.outbox:
             self._scheduler.again(domain, _KEEP_CONFIRMED_SECONDS)
+        if domain.forwards:
+            self._scheduler.again(domain, max(0.0, _LONGEST_FORWARD_SECONDS - self._waits_for_forwards(domain)))
         if domain.questions:
             self._scheduler.again(domain, _ANSWER_PAUSE_SECONDS)
         if domain.deferred.total:
