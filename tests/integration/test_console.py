@@ -40,9 +40,9 @@ def run(gate: Gate, *arguments: str, **more: str) -> subprocess.CompletedProcess
     return preloaded.run("writegate", *arguments, env={**os.environ, **own, **more}, timeout=patient(120))
 
 
-def read(gate: Gate, *arguments: str, **more: str) -> Any:
+def read(gate: Gate, *arguments: str, code: int = 0, **more: str) -> Any:
     done = run(gate, *arguments, "--json", **more)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return json.loads(done.stdout)
 
 
@@ -226,6 +226,7 @@ def test_status_shows_depths_with_the_readers_broker_account(gate: Gate) -> None
     found = read(gate, "status", WRITEGATE_BROKER_API_URL=url, WRITEGATE_BROKER_URL=vhost)
     assert found["broker"] is None
     assert None not in {lane["messages"] for lane in found["lanes"]}
-    wrong = read(gate, "status", WRITEGATE_BROKER_API_URL=url.replace(account, "other"), WRITEGATE_BROKER_URL=vhost)
+    other = url.replace(account, "other")
+    wrong = read(gate, "status", code=4, WRITEGATE_BROKER_API_URL=other, WRITEGATE_BROKER_URL=vhost)
     assert "answered 401" in wrong["broker"]
     assert {lane["messages"] for lane in wrong["lanes"]} == {None}

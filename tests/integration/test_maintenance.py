@@ -26,9 +26,13 @@ def gate(servers: Servers) -> Iterator[Gate]:
         yield running
 
 
+def day_name(ago: int) -> str:
+    return f"writegate.ledger_{(datetime.now(UTC) - timedelta(days=ago)).strftime('%Y%m%d')}"
+
+
 def make_day(gate: Gate, ago: int) -> str:
     """Make the partition of a day that is past, as if it had been made then; return its name."""
-    name = f"writegate.ledger_{(datetime.now(UTC) - timedelta(days=ago)).strftime('%Y%m%d')}"
+    name = day_name(ago)
     gate.database.sql(
         f"SET ROLE {OWNER}; CREATE TABLE {name} PARTITION OF writegate.ledger "
         f"FOR VALUES FROM (current_date - {ago}) TO (current_date - {ago - 1}); RESET ROLE"
@@ -62,10 +66,17 @@ def test_old_days_vanish_while_a_writer_applies(gate: Gate) -> None:
 
 @pytest.mark.slow
 def test_a_reader_of_the_ledger_puts_it_off_and_stops_no_writer(gate: Gate) -> None:
-    old = make_day(gate, 20)
     with Load(gate, "put off") as load:
         with closing(gate.servers.superuser(gate.name)) as reader, reader.cursor() as cursor:
-            cursor.execute("BEGIN; SELECT count(*) FROM writegate.ledger")
+
+            def reads() -> bool:
+                cursor.execute("ROLLBACK")
+                name = make_day(gate, 20)
+                cursor.execute("BEGIN; SELECT count(*) FROM writegate.ledger")
+                return exists(gate, name)  # else the writer, which still dropped old days, was faster
+
+            gate.wait(reads, "an old day is read", PATIENCE_SECONDS)
+            old = day_name(20)
             maintain(gate)
             put_off = lambda: any("maintenance.put_off" in writer.log for writer in gate.writers.values())  # noqa: E731  one line
             gate.wait(put_off, "it gives up", PATIENCE_SECONDS)

@@ -19,8 +19,9 @@ from tests.simulation.store import START
 from tests.simulation.writers import Parts, Surroundings, Writer
 from writegate.config import Settings
 
-# A command that kills is given up after ten deliveries and three deaths; and after each the lease has to run out.
-_LONGEST_SECONDS = 600.0
+# A command that kills is given up after ten deliveries and three deaths, and after each the lease has to run out. There
+# may be several of them, and a budget of connections for one writer only, for which several contend meanwhile.
+_LONGEST_SECONDS = 1200.0
 _LOOK_SECONDS = 0.5
 
 
