@@ -50,8 +50,13 @@ def main() -> int:
     with cluster_running() as servers:
         try:
             with rig_running(servers, kept, seed=options.seed, without=options.without) as rig:
-                inject(rig, kinds, report)
-                verdict = rig.finish()
+                try:
+                    inject(rig, kinds, report)
+                    verdict = rig.finish()
+                except Exception:
+                    # Shown here: taking down a broken rig may fail as well, and hide it.
+                    console.print_exception()
+                    raise
                 table = _table(rig, verdict, injected)
         except BaseException:
             keep_logs(servers, kept)
