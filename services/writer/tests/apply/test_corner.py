@@ -143,6 +143,42 @@ def test_commands_for_another_lane_that_is_full_go_back_to_the_broker(confirmed:
     assert not domain.forwards
 
 
+def test_a_domain_whose_emitted_commands_are_not_confirmed_takes_a_batch_from_time_to_time() -> None:
+    """They may be for its own lanes, which are full: without a batch there would never be room in them."""
+    scheduler, time, taken = DomainScheduler(), clock(), []
+    turns = Turns(settings=Settings.load({"WRITEGATE_BATCH_COMMANDS": "1"}), name="w", services=SERVICES,
+                  scheduler=scheduler, consuming=MagicMock(), publishing=MagicMock(), clock=time)  # fmt: skip
+    store: Any = MagicMock()
+    store.commit.return_value = ("0/1", datetime.now(UTC))
+    domain = domain_with([0] * 20)
+    store.open.return_value.revision = domain.deferred.revision
+    scheduler.own(domain)
+    domain.phase = Phase.SERVING
+    unconfirmed: list[Future[None]] = [Future() for _ in range(65)]
+    for future in unconfirmed:
+        domain.outbox.add([MagicMock(seq=1)], future)
+
+    def take(now: float, count: int = 2) -> None:
+        time.monotonic.return_value = now
+        before = domain.messages_in_memory
+        for _ in range(count):
+            assert turns.take(domain, store)
+        taken.append(before - domain.messages_in_memory)
+
+    for now in (0.0, 9.0, 10.0, 19.0, 20.0):
+        take(now)
+    assert taken == [0, 0, 1, 0, 1]
+    more: list[Future[None]] = [Future() for _ in range(600)]
+    for future in more:
+        domain.outbox.add([MagicMock(seq=1)], future)
+    take(99.0)
+    assert taken.pop() == 0, "memory comes first"
+    for future in [*unconfirmed, *more]:
+        future.set_result(None)
+    take(99.0)
+    assert taken.pop() == 2
+
+
 def test_suspects_are_applied_while_no_other_domain_is() -> None:
     scheduler, store = DomainScheduler(), MagicMock()
     turns = Turns(settings=Settings.load({}), name="w", services=SERVICES, scheduler=scheduler, consuming=MagicMock(),

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.sample import Deposit, arrived, delivered
 from writegate.message.receipt import Cause
-from writegate_writer.decide.attempts import Attempts
+from writegate_writer.decide.attempts import Attempts, TypeHold
 from writegate_writer.decide.classify import Classified, Work
-from writegate_writer.decide.deferral import DeferredRow, Patience
+from writegate_writer.decide.deferral import DeferredRow, Patience, Postponed
 from writegate_writer.decide.result import BatchResult
 from writegate_writer.errors import DatabaseFault, Decline, HandlerFault, Reject
 from writegate_writer.receive.delivery import Arrived, Refused
@@ -204,6 +204,33 @@ def test_after_a_death_what_is_found_at_fault_is_recorded_before_anything_else_i
 
     finish(Work(commands([POISON, GOOD]), after_deaths=True), apply)
     assert recorded == [["poison-0"], ["good-1"]]
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "42P01", "P0001"])
+@pytest.mark.parametrize("after_deaths", [True, False])
+def test_after_a_death_no_type_is_held_since_what_comes_behind_would_not_be_tried(
+    after_deaths: bool, sqlstate: str
+) -> None:
+    """On a small page two that fail are each other's only witnesses; the one that ends the process is behind them."""
+
+    def apply(work: Work) -> BatchResult:
+        if any(command.ledger_id not in work.postponed for command in work.arrived):
+            raise DatabaseFault(sqlstate, "raised", task="accounts.deposit", from_handlers=True)
+        postponed.update(work.postponed)
+        return BatchResult()
+
+    postponed: dict[str, Postponed] = {}
+    attempts = Attempts(Work(commands([POISON, POISON]), after_deaths=after_deaths), Patience({}))
+    holds: list[TypeHold] = []
+    while not holds and (attempt := attempts.next()) is not None:
+        try:
+            hold = attempts.committed(apply(attempt))
+        except DatabaseFault as error:
+            hold = attempts.failed(error)
+        holds += [hold] if hold is not None else []
+    assert len(holds) == (0 if after_deaths else 1)
+    limits = [waits.limit_seconds for waits in postponed.values()]
+    assert limits == ([None, None] if after_deaths else []), "nothing is parked: it may be the type that fails"
 
 
 @pytest.mark.parametrize("failed", [True, False])

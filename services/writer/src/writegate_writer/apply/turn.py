@@ -36,10 +36,12 @@ _LONGEST_BACKOFF_SECONDS, _LONGEST_ANSWERED_SECONDS = 30.0, 5.0
 # How long an idle domain keeps rows in the outbox table that the broker has confirmed.
 _KEEP_CONFIRMED_SECONDS = 0.5
 # With more groups of emitted commands than this unconfirmed the domain waits for the broker, so that memory is bounded.
-_MOST_SENT_GROUPS = 64
-# How long the broker may take to confirm forwarded commands. A full lane takes none, and while they are held here there
-# may be no memory left to consume that lane: then they go back to the broker.
-_LONGEST_FORWARD_SECONDS = 10.0
+# It may be its own lane that is full, or that of a domain that waits for it in the same way: then only a batch makes
+# room, so it takes one from time to time, until there are so many groups that memory comes first.
+_MOST_SENT_GROUPS, _MOST_SENT_GROUPS_EVER = 64, 640
+# How long the broker may take to confirm forwarded or emitted commands. A full lane takes none, and while forwarded
+# ones are held here there may be no memory left to consume that lane: then they go back to the broker.
+_LONGEST_UNCONFIRMED_SECONDS = 10.0
 # How long a turn waits that may not take a batch, so that its slot does not spin.
 _FULL_PAUSE_SECONDS = 0.02
 # Between two turns that answer questions when nothing else is to be done.
@@ -144,11 +146,11 @@ class Turns:
 
     def _serve(self, store: Store, owner: Owner, domain: Domain) -> None:
         domain.outbox.confirmed_up_to()  # what the broker has confirmed by now no longer counts
-        if len(domain.outbox) > _MOST_SENT_GROUPS:
+        if self._waits_for_outbox(domain):
             self._clock.pause(_FULL_PAUSE_SECONDS)
             self._scheduler.again(domain, _KEEP_CONFIRMED_SECONDS)
             return
-        if self._waits_for_forwards(domain) >= _LONGEST_FORWARD_SECONDS:
+        if self._waits_for_forwards(domain) >= _LONGEST_UNCONFIRMED_SECONDS:
             text = "the broker does not confirm commands for another lane: is that lane full?"
             self._suspend(domain, "domain.forwards_unconfirmed", text)
             return
@@ -210,6 +212,20 @@ class Turns:
         if reading.questions:
             self._take_in(domain, service, reading.questions)
 
+    def _waits_for_outbox(self, domain: Domain) -> bool:
+        """Return whether it takes no batch now, because too much of what it emitted is not confirmed."""
+        groups, now = len(domain.outbox), self._clock.monotonic()
+        if groups <= _MOST_SENT_GROUPS:
+            domain.outbox_full_since = None
+            return False
+        if domain.outbox_full_since is None:
+            domain.outbox_full_since = now
+        if now - domain.outbox_full_since < _LONGEST_UNCONFIRMED_SECONDS or groups > _MOST_SENT_GROUPS_EVER:
+            return True
+        log.warning("domain.outbox_unconfirmed", domain=domain.name, groups=groups)
+        domain.outbox_full_since = now
+        return False
+
     def _waits_for_forwards(self, domain: Domain) -> float:
         """Return for how many seconds the oldest forwarded command has not been confirmed."""
         while domain.forwards and domain.forwards[0][1].done():
@@ -253,7 +269,7 @@ class Turns:
         if domain.outbox:
             self._scheduler.again(domain, _KEEP_CONFIRMED_SECONDS)
         if domain.forwards:
-            self._scheduler.again(domain, max(0.0, _LONGEST_FORWARD_SECONDS - self._waits_for_forwards(domain)))
+            self._scheduler.again(domain, max(0.0, _LONGEST_UNCONFIRMED_SECONDS - self._waits_for_forwards(domain)))
         if domain.questions:
             self._scheduler.again(domain, _ANSWER_PAUSE_SECONDS)
         if domain.deferred.total:

@@ -152,7 +152,15 @@ class Search:
         others = [command for command in self._work.arrived if self._is_witness(command)]
         type_works = self._worked_without(accused, error) or self._undecided.type_works(accused)
         before, replayed = error.fault.is_outside and self._was_at_fault(accused), bool(self._work.replayed)
-        self._trial = Trial(accused, error, others, type_works=type_works, is_replay=replayed, was_at_fault=before)
+        self._trial = Trial(
+            accused,
+            error,
+            others,
+            type_works=type_works,
+            is_replay=replayed,
+            was_at_fault=before,
+            after_deaths=self._work.after_deaths,
+        )
 
     def _witness_failed(self, trial: Trial, error: Answer | Failure) -> Ruling | None:
         if isinstance(error, Reject | Decline) and trial.next.item.id not in (reasons := self._reasons(error)):
@@ -209,7 +217,8 @@ class Search:
             self._undecided.add(failed)
         if trial.verdict is Verdict.UNDECIDED:
             # It waits until another of its type shows more; its neighbours go on.
-            self._postpone(trial.accused, trial.error, waits_undecided(trial.error))
+            waits = waits_undecided(trial.error, after_deaths=self._work.after_deaths)
+            self._postpone(trial.accused, trial.error, waits)
         else:
             return Ruling(trial.verdict, trial.accused, trial.error)
         return None

@@ -48,6 +48,8 @@ class Trial:
     called. When the accused itself succeeds, nothing more is to be found out.
     ``others``: what else is in the same work. ``type_works``: a command of its type was applied since it failed first.
     ``was_at_fault``: it waits as one at fault (:func:`waits_at_fault`); it is so still, unless its type is now.
+    ``after_deaths``: a writer ended during this replay, and a command behind the accused may be why. A held type would
+    keep that command from being tried, and the pages are small, so that few witnesses say little: no type is held.
     """
 
     def __init__(  # noqa: PLR0913  what is known before
@@ -59,6 +61,7 @@ class Trial:
         type_works: bool,
         is_replay: bool,
         was_at_fault: bool = False,
+        after_deaths: bool = False,
     ) -> None:
         self.accused = accused
         self.error = error
@@ -69,6 +72,7 @@ class Trial:
         self._of_other_types = deque(_one_of_each_type(accused, others) if may_be_database else ())
         self._type_works = type_works
         self._was_at_fault = was_at_fault
+        self._after_deaths = after_deaths
         self.failed_alone = [accused]  # of its type, as it did
         self._failed_otherwise = 0  # of its type
         self._failed_of_other_types = False
@@ -127,7 +131,9 @@ class Trial:
             return
         if self._failed_of_other_types:
             self.verdict = Verdict.DATABASE
-        elif len(self.failed_alone) > 1 or self._failed_otherwise >= _ENOUGH_FAILED_OTHERWISE:
+        elif not self._after_deaths and (
+            len(self.failed_alone) > 1 or self._failed_otherwise >= _ENOUGH_FAILED_OTHERWISE
+        ):
             self.verdict = Verdict.TYPE
         elif self._was_at_fault:
             self._type_works = True
@@ -194,12 +200,13 @@ def waits_at_fault(error: Failure) -> Postponed | None:
     return Postponed(reason, ACCUSED_WAIT_SECONDS, fails_alone=True, at_fault=True)
 
 
-def waits_undecided(error: Failure) -> Postponed:
+def waits_undecided(error: Failure, *, after_deaths: bool = False) -> Postponed:
     """Return how a command waits of which nothing more is known than that it fails alone.
 
-    What is likely to be a deployment's or the database's has no limit: nothing is parked for those.
+    What is likely to be a deployment's or the database's has no limit: nothing is parked for those. Nor is anything
+    ``after_deaths``, since then it may be the type that fails.
     """
-    limit_seconds = ACCUSED_WAIT_SECONDS if error.fault is Fault.UNKNOWN else None
+    limit_seconds = ACCUSED_WAIT_SECONDS if error.fault is Fault.UNKNOWN and not after_deaths else None
     reason = _wait_reason(error, "no other of its type shows whose fault it is", limit_seconds)
     return Postponed(reason, limit_seconds, fails_alone=True)
 

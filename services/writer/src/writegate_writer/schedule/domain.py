@@ -72,9 +72,9 @@ class Domain:
 
     Which thread may touch what:
 
-    - Only the slot thread that takes the domain's turn: ``outbox``, ``forwards``, ``questions``, ``deferred``,
-      ``stride``, ``rejections``, ``held_types``, ``undecided``, ``failures``, ``next_reading``, and ``deferred_full``,
-      which the control thread reads.
+    - Only the slot thread that takes the domain's turn: ``outbox``, ``outbox_full_since``, ``forwards``, ``questions``,
+      ``deferred``, ``stride``, ``rejections``, ``held_types``, ``undecided``, ``failures``, ``next_reading``, and
+      ``deferred_full``, which the control thread reads.
     - Everything else is changed under the scheduler's lock, with one exception: in its turn the slot thread takes
       deliveries from the inbox without the lock (see :func:`~writegate_writer.schedule.batching.take_batch`).
     - A reader thread reads the inbox and sets ``parts`` of deliveries in it; the next turn waits for it first.
@@ -100,6 +100,7 @@ class Domain:
         self.stride = Stride()
         self.resume_at = 0.0  # on the scheduler's clock, in seconds: it is not started earlier
         self.outbox = Outbox()
+        self.outbox_full_since: float | None = None  # on the monotonic clock, or when it took its last batch since
         self.forwards: deque[tuple[float, Future[None]]] = deque()  # commands for other lanes: when sent, the confirm
         self.questions = Questions()
         self.deferred = DeferredIndex()
