@@ -20,6 +20,7 @@ from tests.integration.gate_database import GateDatabase
 from tests.integration.operator_shell import OperatorShell
 from tests.integration.writer_processes import WriterProcesses
 from tests.servers import OWNER, Servers
+from writegate_devkit.stack.readiness import wait_until
 
 CHECKOUT = Path(__file__).parents[2]
 SERVICES = CHECKOUT / "tests/services"
@@ -92,7 +93,11 @@ class Gate:
         self.writers.wait_shared(self.database.value("SELECT count(*) FROM writegate.domain"), *names)
 
     def assert_drained(self, service: str = "trial") -> None:
-        """Stop the writers; nothing may be left at the broker, unacknowledged messages included."""
+        """Wait until nothing is ready, stop the writers; nothing may be left, unacknowledged messages included.
+
+        A message that came again may still be on its way when everything it brings is applied.
+        """
+        wait_until(lambda: set(self.broker.ready_counts(service).values()) == {0}, PATIENCE_SECONDS)
         self.writers.stop_all()
         left = self.broker.ready_counts(service)
         assert set(left.values()) == {0}, left
