@@ -207,9 +207,10 @@ def test_after_a_death_what_is_found_at_fault_is_recorded_before_anything_else_i
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "42P01", "P0001"])
+@pytest.mark.parametrize("was_at_fault", [True, False])
 @pytest.mark.parametrize("after_deaths", [True, False])
 def test_after_a_death_no_type_is_held_since_what_comes_behind_would_not_be_tried(
-    after_deaths: bool, sqlstate: str
+    after_deaths: bool, was_at_fault: bool, sqlstate: str
 ) -> None:
     """On a small page two that fail are each other's only witnesses; the one that ends the process is behind them."""
 
@@ -220,7 +221,10 @@ def test_after_a_death_no_type_is_held_since_what_comes_behind_would_not_be_trie
         return BatchResult()
 
     postponed: dict[str, Postponed] = {}
-    attempts = Attempts(Work(commands([POISON, POISON]), after_deaths=after_deaths), Patience({}))
+    first, second = commands([POISON, POISON])
+    row = DeferredRow(7, "accounts", 0, first.item, 0, None, None, was_at_fault, was_at_fault, at_fault=was_at_fault)
+    rows = {first.ledger_id: row, second.ledger_id: replace(row, seq=8, limited=False, overdue=False, at_fault=False)}
+    attempts = Attempts(Work([first, second], replayed=rows, after_deaths=after_deaths), Patience(rows))
     holds: list[TypeHold] = []
     while not holds and (attempt := attempts.next()) is not None:
         try:

@@ -129,12 +129,11 @@ class Trial:
     def _conclude(self) -> None:
         if self._type_works or self._queue:
             return
+        others_fail = len(self.failed_alone) > 1 or self._failed_otherwise >= _ENOUGH_FAILED_OTHERWISE
         if self._failed_of_other_types:
             self.verdict = Verdict.DATABASE
-        elif not self._after_deaths and (
-            len(self.failed_alone) > 1 or self._failed_otherwise >= _ENOUGH_FAILED_OTHERWISE
-        ):
-            self.verdict = Verdict.TYPE
+        elif others_fail:
+            self.verdict = Verdict.UNDECIDED if self._after_deaths else Verdict.TYPE
         elif self._was_at_fault:
             self._type_works = True
         else:

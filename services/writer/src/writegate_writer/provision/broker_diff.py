@@ -17,11 +17,11 @@ from writegate_writer.provision.change import BrokerRequest, Change, Removal, pa
 
 DURABLE_DIRECT = "durable direct"
 MONITORING = "monitoring"  # the tag with which a user reads the management API, and changes nothing
-# What Celery needs for remote control and events: mailboxes and their exchanges, of any node name.
 # Limits of a user, by RabbitMQ's names: connections, and channels of all connections together.
 CONNECTIONS, CHANNELS = "max-connections", "max-channels"
 # A writer has a few connections and a channel for each of its domains: enough for a hundred writers.
 _OWN_LIMITS: Mapping[str, int] = {CONNECTIONS: 1000, CHANNELS: 20_000}
+# What Celery needs for remote control and events: mailboxes and their exchanges, of any node name.
 _CONTROL = r"(.+\.)?celery\.pidbox|celeryev(\..+)?"
 
 
