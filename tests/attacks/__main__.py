@@ -1,7 +1,8 @@
 """``python -m tests.attacks``: every attack on a live gate, with a neighbour's latency as the measure.
 
 Prints a table. Exit code 1 when an attack ended or broke something, or when the 99th percentile of the neighbour's
-latency became more than twice as long as just before.
+latency became more than twice as long as just before. What many clients send comes from a process with the lowest
+priority: an attacker's processor is not the product's.
 """
 
 from __future__ import annotations

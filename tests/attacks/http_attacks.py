@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,18 +14,17 @@ from urllib.request import ProxyHandler, build_opener
 import psutil
 
 from tests.attacks.attack import Attack
+from tests.attacks.clients import PASSWORD, read_answer, status_of
 from tests.attacks.neighbour import Call
+from tests.attacks.sender import send_logins, send_searches, send_waiting
 from tests.attacks.sites import (
     CONSOLE,
     DJANGO,
     FASTAPI,
     OPERATOR,
-    PASSWORD,
     READER,
     Site,
-    read_answer,
     site_running,
-    status_of,
 )
 from tests.attacks.target import Target
 from tests.deadlines import patient
@@ -40,6 +37,9 @@ LARGE_BYTES: Final = 150 * MEGABYTE
 MOST_GROWTH_BYTES: Final = 60 * MEGABYTE
 HALF: Final = 400
 LOGINS: Final = 300
+CALLS: Final = 12
+SEARCHERS: Final = 6
+SEARCH_SECONDS: Final = 3.0
 PARKED: Final = 20_000
 
 _open = build_opener(ProxyHandler({})).open
@@ -65,7 +65,7 @@ class OnSite:
         self.prepare(target)
         with site_running(target, self.module) as site:
             headers = {"Cookie": site.session(OPERATOR)} if self.module is CONSOLE else {}
-            with site.client(**headers) as client:
+            with site.client.session(**headers) as client:
 
                 def call() -> None:
                     for path in self.calls:
@@ -108,7 +108,7 @@ def _send_large(site: Site, path: str, *, chunked: bool) -> int:
     part = b"[" * MEGABYTE
     if chunked:
         part = b"%x\r\n%s\r\n" % (MEGABYTE, part)
-    with closing(site.send(head)) as connection, suppress(ConnectionError):
+    with closing(site.client.send(head)) as connection, suppress(ConnectionError):
         for _ in range(LARGE_BYTES // MEGABYTE):
             connection.sendall(part)
         connection.sendall(b"0\r\n\r\n" if chunked else b"")
@@ -117,16 +117,11 @@ def _send_large(site: Site, path: str, *, chunked: bool) -> int:
     return 0
 
 
-def many_logins(_: Target, site: Site) -> str:
-    """300 log-ins at once, from as many addresses, with the right password: the console was silent for a minute."""
+def many_logins(target: Target, site: Site) -> str:
+    """300 log-ins at once, from as many addresses, half of them right: the console was silent for a minute."""
     began = time.monotonic()
-    with ExitStack() as sent:
-        connections = [
-            sent.enter_context(closing(site.log_in(READER, f"127.1.{number // 250}.{number % 250 + 1}")))
-            for number in range(LOGINS)
-        ]
-        statuses = Counter(status_of(read_answer(connection)) for connection in connections)
-    assert set(statuses) <= {303, 429, 503}, statuses
+    statuses = target.sender.submit(send_logins, site.client, READER, LOGINS).result(PATIENCE_SECONDS)
+    assert set(statuses) <= {303, 401, 429, 503}, statuses
     assert statuses[303] > 0, statuses
     return f"{statuses[303]} got in, {statuses[503]} were told to wait, in {time.monotonic() - began:.0f} s"
 
@@ -134,11 +129,11 @@ def many_logins(_: Target, site: Site) -> str:
 def guesses(_: Target, site: Site) -> str:
     """Wrong passwords for somebody who is known: they were kept out, with the right one, everywhere."""
     for _attempt in range(20):
-        with closing(site.log_in(OPERATOR, "127.2.0.1", "wrong")) as connection:
+        with closing(site.client.log_in(OPERATOR, "127.2.0.1", "wrong")) as connection:
             assert status_of(read_answer(connection)) in {401, 429}
-    with closing(site.log_in(OPERATOR, "127.2.0.1")) as connection:
+    with closing(site.client.log_in(OPERATOR, "127.2.0.1")) as connection:
         assert status_of(read_answer(connection)) == 429, "who guesses may go on"
-    with closing(site.log_in(OPERATOR, "127.2.0.2")) as connection:
+    with closing(site.client.log_in(OPERATOR, "127.2.0.2")) as connection:
         assert status_of(read_answer(connection)) == 303, "they are kept out elsewhere"
     return "kept out there, not elsewhere"
 
@@ -151,12 +146,12 @@ def half_sent(path: bytes) -> Callable[[Target, Site], str]:
 def _half_sent(site: Site, path: bytes) -> str:
     with ExitStack() as sent:
         heads = [
-            sent.enter_context(closing(site.send(b"POST /login HTTP/1.1\r\nHost: h\r\nX-Never: end")))
+            sent.enter_context(closing(site.client.send(b"POST /login HTTP/1.1\r\nHost: h\r\nX-Never: end")))
             for _ in range(HALF // 2)
         ]
         for _number in range(HALF // 2):
             body = b"POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n{" % path
-            sent.enter_context(closing(site.send(body)))
+            sent.enter_context(closing(site.client.send(body)))
         began = time.monotonic()
         left = list(heads)
 
@@ -179,23 +174,20 @@ def _ended(connection: socket.socket) -> bool:
 
 
 def waiting_calls(target: Target, site: Site) -> str:
-    """12 calls that wait for what does not come, and 12 that ask for receipts: they took all threads of Django's."""
+    """12 calls that wait for what does not come: they took all threads of Django's."""
     database = target.gate.database
     database.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES ('trial key=waited', 'a test', 'me')")
     already = len(database.entries("waited")["waited"])
 
-    def call(seq: int) -> int:
-        with site.client(Prefer="wait=5") as client:
-            return client.post("/accounts/waited/deposits", content=b'{"seq": %d}' % (already + seq)).status_code
-
     began = time.monotonic()
-    with ThreadPoolExecutor(12) as threads:
-        asked = [threads.submit(call, seq) for seq in range(12)]
-        at_once = sum(1 for done in asked if done.result(PATIENCE_SECONDS) == 202)
-    assert at_once == 12
+    seqs = range(already, already + CALLS)
+    statuses = target.sender.submit(send_waiting, site.client, "/accounts/waited/deposits", seqs).result(
+        PATIENCE_SECONDS
+    )
+    assert statuses == {202: CALLS}, statuses
     database.sql("DELETE FROM writegate.hold WHERE holder = 'me'")
-    target.gate.wait(lambda: len(database.entries("waited")["waited"]) == already + 12, "the calls that waited")
-    return f"12 answered within {time.monotonic() - began:.0f} s"
+    target.gate.wait(lambda: len(database.entries("waited")["waited"]) == already + CALLS, "the calls that waited")
+    return f"{CALLS} answered within {time.monotonic() - began:.0f} s"
 
 
 def fill_parked(target: Target) -> None:
@@ -208,21 +200,10 @@ def fill_parked(target: Target) -> None:
     )
 
 
-def searches(_: Target, site: Site) -> str:
+def searches(target: Target, site: Site) -> str:
     """Six searches of a reader at a time, each through every text: an operator's page waited for all of them."""
-    password = b64encode(f"{READER}:{PASSWORD}".encode()).decode()
-    until = time.monotonic() + 3.0
-
-    def search(number: int) -> Counter[int]:
-        statuses: Counter[int] = Counter()
-        with site.client(Authorization=f"Basic {password}") as client:
-            while time.monotonic() < until:
-                path = f"/api/v1/parked?text=nothing+{number}+{statuses.total()}"
-                statuses[client.get(path).status_code] += 1
-        return statuses
-
-    with ThreadPoolExecutor(6) as threads:
-        statuses = sum(threads.map(search, range(6)), Counter[int]())
+    sent = target.sender.submit(send_searches, site.client, READER, PASSWORD, SEARCHERS, SEARCH_SECONDS)
+    statuses = sent.result(PATIENCE_SECONDS)
     assert set(statuses) <= {200, 429, 503}, statuses
     return f"{statuses.total()} searches, {statuses[503]} refused"
 

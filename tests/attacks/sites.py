@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Final
 import httpx
 import psutil
 
+from tests.attacks.clients import PASSWORD, Client, read_answer, status_of
 from tests.attacks.target import ATTACKER, Target
 from tests.deadlines import patient
 from writegate_console import users
@@ -22,7 +22,6 @@ from writegate_devkit.stack.readiness import wait_until
 
 CHECKOUT: Final = Path(__file__).parents[2]
 PATIENCE_SECONDS: Final = patient(60)
-PASSWORD: Final = "correct horse battery"
 OPERATOR, READER = "olga", "rita"
 
 _UVICORN = ("uvicorn", "--http", "writegate.integrations.uvicorn:TimedProtocol")
@@ -35,35 +34,13 @@ class Site:
     """A running site."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-        self.address = ("127.0.0.1", port)
-        self.url = f"http://127.0.0.1:{port}"
+        self.client = Client(port)
         self._process = psutil.Process(process.pid)
         self._log = log
 
-    def client(self, **more: str) -> httpx.Client:
-        """Return a client; ``more`` are headers."""
-        return httpx.Client(
-            base_url=self.url, headers=more, timeout=PATIENCE_SECONDS, transport=httpx.HTTPTransport(retries=1)
-        )
-
-    def send(self, data: bytes, source: str = "127.0.0.1") -> socket.socket:
-        """Send something from one of this machine's own addresses; return the connection."""
-        connection = socket.create_connection(self.address, PATIENCE_SECONDS, (source, 0))
-        connection.sendall(data)
-        return connection
-
-    def log_in(self, name: str, source: str = "127.0.0.1", password: str = PASSWORD) -> socket.socket:
-        """Send the form of the console's log-in; return the connection, on which the answer comes."""
-        form = f"name={name}&password={password.replace(' ', '+')}&next=/".encode()
-        return self.send(
-            b"POST /login HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-            b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(form) + form,
-            source,
-        )
-
     def session(self, name: str) -> str:
         """Log in from an address of its own; return the header ``Cookie``."""
-        with closing(self.log_in(name, "127.9.9.9")) as connection:
+        with closing(self.client.log_in(name, "127.9.9.9")) as connection:
             answer = read_answer(connection)
         assert status_of(answer) == 303, answer
         return answer.partition(b"et-cookie: ")[2].partition(b";")[0].decode()
@@ -123,21 +100,6 @@ def _environment(target: Target, module: tuple[str, ...], port: int) -> Mapping[
 
 
 def _is_live(site: Site) -> bool:
-    with suppress(httpx.HTTPError), site.client() as client:
+    with suppress(httpx.HTTPError), site.client.session() as client:
         return client.get("/livez", timeout=patient(2)).status_code == 200
     return False
-
-
-def read_answer(connection: socket.socket) -> bytes:
-    """Return what comes on a connection until it ends."""
-    connection.settimeout(PATIENCE_SECONDS)
-    answer = b""
-    with suppress(ConnectionError):
-        while part := connection.recv(65_536):
-            answer += part
-    return answer
-
-
-def status_of(answer: bytes) -> int:
-    """Return the status of an answer, 0 without one."""
-    return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/") else 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import pika
 
+from tests.attacks.sender import sender_running
 from tests.integration.gate import Gate, gate_running
 from tests.servers import Servers
 from tests.services.trial.contract import trial
@@ -23,10 +25,11 @@ WRITERS: Final = ("writer-1", "writer-2")
 
 
 class Target:
-    """A gate with two writers. ``directory``: for files that an attack needs."""
+    """A gate with two writers. ``sender``: a process that sends; ``directory``: for files that an attack needs."""
 
-    def __init__(self, gate: Gate, directory: Path) -> None:
+    def __init__(self, gate: Gate, sender: Executor, directory: Path) -> None:
         self.gate = gate
+        self.sender = sender
         self.directory = directory
 
     @contextmanager
@@ -71,8 +74,11 @@ class Attacker:
 @contextmanager
 def target_running(servers: Servers, directory: Path) -> Iterator[Target]:
     """Set up a gate with two writers, and take it down again."""
-    with gate_running(servers, "gate_attacks", CONNECTIONS, WRITEGATE_PARKED_COMMANDS=str(MOST_PARKED)) as gate:
+    with (
+        sender_running() as sender,
+        gate_running(servers, "gate_attacks", CONNECTIONS, WRITEGATE_PARKED_COMMANDS=str(MOST_PARKED)) as gate,
+    ):
         for name in WRITERS:
             gate.writers.start(name, wait=False)
         gate.wait_shared(*WRITERS)
-        yield Target(gate, directory)
+        yield Target(gate, sender, directory)

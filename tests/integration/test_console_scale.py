@@ -103,6 +103,31 @@ def test_the_check_finds_a_table_that_is_read_as_a_whole(site: Site) -> None:
     assert scans_of(site, "SELECT count(*) FROM writegate.parked WHERE origin = 'x'", None) != []
 
 
+def test_a_search_through_all_texts_takes_one_processor(site: Site, client: LoggedInClient) -> None:
+    with site.recording() as queries:
+        assert client.get("/parked?text=nothing").status_code == 200
+    assert queries
+    assert {workers for query, parameters in queries for workers in workers_of(site, query, parameters)} == {0}
+
+
+def test_with_the_servers_own_settings_it_would_take_more(site: Site, client: LoggedInClient) -> None:
+    with site.recording() as queries:
+        client.get("/parked?text=nothing")
+    reader = site.state.readers[0]
+    reader.all("SELECT set_config('max_parallel_workers_per_gather', '2', false)")
+    try:
+        assert max(workers for query, parameters in queries for workers in workers_of(site, query, parameters)) > 0
+    finally:
+        reader.all("SELECT set_config('max_parallel_workers_per_gather', '0', false)")
+
+
+def workers_of(site: Site, query: str, parameters: Mapping[str, Any] | None) -> list[int]:
+    """Return how many parallel workers each step of a query's plan starts."""
+    [row] = site.state.readers[0].all(f"EXPLAIN (FORMAT JSON) {query}", parameters)
+    [plan] = row["QUERY PLAN"]
+    return [step.get("Workers Planned", 0) for step in steps_of(plan["Plan"])]
+
+
 def scans_of(site: Site, query: str, parameters: Mapping[str, Any] | None) -> list[str]:
     """Return the big tables that the plan of a query reads from end to end."""
     [row] = site.state.readers[0].all(f"EXPLAIN (FORMAT JSON) {query}", parameters)
@@ -112,7 +137,12 @@ def scans_of(site: Site, query: str, parameters: Mapping[str, Any] | None) -> li
 
 
 def whole_tables(plan: Mapping[str, Any]) -> Iterator[str]:
-    if plan["Node Type"] in {"Seq Scan", "Parallel Seq Scan"}:
-        yield plan["Relation Name"]
+    for step in steps_of(plan):
+        if step["Node Type"] in {"Seq Scan", "Parallel Seq Scan"}:
+            yield step["Relation Name"]
+
+
+def steps_of(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield plan
     for below in plan.get("Plans", ()):
-        yield from whole_tables(below)
+        yield from steps_of(below)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -12,7 +14,12 @@ import pytest
 from tests.deadlines import patient
 from tests.offline_console import PASSWORD, OfflineConsole, basic_headers, log_in
 from writegate_console.users import User
-from writegate_console.web.state.passwords import MOST_WAITING, MOST_WAITING_OF_NETWORK, PasswordChecks
+from writegate_console.web.state.passwords import (
+    MOST_WAITING,
+    MOST_WAITING_OF_NETWORK,
+    NICENESS,
+    PasswordChecks,
+)
 from writegate_console.web.state.throttle import LoginThrottle
 
 LOGINS = 300
@@ -24,6 +31,7 @@ class Slow:
 
     def __init__(self, console: OfflineConsole) -> None:
         self.over = threading.Event()
+        self.checked = 0
         self.state = console.app.state.shared
         self._usual = self.state.passwords
         self.limit(MOST_WAITING)
@@ -32,8 +40,9 @@ class Slow:
         self.state.passwords = PasswordChecks(self._check, most_waiting)
 
     def _check(self, name: str, password: str) -> User | None:
+        self.checked += 1
         assert self.over.wait(PATIENCE_SECONDS)
-        return User(name, "reader") if password == PASSWORD else None
+        return User(name, "reader") if password.startswith(PASSWORD) else None
 
     def close(self) -> None:
         self.over.set()
@@ -48,13 +57,19 @@ def slow(console: OfflineConsole) -> Iterator[Slow]:
     made.close()
 
 
-async def send_logins(console: OfflineConsole, addresses: list[str]) -> list[asyncio.Task[httpx.Response]]:
-    """Send a log-in from each address; return them when all have come so far as they do at once."""
+async def send_logins(
+    console: OfflineConsole, addresses: list[str], password: str | None = None
+) -> list[asyncio.Task[httpx.Response]]:
+    """Send a log-in from each address; return them when all have come so far as they do at once.
+
+    ``password``: by default each has its own, since those alike are checked once.
+    """
 
     async def send(address: str) -> httpx.Response:
+        own = {"name": "olga", "password": password or f"{PASSWORD} {address}", "next": "/"}
         transport = httpx.ASGITransport(console.app, client=(address, 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://console") as client:
-            return await client.post("/login", data={"name": "olga", "password": PASSWORD, "next": "/"})
+            return await client.post("/login", data=own)
 
     sent = [asyncio.create_task(send(address)) for address in addresses]
     for _ in range(50):
@@ -121,3 +136,40 @@ def test_who_is_told_to_wait_learns_for_how_long(console: OfflineConsole, slow: 
     slow.limit(0)
     for answer in (log_in(console.client(), "olga"), console.client().get("/api/v1/me", headers=basic_headers("olga"))):
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+
+
+@pytest.mark.parametrize(("password", "code"), [(PASSWORD, 303), ("wrong password", 401)])
+def test_log_ins_alike_are_checked_once_and_count_once(
+    console: OfflineConsole, slow: Slow, password: str, code: int
+) -> None:
+    logins = 2 * MOST_WAITING_OF_NETWORK
+
+    async def attack() -> list[int]:
+        [first] = await send_logins(console, ["10.8.8.8"], password)
+        sent = [first, *await send_logins(console, ["10.8.8.8"] * logins, password)]
+        sent[1].cancel()  # the others get their answers all the same
+        slow.over.set()
+        return [(await login).status_code for login in (first, *sent[2:])]
+
+    assert asyncio.run(attack()) == [code] * logins
+    assert slow.checked == 1
+    assert slow.state.throttle.wait_seconds("olga", "10.8.8.8") == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+def test_passwords_are_checked_with_a_low_priority_and_requests_are_not() -> None:
+    def niceness(name: str, _: str) -> User:
+        found = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        return User(name, "operator" if found >= NICENESS else "reader")
+
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    checks = PasswordChecks(niceness)
+
+    async def check() -> User | None:
+        return await checks.check("10.8.8.8", "olga", PASSWORD)
+
+    try:
+        assert asyncio.run(check()) == User("olga", "operator")
+        assert os.getpriority(os.PRIO_PROCESS, 0) == before
+    finally:
+        checks.close()

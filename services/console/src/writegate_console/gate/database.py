@@ -17,6 +17,7 @@ from writegate.session_name import command_name, session_name
 
 CONNECT_SECONDS = 10
 STATEMENT_MILLIS = 30_000  # a busy server is not to be kept busy by a question that nobody waits for any more
+_OPTIONS = "-c default_transaction_read_only=on -c random_page_cost=1.1 -c max_parallel_workers_per_gather=0 -c jit=off"
 
 Row = Mapping[str, Any]
 
@@ -50,13 +51,14 @@ def connect(url: str, program: str, *, statement_millis: int, connect_seconds: i
     """Open a connection for reading only. Raises the driver's errors.
 
     ``program``: by which it is found in ``pg_stat_activity``. ``random_page_cost`` is low, so that the server prefers
-    indexes to whole tables: what the console reads is small and in memory.
+    indexes to whole tables: what the console reads is small and in memory. A query runs on one processor: parallel
+    workers, and compiling it, would let a search take all processors from writers and other pages.
     """
     return psycopg2.connect(
         url,
         connect_timeout=connect_seconds,
         application_name=session_name(program),
-        options=f"-c default_transaction_read_only=on -c statement_timeout={statement_millis} -c random_page_cost=1.1",
+        options=f"-c statement_timeout={statement_millis} {_OPTIONS}",
     )
 
 

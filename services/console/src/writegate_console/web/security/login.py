@@ -14,14 +14,19 @@ async def try_login(state: SharedState, address: str, name: str, password: str) 
     """Return the user; for how many seconds to wait; or 0 when name or password is wrong.
 
     A failure is counted before the password is checked, so that many attempts at once get no further than one after
-    the other. Raises :class:`~writegate_console.web.state.passwords.TooManyLogins`.
+    the other. An attempt like one that is under way, as of a program with several connections, waits for its result
+    and does not count: who guesses learns nothing more by it.
+
+    Raises :class:`~writegate_console.web.state.passwords.TooManyLogins`.
     """
     network = network_of(address)
     if (seconds := state.throttle.wait_seconds(name, network)) > 0:
         return seconds
-    with state.passwords.place_of(network) as check:
-        state.throttle.failed(name, network)
-        user = await check(name, password)
+    if (under_way := state.passwords.under_way(name, password)) is not None:
+        return await under_way or 0.0
+    check = state.passwords.check(network, name, password)
+    state.throttle.failed(name, network)
+    user = await check
     if user is None:
         return 0.0
     state.throttle.succeeded(name, network)
