@@ -71,4 +71,7 @@ def test_what_is_no_management_api_is_named(settings: Settings, said: str) -> No
 
 def test_certificates_that_cannot_be_read_are_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
-    assert "SSL_CERT_FILE" in (read_depths(settings)[1] or "")
+    for scheme in ("https", "HTTPS"):
+        secure = settings.model_copy(update={"broker_api_url": settings.broker_api_url.replace("http", scheme)})
+        assert "SSL_CERT_FILE" in (read_depths(secure)[1] or "")
+    assert "SSL_CERT_FILE" not in (read_depths(settings)[1] or "")  # there is none to check
