@@ -5,6 +5,7 @@ A failing history is run again with the command that its failure names. More of 
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.checkout import ROOT
 from tests.simulation.controls import CONTROLS
 from tests.simulation.many import simulate_all
 from tests.simulation.run import Failure, run
+from tests.simulation.writers import Parts
 from writegate.publishing.spooling import Spooling
 
 _SEEDS = 500
@@ -34,6 +36,8 @@ _FOUND = {
     "replayed ahead of its key": "out of order",
     "trial off": "not drained",
 }
+# Where a search begins, when the first seeds find nothing: those are tried last. Only how long it takes depends on it.
+_LIKELY = {"crash corner off": 32, "fence off": 35, "spooled lanes forgotten": 96, "waiting keys forgotten": 11}
 
 
 @pytest.mark.parametrize("first", range(0, _SEEDS, _SLICE))
@@ -53,22 +57,23 @@ def test_processes_find_what_one_finds() -> None:
     assert any(found), "a violation that a process finds must arrive"
 
 
-@pytest.mark.parametrize("protection", sorted(CONTROLS))
-def test_without_a_protection_a_violation_is_found(protection: str) -> None:
-    for seed in range(_WITHIN):
-        outcome = run(seed, CONTROLS[protection])
-        if isinstance(outcome, Failure) and _FOUND[protection] in str(outcome.error):
+def assert_found(protection: str, words: str, parts: Parts | None = None) -> None:
+    likely = _LIKELY.get(protection, 0)
+    for seed in itertools.chain(range(likely, _WITHIN), range(likely)):
+        outcome = run(seed, parts)
+        if isinstance(outcome, Failure) and words in str(outcome.error):
             return
     pytest.fail(f"{protection}: nothing was found within {_WITHIN} seeds: the checks see too little")
 
 
+@pytest.mark.parametrize("protection", sorted(CONTROLS))
+def test_without_a_protection_a_violation_is_found(protection: str) -> None:
+    assert_found(protection, _FOUND[protection], CONTROLS[protection])
+
+
 def test_a_lane_that_does_not_stay_behind_its_spool_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Spooling, "__contains__", lambda *_: False)
-    for seed in range(_WITHIN):
-        outcome = run(seed)
-        if isinstance(outcome, Failure) and "out of order" in str(outcome.error):
-            return
-    pytest.fail(f"nothing was found within {_WITHIN} seeds: the checks see too little")
+    assert_found("spooled lanes forgotten", "out of order")
 
 
 def test_a_seed_gives_the_same_history_again_in_any_process() -> None:
