@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -18,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from tests.deadlines import patient
-from tests.integration.gate import CHECKOUT, Gate, gate_running
+from tests.integration.gate import Gate, gate_running
+from tests.preloaded import Program
 from tests.servers import Servers
 
 PROCESSES = int(os.environ.get("PROCESSES", "3"))
-RATE = float(os.environ.get("RATE", "100"))
+RATE = float(os.environ.get("RATE", "40"))
 OUTAGE_SECONDS = float(os.environ.get("OUTAGE", "6"))
 BEFORE_SECONDS, AFTER_SECONDS = 3.0, 5.0
 LIMIT_SECONDS = patient(5)
@@ -35,17 +34,17 @@ def gate(servers: Servers) -> Iterator[Gate]:
         yield running
 
 
-def publisher(gate: Gate, directory: Path, prefix: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.outage_publisher", prefix, str(RATE),
-         str(directory / f"{prefix}.history")],
-        env=gate.environment(
-            "trial",
-            WRITEGATE_SPOOL_DIRECTORY=str(directory / "spool"),
-            WRITEGATE_PUBLISH_TIMEOUT_SECONDS=LIMIT_SECONDS,
-        ),
-        cwd=CHECKOUT,
-    )  # fmt: skip
+def publisher(gate: Gate, directory: Path, prefix: str) -> Program:
+    environment = gate.environment(
+        "trial",
+        WRITEGATE_SPOOL_DIRECTORY=str(directory / "spool"),
+        WRITEGATE_PUBLISH_TIMEOUT_SECONDS=LIMIT_SECONDS,
+    )
+    with (directory / f"{prefix}.log").open("wb") as output:
+        return Program(
+            "tests.integration.outage_publisher", prefix, str(RATE), str(directory / f"{prefix}.history"),
+            env=environment, stdout=output, stderr=output,
+        )  # fmt: skip
 
 
 def told(directory: Path) -> list[tuple[str, int, str, float]]:
@@ -75,7 +74,7 @@ def test_no_call_fails_or_is_late_and_all_is_applied_once_and_in_order(gate: Gat
         back = time.monotonic()
         time.sleep(AFTER_SECONDS)
         for one in running:
-            one.terminate()
+            one.send_signal(signal.SIGTERM)
             one.wait(DEADLINE_SECONDS)
     finally:
         for one in running:

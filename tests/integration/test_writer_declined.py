@@ -80,7 +80,7 @@ def test_nothing_of_what_a_handler_did_before_it_declined_is_left(gate: Gate, pu
     assert [receipt.result for receipt in good] == [{"left": 99 - number} for number in range(len(good))]
     assert {(receipt.outcome, receipt.reason) for receipt in bad} == {("declined", "1000 is more than there is")}
     assert total(gate, "each") == 100 - len(good)
-    amounts_of = "SELECT amount FROM trial.entry WHERE account = %s"
+    amounts_of = "SELECT amount FROM trial.entry WHERE account = %s ORDER BY position"
     gate.database.wait_entries("each spent", len(good))
     assert gate.database.sql(amounts_of, ["each spent"]) == [(1,)] * len(good), "what they emitted is not sent"
     assert gate.database.sql(amounts_of, ["each"]) == [(100,)] + [(1,)] * len(good)
