@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from tests.deadlines import patient
-from tests.integration.gate import CHECKOUT
+from tests.preloaded import Program
 
 STOP_SECONDS = patient(120)  # a call that nobody answers is tried again until its time limits are over
 
@@ -22,16 +20,17 @@ class Publishers:
         self._environment = dict(environment)
         self._seed = seed
         self._started = 0
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.running: dict[str, Program] = {}
 
     def start(self) -> str:
         """Start one; return its name."""
         self._started += 1
         name = f"publisher-{self._started}"
         with (self._directory / f"{name}.log").open("wb") as output:
-            self.running[name] = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.publishing", name, self._directory / f"{name}.jsonl", self._seed],
-                env=self._environment, cwd=CHECKOUT, stdout=output, stderr=subprocess.STDOUT,
+            history = str(self._directory / f"{name}.jsonl")
+            self.running[name] = Program(
+                "tests.faults.publishing", name, history, self._seed,
+                env=self._environment, stdout=output, stderr=output,
             )  # fmt: skip
         return name
 
