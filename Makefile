@@ -18,8 +18,8 @@ demo:  ## set up, then replay real flights without the gate and through it; CHAO
 		$(if $(FLIGHTS),--flights $(FLIGHTS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(BUILD),--build $(BUILD))
 
 test: setup  ## set up, then run every test; QUICK=1 leaves out those that take long, PATIENCE=3 trebles all deadlines
-	@# Four processes, each with servers of its own: most tests wait for a server, not for the machine.
-	@$(PYTHON) -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not long$(if $(filter 1,$(QUICK)), and not slow)"
+	@# Six processes, each with servers of its own: on two cores, four of them left a quarter of the machine idle.
+	@$(PYTHON) -m pytest -n 6 --dist loadfile --no-loadscope-reorder -m "not long$(if $(filter 1,$(QUICK)), and not slow)"
 
 test-simulation: setup  ## run SEEDS=10000 simulated histories under faults, then show that each protection is needed
 	@$(PYTHON) -m tests.simulation --seeds $(or $(SEEDS),10000) --jobs $(shell nproc)

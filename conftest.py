@@ -13,7 +13,7 @@ import django
 import pytest
 from hypothesis import settings
 
-from tests import guard
+from tests import guard, scheduling
 from tests import place as places
 from tests.deadlines import patient
 from tests.offline_console import OfflineConsole, offline_console
@@ -25,10 +25,6 @@ from writegate.publishing import process
 # run would rewrite all of them anew, which takes 5 s of CPU. Processes that tests start do as they are told.
 sys.dont_write_bytecode = False
 
-# Folders of tests/.
-_LONGEST_FIRST = (
-    "e2e", "sqlstates", "attacks", "values", "twin", "faults", "repository", "simulation", "integration", "conformance",
-)  # fmt: skip
 _EXAMPLES = os.environ.get("EXAMPLES")
 # How long one example takes says nothing: other tests share the machine. Without EXAMPLES they are the same ones in
 # every run, so that a run that fails says something of what was changed; with EXAMPLES they are others each time.
@@ -66,16 +62,19 @@ def pytest_collection() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long, so that none of it runs alone in the end; unit tests fill the last gaps."""
+    """Put the tests into their order. Raises :class:`pytest.UsageError` for a file that belongs to a group."""
+    ranks = {path: scheduling.rank(path) for path in {item.path for item in items}}
+    items.sort(key=lambda item: ranks[item.path])
+    for item in items:
+        if isinstance(item, pytest.Function) and "bare_servers" in item.fixturenames:
+            file = item.nodeid.partition("::")[0]
+            if file not in scheduling.ON_BARE_SERVERS:
+                raise pytest.UsageError(f"{file} uses bare_servers: add it to ON_BARE_SERVERS in tests/scheduling.py")
 
-    def rank(item: pytest.Item) -> int:
-        match item.nodeid.split("/"):
-            case ["tests", folder, *_] if folder in _LONGEST_FIRST:
-                return _LONGEST_FIRST.index(folder)
-            case _:
-                return len(_LONGEST_FIRST)
 
-    items.sort(key=rank)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> scheduling.Scheduling:
+    return scheduling.Scheduling(config, log)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
