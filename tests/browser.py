@@ -140,8 +140,8 @@ class Browser:
 
 
 @contextmanager
-def browsing() -> Iterator[Browser]:
-    """Start a browser for as long as the block lasts."""
+def browser_running() -> Iterator[str]:
+    """Start a browser for as long as the block lasts; yield the address of its protocol."""
     directory = Path(tempfile.mkdtemp(prefix="wg-browser-"))
     process = subprocess.Popen(
         [
@@ -155,24 +155,28 @@ def browsing() -> Iterator[Browser]:
         port_file = directory / "DevToolsActivePort"
         assert wait_until(lambda: port_file.exists() and port_file.read_text().count("\n") >= 1, PATIENCE_SECONDS)
         port, path = port_file.read_text().split("\n")[:2]
-        with connect(f"ws://127.0.0.1:{port}{path}", max_size=_MOST_BYTES, proxy=None) as socket:
-            yield Browser(socket, _open_tab(socket))
+        yield f"ws://127.0.0.1:{port}{path}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(patient(10))
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _open_tab(socket: ClientConnection) -> str:
-    """Open a tab; return its session, which every command names."""
+@contextmanager
+def browsing(address: str) -> Iterator[Browser]:
+    """Open a tab of a browser that runs. It shares nothing with other tabs: no cookies, no cache."""
+    with connect(address, max_size=_MOST_BYTES, proxy=None) as socket:
+        numbers = itertools.count(1)
 
-    def ask(number: int, method: str, **parameters: Any) -> Mapping[str, Any]:
-        socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
-        while (answer := json.loads(socket.recv(ANSWER_SECONDS))).get("id") != number:
-            pass
-        result: Mapping[str, Any] = answer["result"]
-        return result
+        def ask(method: str, **parameters: Any) -> Mapping[str, Any]:
+            number = next(numbers)
+            socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+            while (answer := json.loads(socket.recv(ANSWER_SECONDS))).get("id") != number:
+                pass
+            result: Mapping[str, Any] = answer["result"]
+            return result
 
-    target = ask(1, "Target.createTarget", url="about:blank")["targetId"]
-    session: str = ask(2, "Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-    return session
+        context = ask("Target.createBrowserContext")["browserContextId"]
+        target = ask("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
+        yield Browser(socket, ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"])
+        ask("Target.disposeBrowserContext", browserContextId=context)

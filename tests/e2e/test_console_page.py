@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from flights.contract import RecordDeparture
-from tests.browser import PROGRAM, Browser, browsing
+from tests.browser import PROGRAM, Browser, browser_running, browsing
 from tests.deadlines import patient
 from writegate.config import Settings
 from writegate.publishing import Publisher
@@ -50,9 +50,16 @@ def address(stack: Stack) -> str:
     return f"http://127.0.0.1:{stack.state.ports['console']}"
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[str]:
+    """A browser for all tests, each of which has a tab of its own: to start one takes more than most of them do."""
+    with browser_running() as started:
+        yield started
+
+
 @pytest.fixture
-def browser(stack: Stack, address: str) -> Iterator[Browser]:
-    with browsing() as opened:
+def browser(chromium: str, stack: Stack, address: str) -> Iterator[Browser]:
+    with browsing(chromium) as opened:
         opened.screen(1440, 900)
         opened.log_in(address, CONSOLE_USER, stack.state.passwords[CONSOLE_USER])
         yield opened
@@ -176,8 +183,8 @@ def test_a_drain_ends(browser: Browser, address: str) -> None:
     browser.wait_text("Drained", "[data-part=remaining]")
 
 
-def test_a_reader_sees_all_and_is_refused_each_action(stack: Stack, address: str) -> None:
-    with browsing() as browser:
+def test_a_reader_sees_all_and_is_refused_each_action(stack: Stack, chromium: str, address: str) -> None:
+    with browsing(chromium) as browser:
         browser.log_in(address, READER, PASSWORD)
         browser.wait_text("Services and lanes")
         assert (
