@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from writegate_devkit.stack.stack import Stack
 
 OWNER = "writegate_owner"
 SUPERUSER = "postgres"
+SHARED = "TEST_SERVERS"
+"""The variable that has a program of the tests use servers that run: their state directory."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,10 @@ class Servers:
 
 @contextmanager
 def servers_running(make: Callable[[Path], Stack] = Stack) -> Iterator[Servers]:
-    """Start both servers for as long as the block lasts, and leave nothing behind."""
+    """Start both servers for as long as the block lasts, and leave nothing behind. Or use those that are shared."""
+    if shared := os.environ.get(SHARED):
+        yield Servers(make(Path(shared)))
+        return
     # Not pytest's own directory: the servers run as users of their own, which may not pass through it.
     directory = Path(tempfile.mkdtemp(prefix="wg-"))
     directory.chmod(0o755)

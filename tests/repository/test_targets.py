@@ -20,6 +20,7 @@ import pytest
 
 from tests.checkout import ROOT, tracked
 from tests.deadlines import patient
+from tests.servers import SHARED
 
 SECONDS = patient(600)  # for one target on a busy machine; each takes between one and forty on a quiet one
 SLOW = ("bench", "bench-ledger", "demo")
@@ -27,9 +28,13 @@ SLOW = ("bench", "bench-ledger", "demo")
 
 @dataclass(frozen=True)
 class Runs:
-    """The target itself is run, with these variables. ``{build}``: a directory that goes away."""
+    """The target itself is run, with these variables. ``{build}``: a directory that goes away.
+
+    ``shares``: it uses the servers of this run; what starts servers of its own is tried with the other targets.
+    """
 
     variables: str = ""
+    shares: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,8 @@ SMOKE: dict[str, Runs | Covered | NotRun] = {
     "test-publishers": Covered("tests/integration/test_broker_outage.py::test_no_call_fails_or_is_late"),
     "proof": Runs("LIST=1"),
     "bench": Runs("SMOKE=1"),
-    "bench-publish": Runs("SMOKE=1"),
-    "bench-ledger": Runs("ROWS=4000"),
+    "bench-publish": Runs("SMOKE=1", shares=True),
+    "bench-ledger": Runs("ROWS=4000", shares=True),
     "up": Covered("tests/e2e/test_stack.py::test_everything_comes_up_ready_and_a_dead_writer_comes_back"),
     "down": Covered("tests/e2e/test_stack.py::test_servers_come_up_stay_up_and_go_down_without_a_trace"),
     "lint": Covered("tests/repository/test_code.py::test_the_code_is_clean"),
@@ -91,12 +96,12 @@ def documented() -> Iterator[tuple[str, str]]:
             yield str(page.relative_to(ROOT)), target
 
 
-def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+def make(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run make as a person would: without the variables of the make that runs these tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "QUICK"))}
     return subprocess.run(
         ["make", "--no-print-directory", *arguments],
-        cwd=ROOT, env=kept, capture_output=True, text=True, check=False, timeout=SECONDS,
+        cwd=ROOT, env=kept | variables, capture_output=True, text=True, check=False, timeout=SECONDS,
     )  # fmt: skip
 
 
@@ -131,10 +136,11 @@ def build() -> Iterator[str]:
         if isinstance(smoke, Runs)
     ],
 )
-def test_a_target_runs(target: str, build: str) -> None:
+def test_a_target_runs(target: str, build: str, request: pytest.FixtureRequest) -> None:
     smoke = SMOKE[target]
     assert isinstance(smoke, Runs)
-    done = make(target, *smoke.variables.format(build=build).split())
+    shared = {SHARED: str(request.getfixturevalue("servers").stack.home.state)} if smoke.shares else {}
+    done = make(target, *smoke.variables.format(build=build).split(), **shared)
     assert done.returncode == 0, f"make {target}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
 
 
