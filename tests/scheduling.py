@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from xdist.scheduler import LoadFileScheduling
@@ -24,6 +25,7 @@ _LONGEST_FIRST = (
 )  # fmt: skip
 
 
+@cache  # a file has many tests
 def rank(file: Path) -> int:
     """Return the place of a test's file in the order of a run."""
     path = file.relative_to(CHECKOUT)
