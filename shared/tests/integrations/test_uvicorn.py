@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import threading
@@ -46,9 +47,12 @@ async def live() -> dict[str, bool]:
 
 
 @contextmanager
-def serving(protocol: type[H11Protocol]) -> Iterator[tuple[str, int]]:
+def serving(protocol: type[H11Protocol], application: Any = app) -> Iterator[tuple[str, int]]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, http=protocol, log_level="error", timeout_graceful_shutdown=1))
+        configuration = uvicorn.Config(
+            application, http=protocol, lifespan="off", log_level="error", timeout_graceful_shutdown=1
+        )
+        server = uvicorn.Server(configuration)
         thread = threading.Thread(target=lambda: server.run([listening]), daemon=True)
         thread.start()
         assert wait_until(lambda: server.started, PATIENCE_SECONDS)
@@ -193,3 +197,57 @@ def test_without_that_limit_all_of_it_is_read(address: tuple[str, int], monkeypa
     answer, sent = send_until_it_ends(address, 150_000_000)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert sent >= 150_000_000
+
+
+AT_ONCE = 40
+
+
+class Passes:
+    """An application that counts how many requests begin in each pass of the event loop. ``/stop`` stops the loop."""
+
+    def __init__(self) -> None:
+        self.stopped, self.go_on = threading.Event(), threading.Event()
+        self.begun: list[int] = []
+        self._same_pass = False
+
+    async def __call__(self, scope: dict[str, Any], _: Any, send: Any) -> None:
+        if scope["path"] == "/stop":
+            self.stopped.set()
+            assert self.go_on.wait(PATIENCE_SECONDS)  # blocks the loop, as much work for others would
+        else:
+            self._count()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    def _count(self) -> None:
+        if not self._same_pass:
+            self._same_pass = True
+            self.begun.append(0)
+            asyncio.get_running_loop().call_soon(self._end_pass)
+        self.begun[-1] += 1
+
+    def _end_pass(self) -> None:
+        self._same_pass = False
+
+
+@pytest.mark.parametrize("protocol", [TimedProtocol, H11Protocol], ids=["ours", "uvicorn's own"])
+def test_many_new_connections_at_once_take_turns(protocol: type[H11Protocol], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timed, "HEAD_SECONDS", 10 * PATIENCE_SECONDS)
+    passes = Passes()
+    with serving(protocol, passes) as address, ExitStack() as clients:
+
+        def send(path: str) -> socket.socket:
+            client = clients.enter_context(closing(socket.create_connection(address, PATIENCE_SECONDS)))
+            client.sendall(b"GET %s HTTP/1.1\r\nHost: h\r\n\r\n" % path.encode())
+            return client
+
+        first = send("/stop")
+        assert passes.stopped.wait(PATIENCE_SECONDS)
+        sent = [send("/counted") for _ in range(AT_ONCE)]
+        passes.go_on.set()
+        assert all(client.recv(65_536).startswith(b"HTTP/1.1 200 ") for client in (first, *sent))
+    assert sum(passes.begun) == AT_ONCE
+    if protocol is TimedProtocol:
+        assert max(passes.begun) <= 2, passes.begun  # one, and one that was read in the pass before
+    else:
+        assert max(passes.begun) > AT_ONCE / 2, passes.begun

@@ -1,6 +1,6 @@
-"""uvicorn: requests that do not arrive in time end, and so do the oldest of too many.
+"""uvicorn: requests that do not arrive in time end, and so do the oldest of too many; new connections take turns.
 
-uvicorn itself waits for ever for the rest of a request. ::
+uvicorn itself waits for ever for the rest of a request, and works on all that came at once before anything else. ::
 
     uvicorn flights.app:app --http writegate.integrations.uvicorn:TimedProtocol
 """
@@ -8,7 +8,9 @@ uvicorn itself waits for ever for the rest of a request. ::
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Any, Final, Literal
+from weakref import WeakKeyDictionary
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -26,6 +28,33 @@ MOST_DISCARDED_BYTES: Final = 4 * 1024**2
 """Of a body that is refused. So many are read, for the client to see the answer; then the connection ends."""
 
 _Stage = Literal["head", "body"]
+
+
+class NewConnections:
+    """Begins to read from new connections, one in each pass of the event loop. On the loop's thread only.
+
+    Those that are read from already get their turn in each pass, so hundreds of new ones at once delay nobody who is
+    connected. Without this, one pass reads from all of them, and the next ones work on all that they ask for.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[asyncio.Transport] = deque()
+
+    def add(self, transport: asyncio.Transport) -> None:
+        """Have a connection wait for its turn."""
+        transport.pause_reading()
+        self._waiting.append(transport)
+        if len(self._waiting) == 1:
+            self._loop.call_soon(self._begin_next)
+
+    def _begin_next(self) -> None:
+        self._waiting.popleft().resume_reading()  # it does nothing when the connection has ended
+        if self._waiting:
+            self._loop.call_soon(self._begin_next)
+
+
+_new_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, NewConnections] = WeakKeyDictionary()
 
 
 class TimedProtocol(H11Protocol):
@@ -46,9 +75,9 @@ class TimedProtocol(H11Protocol):
         """Begin to wait for a request."""
         super().connection_made(transport)
         self._wait_for("head")
-        unfinished = [other for other in self.connections if isinstance(other, TimedProtocol) and other.due]
-        if len(unfinished) > MOST_UNFINISHED:
-            min(unfinished, key=lambda other: other.due).transport.abort()
+        _new_connections.setdefault(self.loop, NewConnections(self.loop)).add(transport)
+        if len(self.connections) > MOST_UNFINISHED:
+            self._end_oldest()
 
     def data_received(self, data: bytes) -> None:
         """Take a part of a request."""
@@ -69,6 +98,11 @@ class TimedProtocol(H11Protocol):
         """Wait for nothing any more."""
         self._wait_for(None)
         super().connection_lost(exc)
+
+    def _end_oldest(self) -> None:
+        unfinished = [other for other in self.connections if isinstance(other, TimedProtocol) and other.due]
+        if len(unfinished) > MOST_UNFINISHED:
+            min(unfinished, key=lambda other: other.due).transport.abort()
 
     def _wait_for(self, stage: _Stage | None) -> None:
         if stage == self._stage:
