@@ -24,6 +24,7 @@ from writegate_console.web.security.identity import NotLoggedIn, Viewer, page_vi
 from writegate_console.web.security.proxies import Proxies
 from writegate_console.web.state.passwords import RETRY_AFTER_SECONDS, TooManyLogins
 from writegate_console.web.state.shared import SendOperation, SharedState
+from writegate_console.web.state.streams import TooManyStreams
 from writegate_console.web.views.rendering import STATIC, page
 
 _API = "/api/"
@@ -102,6 +103,8 @@ async def _on_failure(request: Request, error: Exception) -> Response:
     code = status.HTTP_409_CONFLICT
     if isinstance(error, DatabaseUnavailable):
         code = status.HTTP_503_SERVICE_UNAVAILABLE
+    elif isinstance(error, TooManyStreams):
+        code = status.HTTP_429_TOO_MANY_REQUESTS
     elif isinstance(error, InvalidQuery):
         code = status.HTTP_400_BAD_REQUEST
     if request.url.path.startswith(_API):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from typing import Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
@@ -29,7 +29,13 @@ RETRY_MILLIS = 2000  # how soon a browser connects again
 _PARTS = ("headline", "charts", "services", "attention", "sessions", "audit")
 
 
-@router.get("/events", response_class=EventSourceResponse)
+async def has_place(request: Request, viewer: PageViewer) -> AsyncIterator[None]:
+    """Have a place among the user's streams until this one has ended. Raises :class:`TooManyStreams`."""
+    with shared_state(request).streams.place_of(viewer.user.name):
+        yield
+
+
+@router.get("/events", response_class=EventSourceResponse, dependencies=[Depends(has_place)])
 async def events(
     request: Request, viewer: PageViewer, period: PeriodQuery = "15m", only: Literal["", "banner"] = ""
 ) -> AsyncIterable[ServerSentEvent]:

@@ -20,6 +20,7 @@ from writegate_console.web.state.jobs import JobTable
 from writegate_console.web.state.live import LiveOverview
 from writegate_console.web.state.passwords import PasswordChecks
 from writegate_console.web.state.sessions import SessionTable
+from writegate_console.web.state.streams import OpenStreams
 from writegate_console.web.state.throttle import LoginThrottle
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Place:
 
 @dataclass
 class SharedState:
-    """What requests share. The fields are set once; each object is for any thread.
+    """What requests share. The fields are set once; each object is for any thread, unless it says otherwise.
 
     ``secret``: of this process, for form tokens of users who have no session.
     """
@@ -61,6 +62,7 @@ class SharedState:
     places: Mapping[Role, Place] = field(init=False)
     sessions: SessionTable = field(default_factory=SessionTable)
     throttle: LoginThrottle = field(default_factory=LoginThrottle)
+    streams: OpenStreams = field(default_factory=OpenStreams)
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     def __post_init__(self) -> None:
