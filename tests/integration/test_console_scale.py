@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -119,6 +120,21 @@ def test_with_the_servers_own_settings_it_would_take_more(site: Site, client: Lo
         assert max(workers for query, parameters in queries for workers in workers_of(site, query, parameters)) > 0
     finally:
         reader.all("SELECT set_config('max_parallel_workers_per_gather', '0', false)")
+
+
+@pytest.mark.parametrize(("text", "found"), [("nothing", 0), ('{"n": 4711}', 1), ('"n": 99', 1111)])
+def test_a_text_is_looked_for_once_in_all_bodies(site: Site, client: LoggedInClient, text: str, found: int) -> None:
+    with site.recording() as queries:
+        answer = client.get(f"/api/v1/parked?text={quote(text)}&limit=3")
+    body = answer.json()
+    assert (body["total"], len(body["commands"])) == (found, min(found, 3)), body
+    limited = [parameters for query, parameters in queries if "LIMIT" in query and "FROM writegate.parked" in query]
+    if not found:
+        assert limited == []
+    else:
+        numbers = {row["number"] for row in body["commands"]}
+        assert [parameters["below"] for parameters in limited] == [max(numbers) + 1]
+        assert all(parameters["lowest"] <= min(numbers) for parameters in limited)
 
 
 def workers_of(site: Site, query: str, parameters: Mapping[str, Any] | None) -> list[int]:

@@ -22,6 +22,7 @@ _LIST = """
 SELECT {number} AS number, {kept_at}, service, lane, id, task, version, key, {cause} AS cause, origin, {state} AS state,
        {more}
 FROM {rows} WHERE {condition} AND (%(below)s::bigint IS NULL OR {number} < %(below)s::bigint)
+      AND {number} >= %(lowest)s::bigint
 ORDER BY {number} DESC LIMIT %(limit)s
 """
 _COUNT = """
@@ -123,7 +124,7 @@ Listed = TypeVar("Listed", bound=ParkedCommand | DeferredCommand)
 Detail = TypeVar("Detail", bound=ParkedDetail | DeferredDetail)
 
 
-def newest(  # noqa: PLR0913  which of them
+def search(  # noqa: PLR0913  which of them
     database: Database,
     kind: type[Listed],
     selection: Selection,
@@ -131,11 +132,27 @@ def newest(  # noqa: PLR0913  which of them
     state: str | None = None,
     below: int | None = None,
     limit: int = PAGE_COMMANDS,
-) -> list[Listed]:
-    """Return those that match, newest first; ``below``: only lower numbers."""
-    state = state or kind.table.name
-    rows = ask(database, _LIST, kind.table, selection, state=state, more=kind.more, below=below, limit=limit)
-    return [kind(**row) for row in rows]
+) -> tuple[list[KeptGroup], list[Listed]]:
+    """Return how many match, as :func:`count_groups` does, and the newest of them; ``below``: only lower numbers.
+
+    A text is looked for once in all bodies, not twice: the newest are looked for where something was counted.
+    """
+    groups = count_groups(database, kind.table, selection, state=state)
+    if not groups:
+        return [], []
+    above_last = max(group.last for group in groups) + 1
+    rows = ask(
+        database,
+        _LIST,
+        kind.table,
+        selection,
+        state=state or kind.table.name,
+        more=kind.more,
+        below=above_last if below is None else min(below, above_last),
+        lowest=min(group.first for group in groups),
+        limit=limit,
+    )
+    return groups, [kind(**row) for row in rows]
 
 
 def count_groups(

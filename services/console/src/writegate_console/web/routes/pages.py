@@ -14,16 +14,14 @@ from writegate_console.gate.audit import actions_on, newest_entries
 from writegate_console.gate.batches import batch_with_commands
 from writegate_console.gate.connections.queries import RECENT_BATCHES, read_connections
 from writegate_console.gate.history import Period
-from writegate_console.gate.kept.actions import TABLES
 from writegate_console.gate.kept.search import (
     PAGE_COMMANDS,
     DeferredCommand,
     DeferredDetail,
     ParkedCommand,
     ParkedDetail,
-    count_groups,
     detail,
-    newest,
+    search,
 )
 from writegate_console.web.security.identity import PageViewer, Viewer
 from writegate_console.web.state.shared import place_of, shared_state
@@ -141,9 +139,9 @@ def _kept(
     kind: type[ParkedCommand | DeferredCommand],
     below: int | None,
 ) -> HTMLResponse:
-    reader, table = place_of(request).reader, TABLES[filters.name]
-    groups = count_groups(reader, table, filters.selection, state=filters.state)
-    rows = newest(reader, kind, filters.selection, state=filters.state, below=below, limit=PAGE_COMMANDS + 1)
+    reader = place_of(request).reader
+    limit = PAGE_COMMANDS + 1
+    groups, rows = search(reader, kind, filters.selection, state=filters.state, below=below, limit=limit)
     context = {
         "name": filters.name,
         "filters": filters,

@@ -9,7 +9,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
-from writegate.contract.operations import DEFERRED, PARKED
 from writegate_console.gate.audit import AuditEntry, newest_entries
 from writegate_console.gate.batches import BatchCommands, batch_with_commands
 from writegate_console.gate.connections.counts import ConnectionsReport
@@ -21,9 +20,8 @@ from writegate_console.gate.kept.search import (
     DeferredDetail,
     ParkedCommand,
     ParkedDetail,
-    count_groups,
     detail,
-    newest,
+    search,
 )
 from writegate_console.gate.overview.services import ServiceRow
 from writegate_console.web.routes.api.models import (
@@ -97,11 +95,11 @@ def batch(request: Request, number: Number) -> BatchCommands:
 
 
 @router.get("/parked")
-def parked(request: Request, search: Annotated[ParkedQuery, Query()]) -> ParkedPage:
+def parked(request: Request, asked: Annotated[ParkedQuery, Query()]) -> ParkedPage:
     """Return parked commands that match, newest first."""
-    reader, selection = place_of(request).reader, search.selection()
-    groups = count_groups(reader, PARKED, selection, state=search.state)
-    rows = newest(reader, ParkedCommand, selection, state=search.state, below=search.below, limit=search.limit)
+    selection, state, below, limit = asked.selection(), asked.state, asked.below, asked.limit
+    reader = place_of(request).reader
+    groups, rows = search(reader, ParkedCommand, selection, state=state, below=below, limit=limit)
     return ParkedPage(total(groups), groups, rows)
 
 
@@ -113,11 +111,11 @@ def parked_command(request: Request, number: Number) -> ParkedDetail:
 
 
 @router.get("/deferred")
-def deferred(request: Request, search: Annotated[DeferredQuery, Query()]) -> DeferredPage:
+def deferred(request: Request, asked: Annotated[DeferredQuery, Query()]) -> DeferredPage:
     """Return deferred commands that match, newest first."""
-    reader, selection = place_of(request).reader, search.selection()
-    groups = count_groups(reader, DEFERRED, selection, state=search.state)
-    rows = newest(reader, DeferredCommand, selection, state=search.state, below=search.below, limit=search.limit)
+    selection, state, below, limit = asked.selection(), asked.state, asked.below, asked.limit
+    reader = place_of(request).reader
+    groups, rows = search(reader, DeferredCommand, selection, state=state, below=below, limit=limit)
     return DeferredPage(total(groups), groups, rows)
 
 
@@ -129,9 +127,9 @@ def deferred_command(request: Request, number: Number) -> DeferredDetail:
 
 
 @router.get("/audit")
-def audit(request: Request, search: Annotated[AuditQuery, Query()]) -> list[AuditEntry]:
+def audit(request: Request, asked: Annotated[AuditQuery, Query()]) -> list[AuditEntry]:
     """Return what people did, newest first."""
-    return newest_entries(place_of(request).reader, **search.model_dump())
+    return newest_entries(place_of(request).reader, **asked.model_dump())
 
 
 @router.get("/connections")
