@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 from xdist.scheduler import LoadFileScheduling
@@ -25,7 +24,6 @@ _LONGEST_FIRST = (
 )  # fmt: skip
 
 
-@cache  # a file has many tests
 def rank(file: Path) -> int:
     """Return the place of a test's file in the order of a run."""
     path = file.relative_to(CHECKOUT)
