@@ -192,7 +192,8 @@ def test_what_was_refused_is_parked_behind_all_that_is_deferred() -> None:
     assert any("poison-0" in ids for ids, _ in recorded)
 
 
-def test_after_a_death_what_is_found_at_fault_is_recorded_before_anything_else_is_tried() -> None:
+@pytest.mark.parametrize("after_deaths", [True, False])
+def test_what_is_found_at_fault_in_a_replay_is_recorded_before_anything_else_is_tried(after_deaths: bool) -> None:
     """Else a command behind it that ends the process makes the next one find out about it anew, for ever."""
     recorded: list[list[str]] = []
 
@@ -202,7 +203,11 @@ def test_after_a_death_what_is_found_at_fault_is_recorded_before_anything_else_i
         recorded.append([command.item.id for command in work.arrived])
         return BatchResult()
 
-    finish(Work(commands([POISON, GOOD]), after_deaths=True), apply)
+    batch = commands([POISON, GOOD])
+    rows = {
+        command.ledger_id: DeferredRow(7, "accounts", 0, command.item, 0, None, None, False, False) for command in batch
+    }
+    finish(Work(batch, replayed={} if after_deaths else rows, after_deaths=after_deaths), apply)
     assert recorded == [["poison-0"], ["good-1"]]
 
 

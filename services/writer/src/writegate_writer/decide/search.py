@@ -67,7 +67,9 @@ class Search:
         self._refused: Sequence[Refused] = work.refused
         self._sent = work.outbox_sent
         self._unrecorded: list[Arrived] = []  # found at fault, to be recorded with the next commit
-        self._most_unrecorded = 1 if work.after_deaths else MOST_REJECTIONS
+        # What is tried next may end the process, and of a replay the broker counts no deliveries: what is known by then
+        # has to be recorded, or the next process finds out about it anew, for ever.
+        self._most_unrecorded = 1 if work.after_deaths or work.replayed else MOST_REJECTIONS
         self._span: Span | None = None  # that is tried now; None when commands found at fault are only recorded
         self._is_last = False  # nothing is left when what is tried now succeeds
         self._trial: Trial | None = None  # of a command that failed alone
