@@ -12,7 +12,7 @@ from tests.checkout import ROOT, copied
 from tests.e2e.new_service import install, planned, run, service_new, writegate
 from tests.integration.gate import SERVICES, gate_running
 from tests.integration.gate_broker import PASSWORD
-from tests.servers import Servers
+from tests.servers import SHARED, Servers
 
 # What a new service of two lanes adds, and no more.
 ADDITIONS = {
@@ -61,9 +61,9 @@ def test_the_imports_keep_the_contracts(checkout: Path, site: Path) -> None:
 
 
 @pytest.mark.slow
-def test_its_own_tests_pass(checkout: Path, site: Path) -> None:
+def test_its_own_tests_pass(servers: Servers, checkout: Path, site: Path) -> None:
     line = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "services/newcomer")
-    done = run(checkout, *line, PYTHONPATH=str(site))
+    done = run(checkout, *line, PYTHONPATH=str(site), **{SHARED: str(servers.stack.home.state)})
     assert done.returncode == 0, done.stdout
     assert "5 passed" in done.stdout
 
