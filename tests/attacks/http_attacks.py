@@ -6,7 +6,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.request import ProxyHandler, build_opener
@@ -16,7 +16,7 @@ import psutil
 from tests.attacks.attack import Attack
 from tests.attacks.clients import PASSWORD, read_answer, status_of
 from tests.attacks.neighbour import Call
-from tests.attacks.sender import send_logins, send_searches, send_waiting
+from tests.attacks.sender import send_large, send_logins, send_searches, send_waiting
 from tests.attacks.sites import (
     CONSOLE,
     DJANGO,
@@ -87,12 +87,13 @@ _SERVICE_CALLS: Final = ("/livez", "/accounts/neighbour/deposits")
 def large_bodies(paths: Sequence[str]) -> Callable[[Target, Site], str]:
     """150 MB to each address, with their length and in chunks. They were read whole, and parsed, for anybody."""
 
-    def attack(_: Target, site: Site) -> str:
+    def attack(target: Target, site: Site) -> str:
         before = site.peak_bytes()
         statuses: Counter[int] = Counter()
         for path in paths:
             for chunked in (False, True):
-                statuses[_send_large(site, path, chunked=chunked)] += 1
+                sent = target.sender.submit(send_large, site.client, path, LARGE_BYTES, chunked=chunked)
+                statuses[sent.result(PATIENCE_SECONDS)] += 1
         grown = (site.peak_bytes() - before) / MEGABYTE
         assert grown * MEGABYTE <= MOST_GROWTH_BYTES, f"it took {grown:.0f} MB more"
         # 0: it closed the connection before all was sent, as it may.
@@ -100,21 +101,6 @@ def large_bodies(paths: Sequence[str]) -> Callable[[Target, Site], str]:
         return f"{len(paths) * 2} of 150 MB, {grown:.0f} MB more"
 
     return attack
-
-
-def _send_large(site: Site, path: str, *, chunked: bool) -> int:
-    how = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % LARGE_BYTES
-    head = b"POST %s HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n%s\r\n\r\n" % (path.encode(), how)
-    part = b"[" * MEGABYTE
-    if chunked:
-        part = b"%x\r\n%s\r\n" % (MEGABYTE, part)
-    with closing(site.client.send(head)) as connection, suppress(ConnectionError):
-        for _ in range(LARGE_BYTES // MEGABYTE):
-            connection.sendall(part)
-        connection.sendall(b"0\r\n\r\n" if chunked else b"")
-        connection.settimeout(PATIENCE_SECONDS)
-        return status_of(connection.recv(4096))
-    return 0
 
 
 def many_logins(target: Target, site: Site) -> str:

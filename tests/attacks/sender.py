@@ -2,7 +2,8 @@
 
 What is measured is what the attack makes the product do. A sender in the neighbour's process holds up the neighbour by
 itself, and with the same priority it takes the processor that product and neighbour need: clients cost more than the
-answers. So attacks of many clients send from a process with the lowest priority. It sends all the same.
+answers. So attacks of many clients, or of much data, send from a process with the lowest priority. It sends all the
+same.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Final
 
-from tests.attacks.clients import Client, read_answer, status_of
+from tests.attacks.clients import PATIENCE_SECONDS, Client, read_answer, status_of
 
 LOWEST_PRIORITY: Final = 19
 FEW_SECONDS: Final = 5
+MEGABYTE: Final = 1_000_000
 
 
 @contextmanager
@@ -34,6 +36,22 @@ def sender_running() -> Iterator[Executor]:
 
 def _lower_priority() -> None:
     os.setpriority(os.PRIO_PROCESS, 0, LOWEST_PRIORITY)
+
+
+def send_large(client: Client, path: str, size: int, *, chunked: bool) -> int:
+    """Send a body of so many bytes, with its length or in chunks; return the answer's status, 0 without an answer."""
+    how = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % size
+    head = b"POST %s HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n%s\r\n\r\n" % (path.encode(), how)
+    part = b"[" * MEGABYTE
+    if chunked:
+        part = b"%x\r\n%s\r\n" % (MEGABYTE, part)
+    with closing(client.send(head)) as connection, suppress(ConnectionError):
+        for _ in range(size // MEGABYTE):
+            connection.sendall(part)
+        connection.sendall(b"0\r\n\r\n" if chunked else b"")
+        connection.settimeout(PATIENCE_SECONDS)
+        return status_of(connection.recv(4096))
+    return 0
 
 
 def send_logins(client: Client, name: str, logins: int) -> Counter[int]:
