@@ -40,17 +40,21 @@ class NewConnections:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: deque[asyncio.Transport] = deque()
+        self._turn_taken = False
 
     def add(self, transport: asyncio.Transport) -> None:
-        """Have a connection wait for its turn."""
-        transport.pause_reading()
-        self._waiting.append(transport)
-        if len(self._waiting) == 1:
+        """Read from a connection at once if it is the only one in this pass, else have it wait for its turn."""
+        if self._turn_taken:
+            transport.pause_reading()
+            self._waiting.append(transport)
+        else:
+            self._turn_taken = True
             self._loop.call_soon(self._begin_next)
 
     def _begin_next(self) -> None:
-        self._waiting.popleft().resume_reading()  # it does nothing when the connection has ended
+        self._turn_taken = bool(self._waiting)
         if self._waiting:
+            self._waiting.popleft().resume_reading()  # it does nothing when the connection has ended
             self._loop.call_soon(self._begin_next)
 
 
