@@ -10,6 +10,7 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import NackError
 
+from tests import place as places
 from tests.deadlines import patient
 from tests.integration.gate import Gate, gate_running
 from tests.place import NAME, Place
@@ -25,6 +26,15 @@ HARMFUL: dict[str, tuple[Any, str, str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def applied(bare_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Two services, applied once for all tests: each takes its policy away, and what it has put into queues."""
+    place = places.made(bare_servers, tmp_path_factory.mktemp("applied"))
+    place.apply()
+    yield place
+    places.removed(place)
+
+
 @contextmanager
 def policy(
     servers: Servers, vhost: str, definition: dict[str, Any], kind: str = "policies", apply_to: str = "queues"
@@ -33,8 +43,10 @@ def policy(
     body = {"pattern": "^writes", "apply-to": apply_to, "priority": 1, "definition": definition}
     with servers.broker_api() as api:
         api.put(f"/{kind}/{vhost}/theirs", json=body).raise_for_status()
-        yield
-        api.delete(f"/{kind}/{vhost}/theirs").raise_for_status()
+        try:
+            yield
+        finally:
+            api.delete(f"/{kind}/{vhost}/theirs").raise_for_status()
 
 
 @pytest.mark.parametrize(
