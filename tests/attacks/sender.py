@@ -22,9 +22,6 @@ from tests.attacks.clients import PATIENCE_SECONDS, Client, read_answer, status_
 
 LOWEST_PRIORITY: Final = 19
 FEW_SECONDS: Final = 5
-# Between the beginnings of calls that wait. A dozen requests at once cost the application a dozen times the work of
-# one, whether they wait or not; what is tried is what their waiting does.
-BETWEEN_SECONDS: Final = 0.1
 MEGABYTE: Final = 1_000_000
 
 
@@ -69,18 +66,14 @@ def send_logins(client: Client, name: str, logins: int) -> Counter[int]:
 
 
 def send_waiting(client: Client, path: str, seqs: range) -> Counter[int]:
-    """Make as many calls, one after the other, that ask for the outcome and wait for it for a few seconds, together."""
+    """Make as many calls at once that ask for the outcome and wait for it for a few seconds."""
 
     def call(seq: int) -> int:
         with client.session(Prefer=f"wait={FEW_SECONDS}") as session:
             return session.post(path, content=b'{"seq": %d}' % seq).status_code
 
     with ThreadPoolExecutor(len(seqs)) as threads:
-        calls = []
-        for seq in seqs:
-            calls.append(threads.submit(call, seq))
-            time.sleep(BETWEEN_SECONDS)  # the pace of the attack
-        return Counter(call.result() for call in calls)
+        return Counter(threads.map(call, seqs))
 
 
 def send_searches(client: Client, name: str, password: str, searchers: int, seconds: float) -> Counter[int]:

@@ -1,7 +1,6 @@
 """The stores under the conformance tests: PostgreSQL's, the simulated one, and the one of the test kit.
 
-Each is an empty database in which one domain, of one service, is claimed for ``writer-1``. What a store does not have
-is declared with the reason.
+Each is an empty database in which one domain, of one service, is claimed for ``writer-1``.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class Hold(Protocol):
 @dataclass(frozen=True)
 class Stores:
     """``connect`` opens a store over another connection. ``take_over`` ends the lease and claims the domain anew for
-    a writer. ``hold`` and ``remove`` are what an operator does. ``without``: features that are not there, and why."""
+    a writer. ``hold`` and ``remove`` are what an operator does."""
 
     service: str
     owner: Owner
@@ -64,7 +63,6 @@ class Stores:
     take_over: Callable[[str], Owner]
     hold: Hold
     remove: Callable[[str, bool], None]  # a ledger id, and whether it is dropped
-    without: Mapping[str, str]
 
 
 @contextmanager
@@ -100,7 +98,7 @@ def postgresql(gate: Gate) -> Iterator[Stores]:
         gate.database.sql(f"INSERT INTO writegate.removal ({columns}) VALUES (%s, %s, %s, %s, %s)", values)
 
     try:
-        yield Stores("trial", take_over(FIRST), connect, take_over, hold, remove, {})
+        yield Stores("trial", take_over(FIRST), connect, take_over, hold, remove)
     finally:
         for session in sessions:
             session.close()
@@ -152,12 +150,8 @@ def simulation(_: Gate) -> Iterator[Stores]:
         database.tables.setdefault("removal", {})["bank", ledger_id] = Removal(cause, dropped)
 
     assert simulated.DOMAINS["bank"][0] == ("bank", 0)
-    without = {
-        RECEIPTS: "nobody asks for receipts in the simulation",
-        BATCHES: "there are no batches: the position and the time of a commit mean nothing",
-    }
     try:
-        yield Stores("bank", take_over(FIRST), connect, take_over, hold, remove, without)
+        yield Stores("bank", take_over(FIRST), connect, take_over, hold, remove)
     finally:
         schedule.end()
 
@@ -167,14 +161,6 @@ def test_kit(gate: Gate) -> Iterator[Stores]:
     """The one of the test kit, whose transactions are savepoints of a test's own."""
     url = gate.servers.database_url(SUPERUSER, gate.name).replace("postgresql", "postgresql+psycopg2", 1)
     engine, memory = create_engine(url), Memory()
-    without = {
-        FENCE: "a test is alone with its database",
-        REMOVALS: "nobody takes a command out of the way",
-        HOLDS: "nobody holds anything, and a type that a writer would hold fails the test",
-        SUSPECTS: "what ends the process ends the test",
-        OUTBOX: "what is emitted is published at once: no process ends in between",
-        LIMITS: "a test does not wait for a time limit",
-    }
     owner = Owner(FIRST, "trial", 1, LEASE_SECONDS)
     with engine.connect() as connection, connection.begin() as transaction:
         yield Stores(
@@ -184,7 +170,6 @@ def test_kit(gate: Gate) -> Iterator[Stores]:
             lambda _: owner,
             lambda *_: None,
             lambda *_: None,
-            without,
         )
         transaction.rollback()
     engine.dispose()
@@ -194,6 +179,22 @@ KINDS: Mapping[str, Callable[[Gate], AbstractContextManager[Stores]]] = {
     "postgresql": postgresql,
     "simulation": simulation,
     "test kit": test_kit,
+}
+# What a kind does not have by its nature, and why: the tests that need it are none of that kind's.
+WITHOUT: Mapping[str, Mapping[str, str]] = {
+    "postgresql": {},
+    "simulation": {
+        RECEIPTS: "nobody asks for receipts in the simulation",
+        BATCHES: "there are no batches: the position and the time of a commit mean nothing",
+    },
+    "test kit": {
+        FENCE: "a test is alone with its database",
+        REMOVALS: "nobody takes a command out of the way",
+        HOLDS: "nobody holds anything, and a type that a writer would hold fails the test",
+        SUSPECTS: "what ends the process ends the test",
+        OUTBOX: "what is emitted is published at once: no process ends in between",
+        LIMITS: "a test does not wait for a time limit",
+    },
 }
 
 

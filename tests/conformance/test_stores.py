@@ -22,6 +22,7 @@ from tests.conformance.stores import (
     REMOVALS,
     SECOND,
     SUSPECTS,
+    WITHOUT,
     Stores,
 )
 from tests.deadlines import patient
@@ -45,7 +46,15 @@ def gate(servers: Servers) -> Iterator[Gate]:
         yield running
 
 
-@pytest.fixture(params=KINDS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Have each test once for each kind of store that has what it needs."""
+    if "stores" in metafunc.fixturenames:
+        needs = metafunc.definition.get_closest_marker("needs")
+        kinds = [kind for kind in KINDS if needs is None or needs.args[0] not in WITHOUT[kind]]
+        metafunc.parametrize("stores", kinds, indirect=True)
+
+
+@pytest.fixture
 def stores(request: pytest.FixtureRequest, gate: Gate) -> Iterator[Stores]:
     with KINDS[request.param](gate) as opened:
         yield opened
@@ -59,15 +68,6 @@ def store(stores: Stores) -> Store:
 @pytest.fixture
 def owner(stores: Stores) -> Owner:
     return stores.owner
-
-
-@pytest.fixture(autouse=True)
-def _feature(request: pytest.FixtureRequest) -> None:
-    """Skip what a store does not have, for the reason that it declares."""
-    if (needs := request.node.get_closest_marker("needs")) is not None:
-        without = request.getfixturevalue("stores").without
-        if (reason := without.get(needs.args[0])) is not None:
-            pytest.skip(reason)
 
 
 def test_an_empty_database_has_nothing_left(store: Store, owner: Owner) -> None:

@@ -22,7 +22,7 @@ WORST = (
 
 @pytest.mark.slow
 def test_the_worst_faults_violate_nothing(tmp_path: Path) -> None:
-    with cluster_running() as servers, rig_running(servers, tmp_path, seed=1, publishers=2) as rig:
+    with cluster_running() as servers, rig_running(servers, tmp_path, seed=1) as rig:
         inject(rig, WORST)
         verdict = rig.finish()
         assert verdict.violations == ()

@@ -21,7 +21,7 @@ from tests.preloaded import Program
 from tests.servers import Servers
 
 PROCESSES = int(os.environ.get("PROCESSES", "3"))
-RATE = float(os.environ.get("RATE", "40"))
+RATE = float(os.environ.get("RATE", "100"))
 OUTAGE_SECONDS = float(os.environ.get("OUTAGE", "6"))
 BEFORE_SECONDS, AFTER_SECONDS = 3.0, 5.0
 LIMIT_SECONDS = patient(5)

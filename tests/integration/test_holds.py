@@ -202,19 +202,19 @@ def count(gate: Gate, table: str) -> int:
 
 @pytest.mark.slow
 def test_a_held_table_rests_under_load_while_others_go_on_and_all_is_applied_once_in_order(gate: Gate) -> None:
-    with publishing(gate, 2000, ACCOUNTS) as accepted:
-        gate.wait(lambda: count(gate, "entry") > 1000, "the load is applied")
+    with publishing(gate, 5000, ACCOUNTS) as accepted:
+        gate.wait(lambda: count(gate, "entry") > 2000, "the load is applied")
         gate.operator.do("hold", "table:trial.entry", "--reason", "migration 12", "--for", "10m")
         # What is deferred was read after the hold, and so is all that comes after it: the domain is serial.
         gate.wait(lambda: gate.database.value(DEFERRED) > 0, "the hold is obeyed")
         held_at, went_on = count(gate, "entry"), count(gate, "step")
-        gate.wait(lambda: count(gate, "step") > went_on + 4_000, "commands that do not touch it go on")
+        gate.wait(lambda: count(gate, "step") > went_on + 10_000, "commands that do not touch it go on")
         assert count(gate, "entry") == held_at
         # All writers end and others take over: the hold is in the database, not in them.
         gate.writers.stop_all()
         gate.writers.start("writer-1")
         went_on = count(gate, "step")
-        gate.wait(lambda: count(gate, "step") > went_on + 2_000, "they go on after the restart")
+        gate.wait(lambda: count(gate, "step") > went_on + 5_000, "they go on after the restart")
         assert count(gate, "entry") == held_at
         assert gate.operator.do("drain", "table:trial.entry") == "drained\n"
         gate.operator.do("release", "table:trial.entry")
