@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -96,17 +97,24 @@ def test_the_overview_explains_every_command_on_one_line_each() -> None:
         assert not line.endswith("...")
 
 
-@pytest.mark.parametrize("arguments", [("contracts",), ("contracts", "--json"), ("plan", "--render", "sql")])
-def test_output_that_cannot_be_written_is_one_line_and_a_reader_that_left_is_none(arguments: tuple[str, ...]) -> None:
-    script = str(Path(sys.executable).with_name("writegate"))
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", ["contracts", "contracts --json", "plan --render sql", "--help", "--version"])
+def test_output_that_cannot_be_written_is_one_line_and_a_reader_that_left_is_none(words: str, unbuffered: str) -> None:
+    line = [str(Path(sys.executable).with_name("writegate")), *words.split()]
+
+    def said(output: IO[str] | int) -> tuple[int, str]:
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(line, env=environment, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
+        return done.returncode, done.stderr
+
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([script, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert (done.returncode, done.stderr) == (1, "writegate: [Errno 28] No space left on device\n")
+        assert said(full) == (1, "writegate: [Errno 28] No space left on device\n")
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run([script, *arguments], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
-    os.close(writer)
-    assert (done.returncode, done.stderr) == (1, "")
+    try:
+        assert said(writer) == (1, "")
+    finally:
+        os.close(writer)
 
 
 def test_the_version_names_every_distribution_with_commands() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import EntryPoint, distribution, entry_points
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +32,17 @@ _COMPLETED_LINES = ("_TYPER_COMPLETE_ARGS", "COMP_WORDS")
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed with one line that says why, 2 wrong usage."""
     try:
-        app(_typed_words())()
+        try:
+            app(_typed_words())()
+        finally:
+            sys.stdout.flush()  # it may be what fails: then it is to be said here
     except WritegateError as error:
         sys.exit(f"writegate: {error}")
     except OSError as error:
-        # Of this machine: a file that cannot be written, a full disk under the output.
-        sys.exit(f"writegate: {error}")
+        # Of this machine: a file that cannot be written, a full disk under the output. To a reader that has left, and
+        # closed the pipe, nothing is to be said.
+        _discard_output()
+        sys.exit(1 if isinstance(error, BrokenPipeError) else f"writegate: {error}")
     except ValueError as error:
         from pydantic import ValidationError  # noqa: PLC0415  the overview does without
 
@@ -44,6 +50,12 @@ def main() -> None:
             raise
         # A value that was typed became a field of a command, and the contract refuses it.
         sys.exit(f"writegate: {first_wrong_field(error)}")
+
+
+def _discard_output() -> None:
+    """Leave nothing to be written when the interpreter ends: it would fail again, and the exit code would be 120."""
+    with suppress(OSError), open(os.devnull, "w") as nothing:  # noqa: PTH123  the command line starts without pathlib
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 def _typed_words() -> list[str]:
