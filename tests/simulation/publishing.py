@@ -63,7 +63,8 @@ class SimulatedWire:
         if not channel.link.up:
             return  # a client that has not read yet that its connection is gone writes into nothing
         given = {name: getattr(properties, name) for name in ("content_type", "correlation_id", "user_id", "reply_to")}
-        message = Message(body, dict(properties.headers), given)
+        # The real origin has the number of this process and the machine's name: its length would change a history.
+        message = Message(body, {**properties.headers, "origin": self.user}, given)
         confirm = partial(self._confirmed, channel)
         channel.link.send(lambda: self._broker.publish(channel, exchange, routing_key, message, confirm))
 

@@ -76,6 +76,15 @@ def test_a_lane_that_does_not_stay_behind_its_spool_is_found(monkeypatch: pytest
     assert_found("spooled lanes forgotten", "out of order")
 
 
+def test_a_history_does_not_depend_on_what_its_process_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The origin in a message's headers has the process's number, of one digit or of seven: the buffers count bytes."""
+    histories = []
+    for origin in ("gen1@a", "gen4194303@a-machine-with-a-long-name"):
+        monkeypatch.setattr("writegate.message.envelope._ORIGIN", origin)
+        histories.append(list(simulate_all(range(3, 7), jobs=1, trace=True)))
+    assert histories[0] == histories[1]
+
+
 def test_a_seed_gives_the_same_history_again_in_any_process() -> None:
     """Nothing in it depends on the order of a set, on a random number of its own, or on what was run before."""
     command = [sys.executable, "-m", "tests.simulation", "--seed", "4", "--seeds", "2", "--trace"]

@@ -29,3 +29,10 @@ def test_nothing_is_looked_for_once_every_call_has_ended() -> None:
     assert deadlines
     one.end(None)
     assert not deadlines
+
+
+def test_calls_of_the_same_tick_are_due_in_the_order_in_which_they_came() -> None:
+    deadlines, calls = CallDeadlines(TICK_SECONDS), [call() for _ in range(100)]
+    for one in calls:
+        deadlines.add(one, 10.0)
+    assert deadlines.due(10.0 + TICK_SECONDS) == calls

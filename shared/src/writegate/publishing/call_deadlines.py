@@ -10,7 +10,7 @@ class CallDeadlines:
 
     def __init__(self, tick_seconds: float) -> None:
         self._tick_seconds = tick_seconds
-        self._ticks: dict[int, set[Call]] = {}
+        self._ticks: dict[int, dict[Call, None]] = {}  # those of a tick in the order in which they were added
 
     def __bool__(self) -> bool:
         """Whether there is a call that has not ended."""
@@ -18,10 +18,10 @@ class CallDeadlines:
 
     def add(self, call: Call, at: float) -> None:
         """Add a call that is due at the clock's time ``at``, or up to one tick later."""
-        call.due_with = self._ticks.setdefault(int(at / self._tick_seconds) + 1, set())
-        call.due_with.add(call)
+        call.due_with = self._ticks.setdefault(int(at / self._tick_seconds) + 1, {})
+        call.due_with[call] = None
 
     def due(self, now: float) -> list[Call]:
-        """Remove and return the calls that are due, in the order of their ticks."""
+        """Remove and return the calls that are due, in the order of their ticks and in which they were added."""
         passed = [tick for tick in self._ticks if tick * self._tick_seconds <= now]
         return [call for tick in sorted(passed) for call in self._ticks.pop(tick)]

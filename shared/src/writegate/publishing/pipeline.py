@@ -52,7 +52,7 @@ class Call:
         self.spool_at = spool_at
         self.receipt = receipt
         self.spooled: set[str] = set()
-        self.due_with: set[Call] | None = None  # the calls that are due at the same tick, this one included
+        self.due_with: dict[Call, None] | None = None  # the calls that are due at the same tick, this one included
         self.parcels = 0
         self.error: Exception | None = None
         self.done = False
@@ -71,7 +71,7 @@ class Call:
             return
         self.done = True
         if self.due_with is not None:
-            self.due_with.discard(self)
+            self.due_with.pop(self, None)
         # The function may refer to this call: without this, only the garbage collector would free the two.
         finish, self.finish = self.finish, None
         finish(error)
