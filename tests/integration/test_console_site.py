@@ -75,6 +75,15 @@ def test_a_hold_is_confirmed_placed_seen_and_released(gate: Gate, site: Site) ->
     assert html.unescape(acts).count("refused</span> there is no hold on table:trial.entry") == 1
 
 
+def test_a_hold_that_was_placed_a_moment_ago_can_be_released(gate: Gate, site: Site) -> None:
+    client = site.client()
+    for number in range(5):
+        target = f"trial key={number}"
+        gate.database.sql("INSERT INTO writegate.hold (target, reason, holder) VALUES (%s, 'why', 'anna')", [target])
+        assert "anna holds it since" in client.page(f"/act/release?{urlencode({'target': target})}")
+        assert client.act("/act/release", target=target).status_code == 303
+
+
 def test_the_api_returns_when_a_target_is_drained(gate: Gate, site: Site) -> None:
     gate.broker.publish(Deposit(account="site-drained", seq=seq) for seq in range(100))
     client = site.client()

@@ -13,6 +13,7 @@ from writegate.contract.operations import Edit, Hold, Release
 from writegate.errors import WritegateError
 from writegate_console.gate.declared import domain_tables
 from writegate_console.gate.durations import time_after
+from writegate_console.gate.holds import holds_in_force
 from writegate_console.gate.kept.search import ParkedDetail, detail
 from writegate_console.gate.targets import find_target
 from writegate_console.web.security.identity import PageOperator, Viewer
@@ -90,18 +91,18 @@ def _confirm_hold(  # noqa: PLR0913  the page, and what it shows again after a p
     problem: str | None = None,
     form: Form | None = None,
 ) -> HTMLResponse:
-    state = shared_state(request)
-    _, overview = current_overview(state)
-    found, lines = target, list[str]()
+    _, overview = current_overview(shared_state(request))
+    holds, found, lines = overview.holds, target, list[str]()
     try:
+        reader = place_of(request).reader
         if action == "release" and target:
-            placed = next((row for row in overview.holds if row["target"] == target), None)
+            holds = holds_in_force(reader)  # now: the overview does not have one that has just been placed
+            placed = next((row for row in holds if row["target"] == target), None)
             if placed is not None:
                 lines = effects.of_release(placed, overview.headline.deferred)
             else:
                 problem = problem or f"there is no hold on {target}"
         elif target:
-            reader = place_of(request).reader
             parsed = find_target(reader, [target])
             found, lines = str(parsed), effects.of_hold(parsed, overview.services, domain_tables(reader))
     except WritegateError as error:
@@ -109,7 +110,7 @@ def _confirm_hold(  # noqa: PLR0913  the page, and what it shows again after a p
     context: dict[str, Any] = {
         "target": found,
         "effects": lines,
-        "holds": overview.holds,
+        "holds": holds,
         "problem": problem,
         "typed": form or Form({}),
     }
