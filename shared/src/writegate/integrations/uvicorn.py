@@ -8,12 +8,12 @@ uvicorn itself waits for ever for the rest of a request, and works on all that c
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import Any, Final, Literal
-from weakref import WeakKeyDictionary
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from writegate.integrations.new_connections import new_connections
 
 HEAD_SECONDS: Final = 10.0
 """From the connection, or the first byte of a further request, to the end of the request's head."""
@@ -30,37 +30,6 @@ MOST_DISCARDED_BYTES: Final = 4 * 1024**2
 _Stage = Literal["head", "body"]
 
 
-class NewConnections:
-    """Begins to read from new connections, one in each pass of the event loop. On the loop's thread only.
-
-    Those that are read from already get their turn in each pass, so hundreds of new ones at once delay nobody who is
-    connected. Without this, one pass reads from all of them, and the next ones work on all that they ask for.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._waiting: deque[asyncio.Transport] = deque()
-        self._turn_taken = False
-
-    def add(self, transport: asyncio.Transport) -> None:
-        """Read from a connection at once if it is the only one in this pass, else have it wait for its turn."""
-        if self._turn_taken:
-            transport.pause_reading()
-            self._waiting.append(transport)
-        else:
-            self._turn_taken = True
-            self._loop.call_soon(self._begin_next)
-
-    def _begin_next(self) -> None:
-        self._turn_taken = bool(self._waiting)
-        if self._waiting:
-            self._waiting.popleft().resume_reading()  # it does nothing when the connection has ended
-            self._loop.call_soon(self._begin_next)
-
-
-_new_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, NewConnections] = WeakKeyDictionary()
-
-
 class TimedProtocol(H11Protocol):
     """HTTP/1.1 with time limits for requests. On the event loop's thread only."""
 
@@ -69,6 +38,24 @@ class TimedProtocol(H11Protocol):
         self._stage: _Stage | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._discarded_bytes = 0
+        self._turns = new_connections(self.loop)
+
+    @property
+    def answering(self) -> bool:
+        """Whether a request has come and is not answered."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def wait(self) -> None:
+        """Do not read yet: others have their turn."""
+        self.transport.pause_reading()
+
+    def begin(self) -> None:
+        """Begin to wait for a request. Only now does its time count, and the connection as one without a request."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+            self._wait_for("head")
+            if len(self.connections) > MOST_UNFINISHED:
+                self._end_oldest()
 
     @property
     def due(self) -> float:
@@ -78,10 +65,7 @@ class TimedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self._wait_for("head")
-        _new_connections.setdefault(self.loop, NewConnections(self.loop)).add(transport)
-        if len(self.connections) > MOST_UNFINISHED:
-            self._end_oldest()
+        self._turns.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Take a part of a request."""
@@ -98,10 +82,16 @@ class TimedProtocol(H11Protocol):
         else:
             self._wait_for("body" if self.conn.their_state is h11.SEND_BODY else None)
 
+    def on_response_complete(self) -> None:
+        """Let the next new connection have its turn."""
+        super().on_response_complete()
+        self._turns.done(self)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         self._wait_for(None)
         super().connection_lost(exc)
+        self._turns.done(self)
 
     def _end_oldest(self) -> None:
         unfinished = [other for other in self.connections if isinstance(other, TimedProtocol) and other.due]
