@@ -187,6 +187,38 @@ def test_what_is_declined_is_raised_and_what_is_deferred_is_waited_for(gate: Gat
     assert waiting.get(timeout=PATIENCE_SECONDS)["outcome"] == "applied"
 
 
+@pytest.mark.parametrize("compression", ["gzip", "zlib"])
+def test_what_an_application_compresses_is_applied(gate: Gate, compression: str) -> None:
+    def app() -> Celery:
+        made = Celery("shop", broker=gate.broker.url(), set_as_current=False)
+        made.conf.task_compression = compression
+        return made
+
+    with app() as stock, app() as configured:
+        send_as_stock(stock, account=compression, seq=1)
+        task(configured, TrialDeposit).delay(account=compression, seq=2)
+    gate.database.wait_entries(compression, 2)
+    gate.database.assert_exactly_once(compression, [1, 2])
+
+
+def test_another_compression_is_named_where_it_is_parked(gate: Gate) -> None:
+    with Celery("stock", broker=gate.broker.url(), set_as_current=False) as app:
+        app.conf.task_compression = "bzip2"
+        sent = send_as_stock(app, account="bzip2", seq=1)
+    found = "SELECT cause, message FROM writegate.parked WHERE id = %s"
+    gate.wait(lambda: bool(gate.database.sql(found, [sent])), "it is parked")
+    [(cause, message)] = gate.database.sql(found, [sent])
+    assert (cause, "application/x-bz2" in message) == ("content-encoding", True), message
+
+
+def send_as_stock(app: Celery, **fields: Any) -> str:
+    """Send a deposit as an application does that knows nothing of Writegate; return its id."""
+    sent = app.send_task(
+        "trial.deposit", kwargs=fields, exchange="writes.trial", routing_key="any", declare=[], ignore_result=True
+    )
+    return str(sent.id)
+
+
 def test_from_within_prefork_workers(gate: Gate, tmp_path: Path) -> None:
     """Each process of a pool sends by Celery's means, and publishes with a publisher and a spool of its own."""
     line = [sys.executable, "-m", "celery", "-A", "tests.examples.with_celery", "worker", "--pool=prefork"]
