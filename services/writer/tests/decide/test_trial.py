@@ -204,14 +204,30 @@ def test_another_of_its_type_that_is_applied_later_shows_whose_fault_it_is(sqlst
     assert not undecided
 
 
-def test_two_that_fail_together_are_parked_when_others_are_applied_between_their_tries() -> None:
-    [first, second, later, last], undecided = deposits(4), Undecided()
+def test_two_that_fail_together_are_parked_when_others_are_applied_between_many_of_their_tries() -> None:
+    [first, second, *others], undecided = deposits(10), Undecided()
     database = Database({first.ledger_id, second.ledger_id}, lambda: raised("P0001"))
     assert [hold.task for hold in finish(database, [first, second], undecided=undecided)] == ["accounts.deposit"]
-    for batch in ([later], [first, second], [last], [first, second]):
+    held = []
+    for other in others:
+        assert database.parked == {}
         database.held.clear()
-        finish(database, batch, undecided=undecided)
+        finish(database, [other], undecided=undecided)
+        held += finish(database, [first, second], undecided=undecided)
+    assert len(held) == 1, "it is known to work by then, at times"
     assert sorted(database.parked) == sorted([first.ledger_id, second.ledger_id])
+
+
+@pytest.mark.parametrize("others", [1, 3])
+def test_a_table_that_comes_and_goes_parks_nothing_while_all_that_are_tried_fail(others: int) -> None:
+    batch, undecided = deposits(1 + others), Undecided()
+    for _ in range(6):
+        broken, works = Database(set(ids(batch)), lambda: raised("42P01")), Database(set(), lambda: raised("42P01"))
+        finish(broken, batch, undecided=undecided)
+        assert broken.parked == {}
+        finish(works, deposits(1), undecided=undecided)
+    assert finish(works, batch, undecided=undecided) == []
+    assert works.applied[1:] == ids(batch)
 
 
 @pytest.mark.parametrize("sqlstate", ["P0001", "ZZ001", "54000"])

@@ -66,6 +66,7 @@ class Search:
         self._isolation = Isolation(len(work.arrived), stride, _tried_before_its_followers(work))
         self._refused: Sequence[Refused] = work.refused
         self._sent = work.outbox_sent
+        self._failed_alone: list[tuple[Arrived, Failure]] = []  # and nothing more is known of them
         self._unrecorded: list[Arrived] = []  # found at fault, to be recorded with the next commit
         # What is tried next may end the process, and of a replay the broker counts no deliveries: what is known by then
         # has to be recorded, or the next process finds out about it anew, for ever.
@@ -159,6 +160,8 @@ class Search:
             error,
             others,
             type_works=type_works,
+            type_worked=self._undecided.type_worked(accused),
+            failed_now=self._failed_alone,
             is_replay=replayed,
             was_at_fault=before,
             after_deaths=self._work.after_deaths,
@@ -219,6 +222,7 @@ class Search:
             self._undecided.add(failed)
         if trial.verdict is Verdict.UNDECIDED:
             # It waits until another of its type shows more; its neighbours go on.
+            self._failed_alone.append((trial.accused, trial.error))
             waits = waits_undecided(trial.error, after_deaths=self._work.after_deaths)
             self._postpone(trial.accused, trial.error, waits)
         else:

@@ -26,7 +26,9 @@ _MOST_OTHER_TYPES = 3
 # So many that all fail are not only some bad commands, however each of them fails.
 _ENOUGH_FAILED_OTHERWISE = 3
 _MOST_UNDECIDED = 1000  # of a type, so that memory is bounded
-_TURNS = 2
+# How often others of its type were applied in between: a table may come and go. So often that it counts as long as no
+# other fails now, and that it counts although others do: these may be at fault as well.
+_TURNS, _MANY_TURNS = 2, 8
 
 Failure = DatabaseFault | HandlerFault
 Answer = Reject | Decline  # of a handler that works
@@ -47,6 +49,8 @@ class Trial:
     Until there is a :attr:`verdict`, :attr:`next` is tried, and :meth:`succeeded`, :meth:`failed` or :meth:`skip` is
     called. When the accused itself succeeds, nothing more is to be found out.
     ``others``: what else is in the same work. ``type_works``: a command of its type was applied since it failed first.
+    ``type_worked``: some were, some time ago (:meth:`Undecided.type_worked`); that counts unless another fails now, as
+    ``failed_now`` did: those of the same work of which nothing more was found out than that they fail alone.
     ``was_at_fault``: it waits as one at fault (:func:`waits_at_fault`); it is so still, unless its type is now.
     ``after_deaths``: a writer ended during this replay, and a command behind the accused may be why. A held type would
     keep that command from being tried, and the pages are small, so that few witnesses say little: no type is held.
@@ -60,17 +64,22 @@ class Trial:
         *,
         type_works: bool,
         is_replay: bool,
+        type_worked: bool = False,
+        failed_now: Sequence[tuple[Arrived, Failure]] = (),
         was_at_fault: bool = False,
         after_deaths: bool = False,
     ) -> None:
         self.accused = accused
         self.error = error
         self.verdict: Verdict | None = None
-        self._of_type = deque(_witnesses(accused, others))
+        fail_alike = any(other.item.task == accused.item.task and _fails_like(why, error) for other, why in failed_now)
+        self._fails_now = type_worked and fail_alike
+        self._of_type = deque(() if self._fails_now else _witnesses(accused, others))
         # What was deferred has failed before: few of those say nothing of the database, and need not stop the domain.
         may_be_database = error.fault.is_outside and not is_replay
         self._of_other_types = deque(_one_of_each_type(accused, others) if may_be_database else ())
         self._type_works = type_works
+        self._type_worked = type_worked
         self._was_at_fault = was_at_fault
         self._after_deaths = after_deaths
         self.failed_alone = [accused]  # of its type, as it did
@@ -118,6 +127,9 @@ class Trial:
             self._failed_of_other_types = True
         elif _fails_like(error, self.error):
             self.failed_alone.append(self.next)
+            self._fails_now = True
+            if self._type_worked:
+                self._of_type = deque([self.next])  # it is enough
         else:
             self._failed_otherwise += 1
 
@@ -132,6 +144,9 @@ class Trial:
         others_fail = len(self.failed_alone) > 1 or self._failed_otherwise >= _ENOUGH_FAILED_OTHERWISE
         if self._failed_of_other_types:
             self.verdict = Verdict.DATABASE
+        elif self._type_worked:
+            self._type_works = not self._fails_now
+            self.verdict = Verdict.UNDECIDED if self._fails_now else None
         elif others_fail:
             self.verdict = Verdict.UNDECIDED if self._after_deaths else Verdict.TYPE
         elif self._was_at_fault:
@@ -176,10 +191,17 @@ class Undecided:
             for failed in self._failed.get(task, {}).values():
                 failed.works = True
 
+    def type_worked(self, command: Arrived) -> bool:
+        """Whether others of its type were applied in between, and that not only once."""
+        return self._turns(command) >= _TURNS
+
     def type_works(self, command: Arrived) -> bool:
-        """Whether others of its type were applied in between, and that not only once: a table may come and go."""
+        """Whether that was so often that its type works, whatever others do now."""
+        return self._turns(command) >= _MANY_TURNS
+
+    def _turns(self, command: Arrived) -> int:
         failed = self._failed.get(command.item.task, {}).get(command.ledger_id)
-        return failed is not None and failed.turns + failed.works >= _TURNS
+        return 0 if failed is None else failed.turns + failed.works
 
     def remove(self, command: Arrived) -> None:
         """It was applied or parked."""
