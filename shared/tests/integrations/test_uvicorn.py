@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, WebSocket
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from websockets.sync.client import connect
 
 from tests.deadlines import patient
 from tests.recorder import Recorder
@@ -162,6 +163,60 @@ def test_four_hundred_half_sent_requests_delay_nobody_and_the_oldest_end(
         assert wait_until(lambda: ended(opened[0]), PATIENCE_SECONDS)
         assert is_live(address)
         assert not ended(opened[-1])
+
+
+@pytest.mark.parametrize("sent", [HALF_HEAD, HALF_BODY])
+def test_of_too_many_the_oldest_ends_and_a_new_one_is_answered(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(timed, "HEAD_SECONDS", 10 * PATIENCE_SECONDS)
+    monkeypatch.setattr(timed, "BODY_SECONDS", 30 * PATIENCE_SECONDS)
+    monkeypatch.setattr(timed, "MOST_UNFINISHED", 3)
+    with ExitStack() as clients:
+        opened = [clients.enter_context(closing(socket.create_connection(address))) for _ in range(3)]
+        for client in opened:
+            client.sendall(sent)
+            assert is_live(address)  # what was sent before has been read then
+        assert ended(opened[0]), "each new one takes its place"
+        assert not ended(opened[-1])
+
+
+PIPELINED = b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"
+REFUSED_BEFORE_ITS_BODY = b"POST /nowhere HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n"
+
+
+@pytest.mark.parametrize("second", [HALF_HEAD, HALF_BODY, HALF_CHUNK])
+def test_a_second_request_that_comes_with_the_first_has_its_time_as_well(
+    address: tuple[str, int], second: bytes
+) -> None:
+    with closing(socket.create_connection(address)) as client:
+        client.sendall(PIPELINED + second)
+        assert wait_until(lambda: ended(client), PATIENCE_SECONDS)
+    assert is_live(address)
+
+
+def test_a_connection_that_is_answered_before_the_body_ends_after_it(address: tuple[str, int]) -> None:
+    with closing(socket.create_connection(address, PATIENCE_SECONDS)) as client:
+        client.sendall(REFUSED_BEFORE_ITS_BODY)
+        assert client.recv(65_536).startswith(b"HTTP/1.1 404 ")
+        client.sendall(b"abc")
+        assert wait_until(lambda: ended(client), PATIENCE_SECONDS)
+
+
+def test_a_websocket_stays() -> None:
+    echoing = FastAPI()
+
+    @echoing.websocket("/echo")
+    async def echo(opened: WebSocket) -> None:
+        await opened.accept()
+        while True:
+            await opened.send_text(await opened.receive_text())
+
+    with serving(TimedProtocol, echoing) as address, connect("ws://{}:{}/echo".format(*address)) as client:
+        with pytest.raises(TimeoutError):
+            client.recv(timeout=2 * BODY_SECONDS)
+        client.send("still here")
+        assert client.recv(timeout=PATIENCE_SECONDS) == "still here"
 
 
 def send_until_it_ends(address: tuple[str, int], size: int) -> tuple[bytes, int]:

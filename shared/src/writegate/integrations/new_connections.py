@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
-from weakref import WeakKeyDictionary
 
 LONGEST_TURN_SECONDS: Final = 0.01
 """So long one new connection keeps others back, at most: then its request waits for something, or is slow."""
@@ -94,14 +93,3 @@ class NewConnections:
             if waiting:
                 self._waiting[host] = waiting  # behind the other hosts
             self._begin(following)
-
-
-_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, NewConnections] = WeakKeyDictionary()
-
-
-def new_connections(loop: asyncio.AbstractEventLoop) -> NewConnections:
-    """Return the turns of all servers on an event loop."""
-    found = _of_loops.get(loop)
-    if found is None:
-        found = _of_loops[loop] = NewConnections(loop)
-    return found

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any, Final, Literal
+from weakref import WeakKeyDictionary
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
-from writegate.integrations.new_connections import new_connections
+from writegate.integrations.new_connections import NewConnections
 
 HEAD_SECONDS: Final = 10.0
 """From the connection, or the first byte of a further request, to the end of the request's head."""
@@ -30,6 +32,9 @@ MOST_DISCARDED_BYTES: Final = 4 * 1024**2
 _Stage = Literal["head", "body"]
 
 
+_new_connections: WeakKeyDictionary[ServerState, NewConnections] = WeakKeyDictionary()  # of each server
+
+
 class TimedProtocol(H11Protocol):
     """HTTP/1.1 with time limits for requests. On the event loop's thread only."""
 
@@ -37,8 +42,10 @@ class TimedProtocol(H11Protocol):
         super().__init__(*arguments, **named)
         self._stage: _Stage | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self.waits_since = 0.0  # for a request that is not complete, by the loop's clock; 0 when there is none
         self._discarded_bytes = 0
-        self._turns = new_connections(self.loop)
+        self._is_websocket = False
+        self._turns = _new_connections.setdefault(self.server_state, NewConnections(self.loop))
 
     @property
     def answering(self) -> bool:
@@ -57,11 +64,6 @@ class TimedProtocol(H11Protocol):
             if len(self.connections) > MOST_UNFINISHED:
                 self._end_oldest()
 
-    @property
-    def due(self) -> float:
-        """When the connection ends if the request is not complete, by the loop's clock; 0 when it is."""
-        return self._timer.when() if self._timer is not None else 0.0
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         """Begin to wait for a request."""
         super().connection_made(transport)
@@ -75,16 +77,19 @@ class TimedProtocol(H11Protocol):
                 self.transport.abort()
                 return
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
-            # The next request of a connection, or still the first one. Nothing of it came when the buffer is empty:
-            # what did come completed the request before.
-            self._wait_for("head" if self.conn.trailing_data[0] or self._stage == "head" else None)
-        else:
-            self._wait_for("body" if self.conn.their_state is h11.SEND_BODY else None)
+        self._wait_for_the_rest()
 
     def on_response_complete(self) -> None:
-        """Let the next new connection have its turn."""
+        """Wait for the rest of what came behind the request; let the next new connection have its turn."""
         super().on_response_complete()
+        self._wait_for_the_rest()
+        self._turns.done(self)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Leave the connection to the protocol of WebSockets, which has its own time limits."""
+        self._is_websocket = True
+        self._wait_for(None)
+        super().handle_websocket_upgrade(event)
         self._turns.done(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -94,15 +99,27 @@ class TimedProtocol(H11Protocol):
         self._turns.done(self)
 
     def _end_oldest(self) -> None:
-        unfinished = [other for other in self.connections if isinstance(other, TimedProtocol) and other.due]
+        unfinished = [other for other in self.connections if isinstance(other, TimedProtocol) and other.waits_since]
         if len(unfinished) > MOST_UNFINISHED:
-            min(unfinished, key=lambda other: other.due).transport.abort()
+            min(unfinished, key=lambda other: other.waits_since).transport.abort()
+
+    def _wait_for_the_rest(self) -> None:
+        """Wait for what is missing of a request. A connection without any ends by uvicorn's own timer, if that runs."""
+        if self._is_websocket or self.transport.is_closing():
+            return
+        if self.conn.their_state is h11.SEND_BODY:
+            self._wait_for("body")
+        elif self.conn.their_state is h11.IDLE and (self.conn.trailing_data[0] or not self.timeout_keep_alive_task):
+            self._wait_for("head")
+        else:
+            self._wait_for(None)
 
     def _wait_for(self, stage: _Stage | None) -> None:
         if stage == self._stage:
             return
         if self._timer is not None:
             self._timer.cancel()
+        self.waits_since = 0.0 if stage is None else self.waits_since or self.loop.time()
         self._stage, self._timer, self._discarded_bytes = stage, None, 0
         if stage is not None:
             seconds = HEAD_SECONDS if stage == "head" else BODY_SECONDS
