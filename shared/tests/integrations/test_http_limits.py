@@ -244,6 +244,17 @@ def test_places_are_free_again_when_waiting_ended(publisher: Waiting) -> None:
         assert requests.publish_body(Note, b'{"text": "a"}', "wait=1", {}).status == 201
 
 
+def test_who_finds_no_place_takes_none(monkeypatch: pytest.MonkeyPatch, publisher: Waiting) -> None:
+    monkeypatch.setenv("WRITEGATE_HTTP_WAITING", "1")
+    place = requests._place_to_wait  # noqa: SLF001  how many are inside at once is decided here
+    with place() as first:
+        refused = place()
+        assert (first, refused.__enter__()) == (True, False)
+    with place() as next_one:  # while the refused one still builds its answer
+        assert next_one
+    refused.__exit__(None, None, None)
+
+
 def test_without_the_limit_django_takes_all_that_comes(django_site: None) -> None:
     del django_site
     body = Body(end=2 * LIMIT_BYTES)

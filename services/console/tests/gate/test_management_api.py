@@ -10,6 +10,7 @@ import pytest
 
 from writegate.config import Settings
 from writegate.errors import WritegateError
+from writegate_console.gate.broker import read_samples
 from writegate_console.gate.drain.queries import queue_counts
 from writegate_console.gate.status.depths import read_depths
 
@@ -29,6 +30,15 @@ class OtherHandler(RefusingHandler):
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"<p>It works!</p>")
+
+
+class OtherJsonHandler(RefusingHandler):
+    """The same, in JSON."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"status": "ok"}')
 
 
 class MovedHandler(RefusingHandler):
@@ -60,7 +70,11 @@ def test_a_refusal_does_not_show_the_password(settings: Settings) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [(OtherHandler, "no management API of RabbitMQ"), (MovedHandler, "answered 302")],
+    [
+        (OtherHandler, "no management API of RabbitMQ"),
+        (OtherJsonHandler, "no management API of RabbitMQ"),
+        (MovedHandler, "answered 302"),
+    ],
     indirect=["settings"],
 )
 def test_what_is_no_management_api_is_named(settings: Settings, said: str) -> None:
@@ -75,3 +89,7 @@ def test_certificates_that_cannot_be_read_are_named(settings: Settings, monkeypa
         secure = settings.model_copy(update={"broker_api_url": settings.broker_api_url.replace("http", scheme)})
         assert "SSL_CERT_FILE" in (read_depths(secure)[1] or "")
     assert "SSL_CERT_FILE" not in (read_depths(settings)[1] or "")  # there is none to check
+
+
+def test_nothing_is_asked_of_no_queue(settings: Settings) -> None:
+    assert read_samples(settings, [], 600, 5) == {}

@@ -86,8 +86,9 @@ def test_a_body_without_a_length_is_read_no_further_than_the_limit(console: Offl
     assert sent.read <= LIMIT_BYTES + len(CHUNK)
 
 
-def test_who_is_not_known_sends_little(console: OfflineConsole) -> None:
-    sent = send(console, "/login", None)
+@pytest.mark.parametrize("path", ["/login", "/logout"])
+def test_who_is_not_known_sends_little(console: OfflineConsole, path: str) -> None:
+    sent = send(console, path, None)
     assert (sent.status, sent.read) == (413, len(CHUNK))
 
 

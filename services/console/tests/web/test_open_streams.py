@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import MutableMapping
 from typing import Any
 
+import pytest
+
 from tests.deadlines import patient
 from tests.offline_console import OfflineConsole
 from writegate_console.users import User
@@ -17,7 +19,7 @@ PATIENCE_SECONDS = patient(60)
 class Stream:
     """A request for events of a user's page. ``status``: of the answer, once it has begun; ``text``: what has come."""
 
-    def __init__(self, console: OfflineConsole, name: str) -> None:
+    def __init__(self, console: OfflineConsole, name: str, path: str) -> None:
         token = console.app.state.shared.sessions.begin(User(name, "operator" if name == "olga" else "reader"))
         scope = {
             "type": "http",
@@ -25,10 +27,10 @@ class Stream:
             "http_version": "1.1",
             "method": "GET",
             "scheme": "http",
-            "path": "/events",
-            "raw_path": b"/events",
+            "path": path,
+            "raw_path": path.encode(),
             "root_path": "",
-            "query_string": b"only=banner",
+            "query_string": b"only=banner&target=flights",
             "headers": [(b"host", b"console"), (b"cookie", f"writegate-session={token}".encode())],
             "client": ("10.8.8.8", 1),
             "server": ("console", 80),
@@ -59,16 +61,17 @@ class Stream:
         await asyncio.wait_for(self._task, PATIENCE_SECONDS)
 
 
-def test_a_user_has_so_many_streams_and_no_more(console: OfflineConsole) -> None:
+@pytest.mark.parametrize("path", ["/events", "/drain/events"])
+def test_a_user_has_so_many_streams_and_no_more(console: OfflineConsole, path: str) -> None:
     async def follow() -> None:
-        streams = [Stream(console, "olga") for _ in range(MOST_OF_USER)]
+        streams = [Stream(console, "olga", path) for _ in range(MOST_OF_USER)]
         assert [await stream.answer() for stream in streams] == [200] * MOST_OF_USER
-        refused, other = Stream(console, "olga"), Stream(console, "rita")
+        refused, other = Stream(console, "olga", path), Stream(console, "rita", path)
         assert (await refused.answer(), await other.answer()) == (429, 200)
         await refused.leave()
         assert b"olga has 20 pages open" in refused.text
         await streams.pop().leave()
-        streams.append(Stream(console, "olga"))
+        streams.append(Stream(console, "olga", path))
         assert await streams[-1].answer() == 200, "the place of the one that ended"
         for stream in (*streams, other):
             await stream.leave()

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from tests.deadlines import patient
-from writegate_console.web.state.cache import MAX_VALUES, TimedCache
+from writegate_console.web.state.cache import MAX_VALUES, WAIT_SECONDS, TimedCache
 
 SECONDS = 5.0
 PATIENCE_SECONDS = patient(60)
@@ -68,3 +68,27 @@ def test_threads_that_ask_at_once_cause_one_computation() -> None:
     for thread in threads:
         thread.join(PATIENCE_SECONDS)
     assert computing.computed == ["a"]
+
+
+def test_what_is_there_waits_for_nobody() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def compute(key: str) -> str:
+        if key == "slow":
+            begun.set()
+            assert go_on.wait(PATIENCE_SECONDS)
+        return key
+
+    cache = TimedCache(compute, SECONDS, lambda: 0.0)
+    cache.get("there")
+    computing = threading.Thread(target=cache.get, args=("slow",))
+    computing.start()
+    assert begun.wait(PATIENCE_SECONDS)
+    asked = threading.Thread(target=cache.get, args=("there",))
+    asked.start()
+    asked.join(WAIT_SECONDS / 2)
+    try:
+        assert not asked.is_alive()
+    finally:
+        go_on.set()
+        computing.join(PATIENCE_SECONDS)

@@ -30,9 +30,10 @@ from writegate.telemetry import metrics_page
 
 LOOKUP_SECONDS = 5.0
 
-# The requests of this process that wait for an outcome, each on a thread of its server. A set without a lock: each of
-# its operations is one step, and a lock that is made here is older than gevent's patch (see `process`).
-_waiting: set[object] = set()
+# The free places of this process for requests that wait for an outcome, each on a thread of its server; by how many
+# places there are. Lists without a lock: each of their operations is one step, and a lock that is made here is older
+# than gevent's patch (see `process`).
+_places: dict[int, list[None]] = {}
 
 
 def body_limit_bytes() -> int:
@@ -71,12 +72,17 @@ def _publish_and_wait(command: Command, seconds: float) -> Answer:
 @contextmanager
 def _place_to_wait() -> Iterator[bool]:
     """Yield whether the request may wait inside the block: the server's other threads are for requests that do not."""
-    request = object()
-    _waiting.add(request)
+    count = process.settings(need=()).http_waiting
+    places = _places.setdefault(count, [None] * count)
     try:
-        yield len(_waiting) <= process.settings(need=()).http_waiting
+        places.pop()
+    except IndexError:
+        yield False
+        return
+    try:
+        yield True
     finally:
-        _waiting.discard(request)
+        places.append(None)
 
 
 async def apublish_body(kind: type[Command], body: bytes, prefer: str | None, path: Mapping[str, Any]) -> Answer:

@@ -15,6 +15,7 @@ from writegate.urls import vhost_of
 
 TIMEOUT_SECONDS = 10.0
 _COLUMNS = f"messages,consumers,message_stats,{LISTED}"  # a fraction of the full answer
+_OTHER = "what answers there is no management API of RabbitMQ: check WRITEGATE_BROKER_API_URL"
 _SAMPLE_COLUMNS = "messages_details.samples,message_stats.ack_details.samples"
 
 
@@ -24,7 +25,10 @@ def read_queues(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) ->
     Raises :class:`WritegateError` when the broker does not answer or refuses.
     """
     [queues] = _answers(settings, [""], {"columns": _COLUMNS}, timeout_seconds)
-    return {queue["name"]: queue for queue in queues}
+    try:
+        return {queue["name"]: queue for queue in queues}
+    except (TypeError, KeyError):
+        raise WritegateError(_OTHER) from None
 
 
 def read_samples(
@@ -34,6 +38,8 @@ def read_samples(
 
     ``seconds``: of the time until now; ``step_seconds``: between samples. Raises as :func:`read_queues` does.
     """
+    if not names:
+        return {}
     window = {
         f"{kind}_{name}": str(value)
         for kind in ("lengths", "msg_rates")
@@ -87,6 +93,4 @@ def _answers(
             try:
                 yield response.json()
             except ValueError:
-                raise WritegateError(
-                    "what answers there is no management API of RabbitMQ: check WRITEGATE_BROKER_API_URL"
-                ) from None
+                raise WritegateError(_OTHER) from None

@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 
 from writegate.config import Settings
+from writegate_console.gate.broker import TIMEOUT_SECONDS
 from writegate_console.gate.database import Database
 from writegate_console.gate.declared import domain_tables
 from writegate_console.gate.drain import queries
@@ -22,10 +23,14 @@ Remaining = dict[str, int]
 class Drain:
     """One drain, which begins when this is made. Used by one thread at a time.
 
-    Raises :class:`~writegate.contract.targets.TargetError` when there is no such target.
+    ``timeout_seconds``: how long the broker may take to answer. Raises
+    :class:`~writegate.contract.targets.TargetError` when there is no such target.
     """
 
-    def __init__(self, database: Database, settings: Settings, text: str) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, text: str, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
+        self._timeout_seconds = timeout_seconds
         self._database = database
         self._settings = settings
         self._target = find_target(database, [text])
@@ -51,6 +56,6 @@ class Drain:
     def _waiting(self) -> Remaining:
         if time.monotonic() - self._began_monotonic < COUNTED_SECONDS:
             return {"the broker is counting": 1}
-        in_queues = self._queues.remaining(queries.queue_counts(self._settings, self._lanes))
+        in_queues = self._queues.remaining(queries.queue_counts(self._settings, self._lanes, self._timeout_seconds))
         deferred = queries.deferred_by_reason(self._database, self._target, self._lanes, self._began)
         return {**in_queues, **deferred}

@@ -8,7 +8,7 @@ from datetime import datetime
 from writegate.config import Settings
 from writegate.contract.targets import Target
 from writegate.message.topology import queue_name
-from writegate_console.gate.broker import object_in, read_queues
+from writegate_console.gate.broker import TIMEOUT_SECONDS, object_in, read_queues
 from writegate_console.gate.database import Database
 from writegate_console.gate.drain.progress import LaneKey, QueueCount
 
@@ -53,11 +53,13 @@ def deferred_by_reason(
     return {row["reason"]: row["commands"] for row in rows}
 
 
-def queue_counts(settings: Settings, lanes: Iterable[LaneKey]) -> dict[str, QueueCount]:
+def queue_counts(
+    settings: Settings, lanes: Iterable[LaneKey], timeout_seconds: float = TIMEOUT_SECONDS
+) -> dict[str, QueueCount]:
     """Return what the broker counted in the queues of lanes. Raises :class:`WritegateError` when it does not answer."""
     names = {queue_name(*lane) for lane in lanes}
     return {
         name: QueueCount(queue.get("messages", 0), object_in(queue, "message_stats").get("ack", 0))
-        for name, queue in read_queues(settings).items()
+        for name, queue in read_queues(settings, timeout_seconds).items()
         if name in names
     }

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from writegate.errors import WritegateError
 from writegate_console.gate.drain.drain import Drain, Remaining
+from writegate_console.gate.overview.queries import BROKER_TIMEOUT_SECONDS
 from writegate_console.gate.targets import find_target
-from writegate_console.web.routes.events import is_logged_in, parts_event
+from writegate_console.web.routes.events import has_place, is_logged_in, parts_event
 from writegate_console.web.security.identity import PageViewer
 from writegate_console.web.state.shared import place_of, shared_state
 from writegate_console.web.views.rendering import page, part
@@ -30,7 +31,7 @@ def show_drain(request: Request, viewer: PageViewer, target: str = "") -> HTMLRe
     return page(request, "drain.html", viewer, target=found, remaining=None)
 
 
-@router.get("/drain/events", response_class=EventSourceResponse)
+@router.get("/drain/events", response_class=EventSourceResponse, dependencies=[Depends(has_place)])
 async def drain_events(request: Request, viewer: PageViewer, target: str) -> AsyncIterable[ServerSentEvent]:
     """Follow a drain that begins now."""
     del viewer
@@ -42,7 +43,8 @@ async def drain_events(request: Request, viewer: PageViewer, target: str) -> Asy
         remaining: Remaining | None = None
         try:
             if drain is None:
-                drain = await run_in_threadpool(Drain, place_of(request).reader, state.settings, target)
+                reader = place_of(request).reader
+                drain = await run_in_threadpool(Drain, reader, state.settings, target, BROKER_TIMEOUT_SECONDS)
             remaining = await run_in_threadpool(drain.remaining)
         except WritegateError:
             pass  # the banner shows why

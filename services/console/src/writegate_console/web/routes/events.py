@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Request
@@ -26,7 +27,7 @@ INTERVAL_SECONDS = 0.5
 # An event at least this often, also when nothing changed: a page without one for five seconds calls itself stale.
 KEEP_ALIVE_SECONDS = 2.0
 RETRY_MILLIS = 2000  # how soon a browser connects again
-_PARTS = ("headline", "charts", "services", "attention", "sessions", "audit")
+_PARTS = ("headline", "services", "attention", "sessions", "audit")  # and the charts
 
 
 async def has_place(request: Request, viewer: PageViewer) -> AsyncIterator[None]:
@@ -77,11 +78,10 @@ def render_parts(request: Request, snapshot: Snapshot, period: Period | None, vi
     parts = {"banner": part("parts/banner.html", snapshot=snapshot)}
     if period is None or snapshot.overview is None or snapshot.database is not None:
         return parts
-    try:
+    context: dict[str, Any] = {"overview": snapshot.overview, "period": period, "viewer": viewer}
+    with suppress(WritegateError):  # a slow search of others keeps the charts, and nothing else, as they are
         charts = charts_of(shared_state(request), place_of(request), period)
-    except WritegateError:
-        return parts
-    context: dict[str, Any] = {"overview": snapshot.overview, "charts": charts, "period": period, "viewer": viewer}
+        parts["charts"] = part("parts/charts.html", charts=charts, **context)
     return parts | {name: part(f"parts/{name}.html", **context) for name in _PARTS}
 
 

@@ -17,7 +17,7 @@ from writegate_console.web.state.shared import shared_state
 from writegate_console.web.views.forms import SentForm
 from writegate_console.web.views.rendering import page
 
-MAX_LOGIN_BYTES = 32 * 1024  # anybody may send it: the longest name and password, each character as twelve
+MAX_LOGIN_BYTES = 32 * 1024  # anybody may send these forms: the longest name and password, each character as twelve
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -61,7 +61,7 @@ async def log_in(request: Request, form: SentForm) -> Response:
     return done
 
 
-@router.post("/logout")
+@router.post("/logout", max_body_size=MAX_LOGIN_BYTES)
 def log_out(request: Request, form: SentForm) -> Response:
     """Log out. Without the token of the session nothing ends: another site can log nobody out."""
     state = shared_state(request)
@@ -76,5 +76,8 @@ def log_out(request: Request, form: SentForm) -> Response:
 
 def _local_path(path: str) -> str:
     """Return a path of this site, ``/`` for any other: a link to the log-in cannot lead to another site."""
-    parts = urlsplit(path.replace("\\", "/"))
+    try:
+        parts = urlsplit(path.replace("\\", "/"))
+    except ValueError:  # such as for an address that begins with "//["
+        return "/"
     return path if path.startswith("/") and not path.startswith("//") and not (parts.scheme or parts.netloc) else "/"

@@ -22,4 +22,7 @@ def is_cross_site(request: Request) -> bool:
         return site not in {"same-origin", "none"}
     # Over plain http browsers send no Sec-Fetch-Site, only the origin.
     origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    try:
+        return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    except ValueError:  # no browser sends what cannot be read
+        return True

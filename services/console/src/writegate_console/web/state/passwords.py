@@ -26,7 +26,7 @@ class TooManyLogins(WritegateError):
 
 
 class PasswordChecks:
-    """Checks passwords one after the other: each takes 64 MiB and 0.2 s of a processor.
+    """Checks passwords one after the other: each takes 64 MiB and 0.1 s of a processor.
 
     The event loop's thread counts who waits; the pool's only thread calls ``check``, with a low priority: argon2 starts
     four threads of its own, which inherit it, and would take all processors from requests, writers and database.

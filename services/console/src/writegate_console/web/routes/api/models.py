@@ -38,8 +38,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         (404, "There is no such thing."),
         (409, "The writer refused it, or it failed: see the detail."),
         (413, "The body is too large."),
-        (429, "Too many failed log-ins: wait."),
-        (503, "Database or broker do not answer now."),
+        (429, "Too many failed log-ins, or open pages: wait, or close some."),
+        (503, "Database or broker do not answer now, or too many log in at once."),
     )
 }
 
