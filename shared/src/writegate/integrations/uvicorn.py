@@ -45,6 +45,7 @@ class TimedProtocol(H11Protocol):
         self.waits_since = 0.0  # for a request that is not complete, by the loop's clock; 0 when there is none
         self._discarded_bytes = 0
         self._is_websocket = False
+        self._may_read = True
         self._turns = _new_connections.setdefault(self.server_state, NewConnections(self.loop))
 
     @property
@@ -54,10 +55,19 @@ class TimedProtocol(H11Protocol):
 
     def wait(self) -> None:
         """Do not read yet: others have their turn."""
+        self._may_read = False
         self.transport.pause_reading()
+        # Before Python 3.11.4 a new transport begins to read behind this call, paused or not.
+        self.loop.call_soon(self._pause_again)
+
+    def _pause_again(self) -> None:
+        if not self._may_read:
+            self.transport.resume_reading()
+            self.transport.pause_reading()
 
     def begin(self) -> None:
         """Begin to wait for a request. Only now does its time count, and the connection as one without a request."""
+        self._may_read = True
         if not self.transport.is_closing():
             self.transport.resume_reading()
             self._wait_for("head")
