@@ -165,7 +165,8 @@ def browser_running() -> Iterator[str]:
 @contextmanager
 def browsing(address: str) -> Iterator[Browser]:
     """Open a tab of a browser that runs. It shares nothing with other tabs: no cookies, no cache."""
-    with connect(address, max_size=_MOST_BYTES, proxy=None) as socket:
+    # No pings: a browser that is starved on a busy machine is waited for with the deadlines of what is asked of it.
+    with connect(address, max_size=_MOST_BYTES, proxy=None, ping_interval=None) as socket:
         numbers = itertools.count(1)
 
         def ask(method: str, **parameters: Any) -> Mapping[str, Any]:
