@@ -16,6 +16,10 @@ from writegate_writer.receive.delivery import Arrived
 
 Error = Callable[[], DatabaseFault | HandlerFault]
 
+# What usually is a command's or a deployment's, and what usually is the database's: a handler may raise any of them.
+LIKELY_OWN = ["P0001", "ZZ001", "54000", "21000", "44000", "42501", "42P01", "XX000", "0A000"]
+LIKELY_OUTSIDE = ["40001", "40P01", "55P03", "55000", "25006", "53100", "57014", "58030", "08006"]
+
 
 def raised(sqlstate: str) -> DatabaseFault:
     return DatabaseFault(sqlstate, f"raised {sqlstate}", task="accounts.deposit", from_handlers=True)

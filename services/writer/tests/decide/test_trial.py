@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.broken_database import Database, bug, deposits, finish, ids, raised, withdrawals
+from tests.broken_database import (
+    LIKELY_OUTSIDE,
+    LIKELY_OWN,
+    Database,
+    bug,
+    deposits,
+    finish,
+    ids,
+    raised,
+    withdrawals,
+)
 from tests.sample import Deposit, Withdraw, arrived
 from writegate_writer.decide.attempts import Attempts
 from writegate_writer.decide.classify import Classified, Work
@@ -20,10 +30,6 @@ from writegate_writer.decide.result import BatchResult
 from writegate_writer.decide.trial import waits_at_fault, waits_undecided
 from writegate_writer.errors import DatabaseFault, HandlerFault
 from writegate_writer.receive.delivery import Arrived
-
-# What usually is a command's or a deployment's, and what usually is the database's: a handler may raise any of them.
-LIKELY_OWN = ["P0001", "ZZ001", "54000", "21000", "44000", "42501", "42P01", "XX000", "0A000"]
-LIKELY_OUTSIDE = ["40001", "40P01", "55P03", "55000", "25006", "53100", "57014", "58030", "08006"]
 
 
 def overdue(command: Arrived) -> DeferredRow:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.broken_database import Database, deposits, finish, ids, raised
+from tests.broken_database import LIKELY_OWN, Database, deposits, finish, ids, raised
 from writegate_writer.decide.trial import Undecided
 
 
-@pytest.mark.parametrize("sqlstate", ["P0001", "54000", "42501", "42P01", "XX000"])
+@pytest.mark.parametrize("sqlstate", LIKELY_OWN)
 def test_another_of_its_type_that_is_applied_later_shows_whose_fault_it_is(sqlstate: str) -> None:
     [lone, later, last], undecided = deposits(3), Undecided()
     database = Database({lone.ledger_id}, lambda: raised(sqlstate))

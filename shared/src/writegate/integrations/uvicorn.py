@@ -57,7 +57,7 @@ class TimedProtocol(H11Protocol):
         """Do not read yet: others have their turn."""
         self._may_read = False
         self.transport.pause_reading()
-        # Before Python 3.11.4 a new transport begins to read behind this call, paused or not.
+        # In Python 3.11.2, which is Debian's, a new transport begins to read behind this call, paused or not.
         self.loop.call_soon(self._pause_again)
 
     def _pause_again(self) -> None:

@@ -14,8 +14,9 @@ from writegate.message.policies import LISTED
 from writegate.urls import vhost_of
 
 TIMEOUT_SECONDS = 10.0
+PAGE_TIMEOUT_SECONDS = 2.0  # a broker that is down is shown on a page within five seconds
 _COLUMNS = f"messages,consumers,message_stats,{LISTED}"  # a fraction of the full answer
-_OTHER = "what answers there is no management API of RabbitMQ: check WRITEGATE_BROKER_API_URL"
+_NO_MANAGEMENT_API = "what answers there is no management API of RabbitMQ: check WRITEGATE_BROKER_API_URL"
 _SAMPLE_COLUMNS = "messages_details.samples,message_stats.ack_details.samples"
 
 
@@ -28,7 +29,7 @@ def read_queues(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) ->
     try:
         return {queue["name"]: queue for queue in queues}
     except (TypeError, KeyError):
-        raise WritegateError(_OTHER) from None
+        raise WritegateError(_NO_MANAGEMENT_API) from None
 
 
 def read_samples(
@@ -93,4 +94,4 @@ def _answers(
             try:
                 yield response.json()
             except ValueError:
-                raise WritegateError(_OTHER) from None
+                raise WritegateError(_NO_MANAGEMENT_API) from None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Request, status
@@ -12,12 +11,11 @@ from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 
 from writegate.config import Settings
-from writegate.errors import WritegateError, first_wrong_field
+from writegate.errors import WritegateError
 from writegate_console.gate.reader import DatabaseUnavailable, InvalidQuery
 from writegate_console.web.routes import actions, drains, events, login, moves, pages, probes
 from writegate_console.web.routes.api import acting, reading
@@ -68,7 +66,6 @@ def application(settings: Settings, operate: SendOperation) -> FastAPI:
     app.add_exception_handler(NotLoggedIn, _ask_to_log_in)
     app.add_exception_handler(StarletteHTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
-    app.add_exception_handler(ValidationError, _on_invalid_operation)
     app.add_exception_handler(WritegateError, _on_failure)
     app.add_exception_handler(TooManyLogins, _on_too_many_logins)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
@@ -93,23 +90,11 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for this class only
     if request.url.path.startswith(_API):
-        return _wrong_fields(error.errors())
+        # Without what came, which may be NaN: no JSON has that.
+        wrong = [{name: part[name] for name in ("type", "loc", "msg")} for part in error.errors()]
+        return JSONResponse({"detail": wrong}, status.HTTP_422_UNPROCESSABLE_CONTENT)
     first = error.errors()[0]
     return _error_page(request, status.HTTP_400_BAD_REQUEST, f"{first['loc'][-1]}: {first['msg']}")
-
-
-async def _on_invalid_operation(request: Request, error: Exception) -> Response:
-    """Answer for what is right by itself, and too much for the operation that is made of it."""
-    assert isinstance(error, ValidationError)  # noqa: S101  registered for this class only
-    if request.url.path.startswith(_API):
-        return _wrong_fields(error.errors())
-    return _error_page(request, status.HTTP_400_BAD_REQUEST, first_wrong_field(error))
-
-
-def _wrong_fields(errors: Iterable[Mapping[str, Any]]) -> Response:
-    """Answer what is wrong, without what came: that may be NaN, which no JSON has."""
-    wrong = [{name: part[name] for name in ("type", "loc", "msg")} for part in errors]
-    return JSONResponse({"detail": wrong}, status.HTTP_422_UNPROCESSABLE_CONTENT)
 
 
 async def _on_disconnect(_: Request, error: Exception) -> Response:

@@ -25,6 +25,7 @@ from writegate_writer.decide.trial import (
     Undecided,
     Verdict,
     cause_of,
+    fails_like,
     kind_of,
     waits_at_fault,
     waits_undecided,
@@ -161,10 +162,16 @@ class Search:
             others,
             type_works=type_works,
             type_worked=self._undecided.type_worked(accused),
-            failed_now=self._failed_alone,
+            another_fails=self._another_fails(accused, error),
             is_replay=replayed,
             was_at_fault=before,
             after_deaths=self._work.after_deaths,
+        )
+
+    def _another_fails(self, accused: Arrived, error: Failure) -> bool:
+        """Whether another of its type failed alone like this, in this work."""
+        return any(
+            other.item.task == accused.item.task and fails_like(before, error) for other, before in self._failed_alone
         )
 
     def _witness_failed(self, trial: Trial, error: Answer | Failure) -> Ruling | None:

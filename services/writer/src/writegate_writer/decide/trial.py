@@ -49,8 +49,8 @@ class Trial:
     Until there is a :attr:`verdict`, :attr:`next` is tried, and :meth:`succeeded`, :meth:`failed` or :meth:`skip` is
     called. When the accused itself succeeds, nothing more is to be found out.
     ``others``: what else is in the same work. ``type_works``: a command of its type was applied since it failed first.
-    ``type_worked``: some were, some time ago (:meth:`Undecided.type_worked`); that counts unless another fails now, as
-    ``failed_now`` did: those of the same work of which nothing more was found out than that they fail alone.
+    ``type_worked``: some were, some time ago (:meth:`Undecided.type_worked`); that counts unless another fails like it
+    now: ``another_fails`` says that one did in the same work, of which nothing more was found out.
     ``was_at_fault``: it waits as one at fault (:func:`waits_at_fault`); it is so still, unless its type is now.
     ``after_deaths``: a writer ended during this replay, and a command behind the accused may be why. A held type would
     keep that command from being tried, and the pages are small, so that few witnesses say little: no type is held.
@@ -65,16 +65,15 @@ class Trial:
         type_works: bool,
         is_replay: bool,
         type_worked: bool = False,
-        failed_now: Sequence[tuple[Arrived, Failure]] = (),
+        another_fails: bool = False,
         was_at_fault: bool = False,
         after_deaths: bool = False,
     ) -> None:
         self.accused = accused
         self.error = error
         self.verdict: Verdict | None = None
-        fail_alike = any(other.item.task == accused.item.task and _fails_like(why, error) for other, why in failed_now)
-        self._fails_now = type_worked and fail_alike
-        self._of_type = deque(() if self._fails_now else _witnesses(accused, others))
+        self._another_fails = another_fails
+        self._of_type = deque(() if type_worked and another_fails else _witnesses(accused, others))
         # What was deferred has failed before: few of those say nothing of the database, and need not stop the domain.
         may_be_database = error.fault.is_outside and not is_replay
         self._of_other_types = deque(_one_of_each_type(accused, others) if may_be_database else ())
@@ -125,9 +124,9 @@ class Trial:
     def _witness_failed(self, error: Failure) -> None:
         if not self._of_type:
             self._failed_of_other_types = True
-        elif _fails_like(error, self.error):
+        elif fails_like(error, self.error):
             self.failed_alone.append(self.next)
-            self._fails_now = True
+            self._another_fails = True
             if self._type_worked:
                 self._of_type = deque([self.next])  # it is enough
         else:
@@ -145,8 +144,8 @@ class Trial:
         if self._failed_of_other_types:
             self.verdict = Verdict.DATABASE
         elif self._type_worked:
-            self._type_works = not self._fails_now
-            self.verdict = Verdict.UNDECIDED if self._fails_now else None
+            self._type_works = not self._another_fails
+            self.verdict = Verdict.UNDECIDED if self._another_fails else None
         elif others_fail:
             self.verdict = Verdict.UNDECIDED if self._after_deaths else Verdict.TYPE
         elif self._was_at_fault:
@@ -250,7 +249,7 @@ def kind_of(error: Failure) -> str:
     return f"{error.sqlstate}" if isinstance(error, DatabaseFault) else "handler"
 
 
-def _fails_like(error: Failure, accused: Failure) -> bool:
+def fails_like(error: Failure, accused: Failure) -> bool:
     """Whether two failures may have one cause. What usually passes has many faces: time-outs, locks, deadlocks."""
     return kind_of(error) == kind_of(accused) or (error.fault.is_outside and accused.fault.is_outside)
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from writegate.config import Settings
 from writegate_console.gate.audit import AuditEntry, newest_entries
+from writegate_console.gate.broker import PAGE_TIMEOUT_SECONDS
 from writegate_console.gate.connections.counts import ConnectionCounts, SessionCount, total_counts
 from writegate_console.gate.connections.locks import LockedSession, read_lock_tree
 from writegate_console.gate.connections.queries import read_sessions
@@ -17,7 +18,6 @@ from writegate_console.gate.overview.services import ServiceRow, service_rows
 from writegate_console.gate.status.queries import read_status
 
 RATE_SECONDS = 10.0  # short, so that changes show soon; `writegate status` shows the last minute
-BROKER_TIMEOUT_SECONDS = 2.0  # a broker that is down is shown on the page within five seconds
 AUDIT_ENTRIES = 8
 _DATABASE = """
 SELECT deadlocks, stats_reset, clock_timestamp() AS now,
@@ -45,7 +45,7 @@ class Overview:
 
 def read_overview(database: Database, settings: Settings, baseline: ConnectionCounts | None) -> Overview:
     """Return the overview now. Raises :class:`WritegateError` when the database does not answer."""
-    status = read_status(database, settings, RATE_SECONDS, BROKER_TIMEOUT_SECONDS)
+    status = read_status(database, settings, RATE_SECONDS, PAGE_TIMEOUT_SECONDS)
     [row] = database.all(_DATABASE)
     sessions = read_sessions(database)
     counts = total_counts(sessions, row["deadlocks"])

@@ -11,8 +11,8 @@ from fastapi.responses import HTMLResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from writegate.errors import WritegateError
+from writegate_console.gate.broker import PAGE_TIMEOUT_SECONDS
 from writegate_console.gate.drain.drain import Drain, Remaining
-from writegate_console.gate.overview.queries import BROKER_TIMEOUT_SECONDS
 from writegate_console.gate.targets import find_target
 from writegate_console.web.routes.events import has_place, is_logged_in, parts_event
 from writegate_console.web.security.identity import PageViewer
@@ -44,7 +44,7 @@ async def drain_events(request: Request, viewer: PageViewer, target: str) -> Asy
         try:
             if drain is None:
                 reader = place_of(request).reader
-                drain = await run_in_threadpool(Drain, reader, state.settings, target, BROKER_TIMEOUT_SECONDS)
+                drain = await run_in_threadpool(Drain, reader, state.settings, target, PAGE_TIMEOUT_SECONDS)
             remaining = await run_in_threadpool(drain.remaining)
         except WritegateError:
             pass  # the banner shows why

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, HTTPException, Request, Response, Security, status
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBasicCredentials
+from pydantic import ValidationError
 
 from writegate_console.users import User
 from writegate_console.web.security.basic import basic
@@ -81,7 +83,10 @@ def api_operator(request: Request, viewer: Annotated[Viewer, Depends(api_viewer)
 
 
 class OperatorsRoute(APIRoute):
-    """A route of operators' that asks who calls before it reads the body. FastAPI reads and parses it first."""
+    """A route of operators' that asks who calls before it reads the body. FastAPI reads and parses it first.
+
+    What is right by itself may be too much for the operation that is made of it: that is the caller's mistake as well.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request."""
@@ -90,7 +95,10 @@ class OperatorsRoute(APIRoute):
         async def answer_operators(request: Request) -> Response:
             credentials = await basic(request)
             api_operator(request, await api_viewer(request, credentials))
-            return await answer(request)
+            try:
+                return await answer(request)
+            except ValidationError as error:
+                raise RequestValidationError(error.errors()) from error
 
         return answer_operators
 
