@@ -265,6 +265,33 @@ def test_what_was_applied_before_a_table_went_is_no_witness_against_what_comes_a
     assert hold is not None
 
 
+@pytest.mark.parametrize("working", [{2}, {2, 3}])
+def test_a_table_that_goes_again_while_a_batch_is_tried_parks_nothing(working: set[int]) -> None:
+    """That some were applied since the batch failed first says nothing of now: others are tried."""
+    batch = deposits(8)
+    attempts, tried, waiting = Attempts(Work(batch), Patience({})), 0, set()
+    while (attempt := attempts.next()) is not None:
+        tried += 1
+        assert not attempt.rejected, "nothing is parked"
+        waiting |= attempt.postponed.keys()
+        fresh = [command for command in attempt.arrived if command.ledger_id not in attempt.postponed]
+        if tried in working or not fresh:
+            attempts.committed(BatchResult(Classified(fresh=fresh)))
+        elif attempts.failed(raised("42P01")) is not None:
+            break  # the type is held
+    assert waiting, "it is not decided, and waits"
+    assert tried < 60
+
+
+def test_two_that_are_bad_are_parked_while_others_succeed() -> None:
+    batch = deposits(20)
+    bad = {batch[3].ledger_id, batch[11].ledger_id}
+    database = Database(bad, lambda: raised("42501"))
+    assert finish(database, batch) == []
+    assert database.parked.keys() == bad
+    assert database.postponed == []
+
+
 @pytest.mark.parametrize("sqlstate", [*LIKELY_OUTSIDE, "WG001", None])
 def test_what_no_handler_did_is_never_tried_in_parts(sqlstate: str | None) -> None:
     batch = deposits(5)

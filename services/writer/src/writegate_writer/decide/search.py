@@ -154,13 +154,13 @@ class Search:
             self._blame(accused, error)
             return
         others = [command for command in self._work.arrived if self._is_witness(command)]
-        type_works = self._worked_without(accused, error) or self._undecided.type_works(accused)
         before, replayed = error.fault.is_outside and self._was_at_fault(accused), bool(self._work.replayed)
         self._trial = Trial(
             accused,
             error,
             others,
-            type_works=type_works,
+            type_works=self._undecided.type_works(accused),
+            worked_since=self._worked_without(accused, error),
             type_worked=self._undecided.type_worked(accused),
             another_fails=self._another_fails(accused, error),
             is_replay=replayed,

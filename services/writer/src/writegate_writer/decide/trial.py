@@ -48,9 +48,11 @@ class Trial:
 
     Until there is a :attr:`verdict`, :attr:`next` is tried, and :meth:`succeeded`, :meth:`failed` or :meth:`skip` is
     called. When the accused itself succeeds, nothing more is to be found out.
-    ``others``: what else is in the same work. ``type_works``: a command of its type was applied since it failed first.
-    ``type_worked``: some were, some time ago (:meth:`Undecided.type_worked`); that counts unless another fails like it
-    now: ``another_fails`` says that one did in the same work, of which nothing more was found out.
+    ``others``: what else is in the same work. ``type_works``: its type works, whatever others do now
+    (:meth:`Undecided.type_works`). ``worked_since``: others were applied in the same work since it failed first; its
+    table may have gone since, so that counts unless another fails like it now and none succeeds. ``type_worked``: some
+    were applied some time ago (:meth:`Undecided.type_worked`); that counts unless another fails like it now:
+    ``another_fails`` says that one did in the same work, of which nothing more was found out.
     ``was_at_fault``: it waits as one at fault (:func:`waits_at_fault`); it is so still, unless its type is now.
     ``after_deaths``: a writer ended during this replay, and a command behind the accused may be why. A held type would
     keep that command from being tried, and the pages are small, so that few witnesses say little: no type is held.
@@ -64,6 +66,7 @@ class Trial:
         *,
         type_works: bool,
         is_replay: bool,
+        worked_since: bool = False,
         type_worked: bool = False,
         another_fails: bool = False,
         was_at_fault: bool = False,
@@ -73,12 +76,13 @@ class Trial:
         self.error = error
         self.verdict: Verdict | None = None
         self._another_fails = another_fails
-        self._of_type = deque(() if type_worked and another_fails else _witnesses(accused, others))
+        self._one_is_enough = type_worked and not worked_since  # one that fails like it
+        self._of_type = deque(() if self._one_is_enough and another_fails else _witnesses(accused, others))
         # What was deferred has failed before: few of those say nothing of the database, and need not stop the domain.
         may_be_database = error.fault.is_outside and not is_replay
         self._of_other_types = deque(_one_of_each_type(accused, others) if may_be_database else ())
         self._type_works = type_works
-        self._type_worked = type_worked
+        self._type_worked = type_worked or worked_since
         self._was_at_fault = was_at_fault
         self._after_deaths = after_deaths
         self.failed_alone = [accused]  # of its type, as it did
@@ -127,8 +131,8 @@ class Trial:
         elif fails_like(error, self.error):
             self.failed_alone.append(self.next)
             self._another_fails = True
-            if self._type_worked:
-                self._of_type = deque([self.next])  # it is enough
+            if self._one_is_enough:
+                self._of_type = deque([self.next])
         else:
             self._failed_otherwise += 1
 
