@@ -64,7 +64,7 @@ test-outage: setup  ## the database is away for MINUTES=3 (35: longer than the b
 	@$(PYTHON) -m tests.faults.outage --minutes $(or $(MINUTES),3)
 
 test-twin: setup  ## compare the writer with a naive one on EXAMPLES=5000 random streams
-	@EXAMPLES=$(or $(EXAMPLES),5000) $(PYTHON) -m pytest tests/twin
+	@EXAMPLES=$(or $(EXAMPLES),5000) $(PYTHON) -m pytest -n 2 --maxschedchunk 1 tests/twin
 
 test-values: setup  ## store EXAMPLES=2000 random rows of every column type in each of five odd databases, beside psycopg2 alone
 	@EXAMPLES=$(or $(EXAMPLES),2000) $(PYTHON) -m pytest tests/values

@@ -30,8 +30,10 @@ from writegate_writer.decide.bisection import Isolation, Span
 from writegate_writer.receive.delivery import Arrived
 
 _EXAMPLES = os.environ.get("EXAMPLES")
+# Where many are asked for, two processes may try half of them each.
+_SHARES = 1 if _EXAMPLES is None else 2
 _PROFILE = settings(
-    max_examples=int(_EXAMPLES or 150),
+    max_examples=max(1, int(_EXAMPLES or 150) // _SHARES),
     derandomize=_EXAMPLES is None,
     deadline=None,
     print_blob=True,
@@ -152,7 +154,8 @@ def try_streams(both: Databases, profile: settings) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600 + 5 * int(_EXAMPLES or 0))
-def test_both_leave_the_same(both: Databases) -> None:
+@pytest.mark.parametrize("share", range(_SHARES))
+def test_both_leave_the_same(both: Databases, share: int) -> None:
     try_streams(both, _PROFILE)
 
 
