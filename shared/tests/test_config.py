@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from writegate.config import PREFIX, Settings
 from writegate.errors import SettingsError
-from writegate.urls import vhost_of
+from writegate.urls import vhost_of, without_user
 
 
 def test_every_setting_can_be_given_and_says_what_it_is() -> None:
@@ -200,3 +200,9 @@ def test_defaults_are_for_what_the_environment_does_not_say() -> None:
 def test_a_default_of_an_unknown_name_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"no setting is called BROKERURL: expected some of BROKER_URL, "):
         Settings.load({}, defaults={"BrokerUrl": "amqp://h/"})
+
+
+def test_what_a_client_logs_of_its_url_has_no_password() -> None:
+    assert without_user("https://a%40b:p%2Fw@broker:15671/x") == ("https://broker:15671/x", ("a@b", "p/w"))
+    assert without_user("http://[::1]:15672") == ("http://[::1]:15672", None)
+    assert without_user("http://only@broker") == ("http://broker", ("only", ""))

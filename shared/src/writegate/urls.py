@@ -89,6 +89,15 @@ def check_api_url(url: str) -> str:
     return url
 
 
+def without_user(url: str) -> tuple[str, tuple[str, str] | None]:
+    """Return a URL without its user, and the user with the password: clients log the URLs that they ask for."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return url, None
+    address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return address, (unquote(parts.username), unquote(parts.password or ""))
+
+
 def check_database_url(url: str) -> str:
     """Check a URL of PostgreSQL. It may have no password: libpq may find one in its own file or variable."""
     parts = _split(url, _DATABASE, ("postgresql",))

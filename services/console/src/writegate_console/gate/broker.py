@@ -11,7 +11,7 @@ import httpx
 from writegate.config import Settings
 from writegate.errors import SettingsError, WritegateError
 from writegate.message.policies import LISTED
-from writegate.urls import vhost_of
+from writegate.urls import vhost_of, without_user
 
 TIMEOUT_SECONDS = 10.0
 PAGE_TIMEOUT_SECONDS = 2.0  # a broker that is down is shown on a page within five seconds
@@ -67,7 +67,8 @@ def _answers(
     """Ask about queues of the vhost, each by its path below them, over one connection."""
     if not settings.broker_api_url:
         raise SettingsError("WRITEGATE_BROKER_API_URL is not set")
-    queues = f"{settings.broker_api_url.rstrip('/')}/api/queues/{quote(vhost_of(settings.broker_url), safe='')}"
+    address, user = without_user(settings.broker_api_url)
+    queues = f"{address.rstrip('/')}/api/queues/{quote(vhost_of(settings.broker_url), safe='')}"
     # An explicit transport ignores the machine's proxy settings: they are for the world outside, not for the broker.
     # Reading the certificates takes 35 ms of CPU, and is left out where there is none to check.
     try:
@@ -77,7 +78,7 @@ def _answers(
             f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be read ({error}): "
             "the broker's management API is not trusted without them"
         ) from error
-    with httpx.Client(timeout=timeout_seconds, transport=transport) as client:
+    with httpx.Client(auth=user, timeout=timeout_seconds, transport=transport) as client:
         for path in paths:
             try:
                 response = client.get(f"{queues}{path}", params=parameters)

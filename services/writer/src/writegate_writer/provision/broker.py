@@ -18,7 +18,7 @@ from writegate.contract.users import WRITER
 from writegate.message.policies import LISTED, Harm, Policy, harms_of_listing
 from writegate.message.topology import Binding, exchange_name
 from writegate.publishing.wire import LANES
-from writegate.urls import vhost_of
+from writegate.urls import vhost_of, without_user
 from writegate_writer.provision.broker_diff import CONNECTIONS, MONITORING, BrokerState, Permission, limit_path
 from writegate_writer.provision.change import ApplyError, BrokerRequest
 
@@ -200,7 +200,8 @@ def connect(settings: Settings) -> Iterator[Broker]:
             f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be read ({error}): "
             "the broker's management API is not trusted without them"
         ) from error
-    with httpx.Client(base_url=settings.broker_api_url, timeout=TIMEOUT_SECONDS, transport=transport) as client:
+    address, user = without_user(settings.broker_api_url)
+    with httpx.Client(base_url=address, auth=user, timeout=TIMEOUT_SECONDS, transport=transport) as client:
         yield Broker(client, vhost_of(settings.broker_url))
 
 
