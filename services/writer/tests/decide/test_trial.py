@@ -283,9 +283,11 @@ def test_a_table_that_goes_again_while_a_batch_is_tried_parks_nothing(working: s
     assert tried < 60
 
 
-def test_two_that_are_bad_are_parked_while_others_succeed() -> None:
+@pytest.mark.parametrize("places", [(3, 11), (3, 19)])
+def test_two_that_are_bad_are_parked_while_others_succeed(places: tuple[int, int]) -> None:
+    """The last one is the first that is tried for another: that it fails as well does not make them wait."""
     batch = deposits(20)
-    bad = {batch[3].ledger_id, batch[11].ledger_id}
+    bad = {batch[place].ledger_id for place in places}
     database = Database(bad, lambda: raised("42501"))
     assert finish(database, batch) == []
     assert database.parked.keys() == bad
