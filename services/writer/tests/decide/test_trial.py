@@ -269,7 +269,8 @@ def test_what_was_applied_before_a_table_went_is_no_witness_against_what_comes_a
 def test_a_table_that_goes_again_while_a_batch_is_tried_parks_nothing(working: set[int]) -> None:
     """That some were applied since the batch failed first says nothing of now: others are tried."""
     batch = deposits(8)
-    attempts, tried, waiting = Attempts(Work(batch), Patience({})), 0, set()
+    attempts, tried = Attempts(Work(batch), Patience({})), 0
+    waiting: set[str] = set()
     while (attempt := attempts.next()) is not None:
         tried += 1
         assert not attempt.rejected, "nothing is parked"
